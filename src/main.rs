@@ -1,1 +1,7 @@
-fn main(){}
+//! The `hf` binary. Everything it does lives in the library, where tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hf_cli::run(std::env::args_os(), hf_cli::env::Env::from_process())
+}

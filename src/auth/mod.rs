@@ -1,0 +1,52 @@
+//! Who the user is: token resolution, stored tokens, git credentials. Never prints, never prompts.
+
+pub mod resolve;
+
+use std::path::PathBuf;
+
+use crate::fs::FsError;
+use crate::hub::HubError;
+use crate::token::InvalidToken;
+
+/// Something about tokens failed. No variant carries a token.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// A source holds something that cannot be a token. `source_name` says which one.
+    #[error("the token from {source_name} cannot be used: {reason}")]
+    Unusable {
+        /// Where the value stands, in words.
+        source_name: String,
+        /// What is wrong with it.
+        reason: InvalidToken,
+    },
+    /// A file of ours is not what it should be; it is left as it is.
+    #[error("the file {} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line where there is one.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The Hub said no, or nothing.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
+impl AuthError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            AuthError::Unusable { source_name, .. } => Some(format!(
+                "copy the token again, without quotes or \"Bearer\", or remove {source_name}"
+            )),
+            AuthError::Damaged { path, .. } => Some(format!(
+                "mend {} with an editor, or move it away and log in again: nothing was changed",
+                path.display()
+            )),
+            AuthError::Fs(_) | AuthError::Hub(_) => None,
+        }
+    }
+}

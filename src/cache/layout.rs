@@ -1,0 +1,251 @@
+//! All path knowledge of the repository cache. Pure.
+//!
+//! # The protocol on disk
+//!
+//! The cache is shared with the Python client, at the same time, without a coordinator. It stays
+//! correct because of four rules, which every writer keeps:
+//!
+//! 1. **Blobs are named by their content.** `blobs/<etag>` is either absent or complete: whatever
+//!    writes it, writes elsewhere and renames. A reader never needs a lock.
+//! 2. **A snapshot is links.** `snapshots/<commit>/<path>` is a relative symlink to a blob and is
+//!    made after the blob. If the pointer exists, the file is there, and asking the network is
+//!    needless: commits never change. Where links do not work the pointer is the file itself.
+//! 3. **Refs come last.** `refs/<revision>` holds a commit without a newline and is replaced by a
+//!    rename. We write it when the snapshot it names is complete, so an interrupted download leaves
+//!    the previous one in force.
+//! 4. **One writer per blob.** `.locks/<repo folder>/<etag>.lock` is held with `flock(2)` while a
+//!    blob is fetched and linked. Lock files are never deleted: a process may be waiting on one.
+//!
+//! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order. The
+//! name matters: the Python clients append to (legacy) or delete (modern's `prune`) what ends in
+//! `.incomplete`, and would trust bytes that are not theirs. A partial is worth nothing until the
+//! whole file's hash is right.
+//!
+//! ```text
+//! <root>/CACHEDIR.TAG
+//!       .locks/models--org--name/<etag>.lock
+//!       models--org--name/blobs/<etag>
+//!                         refs/<revision>
+//!                         snapshots/<commit>/<path>  ->  ../../blobs/<etag>
+//!                         trees/<commit>.json
+//!                         .no_exist/<commit>/<path>
+//! ```
+//!
+//! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 and 0.36.2 by the interop tests.
+
+use std::path::{Path, PathBuf};
+
+use crate::listing::Checksum;
+use crate::repo::{CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
+
+/// Name of the tag file that tells backup tools to skip the cache.
+pub const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
+
+/// Content of [`CACHEDIR_TAG`], 191 bytes, the same as the Python client's.
+pub const CACHEDIR_TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+# This file is a cache directory tag created by huggingface_hub.\n\
+# For information about cache directory tags, see:\n\
+#\thttps://bford.info/cachedir/\n";
+
+/// Ending of our unfinished downloads. See the module text for why it is not `.incomplete`.
+pub const PARTIAL_SUFFIX: &str = ".hf-part";
+
+/// Paths of a cache with a given root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheLayout {
+    root: PathBuf,
+}
+
+impl CacheLayout {
+    /// A cache below `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        CacheLayout { root: root.into() }
+    }
+
+    /// The root folder, `$HF_HUB_CACHE`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The tag file in the root.
+    pub fn cachedir_tag(&self) -> PathBuf {
+        self.root.join(CACHEDIR_TAG)
+    }
+
+    /// Paths of one repository.
+    pub fn repo(&self, repo: &Repo) -> RepoLayout {
+        let name = repo_folder_name(repo);
+        RepoLayout {
+            folder: self.root.join(&name),
+            locks: self.root.join(".locks").join(name),
+        }
+    }
+}
+
+/// Paths of one repository in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoLayout {
+    folder: PathBuf,
+    locks: PathBuf,
+}
+
+impl RepoLayout {
+    /// `<root>/models--org--name`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `blobs/`.
+    pub fn blobs(&self) -> PathBuf {
+        self.folder.join("blobs")
+    }
+
+    /// `blobs/<etag>`.
+    pub fn blob(&self, checksum: &Checksum) -> PathBuf {
+        self.blobs().join(checksum.etag())
+    }
+
+    /// `blobs/<etag>.hf-part`.
+    pub fn partial(&self, checksum: &Checksum) -> PathBuf {
+        self.blobs()
+            .join(format!("{}{PARTIAL_SUFFIX}", checksum.etag()))
+    }
+
+    /// `.locks/<repo>/<etag>.lock`.
+    pub fn lock(&self, checksum: &Checksum) -> PathBuf {
+        self.locks.join(format!("{}.lock", checksum.etag()))
+    }
+
+    /// `refs/<revision>`.
+    pub fn reference(&self, revision: &Revision) -> PathBuf {
+        self.folder.join("refs").join(revision.as_str())
+    }
+
+    /// `snapshots/`.
+    pub fn snapshots(&self) -> PathBuf {
+        self.folder.join("snapshots")
+    }
+
+    /// `snapshots/<commit>`.
+    pub fn snapshot(&self, commit: &CommitHash) -> PathBuf {
+        self.snapshots().join(commit.as_str())
+    }
+
+    /// `snapshots/<commit>/<path>`.
+    pub fn pointer(&self, commit: &CommitHash, path: &RepoPath) -> PathBuf {
+        self.snapshot(commit).join(path.as_str())
+    }
+
+    /// `trees/<commit>.json`.
+    pub fn tree(&self, commit: &CommitHash) -> PathBuf {
+        tree_file(&self.folder, commit)
+    }
+
+    /// `.no_exist/<commit>/<path>`.
+    pub fn no_exist(&self, commit: &CommitHash, path: &RepoPath) -> PathBuf {
+        self.folder
+            .join(".no_exist")
+            .join(commit.as_str())
+            .join(path.as_str())
+    }
+}
+
+/// `<folder>/trees/<commit>.json`: the folder is a repository's, or `.cache/huggingface` of a
+/// `--local-dir`.
+pub fn tree_file(folder: &Path, commit: &CommitHash) -> PathBuf {
+    folder.join("trees").join(format!("{commit}.json"))
+}
+
+/// What the pointer of `path` holds: `../../blobs/<etag>` with one more `../` for every folder in
+/// the path.
+pub fn pointer_target(path: &RepoPath, checksum: &Checksum) -> PathBuf {
+    let up = "../".repeat(path.parts().count() + 1);
+    PathBuf::from(format!("{up}blobs/{}", checksum.etag()))
+}
+
+/// `models--org--name`.
+pub fn repo_folder_name(repo: &Repo) -> String {
+    format!(
+        "{}--{}",
+        repo.repo_type.plural(),
+        repo.id.as_str().replace('/', "--")
+    )
+}
+
+/// The repository a folder name stands for; `None` for a name that is none. Ids are taken as the
+/// Python client takes them: every further `--` is a slash.
+pub fn parse_repo_folder_name(name: &str) -> Option<(RepoType, String)> {
+    let (plural, rest) = name.split_once("--")?;
+    Some((RepoType::from_plural(plural)?, rest.replace("--", "/")))
+}
+
+/// As [`parse_repo_folder_name`], when the id is a valid one.
+pub fn parse_repo_folder(name: &str) -> Option<Repo> {
+    let (repo_type, id) = parse_repo_folder_name(name)?;
+    let id: RepoId = id.parse().ok()?;
+    Some(Repo { repo_type, id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repo(repo_type: RepoType, id: &str) -> Repo {
+        Repo {
+            repo_type,
+            id: id.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn folder_names_round_trip() {
+        for (repo, name) in [
+            (repo(RepoType::Model, "gpt2"), "models--gpt2"),
+            (
+                repo(RepoType::Dataset, "org/n.a-m_e"),
+                "datasets--org--n.a-m_e",
+            ),
+            (repo(RepoType::Kernel, "k/x"), "kernels--k--x"),
+        ] {
+            assert_eq!(repo_folder_name(&repo), name);
+            assert_eq!(parse_repo_folder(name), Some(repo));
+        }
+        for bad in ["", "models", "model--x", "blobs", ".locks", "models--"] {
+            assert_eq!(parse_repo_folder(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        let layout = CacheLayout::new("/c").repo(&repo(RepoType::Model, "o/n"));
+        let sum = Checksum::from_etag(&"a".repeat(40)).unwrap();
+        let commit: CommitHash = "b".repeat(40).parse().unwrap();
+        assert_eq!(
+            layout.lock(&sum),
+            PathBuf::from(format!("/c/.locks/models--o--n/{sum}.lock"))
+        );
+        assert_eq!(
+            layout.reference(&"refs/pr/1".parse().unwrap()),
+            Path::new("/c/models--o--n/refs/refs/pr/1")
+        );
+        assert_eq!(
+            layout.tree(&commit),
+            PathBuf::from(format!("/c/models--o--n/trees/{commit}.json"))
+        );
+        for (path, up) in [
+            ("f", "../../"),
+            ("d/f", "../../../"),
+            ("d/e/f", "../../../../"),
+        ] {
+            assert_eq!(
+                pointer_target(&path.parse().unwrap(), &sum),
+                PathBuf::from(format!("{up}blobs/{sum}"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_tag_is_the_python_clients() {
+        assert_eq!(CACHEDIR_TAG_CONTENT.len(), 191);
+    }
+}

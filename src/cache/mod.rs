@@ -1,0 +1,4 @@
+//! The repository cache on disk. Knows paths and files; no network, no terminal.
+
+pub mod layout;
+pub mod trees;

@@ -1,0 +1,84 @@
+//! The modern grammar: `hf` and its global flags. Each command's own arguments stand in its file
+//! below [`crate::commands`].
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::console::OutputFormat;
+use crate::error::CliError;
+
+/// Log in to the Hugging Face Hub, download from it, and manage the local cache.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hf",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Print the version.
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results are printed; accepted before and after the command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// How to print the result.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    format: Option<OutputFormat>,
+    /// Same as --format json.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print the bare essential value only (--format quiet).
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Print whole values in tables, however wide.
+    #[arg(long, global = true)]
+    pub no_truncate: bool,
+}
+
+impl OutputArgs {
+    /// The format asked for, if one was.
+    ///
+    /// # Errors
+    /// A usage error when several were.
+    pub fn format(&self) -> Result<Option<OutputFormat>, CliError> {
+        match (self.format, self.json, self.quiet) {
+            (format, false, false) => Ok(format),
+            (None, true, false) => Ok(Some(OutputFormat::Json)),
+            (None, false, true) => Ok(Some(OutputFormat::Quiet)),
+            _ => Err(CliError::usage(
+                "Only one of --format, --json and --quiet can be given.",
+            )),
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the version of this tool.
+    Version,
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever made it fail.
+    pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
+        match self {
+            Command::Version => commands::version::run(context),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! One file per command: its arguments, whose doc comments are the help, and `run`.
+
+pub mod version;

@@ -1,0 +1,71 @@
+//! Progress bars: files and bytes, rate and time left, drawn by `indicatif` on stderr.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::progress::Progress;
+
+/// One bar for bytes and a line for files.
+pub struct Bars {
+    group: Arc<MultiProgress>,
+    files: ProgressBar,
+    bytes: ProgressBar,
+}
+
+impl Bars {
+    /// Bars that appear with [`Progress::begin`].
+    pub fn new(group: Arc<MultiProgress>) -> Self {
+        group.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let files = ProgressBar::hidden();
+        let bytes = ProgressBar::hidden();
+        Bars {
+            group,
+            files,
+            bytes,
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .expect("the template is fixed and valid")
+        .progress_chars("━╸ ")
+}
+
+impl Progress for Bars {
+    fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
+        self.files.set_length(files);
+        self.files
+            .set_style(style("{msg:<12} {wide_bar} {pos}/{len} files"));
+        self.files.set_message("Fetching");
+        self.bytes.set_length(bytes);
+        self.bytes.set_style(style(
+            "{msg:<12} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left",
+        ));
+        self.bytes.set_message("Downloading");
+        self.bytes.set_position(done_bytes);
+        self.bytes.reset_eta();
+        self.group.add(self.files.clone());
+        self.group.add(self.bytes.clone());
+        self.bytes.enable_steady_tick(Duration::from_millis(250));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bytes.inc(bytes);
+    }
+
+    fn rewind(&self, bytes: u64) {
+        self.bytes.dec(bytes);
+    }
+
+    fn file_done(&self) {
+        self.files.inc(1);
+    }
+
+    fn finish(&self) {
+        self.bytes.finish_and_clear();
+        self.files.finish_and_clear();
+    }
+}

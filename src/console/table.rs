@@ -1,0 +1,284 @@
+//! Tables, in the four output formats. Pure.
+
+use serde_json::{Map, Value};
+
+use super::text;
+
+/// Rows of cells under named columns. A column whose cells are all null is not shown.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<Value>>,
+    extra: Vec<Map<String, Value>>,
+    id_column: usize,
+}
+
+impl Table {
+    /// An empty table with these columns; the first one is what `quiet` prints.
+    pub fn new(columns: &[&'static str]) -> Self {
+        Table {
+            columns: columns.to_vec(),
+            ..Table::default()
+        }
+    }
+
+    /// Chooses the column that `quiet` prints.
+    pub fn with_id(mut self, column: &'static str) -> Self {
+        self.id_column = self
+            .columns
+            .iter()
+            .position(|&c| c == column)
+            .expect("the id column is one of the columns");
+        self
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, cells: Vec<Value>) {
+        self.push_with(cells, Map::new());
+    }
+
+    /// Adds a row with further keys that only JSON shows.
+    pub fn push_with(&mut self, cells: Vec<Value>, extra: Map<String, Value>) {
+        assert_eq!(cells.len(), self.columns.len(), "one cell a column");
+        self.rows.push(cells);
+        self.extra.push(extra);
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn shown_columns(&self) -> Vec<usize> {
+        (0..self.columns.len())
+            .filter(|&c| self.rows.iter().any(|row| !row[c].is_null()))
+            .collect()
+    }
+
+    /// Padded columns under a rule of dashes, cut to `width` columns when one is given. The flag
+    /// says whether anything was cut.
+    pub fn to_human(&self, width: Option<usize>) -> (String, bool) {
+        if self.is_empty() {
+            return ("No results found.".to_owned(), false);
+        }
+        let shown = self.shown_columns();
+        let headers: Vec<String> = shown
+            .iter()
+            .map(|&c| text::screaming_snake(self.columns[c]))
+            .collect();
+        let right: Vec<bool> = shown
+            .iter()
+            .map(|&c| {
+                self.rows
+                    .iter()
+                    .all(|row| row[c].is_null() || row[c].is_number())
+            })
+            .collect();
+        let mut cells: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| shown.iter().map(|&c| human_cell(&row[c])).collect())
+            .collect();
+        let truncated = width.is_some_and(|width| fit(&headers, &mut cells, width));
+        let widths: Vec<usize> = (0..headers.len())
+            .map(|c| {
+                cells
+                    .iter()
+                    .map(|row| chars(&row[c]))
+                    .chain([chars(&headers[c])])
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        let rule: Vec<String> = widths.iter().map(|&w| "-".repeat(w)).collect();
+        let lines: Vec<String> = [&headers, &rule]
+            .into_iter()
+            .chain(&cells)
+            .map(|row| padded(row, &widths, &right))
+            .collect();
+        (lines.join("\n"), truncated)
+    }
+
+    /// Tab-separated values with a header; lists in Python notation.
+    pub fn to_tsv(&self) -> String {
+        if self.is_empty() {
+            return "No results found.".to_owned();
+        }
+        let shown = self.shown_columns();
+        let header: Vec<&str> = shown.iter().map(|&c| self.columns[c]).collect();
+        let mut lines = vec![header.join("\t")];
+        for row in &self.rows {
+            let cells: Vec<String> = shown
+                .iter()
+                .map(|&c| match &row[c] {
+                    Value::String(s) => text::single_line(s),
+                    other => text::python_literal(other),
+                })
+                .collect();
+            lines.push(cells.join("\t"));
+        }
+        lines.join("\n")
+    }
+
+    /// A list of objects, all columns and the extra keys, nulls kept.
+    pub fn to_json(&self) -> Value {
+        let objects = self.rows.iter().zip(&self.extra).map(|(row, extra)| {
+            let mut object: Map<String, Value> = self
+                .columns
+                .iter()
+                .zip(row)
+                .map(|(&column, cell)| (column.to_owned(), cell.clone()))
+                .collect();
+            object.extend(extra.clone());
+            Value::Object(object)
+        });
+        Value::Array(objects.collect())
+    }
+
+    /// The id column, one a line; empty without rows.
+    pub fn to_ids(&self) -> String {
+        let ids: Vec<String> = self
+            .rows
+            .iter()
+            .map(|row| text::plain(&row[self.id_column]))
+            .collect();
+        ids.join("\n")
+    }
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn human_cell(value: &Value) -> String {
+    match value {
+        Value::Null | Value::Bool(false) => String::new(),
+        Value::Bool(true) => "✔".to_owned(),
+        Value::String(s) => text::single_line(s),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(human_cell).collect();
+            items.join(", ")
+        }
+        other => text::plain(other),
+    }
+}
+
+fn padded(row: &[String], widths: &[usize], right: &[bool]) -> String {
+    let cells: Vec<String> = row
+        .iter()
+        .zip(widths)
+        .zip(right)
+        .map(|((cell, &width), &right)| {
+            if right {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        })
+        .collect();
+    cells.join(" ")
+}
+
+/// Cuts cells until a line fits: the widest column gives first, none below its header.
+fn fit(headers: &[String], cells: &mut [Vec<String>], width: usize) -> bool {
+    let mut caps: Vec<usize> = (0..headers.len())
+        .map(|c| {
+            cells
+                .iter()
+                .map(|row| chars(&row[c]))
+                .chain([chars(&headers[c])])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let floors: Vec<usize> = headers.iter().map(|header| chars(header).max(4)).collect();
+    let budget = width.saturating_sub(headers.len().saturating_sub(1));
+    while caps.iter().sum::<usize>() > budget {
+        // The first of the widest columns, as the Python client chooses.
+        let widest = (0..caps.len())
+            .filter(|&c| caps[c] > floors[c])
+            .max_by_key(|&c| (caps[c], usize::MAX - c));
+        match widest {
+            Some(c) => caps[c] -= 1,
+            None => break,
+        }
+    }
+    let mut truncated = false;
+    for row in cells {
+        for (cell, &cap) in row.iter_mut().zip(&caps) {
+            if chars(cell) > cap {
+                *cell = cell
+                    .chars()
+                    .take(cap.saturating_sub(3))
+                    .chain("...".chars())
+                    .collect();
+                truncated = true;
+            }
+        }
+    }
+    truncated
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&["id", "size", "none", "refs"]);
+        table.push(vec![
+            json!("model/gpt2"),
+            json!("1.0K"),
+            Value::Null,
+            json!(["main", "v1"]),
+        ]);
+        table.push(vec![
+            json!("model/a\u{1b}b"),
+            json!("10.0"),
+            Value::Null,
+            json!([]),
+        ]);
+        table
+    }
+
+    #[test]
+    fn human() {
+        let (text, truncated) = table().to_human(Some(80));
+        assert_eq!(
+            text,
+            "ID          SIZE REFS    \n\
+             ----------- ---- --------\n\
+             model/gpt2  1.0K main, v1\n\
+             model/a\\x1bb 10.0         "
+                .replace("ID          SIZE", "ID           SIZE")
+                .replace("----------- ----", "------------ ----")
+                .replace("model/gpt2  1.0K", "model/gpt2   1.0K")
+        );
+        assert!(!truncated);
+    }
+
+    #[test]
+    fn narrow_terminals_cut_the_widest_column() {
+        let (text, truncated) = table().to_human(Some(20));
+        assert!(truncated);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 20),
+            "{text}"
+        );
+        assert!(text.contains("..."));
+    }
+
+    #[test]
+    fn machine_formats() {
+        assert_eq!(
+            table().to_tsv(),
+            "id\tsize\trefs\nmodel/gpt2\t1.0K\t['main', 'v1']\nmodel/a\\x1bb\t10.0\t[]"
+        );
+        assert_eq!(table().to_ids(), "model/gpt2\nmodel/a\\x1bb");
+        assert_eq!(table().to_json()[0]["none"], Value::Null);
+        assert_eq!(Table::new(&["id"]).to_json(), json!([]));
+        assert_eq!(Table::new(&["id"]).to_ids(), "");
+        assert_eq!(Table::new(&["id"]).to_tsv(), "No results found.");
+    }
+}

@@ -1,0 +1,182 @@
+//! Small texts: sizes, ages, escaping. Pure.
+
+use serde_json::Value;
+
+use crate::repo::is_deceptive;
+
+/// A size in decimal units as both Python clients write it: `1.5K`, `2.7G`, `999.0` (REFERENCE 5).
+pub fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut value = bytes as f64;
+    for unit in ["", "K", "M", "G", "T", "P", "E", "Z"] {
+        if value.abs() < 1000.0 {
+            return format!("{value:.1}{unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1}Y")
+}
+
+/// How long ago something was, in words (REFERENCE 5). `seconds` may be negative (a clock that was
+/// set back): that is "a few seconds ago", as the Python clients say.
+pub fn age(seconds: f64) -> String {
+    if seconds < 20.0 {
+        return "a few seconds ago".to_owned();
+    }
+    // Unit, its length in seconds, and the largest count said in it.
+    const UNITS: [(&str, f64, Option<i64>); 7] = [
+        ("second", 1.0, Some(59)),
+        ("minute", 60.0, Some(59)),
+        ("hour", 3600.0, Some(23)),
+        ("day", 86_400.0, Some(6)),
+        ("week", 604_800.0, Some(6)),
+        ("month", 2_592_000.0, Some(11)),
+        ("year", 31_536_000.0, None),
+    ];
+    for (unit, length, most) in UNITS {
+        #[expect(clippy::cast_possible_truncation, reason = "an age in years is small")]
+        let count = (seconds / length).round_ties_even() as i64;
+        if most.is_none_or(|most| count <= most) {
+            let plural = if count > 1 { "s" } else { "" };
+            return format!("{count} {unit}{plural} ago");
+        }
+    }
+    unreachable!("the last unit has no limit")
+}
+
+/// Text with control and direction-changing characters spelled out, so that a name from a server
+/// or a file system cannot move the cursor or pose as another name.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if !is_deceptive(c) => out.push(c),
+            c if (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push_str(&format!("\\U{:08x}", c as u32)),
+        }
+    }
+    out
+}
+
+/// [`escape`] after folding runs of white space into one space: one line, whatever came.
+pub fn single_line(text: &str) -> String {
+    escape(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A JSON value as a word in a sentence: strings bare and escaped, booleans in Python's spelling.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => escape(text),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(_) => python_literal(value),
+        Value::Object(_) => super::json::to_python_json(value),
+    }
+}
+
+/// A value in Python notation, as `agent` output writes lists: `['main', 'refs/pr/1']`.
+pub fn python_literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            // Python prefers single quotes and changes to double ones only to avoid an escape.
+            let quote = if text.contains('\'') && !text.contains('"') {
+                '"'
+            } else {
+                '\''
+            };
+            let mut escaped = escape(&text.replace('\\', "\\\\"));
+            if quote == '\'' {
+                escaped = escaped.replace('\'', "\\'");
+            }
+            format!("{quote}{escaped}{quote}")
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(python_literal).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => plain(other),
+    }
+}
+
+/// A column name as a table header: `lastAccessed` and `last_accessed` become `LAST_ACCESSED`.
+pub fn screaming_snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    let mut previous_is_lower = false;
+    for c in name.chars() {
+        if previous_is_lower && c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        previous_is_lower = c.is_ascii_lowercase();
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, expected) in [
+            (0, "0.0"),
+            (999, "999.0"),
+            (1000, "1.0K"),
+            (1536, "1.5K"),
+            (999_949, "999.9K"),
+            (999_950, "1000.0K"),
+            (2_700_000_000, "2.7G"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        for (seconds, expected) in [
+            (-5.0, "a few seconds ago"),
+            (19.9, "a few seconds ago"),
+            (20.0, "20 seconds ago"),
+            (59.4, "59 seconds ago"),
+            (59.6, "1 minute ago"),
+            (90.0, "2 minutes ago"),
+            (150.0, "2 minutes ago"),
+            (3600.0 * 23.4, "23 hours ago"),
+            (86_400.0 * 7.0, "1 week ago"),
+            (86_400.0 * 45.0, "6 weeks ago"),
+            (86_400.0 * 75.0, "2 months ago"),
+            (86_400.0 * 365.0, "1 year ago"),
+        ] {
+            assert_eq!(age(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape("a\u{1b}[2J\u{202e}é"), "a\\x1b[2J\\u202eé");
+        assert_eq!(single_line(" a \n b\t"), "a b");
+    }
+
+    #[test]
+    fn python_notation() {
+        assert_eq!(
+            python_literal(&json!(["main", "refs/pr/1"])),
+            "['main', 'refs/pr/1']"
+        );
+        assert_eq!(python_literal(&json!(["it's"])), "[\"it's\"]");
+        assert_eq!(python_literal(&json!([])), "[]");
+    }
+}

@@ -1,0 +1,95 @@
+//! What every command works with: settings, console, and a Hub client made on first use.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use crate::console::Console;
+use crate::env::Env;
+use crate::error::{CliError, Kind};
+use crate::hub::http::{Notice, Notify};
+use crate::hub::{Hub, HubOptions};
+use crate::settings::Settings;
+
+/// How long background work may take to stop once a command is over.
+const SHUTDOWN: Duration = Duration::from_millis(200);
+
+/// Everything a command is given besides its arguments.
+pub struct Context {
+    /// The environment as it was at start.
+    pub env: Env,
+    /// What it means.
+    pub settings: Settings,
+    /// Where to speak.
+    pub console: Arc<Console>,
+    hub: OnceCell<Hub>,
+    runtime: OnceCell<Runtime>,
+}
+
+impl Context {
+    /// A context; nothing is opened or started yet.
+    pub fn new(env: Env, settings: Settings, console: Arc<Console>) -> Self {
+        Context {
+            env,
+            settings,
+            console,
+            hub: OnceCell::new(),
+            runtime: OnceCell::new(),
+        }
+    }
+
+    /// The Hub client.
+    ///
+    /// # Errors
+    /// It cannot be set up: a bad certificate file or proxy setting.
+    pub fn hub(&self) -> Result<&Hub, CliError> {
+        if self.hub.get().is_none() {
+            let console = Arc::clone(&self.console);
+            let notify: Notify = Arc::new(move |notice| match notice {
+                Notice::Waiting(text) => console.say(&crate::console::text::escape(&text)),
+                Notice::Warning(text) => console.warn(&crate::console::text::escape(&text)),
+                Notice::Trace(text) => console.say(&format!("[debug] {text}")),
+            });
+            let hub = Hub::new(HubOptions::from_settings(&self.settings)?, notify)?;
+            let _ = self.hub.set(hub);
+        }
+        Ok(self.hub.get().expect("set above"))
+    }
+
+    /// Runs asynchronous work to its end. Ctrl-C ends it at once.
+    ///
+    /// # Errors
+    /// The work's own error; [`Kind::Interrupted`] after Ctrl-C.
+    pub fn block_on<T, E: Into<CliError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CliError> {
+        if self.runtime.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| {
+                    CliError::new(Kind::Other, "Cannot start the network threads.").caused_by(error)
+                })?;
+            let _ = self.runtime.set(runtime);
+        }
+        let runtime = self.runtime.get().expect("set above");
+        runtime.block_on(async {
+            tokio::select! {
+                result = work => result.map_err(Into::into),
+                _ = tokio::signal::ctrl_c() => Err(CliError::new(Kind::Interrupted, "Interrupted.")),
+            }
+        })
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(SHUTDOWN);
+        }
+    }
+}

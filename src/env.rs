@@ -1,0 +1,242 @@
+//! The process environment: one snapshot, and every variable name with its meaning.
+//!
+//! This is the only module that reads the environment. Everything else is given an [`Env`], so a
+//! command behaves the same in a test as in a shell, and no two modules can disagree on a value.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Folder of everything that is not a repository: token, stored tokens, `hub/`, `xet/`.
+pub const HF_HOME: &str = "HF_HOME";
+/// Base folder of caches, used for the default of [`HF_HOME`] (XDG base directory specification).
+pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
+/// Folder of the repository cache; default `$HF_HOME/hub`.
+pub const HF_HUB_CACHE: &str = "HF_HUB_CACHE";
+/// Older name of [`HF_HUB_CACHE`], read when the newer one is unset.
+pub const HUGGINGFACE_HUB_CACHE: &str = "HUGGINGFACE_HUB_CACHE";
+/// File of the active token; default `$HF_HOME/token`. `stored_tokens` lies beside it.
+pub const HF_TOKEN_PATH: &str = "HF_TOKEN_PATH";
+/// Base URL of the Hub; default `https://huggingface.co`.
+pub const HF_ENDPOINT: &str = "HF_ENDPOINT";
+
+/// First environment variable asked for a token.
+pub const HF_TOKEN: &str = "HF_TOKEN";
+/// Second environment variable asked for a token.
+pub const HUGGING_FACE_HUB_TOKEN: &str = "HUGGING_FACE_HUB_TOKEN";
+/// Third environment variable asked for a token.
+pub const HUGGINGFACE_TOKEN: &str = "HUGGINGFACE_TOKEN";
+/// Keeps saved and environment tokens out of download requests: only `--token` counts there.
+pub const HF_HUB_DISABLE_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
+
+/// No network: only what is cached.
+pub const HF_HUB_OFFLINE: &str = "HF_HUB_OFFLINE";
+/// Same as [`HF_HUB_OFFLINE`], which hides it when set to anything.
+pub const TRANSFORMERS_OFFLINE: &str = "TRANSFORMERS_OFFLINE";
+/// True: never show progress bars. False: always show them. Unset: on a terminal.
+pub const HF_HUB_DISABLE_PROGRESS_BARS: &str = "HF_HUB_DISABLE_PROGRESS_BARS";
+/// Copy files into snapshots instead of linking them.
+pub const HF_HUB_DISABLE_SYMLINKS: &str = "HF_HUB_DISABLE_SYMLINKS";
+/// Keep quiet about a file system without symbolic links.
+pub const HF_HUB_DISABLE_SYMLINKS_WARNING: &str = "HF_HUB_DISABLE_SYMLINKS_WARNING";
+/// Seconds to wait for the answer to a metadata request; default 10.
+pub const HF_HUB_ETAG_TIMEOUT: &str = "HF_HUB_ETAG_TIMEOUT";
+/// Seconds to wait for the Hub while downloading; default 10.
+pub const HF_HUB_DOWNLOAD_TIMEOUT: &str = "HF_HUB_DOWNLOAD_TIMEOUT";
+/// Text appended to the `user-agent` header, naming whoever embeds this tool.
+pub const HF_HUB_USER_AGENT_ORIGIN: &str = "HF_HUB_USER_AGENT_ORIGIN";
+/// Say on stderr what goes over the wire (never a token).
+pub const HF_DEBUG: &str = "HF_DEBUG";
+
+/// Not empty: no colour anywhere (<https://no-color.org>).
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Width of tables, in columns; asked before the terminal.
+pub const COLUMNS: &str = "COLUMNS";
+/// Kind of terminal; `dumb` means no colour and no bars.
+pub const TERM: &str = "TERM";
+/// PEM file of the certificate authorities to trust instead of the system's.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// PEM file of additional certificate authorities (name used by Python's requests).
+pub const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
+/// PEM file of additional certificate authorities (name used by curl).
+pub const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
+
+/// A snapshot of the environment, taken once at start.
+///
+/// It holds secrets, so it has no `Debug` that would show values.
+#[derive(Clone, Default)]
+pub struct Env {
+    vars: BTreeMap<OsString, OsString>,
+    home: Option<PathBuf>,
+    current_dir: PathBuf,
+}
+
+impl Env {
+    /// Takes the snapshot of this process.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one reader of the environment"
+    )]
+    pub fn from_process() -> Self {
+        Env {
+            vars: std::env::vars_os().collect(),
+            home: dirs::home_dir(),
+            current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        }
+    }
+
+    /// An environment for tests: these variables, this home folder, nothing else.
+    pub fn from_pairs<'a>(
+        home: impl Into<PathBuf>,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        Env {
+            vars: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            home: Some(home.into()),
+            current_dir: PathBuf::from("/"),
+        }
+    }
+
+    /// The value of a variable. An empty variable is an unset one (our decision, REFERENCE 2).
+    pub fn get_os(&self, name: &str) -> Option<&OsStr> {
+        self.vars
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Like [`Env::get_os`], for variables that hold text. A value that is not UTF-8 is lossy.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.get_os(name)
+            .map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// Whether a variable holds one of `1`, `ON`, `YES`, `TRUE` in any case.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| is_true(&value))
+    }
+
+    /// `Some(true)` or `Some(false)` when the variable is set, `None` when it is not.
+    pub fn switch(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|value| is_true(&value))
+    }
+
+    /// The user's home folder, when there is one.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// The folder the process was started in.
+    pub fn current_dir(&self) -> &Path {
+        &self.current_dir
+    }
+
+    /// A path with a leading `~` replaced by the home folder, made absolute.
+    pub fn expand_home(&self, path: &Path) -> PathBuf {
+        let expanded = match (path.strip_prefix("~"), &self.home) {
+            (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => home.clone(),
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => path.to_path_buf(),
+        };
+        self.current_dir.join(expanded)
+    }
+
+    /// A path with `~`, `$NAME` and `${NAME}` replaced as Python's `expanduser` and `expandvars`
+    /// do (unknown names stay as they are), made absolute.
+    pub fn expand_path(&self, path: &OsStr) -> PathBuf {
+        let with_home = match Path::new(path).strip_prefix("~") {
+            Ok(_) => self.expand_home(Path::new(path)).into_os_string(),
+            Err(_) => path.to_os_string(),
+        };
+        match with_home.to_str() {
+            Some(text) => self.current_dir.join(self.expand_vars(text)),
+            None => self.current_dir.join(with_home),
+        }
+    }
+
+    fn expand_vars(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            let (name, used) = match after.strip_prefix('{').and_then(|s| s.split_once('}')) {
+                Some((name, _)) => (name, name.len() + 2),
+                None => {
+                    let len = after
+                        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                        .unwrap_or(after.len());
+                    (&after[..len], len)
+                }
+            };
+            match self.vars.get(OsStr::new(name)) {
+                Some(value) if !name.is_empty() => out.push_str(&value.to_string_lossy()),
+                _ => out.push_str(&rest[at..at + 1 + used]),
+            }
+            rest = &after[used..];
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+impl std::fmt::Debug for Env {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Env({} variables)", self.vars.len())
+    }
+}
+
+fn is_true(value: &str) -> bool {
+    ["1", "ON", "YES", "TRUE"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env() -> Env {
+        Env::from_pairs(
+            "/home/u",
+            [("A", "x"), ("EMPTY", ""), ("YES", "yes"), ("NO", "0")],
+        )
+    }
+
+    #[test]
+    fn empty_is_unset() {
+        assert_eq!(env().get("EMPTY"), None);
+        assert_eq!(env().switch("EMPTY"), None);
+        assert_eq!(env().switch("NO"), Some(false));
+        assert!(env().is_true("YES"));
+    }
+
+    #[test]
+    fn paths_expand_like_python() {
+        for (input, expected) in [
+            ("~/a", "/home/u/a"),
+            ("~", "/home/u"),
+            ("$A/b", "/x/b"),
+            ("/p/${A}y/$B/$", "/p/xy/$B/$"),
+            ("rel", "/rel"),
+            ("/é/$A", "/é/x"),
+            ("~other/a", "/~other/a"),
+            ("/${A", "/${A"),
+        ] {
+            assert_eq!(
+                env().expand_path(OsStr::new(input)),
+                Path::new(expected),
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let env = Env::from_pairs("/", [("HF_TOKEN", "hf_secret")]);
+        assert!(!format!("{env:?}").contains("secret"));
+    }
+}

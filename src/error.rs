@@ -1,0 +1,342 @@
+//! Why a command failed: the one place where errors become words and exit codes.
+//!
+//! Lower modules have typed errors of their own; here they are given a kind that scripts can match,
+//! a sentence and a hint (REFERENCE 6: `Error: …` then `Hint: …`, exit 1 failed, 2 usage, 130
+//! interrupted).
+
+use std::fmt;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::auth::AuthError;
+use crate::console::{Console, Mode, json as python_json};
+use crate::fs::FsError;
+use crate::hub::HubError;
+use crate::repo::InvalidName;
+use crate::settings::SettingsError;
+
+/// What kind of failure it is. The names are part of the JSON output and do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line makes no sense.
+    Usage,
+    /// There is no token, and one is needed.
+    NotLoggedIn,
+    /// The token is refused.
+    InvalidToken,
+    /// The token is good but may not do this.
+    Forbidden,
+    /// Access has to be asked for first.
+    Gated,
+    /// No such repository, or no access.
+    RepoNotFound,
+    /// No such branch, tag or commit.
+    RevisionNotFound,
+    /// No such file.
+    FileNotFound,
+    /// Offline mode, and the cache does not have it.
+    Offline,
+    /// The Hub cannot be reached.
+    Unreachable,
+    /// The Hub failed or broke the protocol.
+    Server,
+    /// Bytes arrived that are not the file's.
+    Corrupt,
+    /// The disk is full.
+    DiskFull,
+    /// A file or folder cannot be read or written.
+    Disk,
+    /// The user said no.
+    Aborted,
+    /// Ctrl-C.
+    Interrupted,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// The name in JSON output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Usage => "usage",
+            Kind::NotLoggedIn => "not_logged_in",
+            Kind::InvalidToken => "invalid_token",
+            Kind::Forbidden => "forbidden",
+            Kind::Gated => "gated",
+            Kind::RepoNotFound => "repo_not_found",
+            Kind::RevisionNotFound => "revision_not_found",
+            Kind::FileNotFound => "file_not_found",
+            Kind::Offline => "offline",
+            Kind::Unreachable => "unreachable",
+            Kind::Server => "server",
+            Kind::Corrupt => "corrupt",
+            Kind::DiskFull => "disk_full",
+            Kind::Disk => "disk",
+            Kind::Aborted => "aborted",
+            Kind::Interrupted => "interrupted",
+            Kind::Other => "other",
+        }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Usage => 2,
+            Kind::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
+/// A failed command: one sentence, a hint, and a kind.
+#[derive(Debug)]
+pub struct CliError {
+    /// What kind of failure.
+    pub kind: Kind,
+    /// One sentence: what happened, and to what.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// The cause in detail, shown with `HF_DEBUG`.
+    pub source: Option<anyhow::Error>,
+}
+
+impl CliError {
+    /// An error without a hint.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        CliError {
+            kind,
+            message: message.into(),
+            hint: None,
+            source: None,
+        }
+    }
+
+    /// A usage error: exit 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        CliError::new(Kind::Usage, message)
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<anyhow::Error>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Nobody is logged in, and the command needs somebody.
+    pub fn not_logged_in() -> Self {
+        CliError::new(Kind::NotLoggedIn, "You are not logged in.")
+            .hint("run `hf auth login`, or set HF_TOKEN")
+    }
+
+    /// Says the error on stderr: as JSON in that format, in words else.
+    pub fn report(&self, console: &Console, debug: bool) {
+        if self.kind == Kind::Interrupted {
+            return;
+        }
+        if console.mode() == Mode::Json {
+            let value = json!({
+                "error": self.message,
+                "kind": self.kind.as_str(),
+                "hint": self.hint,
+            });
+            console.say(&python_json::to_python_json(&value));
+            return;
+        }
+        console.error(&self.message);
+        if let Some(hint) = &self.hint {
+            console.hint(hint);
+        }
+        if let (true, Some(source)) = (debug, &self.source) {
+            console.say(&format!("Cause: {source:?}"));
+        }
+    }
+
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind.exit_code())
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<SettingsError> for CliError {
+    fn from(error: SettingsError) -> Self {
+        let hint = match error {
+            SettingsError::NoHome => "set HF_HOME to the folder for tokens and downloads",
+            SettingsError::BadEndpoint(_) => "write it like https://huggingface.co, or unset it",
+        };
+        CliError::new(Kind::Other, sentence(&error.to_string())).hint(hint)
+    }
+}
+
+impl From<InvalidName> for CliError {
+    fn from(error: InvalidName) -> Self {
+        CliError::new(Kind::Other, sentence(&format!("the {error}")))
+    }
+}
+
+impl From<FsError> for CliError {
+    fn from(error: FsError) -> Self {
+        let path = crate::console::text::escape(&error.path.display().to_string());
+        let reason = reason(&error.source);
+        let message = format!("Cannot {} {path}: {reason}.", error.action);
+        let made = if error.is_disk_full() {
+            CliError::new(Kind::DiskFull, message)
+                .hint("free some space (`hf cache ls --sort size` shows what takes it) and run the command again: what was fetched is kept")
+        } else {
+            let hint = match error.source.kind() {
+                std::io::ErrorKind::PermissionDenied => Some(
+                    "check who owns the folder, or choose another one with HF_HOME, HF_HUB_CACHE or --cache-dir",
+                ),
+                std::io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("choose a writable folder with HF_HOME, HF_HUB_CACHE or --cache-dir")
+                }
+                _ => None,
+            };
+            CliError {
+                hint: hint.map(str::to_owned),
+                ..CliError::new(Kind::Disk, message)
+            }
+        };
+        made.caused_by(error)
+    }
+}
+
+/// The system's reason without Rust's "(os error 13)".
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => lower_first(words),
+        None => lower_first(&text),
+    }
+}
+
+impl From<HubError> for CliError {
+    /// The words for an error that is not about one repository; [`crate::commands`] has better ones
+    /// where the repository is known.
+    fn from(error: HubError) -> Self {
+        let (kind, hint) = match &error {
+            HubError::Offline => (
+                Kind::Offline,
+                Some("unset HF_HUB_OFFLINE to go online".to_owned()),
+            ),
+            HubError::Unreachable { .. } => (
+                Kind::Unreachable,
+                Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),
+            ),
+            HubError::RepoNotFound => (Kind::RepoNotFound, None),
+            HubError::RevisionNotFound => (Kind::RevisionNotFound, None),
+            HubError::EntryNotFound { .. } => (Kind::FileNotFound, None),
+            HubError::Gated { .. } => (Kind::Gated, None),
+            HubError::Disabled | HubError::Forbidden { .. } => (Kind::Forbidden, None),
+            HubError::InvalidToken => (
+                Kind::InvalidToken,
+                Some("log in again with `hf auth login --force`".to_owned()),
+            ),
+            HubError::Status { status, .. } if status.as_u16() == 429 => (
+                Kind::Server,
+                Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
+            ),
+            HubError::Status { .. } | HubError::LinkExpired => (
+                Kind::Server,
+                Some(
+                    "try again in a moment; https://status.huggingface.co tells of outages"
+                        .to_owned(),
+                ),
+            ),
+            HubError::BadAnswer(_) | HubError::Redirect(_) => (
+                Kind::Server,
+                Some("check HF_ENDPOINT and the proxy variables: is this really a Hub?".to_owned()),
+            ),
+            HubError::Setup(_) => (Kind::Other, None),
+        };
+        let text = crate::console::text::escape(&error.to_string());
+        CliError {
+            hint,
+            ..CliError::new(kind, sentence(&text))
+        }
+        .caused_by(error)
+    }
+}
+
+impl From<AuthError> for CliError {
+    fn from(error: AuthError) -> Self {
+        let hint = error.hint();
+        match error {
+            AuthError::Fs(error) => error.into(),
+            AuthError::Hub(error) => error.into(),
+            other => CliError {
+                hint,
+                ..CliError::new(Kind::Other, sentence(&other.to_string()))
+            },
+        }
+    }
+}
+
+/// First letter large, full stop at the end.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => return String::new(),
+    };
+    if !out.ends_with(['.', '!', '?']) {
+        out.push('.');
+    }
+    out
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_errors_name_path_and_reason() {
+        let error = FsError {
+            action: "write",
+            path: "/x/y".into(),
+            source: std::io::Error::from_raw_os_error(13),
+        };
+        let error = CliError::from(error);
+        assert_eq!(error.message, "Cannot write /x/y: permission denied.");
+        assert!(error.hint.is_some());
+        let full = FsError {
+            action: "write",
+            path: "/x".into(),
+            source: std::io::Error::from_raw_os_error(28),
+        };
+        assert_eq!(CliError::from(full).kind, Kind::DiskFull);
+    }
+
+    #[test]
+    fn json_errors_go_to_stderr() {
+        let (mut console, capture) = Console::captured();
+        console.configure(Some(crate::console::OutputFormat::Json), false, None);
+        CliError::not_logged_in().report(&console, false);
+        assert_eq!(capture.stdout(), "");
+        let value: serde_json::Value = serde_json::from_str(&capture.stderr()).unwrap();
+        assert_eq!(value["kind"], "not_logged_in");
+    }
+}

@@ -1,0 +1,191 @@
+//! File system helpers with one promise each: atomic replace, lock, errors that name the path.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A file system operation that failed: what was tried, where, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct FsError {
+    /// What was tried, as a verb phrase: "write", "create the folder".
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// The reason given by the system.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FsError {
+    /// For `map_err`: wraps an I/O error with what was tried on which path.
+    pub fn of(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FsError {
+        let path = path.to_path_buf();
+        move |source| FsError {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Whether the disk, or the user's share of it, is full.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
+/// Creates a folder and its parents.
+///
+/// # Errors
+/// [`FsError`] naming the folder.
+pub fn create_dir_all(path: &Path) -> Result<(), FsError> {
+    fs::create_dir_all(path).map_err(FsError::of("create the folder", path))
+}
+
+/// Permission bits of a file that [`write_atomic`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `0666 & ~umask`, as any program that just opens a file.
+    Umask,
+    /// `0600`: a secret.
+    Secret,
+}
+
+/// Replaces a file so that a reader, or a crash at any point, sees the old content or the new one
+/// and never a part: written beside the target, flushed to disk, renamed over it.
+///
+/// # Errors
+/// [`FsError`] naming the target; the old content is then untouched.
+pub fn write_atomic(path: &Path, content: &[u8], mode: Mode) -> Result<(), FsError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".hf-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let bits = match mode {
+                // tempfile passes these to open(2), where the umask applies.
+                Mode::Umask => 0o666,
+                Mode::Secret => 0o600,
+            };
+            builder.permissions(fs::Permissions::from_mode(bits));
+        }
+        let mut temporary = builder.tempfile_in(folder)?;
+        temporary.write_all(content)?;
+        if mode == Mode::Secret {
+            // Losing a token to a power cut costs a login; losing a cache listing costs nothing.
+            temporary.as_file().sync_all()?;
+        }
+        temporary.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(FsError::of("write", path))
+}
+
+/// An exclusive `flock(2)` on a lock file, released on drop. The file itself stays: deleting it
+/// while another process waits on it would give two holders (REFERENCE 5).
+#[derive(Debug)]
+pub struct LockGuard {
+    _file: File,
+}
+
+/// Takes the lock, waiting as long as another process holds it and calling `waiting` once when it
+/// has to wait.
+///
+/// # Errors
+/// [`FsError`] when the file cannot be opened or the file system has no locks.
+pub fn lock(path: &Path, waiting: impl FnOnce()) -> Result<LockGuard, FsError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(LockGuard { _file: file }),
+        Err(fs::TryLockError::WouldBlock) => waiting(),
+        Err(fs::TryLockError::Error(source)) => return Err(FsError::of("lock", path)(source)),
+    }
+    file.lock().map_err(FsError::of("lock", path))?;
+    Ok(LockGuard { _file: file })
+}
+
+/// Takes the lock within `patience`, or answers `None`.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_within(path: &Path, patience: Duration) -> Result<Option<LockGuard>, FsError> {
+    let file = open_lock(path)?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(LockGuard { _file: file })),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(fs::TryLockError::Error(source)) => return Err(FsError::of("lock", path)(source)),
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, FsError> {
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Group-writable where the umask lets it, as the Python client's lock files.
+        options.mode(0o664);
+    }
+    options.open(path).map_err(FsError::of("open", path))
+}
+
+/// Bytes free for this user on the file system that holds `path`, or would hold it: the nearest
+/// existing ancestor is asked. `None` when the system does not say.
+#[cfg(unix)]
+pub fn free_space(path: &Path) -> Option<u64> {
+    path.ancestors()
+        .find_map(|ancestor| rustix::fs::statvfs(ancestor).ok())
+        .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes free for this user; not known on this system.
+#[cfg(not(unix))]
+pub fn free_space(_path: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn atomic_write_replaces_and_sets_the_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_atomic(&path, b"new", Mode::Secret).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_held_lock_is_not_given_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let held = lock(&path, || panic!("nobody holds it")).unwrap();
+        assert!(lock_within(&path, Duration::ZERO).unwrap().is_none());
+        drop(held);
+        assert!(lock_within(&path, Duration::ZERO).unwrap().is_some());
+        assert!(path.exists(), "the lock file stays");
+    }
+}

@@ -1,0 +1,384 @@
+//! Typed calls to the Hub: who am I, repository info, tree, file location (REFERENCE 4).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::error::HubError;
+use super::http::{Hub, Request, host};
+use crate::listing::{Checksum, FileEntry, Lfs, Listing};
+use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex};
+use crate::token::Token;
+
+/// What stays as it is in a path segment (RFC 3986, unreserved).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Percent-encodes a whole text, slashes included.
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// Percent-encodes a path, segment by segment.
+fn encode_path(path: &str) -> String {
+    path.split('/').map(encode).collect::<Vec<_>>().join("/")
+}
+
+/// The account behind a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// User name.
+    pub name: String,
+    /// Names of the organisations, in the Hub's order.
+    pub orgs: Vec<String>,
+    /// Name the user gave the token on the settings page.
+    pub token_name: Option<String>,
+    /// `read`, `write`, `fineGrained`…
+    pub role: Option<String>,
+}
+
+/// Where a file is and how to check it, from the headers of its resolve URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileHead {
+    /// Commit that the revision stands for.
+    pub commit: CommitHash,
+    /// Proof of the content.
+    pub checksum: Checksum,
+    /// Size in bytes, when the Hub said it.
+    pub size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RepoInfo {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct TreeRow {
+    #[serde(rename = "type")]
+    kind: String,
+    path: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    oid: String,
+    lfs: Option<TreeLfs>,
+    #[serde(rename = "xetHash")]
+    xet_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TreeLfs {
+    oid: String,
+    size: u64,
+}
+
+impl Hub {
+    /// The account that a token belongs to.
+    ///
+    /// # Errors
+    /// [`HubError::InvalidToken`] when it belongs to none; else as [`Hub::send`].
+    pub async fn whoami(&self, token: &Token) -> Result<Account, HubError> {
+        let request = Request::new(Method::GET, self.url("api/whoami-v2"));
+        let (body, _): (Value, _) = match self.send_for_json(&request, Some(token)).await {
+            // On this route there is no repository to hide: 401 is about the token.
+            Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
+            other => other?,
+        };
+        account(&body)
+    }
+
+    /// The commit that a revision stands for.
+    ///
+    /// # Errors
+    /// As [`Hub::send`].
+    pub async fn commit_of(
+        &self,
+        repo: &Repo,
+        revision: &Revision,
+        token: Option<&Token>,
+    ) -> Result<CommitHash, HubError> {
+        let path = format!(
+            "api/{}/{}/revision/{}",
+            repo.repo_type.plural(),
+            encode_path(repo.id.as_str()),
+            encode(revision.as_str())
+        );
+        let request = Request::new(Method::GET, self.url(&path));
+        let (info, _): (RepoInfo, _) = self.send_for_json(&request, token).await?;
+        parse_commit(&info.sha)
+    }
+
+    /// All files of a commit, through all pages. `on_page` is told how many files are known so far.
+    ///
+    /// # Errors
+    /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose name or hash cannot be
+    /// accepted: then nothing of the listing is.
+    pub async fn tree(
+        &self,
+        repo: &Repo,
+        commit: &CommitHash,
+        token: Option<&Token>,
+        mut on_page: impl FnMut(usize),
+    ) -> Result<Listing, HubError> {
+        let path = format!(
+            "api/{}/{}/tree/{commit}?recursive=true&expand=false",
+            repo.repo_type.plural(),
+            encode_path(repo.id.as_str()),
+        );
+        let mut next = Some(self.url(&path));
+        let mut listing = Listing::new();
+        while let Some(url) = next {
+            let request = Request::new(Method::GET, url.clone());
+            let (rows, headers): (Vec<TreeRow>, _) = self.send_for_json(&request, token).await?;
+            let before = listing.len();
+            for row in rows {
+                if row.kind == "file" {
+                    let (path, entry) = file_of(row)?;
+                    listing.insert(path, entry);
+                }
+            }
+            on_page(listing.len());
+            next = self.next_page(&url, &headers)?;
+            if next.as_ref() == Some(&url)
+                || (next.is_some() && listing.len() == before && before > 0)
+            {
+                return Err(HubError::BadAnswer(
+                    "the file listing repeats itself".to_owned(),
+                ));
+            }
+        }
+        Ok(listing)
+    }
+
+    /// `Link: <url>; rel="next"`. A page on another host is refused: the token would follow it.
+    fn next_page(&self, url: &Url, headers: &HeaderMap) -> Result<Option<Url>, HubError> {
+        let link = headers
+            .get_all("link")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .find_map(next_link);
+        let Some(link) = link else { return Ok(None) };
+        let next = url
+            .join(link)
+            .map_err(|_| HubError::BadAnswer("the next page is not a web address".to_owned()))?;
+        if super::redirect::is_hub(&next, self.endpoint()) {
+            Ok(Some(next))
+        } else {
+            Err(HubError::BadAnswer(format!(
+                "the next page lies on another host, {}",
+                host(&next)
+            )))
+        }
+    }
+
+    /// URL of a file's content.
+    pub fn resolve_url(&self, repo: &Repo, revision: &str, path: &RepoPath) -> Url {
+        self.url(&format!(
+            "{}{}/resolve/{}/{}",
+            repo.repo_type.url_prefix(),
+            encode_path(repo.id.as_str()),
+            encode(revision),
+            encode_path(path.as_str())
+        ))
+    }
+
+    /// Commit, hash and size of one file, without its content.
+    ///
+    /// # Errors
+    /// As [`Hub::send`]; [`HubError::BadAnswer`] when a needed header is missing.
+    pub async fn file_head(
+        &self,
+        repo: &Repo,
+        revision: &Revision,
+        path: &RepoPath,
+        token: Option<&Token>,
+    ) -> Result<FileHead, HubError> {
+        let url = self.resolve_url(repo, revision.as_str(), path);
+        let request = Request::new(Method::HEAD, url)
+            .header("accept-encoding", "identity")
+            .stop_at_foreign_redirect();
+        let answer = self.send(&request, token).await?;
+        file_head(&answer.hub_headers, answer.response.headers())
+    }
+}
+
+/// Reads the headers of a resolve answer. `first` are those of the Hub's own answer, `last` those of
+/// the end of a redirect chain within the Hub.
+fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> {
+    let header = |name: &str| {
+        [first, last]
+            .into_iter()
+            .find_map(|headers| headers.get(name)?.to_str().ok())
+    };
+    let missing =
+        |what: &str| HubError::BadAnswer(format!("the header {what} is missing or malformed"));
+    let commit = header("x-repo-commit").ok_or_else(|| missing("X-Repo-Commit"))?;
+    let etag = header("x-linked-etag")
+        .or_else(|| header("etag"))
+        .ok_or_else(|| missing("ETag"))?;
+    let etag = etag.trim_start_matches("W/").trim_matches('"');
+    // The length of a redirect's own body says nothing about the file.
+    let content_length = || {
+        last.get("location")
+            .is_none()
+            .then(|| last.get("content-length")?.to_str().ok())?
+    };
+    Ok(FileHead {
+        commit: parse_commit(commit)?,
+        checksum: Checksum::from_etag(etag).ok_or_else(|| missing("ETag"))?,
+        size: header("x-linked-size")
+            .or_else(content_length)
+            .and_then(|size| size.parse().ok()),
+    })
+}
+
+fn parse_commit(text: &str) -> Result<CommitHash, HubError> {
+    text.parse()
+        .map_err(|error: crate::repo::InvalidName| HubError::BadAnswer(error.to_string()))
+}
+
+fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
+    let path: RepoPath = row
+        .path
+        .parse()
+        .map_err(|error: crate::repo::InvalidName| {
+            HubError::BadAnswer(format!("{error}, so nothing of this listing is used"))
+        })?;
+    let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
+    if !is_hash(&row.oid, 40) || row.lfs.as_ref().is_some_and(|lfs| !is_hash(&lfs.oid, 64)) {
+        return Err(HubError::BadAnswer(format!(
+            "no usable hash for the file {:?}",
+            row.path
+        )));
+    }
+    let entry = FileEntry {
+        size: row.size,
+        blob_id: row.oid,
+        lfs: row.lfs.map(|lfs| Lfs {
+            sha256: lfs.oid,
+            size: lfs.size,
+        }),
+        xet_hash: row.xet_hash,
+    };
+    Ok((path, entry))
+}
+
+fn next_link(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (target, parameters) = link.split_once(';')?;
+        let is_next = parameters
+            .split(';')
+            .any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
+        is_next.then(|| target.trim().strip_prefix('<')?.strip_suffix('>'))?
+    })
+}
+
+fn account(body: &Value) -> Result<Account, HubError> {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    let name = text(&body["name"])
+        .ok_or_else(|| HubError::BadAnswer("whoami names no user".to_owned()))?;
+    let orgs = body["orgs"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let access_token = &body["auth"]["accessToken"];
+    Ok(Account {
+        name,
+        orgs: orgs.iter().filter_map(|org| text(&org["name"])).collect(),
+        token_name: text(&access_token["displayName"]),
+        role: text(&access_token["role"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_encoded_as_the_hub_expects() {
+        assert_eq!(encode("refs/pr/1"), "refs%2Fpr%2F1");
+        assert_eq!(encode_path("a b/é#?.txt"), "a%20b/%C3%A9%23%3F.txt");
+    }
+
+    #[test]
+    fn links() {
+        for (header, expected) in [
+            (
+                "<https://h/x?cursor=a>; rel=\"next\"",
+                Some("https://h/x?cursor=a"),
+            ),
+            ("<a>; rel=\"prev\", <b>; rel=\"next\"", Some("b")),
+            ("<a>; rel=\"prev\"", None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(next_link(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn accounts() {
+        let full = json!({"name": "alice", "orgs": [{"name": "acme"}, {"x": 1}],
+            "auth": {"accessToken": {"displayName": "laptop", "role": "read"}}});
+        assert_eq!(
+            account(&full).unwrap(),
+            Account {
+                name: "alice".to_owned(),
+                orgs: vec!["acme".to_owned()],
+                token_name: Some("laptop".to_owned()),
+                role: Some("read".to_owned()),
+            }
+        );
+        assert!(account(&json!({"name": "b"})).unwrap().token_name.is_none());
+        assert!(account(&json!([])).is_err());
+        assert!(account(&json!({"name": 3})).is_err());
+    }
+
+    #[test]
+    fn heads() {
+        let headers = |pairs: &[(&'static str, String)]| -> HeaderMap {
+            pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect()
+        };
+        let (commit, sha1, sha256) = ("c".repeat(40), "a".repeat(40), "b".repeat(64));
+        let small = headers(&[
+            ("x-repo-commit", commit.clone()),
+            ("etag", format!("W/\"{sha1}\"")),
+            ("content-length", "12".to_owned()),
+        ]);
+        let head = file_head(&small, &small).unwrap();
+        assert_eq!(
+            (head.checksum, head.size),
+            (Checksum::GitSha1(sha1.clone()), Some(12))
+        );
+        let large = headers(&[
+            ("x-repo-commit", commit),
+            ("etag", format!("\"{sha1}\"")),
+            ("x-linked-etag", format!("\"{sha256}\"")),
+            ("x-linked-size", "99".to_owned()),
+            ("content-length", "1000".to_owned()),
+            ("location", "https://cdn.test/".to_owned()),
+        ]);
+        let head = file_head(&large, &large).unwrap();
+        assert_eq!(
+            (head.checksum, head.size),
+            (Checksum::Sha256(sha256), Some(99))
+        );
+        assert!(file_head(&HeaderMap::new(), &HeaderMap::new()).is_err());
+    }
+}

@@ -1,0 +1,10 @@
+//! The Hub on the wire: the only user of the HTTP crate. Knows nothing of the disk or the terminal.
+
+pub mod api;
+pub mod error;
+pub mod http;
+pub mod redirect;
+pub mod retry;
+
+pub use self::error::HubError;
+pub use self::http::{Hub, HubOptions};

@@ -1,0 +1,134 @@
+//! When to try again, and how long to wait: backoff, and one rate-limit gate for all workers.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+
+/// Retries of a request that brings no progress (REFERENCE 4).
+pub const MAX_RETRIES: u32 = 5;
+/// First wait; doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// A server that asks for more patience than this is not waited for.
+pub const LONGEST_SERVER_WAIT: Duration = Duration::from_secs(3600);
+
+/// Whether an idempotent request that got this status is worth repeating.
+pub fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Wait before retry number `retry` (from 0), without the server's say. `jitter` in 0..1 spreads
+/// clients that failed together over the upper half of the wait.
+pub fn backoff(retry: u32, jitter: f64) -> Duration {
+    let wait = FIRST_WAIT
+        .saturating_mul(1 << retry.min(8))
+        .min(LONGEST_WAIT);
+    wait.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// The wait that the server asks for: `Retry-After` in seconds, else the `t` of `RateLimit`, each
+/// plus one second because both are rounded down (REFERENCE 4).
+pub fn server_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let retry_after = text("retry-after").and_then(|value| value.trim().parse::<u64>().ok());
+    let seconds = retry_after.or_else(|| text("ratelimit").and_then(reset_seconds))?;
+    Some(Duration::from_secs(seconds.saturating_add(1)))
+}
+
+/// The `t` parameter of `"api";r=0;t=55` when nothing remains (`r=0`).
+fn reset_seconds(ratelimit: &str) -> Option<u64> {
+    let parameter = |name: &str| {
+        ratelimit.split(';').find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().parse::<u64>().ok())?
+        })
+    };
+    if parameter("r").is_some_and(|remaining| remaining > 0) {
+        return None;
+    }
+    parameter("t")
+}
+
+/// One gate for all workers of a process: when the Hub tells one of them to slow down, all wait.
+#[derive(Debug, Default)]
+pub struct RateGate {
+    opens_at: Mutex<Option<Instant>>,
+}
+
+impl RateGate {
+    /// Closes the gate for this long, unless it is closed for longer already. Answers whether this
+    /// call closed it: the one who did tells the user.
+    pub fn close_for(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        let mut opens_at = self.opens_at.lock().unwrap();
+        let was_open = opens_at.is_none_or(|at| at <= Instant::now());
+        if opens_at.is_none_or(|at| at < until) {
+            *opens_at = Some(until);
+        }
+        was_open
+    }
+
+    /// Waits until the gate is open.
+    pub async fn pass(&self) {
+        loop {
+            let opens_at = *self.opens_at.lock().unwrap();
+            match opens_at {
+                Some(at) if at > Instant::now() => tokio::time::sleep_until(at).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn waits_double_to_a_limit() {
+        let waits: Vec<f64> = (0..6).map(|n| backoff(n, 1.0).as_secs_f64()).collect();
+        assert_eq!(waits, [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]);
+        assert_eq!(backoff(0, 0.0), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_server_is_listened_to() {
+        for (pairs, seconds) in [
+            (&[("retry-after", "7")][..], Some(8)),
+            (&[("ratelimit", "\"api\";r=0;t=55")], Some(56)),
+            (&[("ratelimit", "\"api\";r=3;t=55")], None),
+            (&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], None),
+            (&[], None),
+            (
+                &[("retry-after", "1"), ("ratelimit", "\"api\";r=0;t=55")],
+                Some(2),
+            ),
+        ] {
+            assert_eq!(
+                server_wait(&headers(pairs)).map(|wait| wait.as_secs()),
+                seconds,
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_gate_for_all() {
+        let gate = RateGate::default();
+        let start = Instant::now();
+        assert!(gate.close_for(Duration::from_secs(42)));
+        assert!(!gate.close_for(Duration::from_secs(10)), "already closed");
+        gate.pass().await;
+        assert_eq!(start.elapsed().as_secs(), 42);
+    }
+}

@@ -1,0 +1,262 @@
+//! What the environment means, resolved once: paths, endpoint, switches.
+//!
+//! Pure: an [`Env`] in, [`Settings`] out. Names and defaults are those of REFERENCE 2.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::env::{self, Env};
+
+/// The public Hub.
+pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// Default of both timeouts, in seconds.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Resolved settings, shared by all commands.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `$HF_HOME`.
+    pub hf_home: PathBuf,
+    /// Where the path above came from, in words ("HF_HOME", "default"…).
+    pub hf_home_source: &'static str,
+    /// Root of the repository cache.
+    pub hub_cache: PathBuf,
+    /// Where the path above came from.
+    pub hub_cache_source: &'static str,
+    /// File of the active token.
+    pub token_path: PathBuf,
+    /// File of all named tokens, beside [`Settings::token_path`].
+    pub stored_tokens_path: PathBuf,
+    /// The Hub to talk to.
+    pub endpoint: Endpoint,
+    /// No request may leave this machine.
+    pub offline: bool,
+    /// Download requests carry a token only when `--token` gave one.
+    pub disable_implicit_token: bool,
+    /// `Some(false)`: no progress bars; `Some(true)`: always; `None`: on a terminal.
+    pub progress_bars: Option<bool>,
+    /// Copy instead of link.
+    pub disable_symlinks: bool,
+    /// Longest wait for the answer to a metadata request.
+    pub etag_timeout: Duration,
+    /// Longest wait for the answer to a download request.
+    pub download_timeout: Duration,
+    /// Appended to the user agent.
+    pub user_agent_origin: Option<String>,
+    /// Extra certificate authorities, a PEM file.
+    pub ca_bundle: Option<PathBuf>,
+    /// Say on stderr what goes over the wire.
+    pub debug: bool,
+}
+
+/// The environment holds something that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// There is no home folder and no variable that would replace it.
+    #[error("there is no home folder, and neither HF_HOME nor XDG_CACHE_HOME is set")]
+    NoHome,
+    /// `HF_ENDPOINT` is not an http(s) URL.
+    #[error("HF_ENDPOINT is not a web address: {0}")]
+    BadEndpoint(String),
+}
+
+impl Settings {
+    /// Resolves all settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when a needed value is missing or unusable.
+    pub fn resolve(env: &Env) -> Result<Self, SettingsError> {
+        let (hf_home, hf_home_source) = hf_home(env)?;
+        let (hub_cache, hub_cache_source) = match (
+            env.get_os(env::HF_HUB_CACHE),
+            env.get_os(env::HUGGINGFACE_HUB_CACHE),
+        ) {
+            (Some(path), _) => (env.expand_path(path), env::HF_HUB_CACHE),
+            (None, Some(path)) => (env.expand_path(path), env::HUGGINGFACE_HUB_CACHE),
+            (None, None) => (hf_home.join("hub"), hf_home_source),
+        };
+        let token_path = env
+            .get_os(env::HF_TOKEN_PATH)
+            .map_or_else(|| hf_home.join("token"), |path| env.expand_path(path));
+        let stored_tokens_path = token_path.with_file_name("stored_tokens");
+        let seconds = |name| {
+            env.get(name)
+                .and_then(|value| value.trim().parse::<u64>().ok())
+                .filter(|&seconds| seconds > 0)
+                .map_or(DEFAULT_TIMEOUT, Duration::from_secs)
+        };
+        Ok(Settings {
+            hf_home,
+            hf_home_source,
+            hub_cache,
+            hub_cache_source,
+            token_path,
+            stored_tokens_path,
+            endpoint: Endpoint::parse(
+                env.get(env::HF_ENDPOINT)
+                    .as_deref()
+                    .unwrap_or(DEFAULT_ENDPOINT),
+            )?,
+            offline: offline(env),
+            disable_implicit_token: env.is_true(env::HF_HUB_DISABLE_IMPLICIT_TOKEN),
+            progress_bars: env
+                .switch(env::HF_HUB_DISABLE_PROGRESS_BARS)
+                .map(|disabled| !disabled),
+            disable_symlinks: env.is_true(env::HF_HUB_DISABLE_SYMLINKS),
+            etag_timeout: seconds(env::HF_HUB_ETAG_TIMEOUT),
+            download_timeout: seconds(env::HF_HUB_DOWNLOAD_TIMEOUT),
+            user_agent_origin: env.get(env::HF_HUB_USER_AGENT_ORIGIN),
+            ca_bundle: [env::REQUESTS_CA_BUNDLE, env::CURL_CA_BUNDLE]
+                .iter()
+                .find_map(|name| env.get_os(name))
+                .map(|path| env.expand_home(Path::new(path))),
+            debug: env.is_true(env::HF_DEBUG),
+        })
+    }
+}
+
+fn hf_home(env: &Env) -> Result<(PathBuf, &'static str), SettingsError> {
+    if let Some(path) = env.get_os(env::HF_HOME) {
+        return Ok((env.expand_path(path), env::HF_HOME));
+    }
+    if let Some(path) = env.get_os(env::XDG_CACHE_HOME) {
+        let path = Path::new(path).join("huggingface");
+        return Ok((env.expand_path(path.as_os_str()), env::XDG_CACHE_HOME));
+    }
+    let home = env.home().ok_or(SettingsError::NoHome)?;
+    Ok((home.join(".cache/huggingface"), "default"))
+}
+
+/// `HF_HUB_OFFLINE`, set to anything, hides `TRANSFORMERS_OFFLINE` (REFERENCE 2).
+fn offline(env: &Env) -> bool {
+    env.switch(env::HF_HUB_OFFLINE)
+        .unwrap_or_else(|| env.is_true(env::TRANSFORMERS_OFFLINE))
+}
+
+/// Base URL of a Hub: http or https, no trailing slash, perhaps a path prefix (a mirror).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    text: String,
+}
+
+impl Endpoint {
+    /// Parses a base URL.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadEndpoint`] when it is not an http or https URL with a host. A password
+    /// inside the URL is not repeated in the error.
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        let text = text.trim().trim_end_matches('/');
+        let bad = || SettingsError::BadEndpoint(without_userinfo(text));
+        let url = Url::parse(text).map_err(|_| bad())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(bad());
+        }
+        Ok(Endpoint {
+            url,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The endpoint as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The endpoint as a URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Whether this is the public Hub.
+    pub fn is_default(&self) -> bool {
+        self.text == DEFAULT_ENDPOINT
+    }
+
+    /// Page where tokens are made.
+    pub fn tokens_page(&self) -> String {
+        format!("{}/settings/tokens", self.text)
+    }
+}
+
+fn without_userinfo(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}://…{}", &text[..scheme], &text[at..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        Settings::resolve(&Env::from_pairs("/home/u", pairs.iter().copied())).unwrap()
+    }
+
+    #[test]
+    fn paths_follow_the_chain() {
+        for (pairs, hub_cache, token) in [
+            (
+                &[][..],
+                "/home/u/.cache/huggingface/hub",
+                "/home/u/.cache/huggingface/token",
+            ),
+            (
+                &[("XDG_CACHE_HOME", "/x")],
+                "/x/huggingface/hub",
+                "/x/huggingface/token",
+            ),
+            (&[("HF_HOME", "~/h")], "/home/u/h/hub", "/home/u/h/token"),
+            (
+                &[
+                    ("HF_HOME", "/h"),
+                    ("HUGGINGFACE_HUB_CACHE", "/old"),
+                    ("HF_TOKEN_PATH", "/t/tok"),
+                ],
+                "/old",
+                "/t/tok",
+            ),
+            (
+                &[("HF_HUB_CACHE", "/new"), ("HUGGINGFACE_HUB_CACHE", "/old")],
+                "/new",
+                "/home/u/.cache/huggingface/token",
+            ),
+        ] {
+            let settings = settings(pairs);
+            assert_eq!(settings.hub_cache, Path::new(hub_cache), "{pairs:?}");
+            assert_eq!(settings.token_path, Path::new(token), "{pairs:?}");
+        }
+        assert_eq!(
+            settings(&[("HF_TOKEN_PATH", "/t/tok")]).stored_tokens_path,
+            Path::new("/t/stored_tokens")
+        );
+    }
+
+    #[test]
+    fn offline_variables() {
+        assert!(settings(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
+        assert!(
+            !settings(&[("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "0")]).offline,
+            "HF_HUB_OFFLINE hides TRANSFORMERS_OFFLINE"
+        );
+    }
+
+    #[test]
+    fn endpoints() {
+        assert_eq!(
+            Endpoint::parse("https://hub.test/p/").unwrap().as_str(),
+            "https://hub.test/p"
+        );
+        for bad in ["", "hub.test", "ftp://hub.test", "file:///x"] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+        let error = Endpoint::parse("ftp://user:secret@hub.test").unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+    }
+}

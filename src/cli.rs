@@ -66,7 +66,9 @@ impl OutputArgs {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum Command {
+    Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
 }
@@ -78,6 +80,7 @@ impl Command {
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
         match self {
+            Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

@@ -1,3 +1,6 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
+pub mod download;
+pub mod explain;
+pub mod flags;
 pub mod version;

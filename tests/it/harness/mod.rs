@@ -1,0 +1,3 @@
+//! The test harness.
+
+pub mod hub;

@@ -162,12 +162,17 @@ impl Users {
     }
 }
 
-/// The Hub does not tell a missing repository from a private one. Without a token it asks for one (401, no error code).
+/// The Hub does not tell a missing repository from a private one. Without a token it asks for one: 401, and no error code.
 pub fn no_such_repository(sender: &Sender) -> Reply {
     match sender {
         Sender::User(_) => Reply::error(404, Some("RepoNotFound"), "Repository not found"),
-        _ => Reply::error(401, None, "Invalid username or password."),
+        _ => asks_for_a_token(),
     }
+}
+
+fn asks_for_a_token() -> Reply {
+    let challenge = "Bearer realm=\"Authentication required\", charset=\"UTF-8\"";
+    Reply::error(401, None, "Invalid username or password.").header("WWW-Authenticate", challenge)
 }
 
 /// The answer to every request whose token nobody has.
@@ -181,6 +186,6 @@ pub fn whoami(state: &State, asked: &Asked) -> Reply {
     match users.whoami(asked.token.as_deref(), &state.endpoint()) {
         Some(answer) => Reply::json(&answer),
         None if asked.token.is_some() => bad_token(),
-        None => Reply::error(401, None, "Invalid username or password."),
+        None => asks_for_a_token(),
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::harness::http::{Answer, get, head, request};
-use crate::harness::hub::{Content, Fault, Hub, Origin, Repo};
+use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
 
 const SIZE: usize = 300_000;
 
@@ -84,7 +84,7 @@ fn an_early_close_is_orderly() {
 fn a_stall_keeps_the_connection_open() {
     let bench = Bench::new();
     bench.hub.fault(Fault::Stall { after_bytes: 1234 }.times(1));
-    let patience = Duration::from_millis(400);
+    let patience = Duration::from_millis(700);
     let stalled = request("GET", &bench.url("small.txt"), &[], "", patience);
     assert_eq!(stalled.end, Some(ErrorKind::WouldBlock));
     assert_eq!(stalled.body.len(), 1234);
@@ -109,7 +109,7 @@ fn no_answer_is_no_answer_and_the_request_is_on_record() {
 fn a_trickle_and_a_cap_keep_their_pace() {
     let bench = Bench::new();
     let rate = SIZE as u64 * 2;
-    bench.hub.fault(
+    let strikes = bench.hub.fault(
         Fault::Trickle {
             bytes_per_second: rate,
         }
@@ -120,17 +120,14 @@ fn a_trickle_and_a_cap_keep_their_pace() {
         bench.is_good(&bench.small());
         let seconds = start.elapsed().as_secs_f64();
         assert!(
-            (0.35..2.0).contains(&seconds),
+            (0.35..10.0).contains(&seconds),
             "{what}: {seconds} s for half a second's bytes"
         );
     };
     paced("trickle");
-    let start = Instant::now();
+    assert_eq!(strikes.count(), 1);
     bench.is_good(&bench.small());
-    assert!(
-        start.elapsed() < Duration::from_millis(350),
-        "the fault is over"
-    );
+    assert_eq!(strikes.count(), 1);
     bench
         .hub
         .configure(|settings| settings.bandwidth = Some(rate));
@@ -336,4 +333,23 @@ fn a_stopped_hub_refuses_and_a_resumed_one_is_back() {
     assert!(matches!(end, Ok(0)) || end.is_err_and(|e| e.kind() == ErrorKind::ConnectionReset));
     bench.hub.resume();
     bench.is_good(&bench.small());
+}
+
+#[test]
+fn a_plain_request_to_an_encrypted_hub_is_served_and_on_record() {
+    let hub = Hub::with(Settings {
+        tls: true,
+        ..Settings::default()
+    });
+    hub.add(Repo::model("a/b").file("f", "f"));
+    assert!(hub.endpoint().starts_with("https://"));
+    assert!(hub.cdn_origin().starts_with("https://"));
+    assert!(hub.ca_pem().contains("BEGIN CERTIFICATE"));
+    let plain = hub.endpoint().replace("https:", "http:");
+    assert_eq!(get(&format!("{plain}/a/b/resolve/main/f"), &[]).text(), "f");
+    hub.fault(Fault::HttpDowngrade);
+    let answer = get(&format!("{plain}/x"), &[]);
+    let wanted = format!("{plain}/x");
+    assert_eq!(answer.header("location"), Some(wanted.as_str()));
+    assert_eq!(hub.count(|request| !request.encrypted), 2);
 }

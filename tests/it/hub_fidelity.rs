@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::harness::TestEnv;
-use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::hub::{Content, Hub, Repo, Settings};
 use crate::harness::oracle::Oracle;
 
 /// Repositories of each sort, and users alice (may read all) and bob (may read what is public).
@@ -229,4 +229,36 @@ fn legacy_logs_in_and_downloads() {
     let _ = download.run().ok();
     snapshot_is_complete(&env, &hub);
     assert!(hub.leaked_tokens().is_empty(), "{}", hub.log_text());
+}
+
+#[test]
+fn modern_trusts_the_hub_over_tls_and_reads_a_bare_401_as_no_such_repository() {
+    let Some(modern) = Oracle::modern() else {
+        return;
+    };
+    let hub = Hub::with(Settings {
+        tls: true,
+        ..Settings::default()
+    });
+    hub.add(Repo::model("org/name").lfs("model.bin", "large"));
+    let mut env = TestEnv::for_hub(&hub);
+    let pem = env.path("ca.pem");
+    fs::write(&pem, hub.ca_pem()).expect("certificate");
+    let stranger = modern.hf(&env, ["download", "org/name"]).run();
+    assert_ne!(stranger.code, Some(0), "{stranger}");
+    assert!(
+        hub.requests().is_empty(),
+        "an untrusted Hub is asked nothing"
+    );
+    env.set("SSL_CERT_FILE", &pem);
+    let file = ["download", "org/name", "model.bin", "-q"];
+    let path = modern.hf(&env, file).run().ok();
+    assert_eq!(
+        fs::read_to_string(path.stdout().trim()).expect("file"),
+        "large"
+    );
+    assert_eq!(hub.count(|request| !request.encrypted), 0);
+    let absent = modern.hf(&env, ["download", "no/such", "f"]);
+    let absent = absent.run().fails(1);
+    assert!(absent.stderr().contains("not found"), "{absent}");
 }

@@ -1,6 +1,5 @@
 //! A body on its way out: paced, cut short or damaged as the faults say.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::log::Record;
 use super::reply::Payload;
-use super::server::Wire;
+use super::wire::Wire;
 
 /// How a body ends before its time.
 #[derive(Clone, Copy, Debug)]
@@ -61,12 +60,6 @@ impl std::fmt::Display for Cut {
 }
 
 impl std::error::Error for Cut {}
-
-impl From<Infallible> for Cut {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
 
 impl SendBody {
     pub fn new(payload: Payload, manner: Manner, wire: Arc<Wire>, record: Arc<Record>) -> Self {

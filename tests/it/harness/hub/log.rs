@@ -16,6 +16,8 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub origin: Origin,
+    /// It came over TLS.
+    pub encrypted: bool,
     pub method: String,
     /// As sent: percent-encoded.
     pub path: String,

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Where things are: `route` reads addresses; `api`, `resolve`, `cdn` and `auth` answer them; `repo` and `content` hold
-//! what is served; `faults` and `body` spoil it; `log` writes down what was asked; `server` ties them together.
+//! what is served; `faults` and `body` spoil it; `log` writes down what was asked; `server` ties them together, `wire`
+//! holds the connections.
 #![allow(
     dead_code,
     unused_imports,
@@ -33,6 +34,7 @@ mod repo;
 mod resolve;
 mod route;
 mod server;
+mod wire;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
@@ -54,6 +56,8 @@ use server::State;
 pub struct Settings {
     /// Port of the Hub's origin; 0 lets the system choose. Read at the start only.
     pub port: u16,
+    /// Both origins speak https, with certificates of an authority of their own: see [`Hub::ca_pem`]. Read at the start only.
+    pub tls: bool,
     /// A path before every address of the Hub, such as `/mirror`: `HF_ENDPOINT` may carry one. Read at the start only.
     pub path_prefix: String,
     /// Waiting time before every answer.
@@ -74,6 +78,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             port: 0,
+            tls: false,
             path_prefix: String::new(),
             latency: Duration::ZERO,
             bandwidth: None,
@@ -115,6 +120,7 @@ impl Hub {
         let hub = bind(SocketAddr::from(([127, 0, 0, 1], settings.port)));
         let cdn = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
         let state = Arc::new(State {
+            tls: settings.tls.then(wire::Tls::new),
             settings: RwLock::new(settings),
             hub_address: hub.local_addr().expect("address"),
             cdn_address: cdn.local_addr().expect("address"),
@@ -145,7 +151,7 @@ impl Hub {
             let (state, stopped, ending) = (self.state.clone(), stopped.clone(), ending.clone());
             runtime.spawn(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("listener");
-                server::serve(listener, origin, state, stopped).await;
+                wire::serve(listener, origin, state, stopped).await;
                 drop(ending);
             });
         }
@@ -176,6 +182,11 @@ impl Hub {
     /// The origin of links to large files: another port, hence another origin.
     pub fn cdn_origin(&self) -> String {
         self.state.cdn_origin()
+    }
+
+    /// The certificate a client has to trust (`SSL_CERT_FILE`), in PEM. Panics unless the Hub speaks TLS.
+    pub fn ca_pem(&self) -> &str {
+        &self.state.tls.as_ref().expect("Settings::tls").ca_pem
     }
 
     /// Changes the settings from the next request on.

@@ -1,22 +1,14 @@
-//! The two servers: accept, read a request, let faults strike, route, answer.
+//! From a request to its answer: read it, let faults strike, route, answer, put it on the wire.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, RwLock};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use super::auth::{Sender, Users};
 use super::body::{End, Manner, SendBody};
@@ -26,12 +18,15 @@ use super::log::{Log, Origin, Record, Request};
 use super::reply::{Payload, Reply};
 use super::repo::{Kind, Repo};
 use super::route::{Place, Route, decode};
+use super::wire::{Tls, Wire};
 use super::{Settings, api, auth, cdn, resolve};
 
 /// Everything both servers share.
 #[derive(Debug)]
 pub struct State {
     pub settings: RwLock<Settings>,
+    /// Present when the Hub is served over https.
+    pub tls: Option<Tls>,
     pub hub_address: SocketAddr,
     pub cdn_address: SocketAddr,
     /// By kind and id: `models/org/name`.
@@ -56,14 +51,23 @@ impl State {
         self.settings.read().expect("settings").clone()
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Base address of the Hub, path prefix included.
     pub fn endpoint(&self) -> String {
-        format!("http://{}{}", self.hub_address, self.settings().path_prefix)
+        format!(
+            "{}://{}{}",
+            self.scheme(),
+            self.hub_address,
+            self.settings().path_prefix
+        )
     }
 
     /// Base address of the CDN.
     pub fn cdn_origin(&self) -> String {
-        format!("http://{}", self.cdn_address)
+        format!("{}://{}", self.scheme(), self.cdn_address)
     }
 
     /// The name under which a repository is kept.
@@ -107,120 +111,14 @@ impl Asked {
     }
 }
 
-/// Control over one connection from within an answer.
-#[derive(Debug, Default)]
-pub struct Wire {
-    reset: AtomicBool,
-}
-
-impl Wire {
-    /// The connection shall end with a TCP reset.
-    pub fn reset(&self) {
-        self.reset.store(true, SeqCst);
-    }
-}
-
-/// A TCP connection that can end with a reset in place of an orderly close.
-struct Stream {
-    tcp: TcpStream,
-    wire: Arc<Wire>,
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if self.wire.reset.load(SeqCst) {
-            // Closing a socket that lingers for zero seconds sends RST (RFC 9293 section 3.9.1, ABORT).
-            let _ = self.tcp.set_zero_linger();
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.wire.reset.load(SeqCst) {
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
-    }
-}
-
-/// Accepts connections until the sender of `stop` goes; then drops the listener and all connections.
-pub async fn serve(
-    listener: TcpListener,
-    origin: Origin,
-    state: Arc<State>,
-    mut stop: watch::Receiver<()>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
-        };
-        // A connection that died before it was accepted concerns nobody.
-        let Ok((tcp, _)) = accepted else { continue };
-        state.log.connected();
-        let _ = tcp.set_nodelay(true);
-        let (state, mut stop) = (state.clone(), stop.clone());
-        tokio::spawn(async move {
-            let wire = Arc::new(Wire::default());
-            let stream = Stream {
-                tcp,
-                wire: wire.clone(),
-            };
-            let service =
-                service_fn(|request| handle(state.clone(), origin, wire.clone(), request));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::select! {
-                // Errors here are clients that went away and faults at work.
-                _ = connection => {}
-                _ = stop.changed() => {}
-            }
-        });
-    }
-}
-
-async fn handle(
+/// Answers one request.
+pub async fn handle(
     state: Arc<State>,
     origin: Origin,
     wire: Arc<Wire>,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<SendBody>, Infallible> {
-    let (asked, record) = read(&state, origin, request).await;
+    let (asked, record) = read(&state, origin, wire.encrypted, request).await;
     let settings = state.settings();
     tokio::time::sleep(settings.latency).await;
     let mut reply = match state.faults.strike(&asked, faults::before) {
@@ -269,6 +167,7 @@ async fn handle(
 async fn read(
     state: &State,
     origin: Origin,
+    encrypted: bool,
     request: hyper::Request<Incoming>,
 ) -> (Asked, Arc<Record>) {
     let (parts, body) = request.into_parts();
@@ -293,6 +192,7 @@ async fn read(
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let record = state.log.begin(Request {
         origin,
+        encrypted,
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: query.clone(),
@@ -334,6 +234,8 @@ fn struck(state: &State, asked: &Asked, fault: &Fault) -> Reply {
         Fault::Status { code, headers } => {
             let mut reply = Reply::error(*code, None, "A fault was asked for");
             for (name, value) in headers {
+                let same = |header: &(&str, String)| header.0.eq_ignore_ascii_case(name);
+                reply.headers.retain(|header| !same(header));
                 reply = reply.header(leak(name), value);
             }
             reply

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Origin, Repo, Settings};
-use crate::harness::{TestEnv, listing, tree_of};
+use crate::harness::tree::{NodeKind, listing, tree_of};
 
 /// `org/name` with folders, a name that needs encoding, a duplicate content, an LFS file, a pull
 /// request and a tag.
@@ -22,7 +23,11 @@ pub fn furnished_hub() -> Hub {
             .tag("v1")
             .branch("refs/pr/1", |tree| tree.file("config.json", "{\"a\": 2}")),
     );
-    hub.add(Repo::dataset("org/data").file("data/train.csv", "a,b\n").file("readme.md", "r"));
+    hub.add(
+        Repo::dataset("org/data")
+            .file("data/train.csv", "a,b\n")
+            .file("readme.md", "r"),
+    );
     hub
 }
 
@@ -36,7 +41,12 @@ fn snapshot(env: &TestEnv, hub: &Hub, revision: &str) -> std::path::PathBuf {
 fn asked(hub: &Hub) -> Vec<String> {
     let commit = hub.repo("models/org/name").commit("main");
     let line = |r: crate::harness::hub::Request| {
-        format!("{:?} {} {}", r.origin, r.method, r.path.replace(&commit, "COMMIT"))
+        format!(
+            "{:?} {} {}",
+            r.origin,
+            r.method,
+            r.path.replace(&commit, "COMMIT")
+        )
     };
     hub.requests().into_iter().map(line).collect()
 }
@@ -47,11 +57,24 @@ fn a_repository_arrives_whole_with_one_get_a_file() {
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     let snapshot = snapshot(&env, &hub, "main");
-    assert_eq!(output.stdout(), format!("{}\n", snapshot.display()), "a pipe gets the bare path");
+    assert_eq!(
+        output.stdout(),
+        format!("{}\n", snapshot.display()),
+        "a pipe gets the bare path"
+    );
     let repo = hub.repo("models/org/name");
-    for path in ["config.json", "copy/config.json", "empty.txt", "sub/deep/ünï cödé #1.txt", "model.safetensors"] {
+    for path in [
+        "config.json",
+        "copy/config.json",
+        "empty.txt",
+        "sub/deep/ünï cödé #1.txt",
+        "model.safetensors",
+    ] {
         let file = snapshot.join(path);
-        assert!(fs::read(&file).unwrap() == repo.entry(path).content.to_bytes(), "{path}");
+        assert!(
+            fs::read(&file).unwrap() == repo.entry(path).content.to_bytes(),
+            "{path}"
+        );
         let depth = path.matches('/').count() + 2;
         let target = format!("{}blobs/{}", "../".repeat(depth), repo.entry(path).etag());
         assert_eq!(fs::read_link(&file).unwrap(), Path::new(&target));
@@ -62,11 +85,33 @@ fn a_repository_arrives_whole_with_one_get_a_file() {
     let planning: Vec<String> = asked.drain(..2).collect();
     assert_eq!(
         planning,
-        ["Hub GET /api/models/org/name/revision/main", "Hub GET /api/models/org/name/tree/COMMIT"]
+        [
+            "Hub GET /api/models/org/name/revision/main",
+            "Hub GET /api/models/org/name/tree/COMMIT"
+        ]
     );
-    assert_eq!(asked.iter().filter(|line| line.starts_with("Hub GET")).count(), 4, "{asked:#?}");
-    assert_eq!(asked.iter().filter(|line| line.starts_with("Cdn GET")).count(), 1, "{asked:#?}");
-    assert_eq!(asked.len(), 5, "no HEAD, and the same content only once: {asked:#?}");
+    // Nobody needs to be asked for a file of no bytes.
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|line| line.starts_with("Hub GET"))
+            .count(),
+        3,
+        "{asked:#?}"
+    );
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|line| line.starts_with("Cdn GET"))
+            .count(),
+        1,
+        "{asked:#?}"
+    );
+    assert_eq!(
+        asked.len(),
+        4,
+        "no HEAD, and the same content only once: {asked:#?}"
+    );
 }
 
 #[test]
@@ -78,11 +123,17 @@ fn the_second_download_fetches_nothing() {
     hub.clear_requests();
     let second = env.run(["download", "org/name"]).ok();
     assert_eq!(first.stdout(), second.stdout());
-    assert_eq!(asked(&hub), ["Hub GET /api/models/org/name/revision/main"], "by branch one request");
+    assert_eq!(
+        asked(&hub),
+        ["Hub GET /api/models/org/name/revision/main"],
+        "by branch one request"
+    );
     hub.clear_requests();
     let commit = hub.repo("models/org/name").commit("main");
-    env.run(["download", "org/name", "--revision", &commit]).ok();
-    env.run(["download", "org/name", "config.json", "--revision", &commit]).ok();
+    env.run(["download", "org/name", "--revision", &commit])
+        .ok();
+    env.run(["download", "org/name", "config.json", "--revision", &commit])
+        .ok();
     assert_eq!(asked(&hub), [""; 0], "by commit none");
     assert_eq!(before, tree_of(env.cache()));
 }
@@ -91,15 +142,25 @@ fn the_second_download_fetches_nothing() {
 fn one_file_needs_one_head_and_one_get() {
     let hub = furnished_hub();
     let env = TestEnv::for_hub(&hub);
-    let output = env.run(["download", "org/name", "config.json", "--quiet"]).ok();
+    let output = env
+        .run(["download", "org/name", "config.json", "--quiet"])
+        .ok();
     let file = snapshot(&env, &hub, "main").join("config.json");
     assert_eq!(output.stdout(), format!("{}\n", file.display()));
     assert_eq!(
         asked(&hub),
-        ["Hub HEAD /org/name/resolve/main/config.json", "Hub GET /org/name/resolve/COMMIT/config.json"]
+        [
+            "Hub HEAD /org/name/resolve/main/config.json",
+            "Hub GET /org/name/resolve/COMMIT/config.json"
+        ]
     );
     env.run(["download", "org/name", "model.safetensors"]).ok();
-    assert_eq!(fs::metadata(file.with_file_name("model.safetensors")).unwrap().len(), 3_000_000);
+    assert_eq!(
+        fs::metadata(file.with_file_name("model.safetensors"))
+            .unwrap()
+            .len(),
+        3_000_000
+    );
 }
 
 #[test]
@@ -111,7 +172,10 @@ fn formats_of_the_result() {
     assert_eq!(run("quiet").stdout(), format!("{path}\n"));
     assert_eq!(run("agent").stdout(), format!("path={path}\n"));
     assert_eq!(run("json").stdout(), format!("{{\"path\": \"{path}\"}}\n"));
-    assert_eq!(run("human").stdout(), format!("✓ Downloaded\n  path: {path}\n"));
+    assert_eq!(
+        run("human").stdout(),
+        format!("✓ Downloaded\n  path: {path}\n")
+    );
     let before = env.run(["--json", "download", "org/name"]).ok();
     assert_eq!(before.json(), json!({ "path": path }));
 }
@@ -120,15 +184,31 @@ fn formats_of_the_result() {
 fn files_folders_and_patterns_choose() {
     let hub = furnished_hub();
     for (arguments, expected) in [
-        (&["config.json", "empty.txt"][..], &["config.json", "empty.txt"][..]),
+        (
+            &["config.json", "empty.txt"][..],
+            &["config.json", "empty.txt"][..],
+        ),
         (&["sub/"], &["sub/deep/ünï cödé #1.txt"]),
-        (&["sub/", "empty.txt"], &["empty.txt", "sub/deep/ünï cödé #1.txt"]),
-        (&["--include", "*.json"], &["config.json", "copy/config.json"]),
-        (&["--include", "*.json", "--exclude", "copy/*"], &["config.json"]),
-        (&["--exclude", "*.safetensors", "--exclude", "*.json"], &["empty.txt", "sub/deep/ünï cödé #1.txt"]),
+        (
+            &["sub/", "empty.txt"],
+            &["empty.txt", "sub/deep/ünï cödé #1.txt"],
+        ),
+        (
+            &["--include", "*.json"],
+            &["config.json", "copy/config.json"],
+        ),
+        (
+            &["--include", "*.json", "--exclude", "copy/*"],
+            &["config.json"],
+        ),
+        (
+            &["--exclude", "*.safetensors", "--exclude", "*.json"],
+            &["empty.txt", "sub/deep/ünï cödé #1.txt"],
+        ),
     ] {
         let env = TestEnv::for_hub(&hub);
-        env.run(["download", "org/name"].iter().chain(arguments)).ok();
+        env.run(["download", "org/name"].iter().chain(arguments))
+            .ok();
         let snapshot = snapshot(&env, &hub, "main");
         let found: Vec<String> = tree_of(&snapshot)
             .into_iter()
@@ -151,10 +231,18 @@ fn types_revisions_and_addresses() {
         &["https://huggingface.co/org/name/blob/refs%2Fpr%2F1/config.json?download=true"],
     ] {
         let output = env.run(["download"].iter().chain(arguments)).ok();
-        assert_eq!(output.stdout().trim_end(), pr.to_str().unwrap(), "{arguments:?}");
+        assert_eq!(
+            output.stdout().trim_end(),
+            pr.to_str().unwrap(),
+            "{arguments:?}"
+        );
     }
     assert_eq!(fs::read_to_string(&pr).unwrap(), "{\"a\": 2}");
-    assert!(env.cache().join("models--org--name/refs/refs/pr/1").is_file());
+    assert!(
+        env.cache()
+            .join("models--org--name/refs/refs/pr/1")
+            .is_file()
+    );
     for arguments in [
         &["org/data", "--repo-type", "dataset"][..],
         &["org/data", "--type", "dataset"],
@@ -162,12 +250,28 @@ fn types_revisions_and_addresses() {
         &["hf://datasets/org/data/data/"],
     ] {
         let output = env.run(["download"].iter().chain(arguments)).ok();
-        assert!(Path::new(output.stdout().trim_end()).join("data/train.csv").is_file(), "{arguments:?}");
+        assert!(
+            Path::new(output.stdout().trim_end())
+                .join("data/train.csv")
+                .is_file(),
+            "{arguments:?}"
+        );
     }
-    env.run(["download", "datasets/org/data", "--type", "dataset"]).fails(2);
-    env.run(["download", "hf://org/name", "--revision", "main"]).fails(1);
-    env.run(["download", "org/name", "--cache-dir", "a", "--local-dir", "b"]).fails(1);
-    env.run(["download", "org/name", "sub/", "--include", "*"]).fails(1);
+    env.run(["download", "datasets/org/data", "--type", "dataset"])
+        .fails(2);
+    env.run(["download", "hf://org/name", "--revision", "main"])
+        .fails(1);
+    env.run([
+        "download",
+        "org/name",
+        "--cache-dir",
+        "a",
+        "--local-dir",
+        "b",
+    ])
+    .fails(1);
+    env.run(["download", "org/name", "sub/", "--include", "*"])
+        .fails(1);
     env.run(["download"]).fails(2);
 }
 
@@ -178,9 +282,29 @@ fn a_dry_run_tells_and_writes_nothing() {
     env.run(["download", "org/name", "config.json"]).ok();
     let before = listing(env.root());
     let output = env.run(["download", "org/name", "--dry-run"]).ok();
-    insta::assert_snapshot!(output.snapshot(&env), @r"");
-    let rows = env.run(["download", "org/name", "--dry-run", "--json"]).ok().json();
-    let sizes: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["size"].as_str().unwrap()).collect();
+    insta::assert_snapshot!(output.snapshot(&env), @r"
+    exit: 0
+    ----- stdout
+    [dry-run] Would fetch 3 of 5 files, 3.0M.
+    FILE                     SIZE
+    ------------------------ ----
+    config.json              -   
+    copy/config.json         -   
+    empty.txt                0.0 
+    model.safetensors        3.0M
+    sub/deep/ünï cödé #1.txt 4.0 
+    ----- stderr
+    ");
+    let rows = env
+        .run(["download", "org/name", "--dry-run", "--json"])
+        .ok()
+        .json();
+    let sizes: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["size"].as_str().unwrap())
+        .collect();
     assert_eq!(sizes, ["-", "-", "0.0", "3.0M", "4.0"]);
     assert_eq!(rows[3]["bytes"], 3_000_000);
     assert_eq!(listing(env.root()), before, "nothing was written");
@@ -196,7 +320,14 @@ fn forcing_fetches_again() {
     env.run(["download", "org/name", "--force-download"]).ok();
     assert_eq!(hub.content_bytes_sent(), 2 * sent);
     assert_eq!(listing(env.cache()), before);
-    env.run(["download", "org/name", "config.json", "--force-download", "--no-force-download"]).ok();
+    env.run([
+        "download",
+        "org/name",
+        "config.json",
+        "--force-download",
+        "--no-force-download",
+    ])
+    .ok();
     assert_eq!(hub.content_bytes_sent(), 2 * sent);
 }
 
@@ -206,12 +337,22 @@ fn a_new_commit_replaces_the_ref_and_shares_blobs() {
     let env = TestEnv::for_hub(&hub);
     let first = env.run(["download", "org/name"]).ok();
     let sent = hub.content_bytes_sent();
-    let commit = hub.repo("models/org/name").update(|tree| tree.file("config.json", "new"));
+    let commit = hub
+        .repo("models/org/name")
+        .update(|tree| tree.file("config.json", "new"));
     let second = env.run(["download", "org/name"]).ok();
     assert_ne!(first.stdout(), second.stdout());
     assert_eq!(hub.content_bytes_sent() - sent, 3, "only what is new");
-    assert_eq!(fs::read_to_string(env.cache().join("models--org--name/refs/main")).unwrap(), commit);
-    assert!(Path::new(first.stdout().trim_end()).join("config.json").is_file(), "the old snapshot stays");
+    assert_eq!(
+        fs::read_to_string(env.cache().join("models--org--name/refs/main")).unwrap(),
+        commit
+    );
+    assert!(
+        Path::new(first.stdout().trim_end())
+            .join("config.json")
+            .is_file(),
+        "the old snapshot stays"
+    );
 }
 
 #[test]
@@ -221,8 +362,14 @@ fn without_symlinks_files_are_real() {
     env.set("HF_HUB_DISABLE_SYMLINKS", "1");
     env.run(["download", "org/name"]).ok();
     let tree = tree_of(env.cache().join("models--org--name"));
-    assert!(tree.iter().all(|node| !matches!(node.kind, crate::harness::NodeKind::Link { .. })));
-    assert!(!tree.iter().any(|node| node.path.starts_with("blobs/")), "{tree:#?}");
+    assert!(
+        tree.iter()
+            .all(|node| !matches!(node.kind, NodeKind::Link { .. }))
+    );
+    assert!(
+        !tree.iter().any(|node| node.path.starts_with("blobs/")),
+        "{tree:#?}"
+    );
     hub.clear_requests();
     env.run(["download", "org/name"]).ok();
     assert_eq!(hub.requests().len(), 1);
@@ -236,13 +383,22 @@ fn redirects_within_the_hub_are_followed_with_the_token() {
         settings.weak_etags = true;
     });
     hub.user("alice").token("hf_alice", "read", "laptop");
-    hub.add(Repo::model("org/old").private().allow("alice").file("f", "f").lfs("l", "large"));
+    hub.add(
+        Repo::model("org/old")
+            .private()
+            .allow("alice")
+            .file("f", "f")
+            .lfs("l", "large"),
+    );
     let renamed = hub.repo("models/org/old").rename("org/new");
     drop(renamed);
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_TOKEN", "hf_alice");
     env.run(["download", "org/old"]).ok();
-    assert!(env.cache().join("models--org--old/snapshots").is_dir(), "the id as typed names the folder");
+    assert!(
+        env.cache().join("models--org--old/snapshots").is_dir(),
+        "the id as typed names the folder"
+    );
     env.run(["download", "org/name"]).ok();
     assert_eq!(hub.leaked_tokens().len(), 0);
     assert!(hub.count(|r| r.origin == Origin::Cdn) > 0);
@@ -254,12 +410,20 @@ fn listings_of_many_pages_are_followed() {
         page_size: 7,
         ..Settings::default()
     });
-    let repo = (0..40).fold(Repo::model("org/name"), |repo, n| repo.file(&format!("d{}/f{n}", n % 3), format!("{n}")));
+    let repo = (0..40).fold(Repo::model("org/name"), |repo, n| {
+        repo.file(&format!("d{}/f{n}", n % 3), format!("{n}"))
+    });
     hub.add(repo);
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
     let files = tree_of(snapshot(&env, &hub, "main"));
-    assert_eq!(files.iter().filter(|node| matches!(node.kind, crate::harness::NodeKind::Link { .. })).count(), 40);
+    assert_eq!(
+        files
+            .iter()
+            .filter(|node| matches!(node.kind, NodeKind::Link { .. }))
+            .count(),
+        40
+    );
     assert!(hub.count(|r| r.path.contains("/tree/")) >= 6);
 }
 
@@ -272,7 +436,11 @@ fn a_mirror_below_a_path_works() {
     hub.add(Repo::model("org/name").file("a", "a").lfs("b", "b"));
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
-    assert!(hub.requests().iter().all(|r| r.origin == Origin::Cdn || r.path.starts_with("/mirror/")));
+    assert!(
+        hub.requests()
+            .iter()
+            .all(|r| r.origin == Origin::Cdn || r.path.starts_with("/mirror/"))
+    );
 }
 
 #[test]
@@ -281,7 +449,11 @@ fn over_tls_with_an_authority_of_ones_own() {
         tls: true,
         ..Settings::default()
     });
-    hub.add(Repo::model("org/name").file("a", "a").lfs("b", Content::synthetic(100_000, 2)));
+    hub.add(
+        Repo::model("org/name")
+            .file("a", "a")
+            .lfs("b", Content::synthetic(100_000, 2)),
+    );
     for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
         let mut env = TestEnv::for_hub(&hub);
         let pem = env.path("ca.pem");

@@ -1,7 +1,7 @@
 //! Words for failures that are about one repository: who asked, with which token, for what, and
 //! where to go next.
 
-use crate::auth::resolve::ResolvedToken;
+use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::console::text::{count, escape, size};
 use crate::context::Context;
 use crate::download::DownloadError;
@@ -24,6 +24,14 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Puts a failed download into words.
     pub fn explain(&self, error: DownloadError) -> CliError {
+        let explained = self.in_words(error);
+        CliError {
+            message: sentence(&explained.message),
+            ..explained
+        }
+    }
+
+    fn in_words(&self, error: DownloadError) -> CliError {
         match error {
             DownloadError::Hub { source, path } => self.explain_hub(source, path.as_ref()),
             DownloadError::Fs(error) => error.into(),
@@ -36,7 +44,7 @@ impl Asked<'_> {
             DownloadError::MissingFiles(names) => CliError::new(
                 Kind::FileNotFound,
                 format!(
-                    "{} has no {} at revision {}: {}. Nothing was downloaded.",
+                    "{} has no {} at revision {}: {}",
                     self.title(),
                     if names.len() == 1 { "such file" } else { "such files" },
                     self.revision,
@@ -46,13 +54,13 @@ impl Asked<'_> {
             .hint(self.look_hint()),
             DownloadError::NothingMatches => CliError::new(
                 Kind::FileNotFound,
-                format!("No file of {} matches the patterns. Nothing was downloaded.", self.title()),
+                format!("No file of {} matches the patterns.", self.title()),
             )
             .hint("patterns match the whole path: `*.json` finds `a/b.json`, `a/*` everything below a/"),
             DownloadError::NoSpace { needed, free, folder } => CliError::new(
                 Kind::DiskFull,
                 format!(
-                    "Not enough room in {}: {} are needed and {} are free. Nothing was downloaded.",
+                    "Not enough room in {}: {} are needed and {} are free.",
                     escape(&folder.display().to_string()),
                     size(needed),
                     size(free)
@@ -82,8 +90,9 @@ impl Asked<'_> {
             HubError::RepoNotFound => (
                 Kind::RepoNotFound,
                 format!(
-                    "There is no {}, or {} may not see it.",
-                    self.title(),
+                    "There is no {} {}, or {} may not see it.",
+                    self.repo.repo_type,
+                    self.repo.id,
                     self.asker()
                 ),
                 self.not_found_hint(),
@@ -155,8 +164,14 @@ impl Asked<'_> {
                     None => "The Hub refuses the credentials.".to_owned(),
                 },
                 format!(
-                    "make a new one at {} and run `hf auth login --force`",
-                    self.context.settings.endpoint.tokens_page()
+                    "make a new one at {} and {}",
+                    self.context.settings.endpoint.tokens_page(),
+                    match self.token.map(|token| &token.source) {
+                        Some(TokenSource::Option) => "pass that one".to_owned(),
+                        Some(TokenSource::Variable(name)) =>
+                            format!("put it into {name}, or unset {name}"),
+                        _ => "run `hf auth login --force`".to_owned(),
+                    }
                 ),
             ),
             HubError::Offline => (
@@ -176,7 +191,7 @@ impl Asked<'_> {
             .caused_by(error)
     }
 
-    /// `Model org/name`.
+    /// `the model org/name`.
     fn title(&self) -> String {
         let repo_type = self.repo.repo_type.as_str();
         format!("the {repo_type} {}", self.repo.id)

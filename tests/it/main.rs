@@ -3,6 +3,8 @@
 mod harness;
 
 mod download_basic;
+mod download_errors;
+mod download_trouble;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;

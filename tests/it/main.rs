@@ -4,8 +4,10 @@ mod harness;
 
 mod download_basic;
 mod download_errors;
+mod download_local_dir;
 mod download_trouble;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;
 mod hub_wire;
+mod interop;

@@ -66,6 +66,7 @@ impl OutputArgs {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum Command {
     /// Manage the local cache.
     #[command(arg_required_else_help = true)]
@@ -76,6 +77,7 @@ pub enum Command {
     },
     /// Describe this installation, for a bug report.
     Env,
+    Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
     /// The legacy name of `hf cache scan`.
@@ -93,6 +95,7 @@ impl Command {
             Command::Cache { command } => command.run(context),
             Command::Env => commands::env::run(context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
+            Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

@@ -236,6 +236,10 @@ impl From<HubError> for CliError {
                 Kind::Offline,
                 Some("unset HF_HUB_OFFLINE to go online".to_owned()),
             ),
+            HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
+                Kind::Unreachable,
+                Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
+            ),
             HubError::Unreachable { .. } => (
                 Kind::Unreachable,
                 Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),

@@ -475,9 +475,24 @@ impl Failure {
                 host: host(url),
                 reason,
             },
-            transient: !error.is_builder(),
+            transient: !error.is_builder() && !is_certificate_error(error),
             server_wait: None,
         }
+    }
+}
+
+/// Whether the other side could not prove who it is: no patience mends that.
+fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // The source of an I/O error is not the error inside it, but that one's source.
+    let inside = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    match inside {
+        Some(inside) => is_certificate_error(inside),
+        None => error.source().is_some_and(is_certificate_error),
     }
 }
 

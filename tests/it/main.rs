@@ -1,0 +1,11 @@
+//! All integration tests, one binary.
+
+mod harness;
+
+mod download_basic;
+mod download_errors;
+mod download_trouble;
+mod harness_self;
+mod hub_faults;
+mod hub_fidelity;
+mod hub_wire;

@@ -68,9 +68,21 @@ impl OutputArgs {
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum Command {
+    /// Manage the local cache.
+    #[command(arg_required_else_help = true)]
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: commands::cache::CacheCommand,
+    },
+    /// Describe this installation, for a bug report.
+    Env,
     Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
+    /// The legacy name of `hf cache scan`.
+    #[command(name = "scan-cache", hide = true)]
+    ScanCache(commands::cache::scan::Args),
 }
 
 impl Command {
@@ -80,6 +92,9 @@ impl Command {
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
         match self {
+            Command::Cache { command } => command.run(context),
+            Command::Env => commands::env::run(context),
+            Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),
         }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::auth::AuthError;
+use crate::cache::scan::ScanError;
+use crate::cache::select::SelectError;
 use crate::console::{Console, Mode, json as python_json};
 use crate::fs::FsError;
 use crate::hub::HubError;
@@ -288,6 +290,26 @@ impl From<AuthError> for CliError {
                 ..CliError::new(Kind::Other, sentence(&other.to_string()))
             },
         }
+    }
+}
+
+impl From<ScanError> for CliError {
+    fn from(error: ScanError) -> Self {
+        let text = sentence(&crate::console::text::escape(&error.to_string()));
+        match error {
+            ScanError::NotFound(_) => CliError::new(Kind::Disk, text).hint(
+                "the folder appears with the first download; HF_HUB_CACHE or --cache-dir name another one",
+            ),
+            ScanError::NotAFolder(_) => CliError::new(Kind::Disk, text)
+                .hint("name the cache's folder with HF_HUB_CACHE or --cache-dir"),
+            ScanError::Fs(error) => error.into(),
+        }
+    }
+}
+
+impl From<SelectError> for CliError {
+    fn from(error: SelectError) -> Self {
+        CliError::usage(sentence(&error.to_string()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
+pub mod cache;
 pub mod download;
+pub mod env;
 pub mod explain;
 pub mod flags;
 pub mod version;

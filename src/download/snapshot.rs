@@ -13,6 +13,7 @@ use super::local_dir::LocalDir;
 use super::plan::{DownloadPlan, OnDisk, PlannedFile};
 use super::select::Selection;
 use super::store::{Job, Store};
+use super::xet::{Xet, XetOptions};
 use crate::cache::commit::{Linking, read_ref, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
 use crate::cache::trees;
@@ -79,6 +80,7 @@ pub struct Session<'a> {
     request: Request,
     repo: RepoLayout,
     progress: Arc<dyn Progress>,
+    xet: Option<XetOptions>,
 }
 
 impl<'a> Session<'a> {
@@ -96,7 +98,15 @@ impl<'a> Session<'a> {
             request,
             repo,
             progress,
+            xet: None,
         }
+    }
+
+    /// Fetches what is in Xet storage from there; without this everything comes over HTTP.
+    #[must_use]
+    pub fn with_xet(mut self, options: XetOptions) -> Self {
+        self.xet = Some(options);
+        self
     }
 
     /// Decides what has to be done. At most one info call, one listing (in pages), or for a single
@@ -159,7 +169,8 @@ impl<'a> Session<'a> {
             head.size,
             disk,
             self.request.force,
-        );
+        )
+        .with_xet_hash(head.xet_hash);
         Ok(DownloadPlan {
             commit: head.commit,
             files: vec![file],
@@ -379,6 +390,17 @@ impl<'a> Session<'a> {
 
     async fn run(&self, plan: &DownloadPlan, store: &Arc<Store>) -> Result<(), DownloadError> {
         let queue = Arc::new(Mutex::new(self.batches(plan)));
+        let xet = self.xet.as_ref().map(|options| {
+            let (hub, token) = (self.hub.clone(), self.token.clone());
+            let repo = self.request.repo.clone();
+            Arc::new(Xet::new(
+                options.clone(),
+                hub,
+                token,
+                repo,
+                plan.commit.clone(),
+            ))
+        });
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
         for _ in 0..self.request.workers.clamp(1, plan.files.len().max(1)) {
             let queue = Arc::clone(&queue);
@@ -390,6 +412,7 @@ impl<'a> Session<'a> {
                 force: self.request.force,
                 progress: Arc::clone(&self.progress),
                 store: Arc::clone(store),
+                xet: xet.clone(),
             };
             workers.spawn(async move {
                 loop {

@@ -9,6 +9,7 @@ use super::fetch::{Source, fetch};
 use super::local_dir::LocalDir;
 use super::plan::{Action, PlannedFile};
 use super::snapshot::{Request, Target};
+use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
 use crate::cache::layout::RepoLayout;
 use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
@@ -181,6 +182,8 @@ pub struct Job {
     pub progress: Arc<dyn Progress>,
     /// Where to.
     pub store: Arc<Store>,
+    /// Xet storage, unless it is switched off.
+    pub xet: Option<Arc<Xet>>,
 }
 
 impl Job {
@@ -244,12 +247,28 @@ impl Job {
             checksum: &file.checksum,
             size: file.size,
         };
-        let fetched = fetch(&source, &partial, &*self.progress).await;
+        let fetched = self.fetch_content(file, &source, &partial).await;
         if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&partial);
         }
         fetched?;
         Ok(self.store.publish(file)?)
+    }
+
+    /// Fills the partial with verified content: from Xet storage when the file is there, else, or
+    /// for what Xet did not bring, over HTTP.
+    async fn fetch_content(
+        &self,
+        file: &PlannedFile,
+        source: &Source<'_>,
+        partial: &Path,
+    ) -> Result<(), DownloadError> {
+        if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
+            && xet.fetch(source, hash, partial, &*self.progress).await?
+        {
+            return Ok(());
+        }
+        fetch(source, partial, &*self.progress).await
     }
 
     async fn take_lock(&self, file: &PlannedFile) -> Result<LockGuard, DownloadError> {

@@ -5,6 +5,7 @@ pub mod error;
 pub mod http;
 pub mod redirect;
 pub mod retry;
+pub mod xet;
 
 pub use self::error::HubError;
 pub use self::http::{Hub, HubOptions};

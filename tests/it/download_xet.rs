@@ -173,13 +173,15 @@ fn a_token_that_ran_out_is_replaced() {
     arrived(&env, &hub);
     assert_eq!(over_http(&hub), 0, "{output}\n{}", hub.log_text());
     assert_eq!(asked_for_tokens(&hub), 2, "{}", hub.log_text());
-    // Tokens that never work.
+    // The Hub gives no other.
     hub.clear_requests();
     hub.xet_tokens(Some(cas.endpoint()), [-10]);
+    hub.fault(Fault::status(403).on("/xet-read-token/").after(1));
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
+    assert_eq!(over_http(&hub), 2 * SIZE as u64, "{}", hub.log_text());
 }
 
 #[test]

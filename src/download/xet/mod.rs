@@ -1,0 +1,248 @@
+//! One file from Xet storage, through the library that the Python client uses as well.
+//!
+//! The library puts a file together from chunks that it fetches from several places at once, and
+//! hands it over as a stream from any offset on. So a Xet download fills the same partial as one over
+//! HTTP, bytes in order from the start: it goes on where another attempt stopped, whichever way that
+//! one went, and HTTP can go on where Xet gave up. The hash of the whole is checked here; that the
+//! library checks the chunks too is not relied on.
+//!
+//! Nothing is set up before the first file needs it, and then one session with one access token
+//! serves all workers. The library runs on our own runtime, so it ends with it.
+
+mod account;
+mod library;
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use xet::XetError;
+use xet::xet_session::XetFileInfo;
+use xet_data::DataError;
+use xet_data::processing::{DownloadStream, FileDownloadSession};
+
+use self::account::Account;
+use self::library::{Asker, describe, detail};
+use super::DownloadError;
+use super::fetch::{Source, open};
+use super::partial::Partial;
+use super::writer::Writer;
+use crate::hub::Hub;
+use crate::hub::http::Notice;
+use crate::progress::Progress;
+use crate::repo::{CommitHash, Repo, is_lower_hex};
+use crate::settings::Settings;
+use crate::token::Token;
+
+/// Chunks that may wait between the library and the disk. They can be tens of megabytes each.
+const QUEUE: usize = 2;
+
+/// How often progress is shown while no chunk is complete.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How to use Xet storage.
+#[derive(Debug, Clone)]
+pub struct XetOptions {
+    /// Folder of the library.
+    pub cache: PathBuf,
+    /// Use more memory and connections.
+    pub high_performance: bool,
+}
+
+impl XetOptions {
+    /// Options for these settings.
+    pub fn from_settings(settings: &Settings) -> Self {
+        XetOptions {
+            cache: settings.xet_cache.clone(),
+            high_performance: settings.xet_high_performance,
+        }
+    }
+}
+
+/// Xet storage for one repository at one commit.
+pub struct Xet {
+    asker: Asker,
+    options: XetOptions,
+    session: OnceCell<Arc<FileDownloadSession>>,
+    account: Mutex<Account>,
+    is_given_up: AtomicBool,
+}
+
+/// Why one attempt ended before the content was complete.
+enum Trouble {
+    /// The disk, or something else that HTTP does not mend either.
+    Fatal(DownloadError),
+    /// The storage.
+    Storage(XetError),
+    /// The stream ended without an error, yet too early.
+    Short,
+}
+
+impl Xet {
+    /// Prepares; nothing is set up and nobody is asked yet.
+    pub fn new(
+        options: XetOptions,
+        hub: Hub,
+        token: Option<Token>,
+        repo: Repo,
+        commit: CommitHash,
+    ) -> Self {
+        Xet {
+            asker: Asker {
+                hub,
+                token,
+                repo,
+                commit,
+            },
+            options,
+            session: OnceCell::new(),
+            account: Mutex::default(),
+            is_given_up: AtomicBool::new(false),
+        }
+    }
+
+    /// Fills the partial with the content named `hash` until it is whole and verified: `true`.
+    /// `false`: HTTP has to do it; good bytes stay in the partial for it to go on from.
+    ///
+    /// # Errors
+    /// [`DownloadError`] for what HTTP would not mend: the disk.
+    pub async fn fetch(
+        &self,
+        source: &Source<'_>,
+        hash: &str,
+        partial: &Path,
+        progress: &dyn Progress,
+    ) -> Result<bool, DownloadError> {
+        let is_name = hash.len() == 64 && is_lower_hex(hash);
+        let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
+            return Ok(false);
+        };
+        let Some(session) = self.session().await else {
+            return Ok(false);
+        };
+        let content = XetFileInfo::new(hash.to_owned(), size);
+        let mut partial = open(partial, source.checksum, Some(size)).await?;
+        while partial.missing() != Some(0) {
+            let before = partial.len();
+            let (after, result) = self.attempt(session, &content, partial, progress).await;
+            partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
+            let reason = match result {
+                Ok(()) => break,
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Short) => "it sent too few bytes",
+                Err(Trouble::Storage(error)) => {
+                    let line = || format!("Xet storage, {}: {}", source.path, detail(&error));
+                    self.asker.hub.trace(line);
+                    describe(&error)
+                }
+            };
+            if partial.len() == before {
+                self.give_up(reason);
+                return Ok(false);
+            }
+        }
+        if partial.verify() {
+            return Ok(true);
+        }
+        progress.rewind(partial.len());
+        partial.restart()?;
+        self.asker.hub.tell(Notice::Warning(format!(
+            "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
+            source.path
+        )));
+        Ok(false)
+    }
+
+    /// The session, set up on first use; `None` when that failed, or Xet storage was given up since.
+    async fn session(&self) -> Option<&Arc<FileDownloadSession>> {
+        let started = self.session.get_or_try_init(|| async {
+            if self.is_given_up.load(Ordering::Relaxed) {
+                return Err(());
+            }
+            let started = library::start(&self.asker, &self.options).await;
+            started.map_err(|reason| self.give_up(&reason))
+        });
+        let session = started.await.ok()?;
+        (!self.is_given_up.load(Ordering::Relaxed)).then_some(session)
+    }
+
+    /// Leaves Xet storage alone from now on and says so, once.
+    fn give_up(&self, reason: &str) {
+        if !self.is_given_up.swap(true, Ordering::Relaxed) {
+            self.asker.hub.tell(Notice::Warning(format!(
+                "Xet storage cannot be used ({reason}); downloading over HTTP instead."
+            )));
+        }
+    }
+
+    /// One stream from the current offset on. The partial is lent to the writer and comes back,
+    /// except when that panicked.
+    async fn attempt(
+        &self,
+        session: &FileDownloadSession,
+        content: &XetFileInfo,
+        partial: Partial,
+        progress: &dyn Progress,
+    ) -> (Option<Partial>, Result<(), Trouble>) {
+        let (from, size) = (partial.len(), content.file_size().unwrap_or_default());
+        let stream = match session.download_stream(content, Some(from..size)).await {
+            Ok((_, stream)) => stream,
+            Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
+        };
+        self.settle(session, progress, |account| account.begin(size - from));
+        let writer = Writer::start(partial, QUEUE);
+        let received = self.receive(session, stream, &writer, progress).await;
+        let (partial, written) = writer.finish().await;
+        let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
+        self.settle(session, progress, |account| account.fall_short(missing));
+        let result = match written {
+            Err(error) => Err(Trouble::Fatal(error)),
+            Ok(()) if received.is_ok() && missing > 0 => Err(Trouble::Short),
+            Ok(()) => received,
+        };
+        (partial, result)
+    }
+
+    async fn receive(
+        &self,
+        session: &FileDownloadSession,
+        mut stream: DownloadStream,
+        writer: &Writer,
+        progress: &dyn Progress,
+    ) -> Result<(), Trouble> {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            // Dropping this future unfinished would lose the chunk it waits for.
+            let mut next = pin!(stream.next());
+            let chunk = loop {
+                tokio::select! {
+                    chunk = &mut next => break chunk,
+                    _ = ticks.tick() => self.settle(session, progress, |_| {}),
+                }
+            };
+            let chunk = chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()))?;
+            let Some(chunk) = chunk else { return Ok(()) };
+            let length = chunk.len() as u64;
+            if !writer.write(chunk).await {
+                return Ok(());
+            }
+            self.settle(session, progress, |account| account.write(length));
+        }
+    }
+
+    /// Notes a change and shows it.
+    fn settle(
+        &self,
+        session: &FileDownloadSession,
+        progress: &dyn Progress,
+        change: impl FnOnce(&mut Account),
+    ) {
+        let on_the_wire = session.report().total_transfer_bytes_completed;
+        let mut account = self.account.lock().unwrap();
+        change(&mut account);
+        account.settle(on_the_wire, progress);
+    }
+}

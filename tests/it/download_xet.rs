@@ -1,6 +1,7 @@
 //! Files in Xet storage: fetched from there, checked, and over HTTP when Xet does not bring them.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use rustix::process::Signal;
 
@@ -11,7 +12,7 @@ use crate::harness::process::Output;
 use crate::harness::tree::{listing, tree_of};
 use crate::harness::{Running, TestEnv};
 
-const SIZE: usize = 3_000_000;
+const SIZE: usize = 2_000_000;
 
 /// Bytes without repetition: Xet stores nothing twice.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
@@ -23,14 +24,19 @@ fn noise(seed: u64, size: usize) -> Vec<u8> {
 
 /// A storage server with two files and a Hub that lists them, beside one that is not there.
 fn storage() -> (Cas, Hub) {
-    let (cas, hub) = (Cas::start(), Hub::start());
-    let mut repo = Repo::model("org/name").file("config.json", "{}");
-    for (path, seed) in [("big.bin", 1), ("d/other.bin", 2)] {
-        let bytes = noise(seed, SIZE);
-        let hash = cas.store(&bytes);
-        repo = repo.xet(path, Content::memory(bytes), &hash);
-    }
-    hub.add(repo);
+    // Filled once: an upload takes longer than most of the tests.
+    static FILLED: LazyLock<(Cas, Repo)> = LazyLock::new(|| {
+        let cas = Cas::start();
+        let mut repo = Repo::model("org/name").file("config.json", "{}");
+        for (path, seed) in [("big.bin", 1), ("d/other.bin", 2)] {
+            let bytes = noise(seed, SIZE);
+            let hash = cas.store(&bytes);
+            repo = repo.xet(path, Content::memory(bytes), &hash);
+        }
+        (cas, repo)
+    });
+    let (cas, hub) = (FILLED.0.twin(), Hub::start());
+    hub.add(FILLED.1.clone());
     hub.xet(Some(cas.endpoint()));
     (cas, hub)
 }
@@ -154,14 +160,20 @@ fn http_takes_over_with_one_warning() {
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
     assert_eq!(asked_for_tokens(&hub), 1, "{}", hub.log_text());
-    // It knows one, and nobody is there.
+    // It knows one, and the library has no place for its files.
     hub.xet(Some(cas.endpoint()));
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_XET_CACHE", "/dev/null/xet");
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    warned_once(&output, "HF_XET_CACHE cannot be written");
+    // Nobody is there.
     drop(cas);
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     warned_once(&output, "cannot be reached");
-    assert_eq!(over_http(&hub), 4 * SIZE as u64, "{}", hub.log_text());
+    assert_eq!(over_http(&hub), 6 * SIZE as u64, "{}", hub.log_text());
 }
 
 #[test]
@@ -182,6 +194,20 @@ fn a_token_that_ran_out_is_replaced() {
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
     assert_eq!(over_http(&hub), 2 * SIZE as u64, "{}", hub.log_text());
+}
+
+#[test]
+fn a_partial_of_other_bytes_does_no_harm() {
+    let (_cas, hub) = storage();
+    let env = TestEnv::for_hub(&hub);
+    let etag = hub.repo("models/org/name").entry("big.bin").etag();
+    let blobs = env.cache().join("models--org--name/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join(format!("{etag}.hf-part")), noise(9, 1_000_000)).unwrap();
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert_eq!(output.stderr(), "", "{output}");
+    assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
 }
 
 #[test]
@@ -212,7 +238,7 @@ fn wrong_bytes_are_not_published() {
 /// A download of `big.bin` from a slow storage server, ended by `end` once some of it is on disk; answers what is left
 /// of it, which must be the beginning of the file.
 fn interrupted(cas: &Cas, hub: &Hub, env: &TestEnv, end: impl FnOnce(Running)) -> u64 {
-    let slow = cas.throttled(1_500_000);
+    let slow = cas.throttled(1_000_000);
     hub.xet(Some(slow.endpoint()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
     let partial = || {
@@ -270,7 +296,7 @@ fn ctrl_c_stops_at_once() {
 fn a_storage_server_that_dies_midway_is_left() {
     let (cas, hub) = storage();
     let env = TestEnv::for_hub(&hub);
-    let slow = cas.throttled(1_500_000);
+    let slow = cas.throttled(1_000_000);
     hub.xet(Some(slow.endpoint()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
     running.wait_until("something arrived", |_| {
@@ -289,4 +315,24 @@ fn a_storage_server_that_dies_midway_is_left() {
         (1..SIZE as u64 - 200_000).contains(&sent),
         "only the rest: {sent}"
     );
+}
+
+#[test]
+fn progress_shows_what_is_on_the_wire() {
+    let (cas, hub) = (Cas::start(), Hub::start());
+    let bytes = noise(3, SIZE);
+    let hash = cas.store_in(64 << 20, &bytes);
+    let slow = cas.throttled(1_000_000);
+    hub.add(Repo::model("org/name").xet("big.bin", Content::memory(bytes), &hash));
+    hub.xet(Some(slow.endpoint()));
+    let env = TestEnv::for_hub(&hub);
+    let invocation = env.hf(["download", "org/name", "big.bin"]);
+    let mut terminal = invocation.terminal(24, 100);
+    // The one piece is not there yet, and the bar moves.
+    terminal.expect(" MB/2.00 MB");
+    let written = tree_of(env.cache()).into_iter();
+    let written = written.filter(|node| node.path.ends_with(".hf-part"));
+    let written = written.map(|node| fs::metadata(env.cache().join(node.path)).unwrap().len());
+    assert_eq!(written.collect::<Vec<_>>(), [0], "{}", terminal.screen());
+    assert_eq!(terminal.exit_code(), 0);
 }

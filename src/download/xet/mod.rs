@@ -125,9 +125,42 @@ impl Xet {
         };
         let content = XetFileInfo::new(hash.to_owned(), size);
         let mut partial = open(partial, source.checksum, Some(size)).await?;
+        loop {
+            let is_all_xet = partial.is_empty();
+            let filled = self.complete(session, source, &content, partial, progress);
+            let Some(after) = filled.await? else {
+                return Ok(false);
+            };
+            partial = after;
+            if partial.verify() {
+                return Ok(true);
+            }
+            progress.rewind(partial.len());
+            partial.restart()?;
+            if is_all_xet {
+                break;
+            }
+            // The wrong bytes may be those that an earlier attempt, or another client, left.
+        }
+        self.asker.hub.tell(Notice::Warning(format!(
+            "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
+            source.path
+        )));
+        Ok(false)
+    }
+
+    /// Attempts until all bytes are there; `None` when one brought nothing.
+    async fn complete(
+        &self,
+        session: &FileDownloadSession,
+        source: &Source<'_>,
+        content: &XetFileInfo,
+        mut partial: Partial,
+        progress: &dyn Progress,
+    ) -> Result<Option<Partial>, DownloadError> {
         while partial.missing() != Some(0) {
             let before = partial.len();
-            let (after, result) = self.attempt(session, &content, partial, progress).await;
+            let (after, result) = self.attempt(session, content, partial, progress).await;
             partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
             let reason = match result {
                 Ok(()) => break,
@@ -141,19 +174,10 @@ impl Xet {
             };
             if partial.len() == before {
                 self.give_up(reason);
-                return Ok(false);
+                return Ok(None);
             }
         }
-        if partial.verify() {
-            return Ok(true);
-        }
-        progress.rewind(partial.len());
-        partial.restart()?;
-        self.asker.hub.tell(Notice::Warning(format!(
-            "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
-            source.path
-        )));
-        Ok(false)
+        Ok(Some(partial))
     }
 
     /// The session, set up on first use; `None` when that failed, or Xet storage was given up since.

@@ -11,7 +11,7 @@ use xet_client::cas_client::simulation::{
     DirectAccessClient, LocalTestServer, LocalTestServerBuilder, NetworkProfileOptions,
 };
 
-/// Contents are cut into pieces of this size, in bytes, so that a small file comes in many.
+/// Contents are cut into pieces of this size, in bytes, so that a small file comes in many. (Elsewhere they have 64 MiB.)
 const PIECE: usize = 256 * 1024;
 
 /// A running storage server. Dropping it stops it.
@@ -27,7 +27,12 @@ impl Cas {
         Self::with(LocalTestServerBuilder::new())
     }
 
-    /// A server with the same content that sends `bytes_per_second`.
+    /// Another server with the same content.
+    pub fn twin(&self) -> Self {
+        Self::with(LocalTestServerBuilder::new().with_client(self.client()))
+    }
+
+    /// Another server with the same content that sends `bytes_per_second`.
     pub fn throttled(&self, bytes_per_second: u64) -> Self {
         let network = NetworkProfileOptions::new()
             .with_bandwidth_bytes_per_sec(bytes_per_second)
@@ -62,12 +67,17 @@ impl Cas {
         &self.endpoint
     }
 
-    /// Stores a content; answers its name.
+    /// Stores a content in many pieces; answers its name.
     pub fn store(&self, content: &[u8]) -> String {
+        self.store_in(PIECE, content)
+    }
+
+    /// Stores a content in pieces of this size, in bytes; answers its name.
+    pub fn store_in(&self, piece: usize, content: &[u8]) -> String {
         let folder = TempDir::new().expect("temporary folder");
         let mut config = XetConfig::default();
         config.telemetry.enabled = false;
-        config.xorb.simulation_max_bytes = Some((PIECE as u64).into());
+        config.xorb.simulation_max_bytes = Some((piece as u64).into());
         let upload = async {
             let session = XetSessionBuilder::new_with_config(config)
                 .with_cache_dir(folder.path())

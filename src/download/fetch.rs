@@ -5,11 +5,11 @@ use std::path::Path;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, StatusCode};
+use tokio::sync::mpsc;
 use url::Url;
 
 use super::DownloadError;
 use super::partial::Partial;
-use super::writer::Writer;
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
 use crate::hub::{Hub, HubError};
@@ -273,15 +273,25 @@ async fn receive_inline(
 async fn receive_with_writer(
     source: &Source<'_>,
     mut response: Response,
-    partial: Partial,
+    mut partial: Partial,
     progress: &dyn Progress,
 ) -> (Option<Partial>, Result<(), Trouble>) {
-    let writer = Writer::start(partial, QUEUE);
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
+    let writer = tokio::task::spawn_blocking(move || {
+        while let Some(chunk) = receiver.blocking_recv() {
+            let written = partial.append(&chunk).map_err(Trouble::from);
+            if let Err(trouble) = written.and_then(|()| check_surplus(&partial)) {
+                return (partial, Err(trouble));
+            }
+        }
+        (partial, Ok(()))
+    });
     let received = loop {
         match next_chunk(source, &mut response).await {
             Ok(Some(chunk)) => {
                 let length = chunk.len() as u64;
-                if !writer.write(chunk).await {
+                // A closed channel means that the writer failed: its own error says why.
+                if sender.send(chunk).await.is_err() {
                     break Ok(());
                 }
                 progress.advance(length);
@@ -290,16 +300,16 @@ async fn receive_with_writer(
             Err(trouble) => break Err(trouble),
         }
     };
-    let (partial, written) = writer.finish().await;
-    let result = match &partial {
-        Some(partial) => written
-            .map_err(Trouble::Fatal)
-            .and_then(|()| check_surplus(partial))
-            .and(received)
-            .and_then(|()| check_complete(partial)),
-        None => written.map_err(Trouble::Fatal),
-    };
-    (partial, result)
+    drop(sender);
+    match writer.await {
+        Ok((partial, written)) => {
+            let result = written
+                .and(received)
+                .and_then(|()| check_complete(&partial));
+            (Some(partial), result)
+        }
+        Err(error) => (None, Err(Trouble::Fatal(error.into()))),
+    }
 }
 
 async fn next_chunk(

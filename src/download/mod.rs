@@ -12,7 +12,6 @@ pub mod plan;
 pub mod select;
 pub mod snapshot;
 pub mod store;
-pub mod writer;
 pub mod xet;
 
 use std::path::PathBuf;

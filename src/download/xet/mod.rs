@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::OnceCell;
 use xet::XetError;
 use xet::xet_session::XetFileInfo;
@@ -29,16 +30,12 @@ use self::library::{Asker, describe, detail};
 use super::DownloadError;
 use super::fetch::{Source, open};
 use super::partial::Partial;
-use super::writer::Writer;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
 use crate::progress::Progress;
 use crate::repo::{CommitHash, Repo, is_lower_hex};
 use crate::settings::Settings;
 use crate::token::Token;
-
-/// Chunks that may wait between the library and the disk. They can be tens of megabytes each.
-const QUEUE: usize = 2;
 
 /// How often progress is shown while no chunk is complete.
 const TICK: Duration = Duration::from_millis(200);
@@ -202,8 +199,7 @@ impl Xet {
         }
     }
 
-    /// One stream from the current offset on. The partial is lent to the writer and comes back,
-    /// except when that panicked.
+    /// One stream from the current offset on. The partial comes back, except when writing panicked.
     async fn attempt(
         &self,
         session: &FileDownloadSession,
@@ -217,43 +213,66 @@ impl Xet {
             Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
         };
         self.settle(session, progress, |account| account.begin(size - from));
-        let writer = Writer::start(partial, QUEUE);
-        let received = self.receive(session, stream, &writer, progress).await;
-        let (partial, written) = writer.finish().await;
+        let (partial, result) = self.receive(session, stream, partial, progress).await;
         let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
         self.settle(session, progress, |account| account.fall_short(missing));
-        let result = match written {
-            Err(error) => Err(Trouble::Fatal(error)),
-            Ok(()) if received.is_ok() && missing > 0 => Err(Trouble::Short),
-            Ok(()) => received,
+        let result = match result {
+            Ok(()) if missing > 0 => Err(Trouble::Short),
+            other => other,
         };
         (partial, result)
     }
 
+    /// Writes what the stream brings. One chunk at a time: they are large, and while one is written
+    /// the library goes on fetching into a buffer whose size it bounds.
     async fn receive(
         &self,
         session: &FileDownloadSession,
         mut stream: DownloadStream,
-        writer: &Writer,
+        mut partial: Partial,
         progress: &dyn Progress,
-    ) -> Result<(), Trouble> {
-        let mut ticks = tokio::time::interval(TICK);
-        loop {
-            // Dropping this future unfinished would lose the chunk it waits for.
-            let mut next = pin!(stream.next());
-            let chunk = loop {
-                tokio::select! {
-                    chunk = &mut next => break chunk,
-                    _ = ticks.tick() => self.settle(session, progress, |_| {}),
-                }
+    ) -> (Option<Partial>, Result<(), Trouble>) {
+        // More bytes than the file has would be perhaps without end; their hash is wrong anyway.
+        while !partial.is_overfull() {
+            let chunk = match self.next_chunk(session, &mut stream, progress).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(trouble) => return (Some(partial), Err(trouble)),
             };
-            let chunk = chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()))?;
-            let Some(chunk) = chunk else { return Ok(()) };
             let length = chunk.len() as u64;
-            if !writer.write(chunk).await {
-                return Ok(());
-            }
+            let appending = tokio::task::spawn_blocking(move || {
+                let appended = partial.append(&chunk);
+                (partial, appended)
+            });
+            partial = match appending.await {
+                Ok((partial, Ok(()))) => partial,
+                Ok((partial, Err(error))) => {
+                    return (Some(partial), Err(Trouble::Fatal(error.into())));
+                }
+                Err(error) => return (None, Err(Trouble::Fatal(error.into()))),
+            };
             self.settle(session, progress, |account| account.write(length));
+        }
+        (Some(partial), Ok(()))
+    }
+
+    /// Waits for the next chunk, showing meanwhile what comes over the wire.
+    async fn next_chunk(
+        &self,
+        session: &FileDownloadSession,
+        stream: &mut DownloadStream,
+        progress: &dyn Progress,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let mut ticks = tokio::time::interval(TICK);
+        // Dropping this future unfinished would lose the chunk it waits for.
+        let mut next = pin!(stream.next());
+        loop {
+            tokio::select! {
+                chunk = &mut next => {
+                    return chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()));
+                }
+                _ = ticks.tick() => self.settle(session, progress, |_| {}),
+            }
         }
     }
 

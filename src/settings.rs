@@ -83,11 +83,11 @@ impl Settings {
             (None, Some(path)) => (env.expand_path(path), env::HUGGINGFACE_HUB_CACHE),
             (None, None) => (hf_home.join("hub"), hf_home_source),
         };
-        // The one path in which the Python client expands nothing (REFERENCE 2).
-        let xet_cache = match env.get_os(env::HF_XET_CACHE) {
-            Some(path) => env.current_dir().join(path),
-            None => hf_home.join("xet"),
-        };
+        // `~` and no more, as the Xet library does it in all clients.
+        let xet_cache = env.get_os(env::HF_XET_CACHE).map_or_else(
+            || hf_home.join("xet"),
+            |path| env.expand_home(path.as_ref()),
+        );
         let token_path = env
             .get_os(env::HF_TOKEN_PATH)
             .map_or_else(|| hf_home.join("token"), |path| env.expand_path(path));
@@ -259,11 +259,11 @@ mod tests {
         assert_eq!(default.xet_cache, Path::new("/h/xet"));
         assert!(!default.disable_xet && !default.xet_high_performance);
         let set = settings(&[
-            ("HF_XET_CACHE", "~/x"),
+            ("HF_XET_CACHE", "~/$A"),
             ("HF_HUB_DISABLE_XET", "1"),
             ("HF_XET_HIGH_PERFORMANCE", "yes"),
         ]);
-        assert_eq!(set.xet_cache, Path::new("/~/x"), "taken as it is");
+        assert_eq!(set.xet_cache, Path::new("/home/u/$A"));
         assert!(set.disable_xet && set.xet_high_performance);
     }
 

@@ -10,6 +10,8 @@ use crate::harness::hub::{Content, Fault, Hub, Repo, XET_TOKEN};
 use crate::harness::oracle::Oracle;
 use crate::harness::process::Output;
 use crate::harness::tree::{listing, tree_of};
+
+use super::download_errors::in_namespace;
 use crate::harness::{Running, TestEnv};
 
 const SIZE: usize = 2_000_000;
@@ -335,4 +337,19 @@ fn progress_shows_what_is_on_the_wire() {
     let written = written.map(|node| fs::metadata(env.cache().join(node.path)).unwrap().len());
     assert_eq!(written.collect::<Vec<_>>(), [0], "{}", terminal.screen());
     assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn a_full_disk_is_no_reason_to_try_http() {
+    let (_cas, hub) = storage();
+    let env = TestEnv::for_hub(&hub);
+    fs::create_dir_all(env.cache()).unwrap();
+    let small = "mount -t tmpfs -o size=1m tmpfs \"$CACHE\"";
+    let output = in_namespace(&env, small, "download org/name big.bin --no-space-check").fails(1);
+    assert!(
+        output.stderr().contains("Hint: free some space"),
+        "{output}"
+    );
+    assert!(!output.stderr().contains("over HTTP"), "{output}");
+    assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
 }

@@ -75,7 +75,9 @@ pub async fn start(
         .hub
         .trace(|| format!("Xet storage at {}", access.server.authority()));
     let runtime = tokio::runtime::Handle::current();
-    let context = XetContext::from_external(runtime, config(&asker.hub, options));
+    let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.download_timeout());
+    let config = config(options.high_performance, connect, silence);
+    let context = XetContext::from_external(runtime, config);
     let session = SessionContext {
         endpoint: server,
         auth: AuthConfig::maybe_new(
@@ -96,15 +98,15 @@ pub async fn start(
     started.await.map_err(failed)
 }
 
-fn config(hub: &Hub, options: &XetOptions) -> XetConfig {
+fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetConfig {
     let mut config = XetConfig::default();
-    if options.high_performance {
+    if high_performance {
         config = config.with_high_performance();
     }
     config.client.retry_max_attempts = ATTEMPTS;
     config.client.retry_base_delay = FIRST_WAIT;
-    config.client.connect_timeout = hub.connect_timeout();
-    config.client.read_timeout = LONGEST_SILENCE.max(hub.download_timeout());
+    config.client.connect_timeout = connect;
+    config.client.read_timeout = LONGEST_SILENCE.max(silence);
     // The user's own tuning of the library stands above ours.
     let mut config = config.with_env_overrides();
     // It would report each transfer to the server; this program reports nothing.
@@ -148,6 +150,19 @@ pub fn detail(error: &XetError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_library_is_told() {
+        let seconds = Duration::from_secs;
+        let normal = config(false, seconds(3), seconds(10));
+        let fast = config(true, seconds(3), seconds(100));
+        assert_eq!(normal.client.connect_timeout, seconds(3));
+        assert_eq!(normal.client.read_timeout, LONGEST_SILENCE);
+        assert_eq!(fast.client.read_timeout, seconds(100));
+        assert!(!normal.telemetry.enabled && !fast.telemetry.enabled);
+        let streams = |config: &XetConfig| config.client.ac_initial_download_concurrency;
+        assert!(streams(&fast) > streams(&normal));
+    }
 
     #[test]
     fn signatures_stay_out_of_the_trace() {

@@ -1,7 +1,9 @@
 //! Files in Xet storage: fetched from there, checked, and over HTTP when Xet does not bring them.
 
 use std::fs;
-use std::sync::LazyLock;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{LazyLock, mpsc};
 
 use rustix::process::Signal;
 
@@ -352,4 +354,37 @@ fn a_full_disk_is_no_reason_to_try_http() {
     );
     assert!(!output.stderr().contains("over HTTP"), "{output}");
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
+}
+
+#[test]
+fn the_storage_sees_its_own_token_only() {
+    let (_cas, hub) = storage();
+    hub.user("alice").token("hf_alice", "read", "laptop");
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    hub.xet(Some(&format!("http://{}", server.local_addr().unwrap())));
+    let (tell, told) = mpsc::channel();
+    // Ends with the test's process: nobody connects any more.
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let (mut stream, mut request) = (stream.unwrap(), vec![0; 8192]);
+            let length = stream.read(&mut request).unwrap_or_default();
+            let _ = tell.send(String::from_utf8_lossy(&request[..length]).into_owned());
+            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_TOKEN", "hf_alice");
+    env.run(["download", "org/name", "big.bin"]).ok();
+    let asked: Vec<String> = told.try_iter().collect();
+    assert!(!asked.is_empty());
+    for request in asked {
+        assert!(
+            request.contains(&format!("Bearer {XET_TOKEN}")),
+            "{request}"
+        );
+        assert!(request.contains("hf-cli/"), "{request}");
+        assert!(!request.contains("hf_alice"), "{request}");
+    }
+    let at_the_hub = hub.count(|r| r.authorization.as_deref() == Some("hf_alice"));
+    assert!(at_the_hub > 0, "{}", hub.log_text());
 }

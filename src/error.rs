@@ -257,7 +257,7 @@ impl From<HubError> for CliError {
                 Kind::Server,
                 Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
             ),
-            HubError::Status { .. } | HubError::LinkExpired => (
+            HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
                 Kind::Server,
                 Some(
                     "try again in a moment; https://status.huggingface.co tells of outages"

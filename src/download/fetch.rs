@@ -147,7 +147,7 @@ async fn attempt(
         Ok(answer) => answer,
         Err(failure) => {
             // The offset is behind the end: these bytes are not of this file.
-            if partial.len() > 0 && is_status(&failure.error, StatusCode::RANGE_NOT_SATISFIABLE) {
+            if !partial.is_empty() && is_status(&failure.error, StatusCode::RANGE_NOT_SATISFIABLE) {
                 let restarted = restart(source, &mut partial);
                 return (
                     Some(partial),

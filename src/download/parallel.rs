@@ -201,7 +201,7 @@ impl Segments {
     fn at(&self, front: u64) -> Option<(u64, State)> {
         let k = front / SEGMENT;
         let state = *self.states.get(&k)?;
-        (front % SEGMENT == 0).then_some((k, state))
+        front.is_multiple_of(SEGMENT).then_some((k, state))
     }
 }
 

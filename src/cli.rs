@@ -67,6 +67,17 @@ impl OutputArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Log in and out, and manage access tokens.
+    Auth(commands::auth::AuthArgs),
+    /// Same as `hf auth login`.
+    #[command(hide = true)]
+    Login(commands::auth::login::LoginArgs),
+    /// Same as `hf auth logout`.
+    #[command(hide = true)]
+    Logout(commands::auth::logout::LogoutArgs),
+    /// Same as `hf auth whoami`.
+    #[command(hide = true)]
+    Whoami,
     /// Print the version of this tool.
     Version,
 }
@@ -78,6 +89,10 @@ impl Command {
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
         match self {
+            Command::Auth(args) => commands::auth::run(args, context),
+            Command::Login(args) => commands::auth::login::run(args, context),
+            Command::Logout(args) => commands::auth::logout::run(args, context),
+            Command::Whoami => commands::auth::whoami::run(context),
             Command::Version => commands::version::run(context),
         }
     }

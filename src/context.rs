@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::auth::resolve::{self, ResolvedToken};
 use crate::console::Console;
 use crate::env::Env;
 use crate::error::{CliError, Kind};
@@ -59,6 +60,31 @@ impl Context {
         Ok(self.hub.get().expect("set above"))
     }
 
+    /// The token in force, or `None` when no source has one. `option` is the value of `--token`.
+    /// Asks the Hub only when a token has to be renewed or exchanged.
+    ///
+    /// # Errors
+    /// See [`crate::auth::resolve::resolve`].
+    pub fn token(&self, option: Option<&str>) -> Result<Option<ResolvedToken>, CliError> {
+        Ok(resolve::resolve(option, &self.env, &self.settings)?)
+    }
+
+    /// The token for download and verify requests: as [`Context::token`], unless
+    /// `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves only the option.
+    ///
+    /// # Errors
+    /// As [`Context::token`].
+    pub fn token_for_download(
+        &self,
+        option: Option<&str>,
+    ) -> Result<Option<ResolvedToken>, CliError> {
+        Ok(resolve::resolve_for_download(
+            option,
+            &self.env,
+            &self.settings,
+        )?)
+    }
+
     /// Runs asynchronous work to its end. Ctrl-C ends it at once.
     ///
     /// # Errors
@@ -77,6 +103,7 @@ impl Context {
             let _ = self.runtime.set(runtime);
         }
         let runtime = self.runtime.get().expect("set above");
+        let _held = crate::console::interrupt::hold();
         runtime.block_on(async {
             tokio::select! {
                 result = work => result.map_err(Into::into),

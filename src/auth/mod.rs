@@ -1,6 +1,10 @@
 //! Who the user is: token resolution, stored tokens, git credentials. Never prints, never prompts.
 
+pub mod git;
+pub mod ini;
+pub mod login;
 pub mod resolve;
+pub mod store;
 
 use std::path::PathBuf;
 
@@ -27,6 +31,15 @@ pub enum AuthError {
         /// What is wrong, with the line where there is one.
         reason: String,
     },
+    /// Another process holds the lock on the token files and does not let go.
+    #[error("another process holds {} for a minute already", path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// An organisation's API token: the Hub takes no logins with it.
+    #[error("this is an organization token, and only a personal token can log in")]
+    OrganizationToken,
     /// A file could not be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -46,7 +59,12 @@ impl AuthError {
                 "mend {} with an editor, or move it away and log in again: nothing was changed",
                 path.display()
             )),
-            AuthError::Fs(_) | AuthError::Hub(_) => None,
+            AuthError::Busy { .. } => Some(
+                "see what the other process waits for, or end it, and run the command again"
+                    .to_owned(),
+            ),
+            // The settings page belongs to an endpoint, which the caller knows.
+            AuthError::OrganizationToken | AuthError::Fs(_) | AuthError::Hub(_) => None,
         }
     }
 }

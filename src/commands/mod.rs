@@ -1,3 +1,4 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
+pub mod auth;
 pub mod version;

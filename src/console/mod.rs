@@ -6,6 +6,7 @@
 //! [`Console::finish`].
 
 mod bars;
+pub mod interrupt;
 pub mod json;
 pub mod prompt;
 pub mod table;
@@ -274,6 +275,17 @@ impl Console {
                     self.line(&text::plain(value));
                 }
             }
+        }
+    }
+
+    /// Reports a command that changes something and finds nothing (log in, log out, switch): a
+    /// sentence on stderr for people, the fields on stdout in JSON and for agents (REFERENCE 3: this
+    /// talk goes to stderr).
+    pub fn done(&self, message: &str, fields: Fields) {
+        match self.mode {
+            Mode::Human => self.to_stderr(&format!("✓ {message}"), Some(GREEN)),
+            Mode::Agent | Mode::Json => self.result(message, fields),
+            Mode::Quiet => {}
         }
     }
 

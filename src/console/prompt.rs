@@ -13,10 +13,47 @@ impl Console {
     /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask_secret(&self, question: &str) -> io::Result<Zeroizing<String>> {
         self.prompt(question);
+        // Ctrl-C must not end the process before the terminal shows its input again.
+        let _held = super::interrupt::hold();
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
         self.prompt("\n");
         answer.map(Zeroizing::new)
+    }
+
+    /// Offers numbered choices and answers the index of the chosen one; an empty line is the first.
+    /// Numbers, not arrow keys: they work on every terminal, with a screen reader and through tmux.
+    ///
+    /// # Errors
+    /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
+    pub fn ask_choice(&self, question: &str, choices: &[&str]) -> io::Result<usize> {
+        let mut text = format!("{question}\n");
+        for (index, choice) in choices.iter().enumerate() {
+            text.push_str(&format!(
+                "  {}. {}\n",
+                index + 1,
+                super::text::escape(choice)
+            ));
+        }
+        self.prompt(&text);
+        loop {
+            self.prompt("Number [1]: ");
+            let mut answer = String::new();
+            if io::stdin().lock().read_line(&mut answer)? == 0 {
+                self.prompt("\n");
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match answer.trim() {
+                "" => return Ok(0),
+                answer => match answer.parse::<usize>() {
+                    Ok(number) if (1..=choices.len()).contains(&number) => return Ok(number - 1),
+                    _ => self.prompt(&format!(
+                        "Please type a number from 1 to {}.\n",
+                        choices.len()
+                    )),
+                },
+            }
+        }
     }
 
     /// Asks a yes/no question. The answer is read from stdin even when it is not a terminal; an

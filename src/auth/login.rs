@@ -1,0 +1,68 @@
+//! Logging in, once there is a token: ask the Hub whose it is, then keep it.
+
+use super::AuthError;
+use super::store::{StoredToken, TokenStore, section_name};
+use crate::hub::Hub;
+use crate::hub::api::Account;
+use crate::token::Token;
+
+/// What a login brings: a token, and for a browser login what renews it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The access token.
+    pub token: Token,
+    /// Exchanged for a new token before this one expires.
+    pub refresh_token: Option<Token>,
+    /// When the token expires, in seconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+impl From<Token> for Grant {
+    /// A token from the settings page: the Hub alone knows when it ends.
+    fn from(token: Token) -> Self {
+        Grant {
+            token,
+            refresh_token: None,
+            expires_at: None,
+        }
+    }
+}
+
+/// Asks the Hub whose token it is.
+///
+/// # Errors
+/// [`AuthError::OrganizationToken`] without asking; [`AuthError::Hub`], above all
+/// [`crate::hub::HubError::InvalidToken`].
+pub async fn verify(hub: &Hub, token: &Token) -> Result<Account, AuthError> {
+    if token.is_organization() {
+        return Err(AuthError::OrganizationToken);
+    }
+    Ok(hub.whoami(token).await?)
+}
+
+/// Name under which a token is stored: the one given to it on the settings page, else
+/// `oauth-<user>` (REFERENCE 3).
+pub fn name_for(account: &Account) -> String {
+    match &account.token_name {
+        Some(name) => section_name(name),
+        None => section_name(&format!("oauth-{}", account.name)),
+    }
+}
+
+/// Keeps a verified token in the files and makes it the active one. Answers its name.
+///
+/// # Errors
+/// [`AuthError::Damaged`] when `stored_tokens` cannot be understood: nothing is changed then;
+/// [`AuthError::Busy`], [`AuthError::Fs`].
+pub fn remember(store: &TokenStore, account: &Account, grant: Grant) -> Result<String, AuthError> {
+    let entry = StoredToken {
+        name: name_for(account),
+        token: Some(grant.token.clone()),
+        refresh_token: grant.refresh_token,
+        expires_at: grant.expires_at,
+    };
+    let lock = store.lock()?;
+    store.save(&entry, &lock)?;
+    store.activate(&grant.token, &lock)?;
+    Ok(entry.name)
+}

@@ -66,6 +66,7 @@ impl OutputArgs {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum Command {
     /// Log in and out, and manage access tokens.
     Auth(commands::auth::AuthArgs),
@@ -78,6 +79,7 @@ pub enum Command {
     /// Same as `hf auth whoami`.
     #[command(hide = true)]
     Whoami,
+    Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
 }
@@ -93,6 +95,7 @@ impl Command {
             Command::Login(args) => commands::auth::login::run(args, context),
             Command::Logout(args) => commands::auth::logout::run(args, context),
             Command::Whoami => commands::auth::whoami::run(context),
+            Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

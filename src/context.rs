@@ -93,6 +93,19 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
+        self.block_on_then(work, Into::into)
+    }
+
+    /// As [`Context::block_on`], with words for the error that only the command can find. They are
+    /// found after the work is over, so `explain` may ask the Hub.
+    ///
+    /// # Errors
+    /// As [`Context::block_on`].
+    pub fn block_on_then<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+        explain: impl FnOnce(E) -> CliError,
+    ) -> Result<T, CliError> {
         if self.runtime.get().is_none() {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
@@ -104,12 +117,16 @@ impl Context {
         }
         let runtime = self.runtime.get().expect("set above");
         let _held = crate::console::interrupt::hold();
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             tokio::select! {
-                result = work => result.map_err(Into::into),
-                _ = tokio::signal::ctrl_c() => Err(CliError::new(Kind::Interrupted, "Interrupted.")),
+                result = work => Some(result),
+                _ = tokio::signal::ctrl_c() => None,
             }
-        })
+        });
+        match result {
+            Some(result) => result.map_err(explain),
+            None => Err(CliError::new(Kind::Interrupted, "Interrupted.")),
+        }
     }
 }
 

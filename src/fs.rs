@@ -61,7 +61,20 @@ pub enum Mode {
 /// # Errors
 /// [`FsError`] naming the target; the old content is then untouched.
 pub fn write_atomic(path: &Path, content: &[u8], mode: Mode) -> Result<(), FsError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    write_atomic_staged(path, content, mode, path.parent().unwrap_or(Path::new(".")))
+}
+
+/// As [`write_atomic`], with the unfinished file in another folder of the same file system: for
+/// folders whose every entry means something to others.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_atomic_staged(
+    path: &Path,
+    content: &[u8],
+    mode: Mode,
+    staging: &Path,
+) -> Result<(), FsError> {
     let write = || -> io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".hf-").suffix(".tmp");
@@ -75,7 +88,7 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: Mode) -> Result<(), FsErr
             };
             builder.permissions(fs::Permissions::from_mode(bits));
         }
-        let mut temporary = builder.tempfile_in(folder)?;
+        let mut temporary = builder.tempfile_in(staging)?;
         temporary.write_all(content)?;
         if mode == Mode::Secret {
             // Losing a token to a power cut costs a login; losing a cache listing costs nothing.
@@ -94,20 +107,27 @@ pub struct LockGuard {
     _file: File,
 }
 
-/// Takes the lock, waiting as long as another process holds it and calling `waiting` once when it
-/// has to wait.
+/// Takes the lock, waiting as long as another process holds it.
 ///
 /// # Errors
 /// [`FsError`] when the file cannot be opened or the file system has no locks.
-pub fn lock(path: &Path, waiting: impl FnOnce()) -> Result<LockGuard, FsError> {
+pub fn lock(path: &Path) -> Result<LockGuard, FsError> {
     let file = open_lock(path)?;
-    match file.try_lock() {
-        Ok(()) => return Ok(LockGuard { _file: file }),
-        Err(fs::TryLockError::WouldBlock) => waiting(),
-        Err(fs::TryLockError::Error(source)) => return Err(FsError::of("lock", path)(source)),
-    }
     file.lock().map_err(FsError::of("lock", path))?;
     Ok(LockGuard { _file: file })
+}
+
+/// Takes the lock if nobody holds it.
+///
+/// # Errors
+/// As [`lock`].
+pub fn try_lock(path: &Path) -> Result<Option<LockGuard>, FsError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(LockGuard { _file: file })),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(source)) => Err(FsError::of("lock", path)(source)),
+    }
 }
 
 /// Takes the lock within `patience`, or answers `None`.
@@ -182,7 +202,7 @@ mod tests {
     fn a_held_lock_is_not_given_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.lock");
-        let held = lock(&path, || panic!("nobody holds it")).unwrap();
+        let held = lock(&path).unwrap();
         assert!(lock_within(&path, Duration::ZERO).unwrap().is_none());
         drop(held);
         assert!(lock_within(&path, Duration::ZERO).unwrap().is_some());

@@ -9,14 +9,17 @@ pub mod cli;
 pub mod commands;
 pub mod console;
 pub mod context;
+pub mod download;
 pub mod env;
 pub mod error;
 pub mod fs;
+pub mod hash;
 pub mod hub;
 pub mod listing;
 pub mod progress;
 pub mod repo;
 pub mod settings;
+pub mod target;
 pub mod token;
 
 use std::ffi::OsString;

@@ -276,20 +276,17 @@ impl FromStr for RepoPath {
         if text.len() > 4096 {
             return bad("is longer than 4,096 bytes");
         }
-        let mut parts = text.split('/');
-        let first = parts.next().unwrap_or_default();
-        if first.len() == 2
-            && first.as_bytes()[1] == b':'
-            && first.as_bytes()[0].is_ascii_alphabetic()
-        {
-            return bad("starts with a drive letter");
-        }
         for part in text.split('/') {
             match part {
                 "" => return bad("has an empty part"),
                 "." | ".." => return bad("tries to leave its folder"),
                 _ if part.len() > 255 => return bad("has a part longer than 255 bytes"),
                 _ => {}
+            }
+            // Windows reads `D:name` as a path on another drive.
+            let bytes = part.as_bytes();
+            if bytes.len() >= 2 && bytes[1] == b':' && bytes[0].is_ascii_alphabetic() {
+                return bad("starts with a drive letter");
             }
             if part.eq_ignore_ascii_case(".git") {
                 return bad("lies inside a .git folder");
@@ -372,6 +369,7 @@ mod tests {
             "a//b",
             "C:/x",
             "c:",
+            "a/D:x",
             "a\\..\\b",
             "\\\\srv\\x",
             "a\0b",

@@ -1,4 +1,5 @@
 //! The repository cache on disk. Knows paths and files; no network, no terminal.
 
+pub mod commit;
 pub mod layout;
 pub mod trees;

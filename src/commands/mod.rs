@@ -1,4 +1,7 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
 pub mod auth;
+pub mod download;
+pub mod explain;
+pub mod flags;
 pub mod version;

@@ -75,16 +75,6 @@ impl GitArgs {
     }
 }
 
-/// Warns that `--token` shows the token to others. For every command but login, where the oracle
-/// does not warn either.
-pub fn warn_of_token_option(context: &Context, option: Option<&str>) {
-    if option.is_some() {
-        context.console.warn(
-            "--token shows the token in the process list and in the shell history; `hf auth login` or HF_TOKEN keeps it out of both.",
-        );
-    }
-}
-
 /// The environment's token, which stands above any saved one.
 fn environment_token(context: &Context) -> Option<ResolvedToken> {
     // One that cannot be used is reported by whoever wants to use it.

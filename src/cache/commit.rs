@@ -1,0 +1,273 @@
+//! From a complete partial to a snapshot others can use: partial → blob → pointer → ref. Each step
+//! is one rename, so a crash between any two leaves a cache that is valid.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
+use crate::fs::{FsError, Mode, create_dir_all, write_atomic, write_atomic_staged};
+use crate::listing::Checksum;
+use crate::repo::{CommitHash, RepoPath, Revision};
+
+/// How pointers are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linking {
+    /// Relative symlinks; a file system that has none gets files.
+    Symlinks,
+    /// Files, because `HF_HUB_DISABLE_SYMLINKS` says so.
+    Files,
+}
+
+/// Makes the cache root and its tag for backup tools. The tag is a courtesy: failing to write it is
+/// no error.
+///
+/// # Errors
+/// [`FsError`] when the root cannot be made.
+pub fn prepare_root(layout: &CacheLayout) -> Result<(), FsError> {
+    create_dir_all(layout.root())?;
+    write_tag(&layout.cachedir_tag());
+    Ok(())
+}
+
+/// Writes a `CACHEDIR.TAG` if there is none. See [`prepare_root`].
+pub fn write_tag(path: &Path) {
+    if !path.exists() {
+        let _ = write_atomic(path, CACHEDIR_TAG_CONTENT.as_bytes(), Mode::Umask);
+    }
+}
+
+/// Makes a verified partial the blob.
+///
+/// # Errors
+/// [`FsError`]; the partial is then still there.
+pub fn publish_blob(partial: &Path, blob: &Path) -> Result<(), FsError> {
+    fs::rename(partial, blob).map_err(FsError::of("write", blob))
+}
+
+/// Makes the pointer of a file, with its folders. `fresh` says that the blob was fetched just now,
+/// for this pointer: without links it is then moved instead of copied (REFERENCE 5).
+///
+/// # Errors
+/// [`FsError`] naming the pointer.
+pub fn link(
+    repo: &RepoLayout,
+    commit: &CommitHash,
+    path: &RepoPath,
+    checksum: &Checksum,
+    linking: Linking,
+    fresh: bool,
+) -> Result<(), FsError> {
+    let pointer = repo.pointer(commit, path);
+    if let Some(folder) = pointer.parent() {
+        create_dir_all(folder)?;
+    }
+    if linking == Linking::Symlinks && make_symlink(repo, &pointer, path, checksum)? {
+        return Ok(());
+    }
+    let blob = repo.blob(checksum);
+    if fresh {
+        return fs::rename(&blob, &pointer).map_err(FsError::of("write", &pointer));
+    }
+    let copy = staging_path(repo);
+    fs::copy(&blob, &copy)
+        .and_then(|_| fs::rename(&copy, &pointer))
+        .inspect_err(|_| drop(fs::remove_file(&copy)))
+        .map_err(FsError::of("write", &pointer))
+}
+
+/// Makes the symlink, replacing whatever stands there by a rename. `Ok(false)`: no links here.
+#[cfg(unix)]
+fn make_symlink(
+    repo: &RepoLayout,
+    pointer: &Path,
+    path: &RepoPath,
+    checksum: &Checksum,
+) -> Result<bool, FsError> {
+    let target = pointer_target(path, checksum);
+    let mut result = std::os::unix::fs::symlink(&target, pointer);
+    if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+        // Another process may have been faster, or an old pointer is to be replaced.
+        let staged = staging_path(repo);
+        result = std::os::unix::fs::symlink(&target, &staged)
+            .and_then(|()| fs::rename(&staged, pointer))
+            .inspect_err(|_| drop(fs::remove_file(&staged)));
+    }
+    match result {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            ) && folder_is_writable(repo) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(FsError::of("create the link", pointer)(error)),
+    }
+}
+
+/// No links on this system: files are moved or copied instead.
+#[cfg(not(unix))]
+fn make_symlink(
+    _repo: &RepoLayout,
+    _pointer: &Path,
+    _path: &RepoPath,
+    _checksum: &Checksum,
+) -> Result<bool, FsError> {
+    Ok(false)
+}
+
+/// Tells "no links on this file system" (FAT, some network mounts) from "no permission".
+#[cfg(unix)]
+fn folder_is_writable(repo: &RepoLayout) -> bool {
+    tempfile::tempfile_in(repo.blobs()).is_ok()
+}
+
+/// A name for a file on its way into a snapshot. It lies in `blobs/`, which scanners do not list:
+/// in `snapshots/` or `refs/` it would be taken for what it is not, if only for a moment.
+fn staging_path(repo: &RepoLayout) -> PathBuf {
+    repo.blobs()
+        .join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
+}
+
+/// Records which commit a revision stands for. Nothing is written when that is known already, so a
+/// read-only cache can be used, nor when the revision is the commit itself.
+///
+/// # Errors
+/// [`FsError`] naming the ref.
+pub fn write_ref(
+    repo: &RepoLayout,
+    revision: &Revision,
+    commit: &CommitHash,
+) -> Result<(), FsError> {
+    if revision.as_str() == commit.as_str() || read_ref(repo, revision).as_ref() == Some(commit) {
+        return Ok(());
+    }
+    let path = repo.reference(revision);
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder)?;
+    }
+    create_dir_all(&repo.blobs())?;
+    write_atomic_staged(
+        &path,
+        commit.as_str().as_bytes(),
+        Mode::Umask,
+        &repo.blobs(),
+    )
+}
+
+/// The commit that a revision stood for when it was last fetched.
+pub fn read_ref(repo: &RepoLayout, revision: &Revision) -> Option<CommitHash> {
+    fs::read_to_string(repo.reference(revision))
+        .ok()?
+        .trim_end()
+        .parse()
+        .ok()
+}
+
+/// Remembers that a commit has no such file (`.no_exist`), as the Python client does to spare
+/// libraries the question. A courtesy: failing is no error.
+pub fn remember_absence(repo: &RepoLayout, commit: &CommitHash, path: &RepoPath) {
+    let marker = repo.no_exist(commit, path);
+    if let Some(folder) = marker.parent()
+        && fs::create_dir_all(folder).is_ok()
+    {
+        let _ = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(marker);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::repo::{Repo, RepoType};
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        repo: RepoLayout,
+        commit: CommitHash,
+        checksum: Checksum,
+        path: RepoPath,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = CacheLayout::new(folder.path()).repo(&Repo {
+            repo_type: RepoType::Model,
+            id: "o/n".parse().unwrap(),
+        });
+        fs::create_dir_all(repo.blobs()).unwrap();
+        let checksum = Checksum::from_etag(&"a".repeat(40)).unwrap();
+        fs::write(repo.blob(&checksum), "content").unwrap();
+        Fixture {
+            _folder: folder,
+            repo,
+            commit: "c".repeat(40).parse().unwrap(),
+            checksum,
+            path: "d/f.txt".parse().unwrap(),
+        }
+    }
+
+    fn linked(fixture: &Fixture, linking: Linking, fresh: bool) -> PathBuf {
+        link(
+            &fixture.repo,
+            &fixture.commit,
+            &fixture.path,
+            &fixture.checksum,
+            linking,
+            fresh,
+        )
+        .unwrap();
+        fixture.repo.pointer(&fixture.commit, &fixture.path)
+    }
+
+    #[test]
+    fn links_are_relative_and_replace_what_stands_there() {
+        let fixture = fixture();
+        let pointer = linked(&fixture, Linking::Symlinks, true);
+        assert_eq!(
+            fs::read_link(&pointer).unwrap(),
+            pointer_target(&fixture.path, &fixture.checksum)
+        );
+        fs::remove_file(&pointer).unwrap();
+        fs::write(&pointer, "stale").unwrap();
+        let pointer = linked(&fixture, Linking::Symlinks, false);
+        assert_eq!(fs::read_to_string(pointer).unwrap(), "content");
+        assert_eq!(
+            fs::read_dir(fixture.repo.blobs()).unwrap().count(),
+            1,
+            "no staging file stays"
+        );
+    }
+
+    #[test]
+    fn without_links_a_fresh_blob_moves_and_an_old_one_is_copied() {
+        let fixture = fixture();
+        let pointer = linked(&fixture, Linking::Files, false);
+        assert!(fs::symlink_metadata(&pointer).unwrap().is_file());
+        assert!(fixture.repo.blob(&fixture.checksum).exists());
+        linked(&fixture, Linking::Files, true);
+        assert!(!fixture.repo.blob(&fixture.checksum).exists());
+        assert_eq!(fs::read_to_string(pointer).unwrap(), "content");
+    }
+
+    #[test]
+    fn refs_have_no_newline_and_survive_a_second_write() {
+        let fixture = fixture();
+        let revision: Revision = "refs/pr/1".parse().unwrap();
+        assert_eq!(read_ref(&fixture.repo, &revision), None);
+        for _ in 0..2 {
+            write_ref(&fixture.repo, &revision, &fixture.commit).unwrap();
+        }
+        assert_eq!(
+            fs::read_to_string(fixture.repo.reference(&revision)).unwrap(),
+            fixture.commit.as_str()
+        );
+        let itself: Revision = fixture.commit.as_str().parse().unwrap();
+        write_ref(&fixture.repo, &itself, &fixture.commit).unwrap();
+        assert!(!fixture.repo.reference(&itself).exists());
+    }
+}

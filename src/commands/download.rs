@@ -1,0 +1,239 @@
+//! `hf download`.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use serde_json::{Map, json};
+
+use super::explain::Asked;
+use super::flags::{RepoArgs, TokenArgs};
+use crate::cache::commit::Linking;
+use crate::cache::layout::CacheLayout;
+use crate::console::{Console, Table, text};
+use crate::context::Context;
+use crate::download::local_dir::LocalDir;
+use crate::download::plan::DownloadPlan;
+use crate::download::select::Selection;
+use crate::download::snapshot::{Planned, Request, Session, Target};
+use crate::error::{CliError, Kind};
+use crate::progress::Silent;
+use crate::target::RepoTarget;
+
+/// Download a repository, or some of its files.
+///
+/// Files go to the shared cache, where Python libraries find them, or with --local-dir to a folder
+/// of your own. Every file is checked against its hash before it counts; what is there already is
+/// not fetched again, and an interrupted download goes on where it stopped.
+///
+/// On success the path of the snapshot (or of the one file) is printed; a pipe gets the bare path.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  hf download openai-community/gpt2
+  hf download openai-community/gpt2 config.json model.safetensors
+  hf download openai-community/gpt2 --include \"*.json\" --exclude \"onnx/*\"
+  hf download datasets/nyu-mll/glue cola/ --revision refs/pr/1
+  P=$(hf download openai-community/gpt2 config.json)")]
+pub struct Args {
+    #[command(flatten)]
+    repo: RepoArgs,
+    /// Files to download; with a final slash a folder. Without any, the whole repository.
+    #[arg(value_name = "FILENAMES")]
+    filenames: Vec<String>,
+    /// Download what matches this pattern (may be repeated).
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Leave out what matches this pattern (may be repeated).
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Use this cache folder instead of HF_HUB_CACHE.
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Put plain files into this folder instead of the cache.
+    #[arg(long, value_name = "DIR")]
+    local_dir: Option<PathBuf>,
+    /// Fetch files that are there already.
+    #[arg(long, overrides_with = "no_force_download")]
+    force_download: bool,
+    #[arg(long, hide = true, overrides_with = "force_download")]
+    no_force_download: bool,
+    /// Say what would be fetched, and fetch nothing.
+    #[arg(long, overrides_with = "no_dry_run")]
+    dry_run: bool,
+    #[arg(long, hide = true, overrides_with = "dry_run")]
+    no_dry_run: bool,
+    #[command(flatten)]
+    token: TokenArgs,
+    /// Most files to fetch at the same time.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    max_workers: u16,
+    /// Start even when the disk seems to have too little room.
+    #[arg(long)]
+    no_space_check: bool,
+}
+
+/// Downloads.
+///
+/// # Errors
+/// Whatever kept a file from arriving; see the README's table of errors.
+pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let (target, revision) = args.repo.resolve(context)?;
+    let request = args.request(context, &target, revision)?;
+    let token = args.token.resolve(context)?;
+    let asked = Asked {
+        context,
+        repo: &target.repo,
+        revision: &request.revision,
+        token: token.as_ref(),
+    };
+    let hub = context.hub()?;
+    let progress = if args.dry_run {
+        std::sync::Arc::new(Silent)
+    } else {
+        context.console.progress()
+    };
+    let secret = token.as_ref().map(|resolved| resolved.token.clone());
+    let session = Session::new(hub, secret, request.clone(), progress);
+    let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
+    let path = match planned {
+        Planned::Cached { path, reason } => {
+            context.console.warn(&format!(
+                "The Hub cannot be asked ({}); using what was downloaded before.",
+                text::escape(&reason.to_string())
+            ));
+            path
+        }
+        Planned::Plan(plan) if args.dry_run => {
+            show_plan(&context.console, &plan);
+            return Ok(());
+        }
+        Planned::Plan(plan) => {
+            session
+                .check_space(&plan)
+                .map_err(|error| asked.explain(error))?;
+            context.block_on_then(session.execute(&plan), |error| asked.explain(error))?
+        }
+    };
+    show_path(&context.console, &path.to_string_lossy());
+    Ok(())
+}
+
+impl Args {
+    fn request(
+        &self,
+        context: &Context,
+        target: &RepoTarget,
+        revision: crate::repo::Revision,
+    ) -> Result<Request, CliError> {
+        if self.local_dir.is_some() && self.cache_dir.is_some() {
+            return Err(CliError::new(
+                Kind::Other,
+                "--local-dir and --cache-dir cannot be used together.",
+            )
+            .hint("files go either to the shared cache or to a folder of their own"));
+        }
+        let cache_root = match &self.cache_dir {
+            Some(path) => context.env.expand_home(path),
+            None => context.settings.hub_cache.clone(),
+        };
+        Ok(Request {
+            repo: target.repo.clone(),
+            revision,
+            selection: self.selection(target)?,
+            target: match &self.local_dir {
+                Some(path) => {
+                    Target::LocalDir(LocalDir::new(real_path(context.env.expand_home(path))))
+                }
+                None => Target::Cache,
+            },
+            cache: CacheLayout::new(real_path(cache_root)),
+            linking: if context.settings.disable_symlinks {
+                Linking::Files
+            } else {
+                Linking::Symlinks
+            },
+            force: self.force_download,
+            dry_run: self.dry_run,
+            workers: self.max_workers.into(),
+            check_space: !self.no_space_check,
+        })
+    }
+
+    fn selection(&self, target: &RepoTarget) -> Result<Selection, CliError> {
+        let mut names = self.filenames.clone();
+        if let Some(path) = &target.path {
+            if !names.is_empty() {
+                return Err(CliError::new(
+                    Kind::Other,
+                    format!("The address names {path:?} already, so no file names can follow it."),
+                ));
+            }
+            names.push(path.clone());
+        }
+        let folder = names.iter().find(|name| name.ends_with('/'));
+        if let (Some(folder), false) = (folder, self.include.is_empty() && self.exclude.is_empty())
+        {
+            return Err(CliError::new(
+                Kind::Other,
+                format!("The folder {folder:?} cannot stand beside --include or --exclude."),
+            )
+            .hint(format!(
+                "write --include {:?} instead",
+                format!("{folder}*")
+            )));
+        }
+        Ok(Selection::new(&names, &self.include, &self.exclude))
+    }
+}
+
+/// The path with links resolved, as far as it exists: what is printed stays right when a link to
+/// the cache is changed later, and agrees with the Python client's output.
+fn real_path(path: PathBuf) -> PathBuf {
+    let existing = path.ancestors().find_map(|ancestor| {
+        let real = ancestor.canonicalize().ok()?;
+        Some(real.join(path.strip_prefix(ancestor).ok()?))
+    });
+    existing.unwrap_or(path)
+}
+
+/// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works.
+fn show_path(console: &Console, path: &str) {
+    if console.format_given() || console.stdout_is_terminal() {
+        console.result("Downloaded", vec![("path", json!(path))]);
+    } else {
+        console.line(path);
+    }
+}
+
+fn show_plan(console: &Console, plan: &DownloadPlan) {
+    let (bytes, done) = plan.fetched_bytes();
+    let is_known = plan
+        .files
+        .iter()
+        .all(|file| !file.is_fetched() || file.size.is_some());
+    let mut summary = format!(
+        "[dry-run] Would fetch {} of {}, {}",
+        plan.fetched_files(),
+        text::count(plan.files.len() as u64, "file"),
+        if is_known {
+            text::size(bytes)
+        } else {
+            "of unknown size".to_owned()
+        },
+    );
+    if done > 0 {
+        summary.push_str(&format!(" ({} of it is there already)", text::size(done)));
+    }
+    console.text(&format!("{summary}."));
+    let mut table = Table::new(&["file", "size"]);
+    for file in &plan.files {
+        let shown = match file.size {
+            Some(bytes) if file.is_fetched() => text::size(bytes),
+            _ => "-".to_owned(),
+        };
+        let mut extra = Map::new();
+        extra.insert("bytes".to_owned(), json!(file.size));
+        extra.insert("will_download".to_owned(), json!(file.is_fetched()));
+        table.push_with(vec![json!(file.path.as_str()), json!(shown)], extra);
+    }
+    console.table(&table);
+}

@@ -1,0 +1,251 @@
+//! Words for failures that are about one repository: who asked, with which token, for what, and
+//! where to go next.
+
+use crate::auth::resolve::ResolvedToken;
+use crate::console::text::{count, escape, size};
+use crate::context::Context;
+use crate::download::DownloadError;
+use crate::error::{CliError, Kind, sentence};
+use crate::hub::HubError;
+use crate::repo::{Repo, RepoPath, Revision};
+
+/// What was asked of the Hub, and as whom.
+pub struct Asked<'a> {
+    /// The command's context.
+    pub context: &'a Context,
+    /// The repository.
+    pub repo: &'a Repo,
+    /// The revision.
+    pub revision: &'a Revision,
+    /// The token that was sent, if any.
+    pub token: Option<&'a ResolvedToken>,
+}
+
+impl Asked<'_> {
+    /// Puts a failed download into words.
+    pub fn explain(&self, error: DownloadError) -> CliError {
+        match error {
+            DownloadError::Hub { source, path } => self.explain_hub(source, path.as_ref()),
+            DownloadError::Fs(error) => error.into(),
+            DownloadError::Name(error) => error.into(),
+            DownloadError::Corrupt { path, expected } => CliError::new(
+                Kind::Corrupt,
+                format!("The Hub sent wrong bytes for {path} twice: they do not have the hash {expected}. Nothing of them was kept."),
+            )
+            .hint("try again later; if it stays, tell the repository's owner, or check proxies and HF_ENDPOINT"),
+            DownloadError::MissingFiles(names) => CliError::new(
+                Kind::FileNotFound,
+                format!(
+                    "{} has no {} at revision {}: {}. Nothing was downloaded.",
+                    self.title(),
+                    if names.len() == 1 { "such file" } else { "such files" },
+                    self.revision,
+                    escape(&names.join(", "))
+                ),
+            )
+            .hint(self.look_hint()),
+            DownloadError::NothingMatches => CliError::new(
+                Kind::FileNotFound,
+                format!("No file of {} matches the patterns. Nothing was downloaded.", self.title()),
+            )
+            .hint("patterns match the whole path: `*.json` finds `a/b.json`, `a/*` everything below a/"),
+            DownloadError::NoSpace { needed, free, folder } => CliError::new(
+                Kind::DiskFull,
+                format!(
+                    "Not enough room in {}: {} are needed and {} are free. Nothing was downloaded.",
+                    escape(&folder.display().to_string()),
+                    size(needed),
+                    size(free)
+                ),
+            )
+            .hint("free some space (`hf cache ls --sort size`), choose another folder with --cache-dir, or pass --no-space-check"),
+            DownloadError::Incomplete { missing, reason } => CliError::new(
+                kind_of(&reason),
+                format!(
+                    "The cached snapshot of {} lacks {} ({}), and the Hub cannot be asked: {reason}.",
+                    self.title(),
+                    count(missing.len() as u64, "file"),
+                    sample(&missing)
+                ),
+            )
+            .hint("run the same command with network access to complete it"),
+            DownloadError::Task(_) => {
+                CliError::new(Kind::Other, "The download stopped because of an error in this program.")
+                    .hint("run it again with HF_DEBUG=1 and report what it says")
+                    .caused_by(error)
+            }
+        }
+    }
+
+    fn explain_hub(&self, error: HubError, path: Option<&RepoPath>) -> CliError {
+        let words = match &error {
+            HubError::RepoNotFound => (
+                Kind::RepoNotFound,
+                format!(
+                    "There is no {}, or {} may not see it.",
+                    self.title(),
+                    self.asker()
+                ),
+                self.not_found_hint(),
+            ),
+            HubError::RevisionNotFound => (
+                Kind::RevisionNotFound,
+                format!(
+                    "{} has no revision {}.",
+                    self.title(),
+                    escape(self.revision.as_str())
+                ),
+                self.look_hint(),
+            ),
+            HubError::EntryNotFound { .. } => (
+                Kind::FileNotFound,
+                format!(
+                    "{} has no file {} at revision {}.",
+                    self.title(),
+                    path.map_or("of that name", RepoPath::as_str),
+                    self.revision
+                ),
+                match path {
+                    Some(path) if path.as_str().contains(['*', '?', '[']) => {
+                        format!("for a pattern use --include {:?}", path.as_str())
+                    }
+                    _ => self.look_hint(),
+                },
+            ),
+            HubError::Gated { .. } => (
+                Kind::Gated,
+                format!(
+                    "{} is gated, and {} has no access to it.",
+                    self.title(),
+                    self.asker()
+                ),
+                match self.token {
+                    Some(_) => format!("ask for access at {}", self.web_page()),
+                    None => format!(
+                        "run `hf auth login`, then ask for access at {}",
+                        self.web_page()
+                    ),
+                },
+            ),
+            HubError::Disabled => (
+                Kind::Forbidden,
+                format!("The Hub has disabled access to {}.", self.title()),
+                format!("see {}", self.web_page()),
+            ),
+            HubError::Forbidden { message } => (
+                Kind::Forbidden,
+                format!(
+                    "{} has no permission to read {}{}",
+                    sentence_start(&self.asker()),
+                    self.title(),
+                    said(message)
+                ),
+                format!(
+                    "change the permissions of the token at {}",
+                    self.context.settings.endpoint.tokens_page()
+                ),
+            ),
+            HubError::InvalidToken => (
+                Kind::InvalidToken,
+                match self.token {
+                    Some(token) => format!(
+                        "The Hub refuses the token from {}: it is not valid, or no longer.",
+                        token.source
+                    ),
+                    None => "The Hub refuses the credentials.".to_owned(),
+                },
+                format!(
+                    "make a new one at {} and run `hf auth login --force`",
+                    self.context.settings.endpoint.tokens_page()
+                ),
+            ),
+            HubError::Offline => (
+                Kind::Offline,
+                format!(
+                    "{} is not in the cache at revision {}, and offline mode is on.",
+                    self.title(),
+                    self.revision
+                ),
+                "unset HF_HUB_OFFLINE to go online".to_owned(),
+            ),
+            _ => return error.into(),
+        };
+        let (kind, message, hint) = words;
+        CliError::new(kind, sentence(&message))
+            .hint(hint)
+            .caused_by(error)
+    }
+
+    /// `Model org/name`.
+    fn title(&self) -> String {
+        let repo_type = self.repo.repo_type.as_str();
+        format!("the {repo_type} {}", self.repo.id)
+    }
+
+    /// Who asked: the account when the Hub knows the token, where the token came from, or nobody.
+    fn asker(&self) -> String {
+        let Some(resolved) = self.token else {
+            return "a request without a token".to_owned();
+        };
+        let account = self.context.hub().ok().and_then(|hub| {
+            self.context
+                .block_on(async { hub.whoami(&resolved.token).await })
+                .ok()
+        });
+        match account {
+            Some(account) => format!(
+                "the account {} (token from {})",
+                escape(&account.name),
+                resolved.source
+            ),
+            None => format!("the token from {}", resolved.source),
+        }
+    }
+
+    fn not_found_hint(&self) -> String {
+        match self.token {
+            Some(_) => "check the spelling, the --repo-type, and that this account is a member".to_owned(),
+            None => "check the spelling and the --repo-type; for a private repository run `hf auth login` first".to_owned(),
+        }
+    }
+
+    fn look_hint(&self) -> String {
+        format!("see what there is at {}/tree/main", self.web_page())
+    }
+
+    fn web_page(&self) -> String {
+        format!(
+            "{}/{}",
+            self.context.settings.endpoint.as_str(),
+            self.repo.web_path()
+        )
+    }
+}
+
+/// The kind of a failure that kept us from asking the Hub.
+fn kind_of(reason: &HubError) -> Kind {
+    match reason {
+        HubError::Offline => Kind::Offline,
+        _ => Kind::Unreachable,
+    }
+}
+
+fn said(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(" (the Hub says: {})", escape(message))
+    }
+}
+
+fn sentence_start(text: &str) -> String {
+    sentence(text).trim_end_matches('.').to_owned()
+}
+
+fn sample(missing: &[RepoPath]) -> String {
+    let names: Vec<&str> = missing.iter().take(3).map(RepoPath::as_str).collect();
+    match missing.len() {
+        0..=3 => names.join(", "),
+        more => format!("{}, and {} more", names.join(", "), more - 3),
+    }
+}

@@ -1,0 +1,86 @@
+//! Fetching files: joins the Hub (which has them) and the cache (which keeps them). No terminal.
+//!
+//! A download is decided first and done later: [`snapshot::Session::plan`] asks the Hub and looks
+//! at the disk, [`plan::DownloadPlan`] says per file what has to happen, and
+//! [`snapshot::Session::execute`] does it.
+
+pub mod fetch;
+pub mod local_dir;
+pub mod partial;
+pub mod pattern;
+pub mod plan;
+pub mod select;
+pub mod snapshot;
+pub mod store;
+
+use std::path::PathBuf;
+
+use crate::fs::FsError;
+use crate::hub::HubError;
+use crate::repo::{InvalidName, RepoPath};
+
+/// A download failed. What is complete stays in the cache, what is not stays as a partial.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The Hub said no, or nothing; about a file when there is a path.
+    #[error("{source}")]
+    Hub {
+        /// What the Hub said.
+        source: HubError,
+        /// The file that was asked for.
+        path: Option<RepoPath>,
+    },
+    /// The disk said no.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The file asked for has a name that no repository file may have.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The Hub sent other bytes than it promised, twice. Nothing of them is kept.
+    #[error("the content of {path} does not have the hash {expected}")]
+    Corrupt {
+        /// The file.
+        path: RepoPath,
+        /// The hash it should have.
+        expected: String,
+    },
+    /// Files named on the command line that the revision does not have.
+    #[error("no such file: {}", .0.join(", "))]
+    MissingFiles(Vec<String>),
+    /// No file matches the patterns.
+    #[error("no file matches")]
+    NothingMatches,
+    /// Not enough room, found out before anything was fetched. Both in bytes.
+    #[error("{needed} bytes are needed and {free} are free")]
+    NoSpace {
+        /// Bytes to be fetched.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// The Hub cannot be asked, and the cached snapshot lacks files.
+    #[error("the cached snapshot lacks {} files", missing.len())]
+    Incomplete {
+        /// What is missing.
+        missing: Vec<RepoPath>,
+        /// Why the Hub could not be asked.
+        reason: HubError,
+    },
+    /// A background task ended without an answer.
+    #[error("an internal task failed: {0}")]
+    Task(String),
+}
+
+impl From<HubError> for DownloadError {
+    fn from(source: HubError) -> Self {
+        DownloadError::Hub { source, path: None }
+    }
+}
+
+impl From<tokio::task::JoinError> for DownloadError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        DownloadError::Task(error.to_string())
+    }
+}

@@ -1,0 +1,216 @@
+//! What has to happen to each file. Pure: a listing of wanted files and what the disk has, in; a
+//! plan, out.
+
+use crate::listing::{Checksum, FileEntry};
+use crate::repo::{CommitHash, RepoPath};
+
+/// What the disk has of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OnDisk {
+    /// The file itself, in the snapshot or the local folder, known to be this very content.
+    pub file: bool,
+    /// `--local-dir`: the file is right but its metadata tells of another commit.
+    pub stale_metadata: bool,
+    /// `--local-dir`: a file of the right size that nothing is known about; its hash would tell.
+    pub unknown_file: bool,
+    /// The content, elsewhere in the cache: a blob without this pointer, or for `--local-dir` a
+    /// file of the main cache.
+    pub content: bool,
+    /// Bytes of an unfinished download.
+    pub partial: u64,
+}
+
+/// What to do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Ready,
+    /// `--local-dir`: write its metadata anew.
+    Touch,
+    /// `--local-dir`: hash it, and fetch it only if the hash is another.
+    Check,
+    /// Link the blob, or copy the content from the cache.
+    Reuse,
+    /// Fetch it, from this offset on.
+    Fetch {
+        /// Bytes that are there already.
+        from: u64,
+    },
+}
+
+/// One file of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// Path in the repository.
+    pub path: RepoPath,
+    /// Proof of its content.
+    pub checksum: Checksum,
+    /// Size in bytes; `None` when the Hub did not say.
+    pub size: Option<u64>,
+    /// What to do.
+    pub action: Action,
+}
+
+impl PlannedFile {
+    /// Plans one file. `force` fetches what is there already.
+    pub fn new(
+        path: RepoPath,
+        checksum: Checksum,
+        size: Option<u64>,
+        disk: OnDisk,
+        force: bool,
+    ) -> Self {
+        let fetch = Action::Fetch {
+            from: if force {
+                0
+            } else {
+                disk.partial.min(size.unwrap_or(u64::MAX))
+            },
+        };
+        let action = match disk {
+            _ if force => fetch,
+            OnDisk { file: true, .. } => Action::Ready,
+            OnDisk {
+                stale_metadata: true,
+                ..
+            } => Action::Touch,
+            OnDisk {
+                unknown_file: true, ..
+            } => Action::Check,
+            OnDisk { content: true, .. } => Action::Reuse,
+            _ => fetch,
+        };
+        PlannedFile {
+            path,
+            checksum,
+            size,
+            action,
+        }
+    }
+
+    /// Plans a file of a listing.
+    pub fn of_entry(path: RepoPath, entry: &FileEntry, disk: OnDisk, force: bool) -> Self {
+        PlannedFile::new(path, entry.checksum(), Some(entry.size), disk, force)
+    }
+
+    /// Whether bytes will come over the network, as far as can be told beforehand.
+    pub fn is_fetched(&self) -> bool {
+        matches!(self.action, Action::Fetch { .. })
+    }
+}
+
+/// A whole download, decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownloadPlan {
+    /// The commit all files come from.
+    pub commit: CommitHash,
+    /// The files, sorted by path.
+    pub files: Vec<PlannedFile>,
+}
+
+impl DownloadPlan {
+    /// Whether nothing is left to do.
+    pub fn is_ready(&self) -> bool {
+        self.files.iter().all(|file| file.action == Action::Ready)
+    }
+
+    /// Number of files that will be fetched.
+    pub fn fetched_files(&self) -> u64 {
+        self.files.iter().filter(|file| file.is_fetched()).count() as u64
+    }
+
+    /// Size of the files to be fetched, and how much of that is there already, both in bytes.
+    pub fn fetched_bytes(&self) -> (u64, u64) {
+        self.files
+            .iter()
+            .fold((0, 0), |(total, done), file| match file.action {
+                Action::Fetch { from } => (total + file.size.unwrap_or(0), done + from),
+                _ => (total, done),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions() {
+        let nothing = OnDisk::default();
+        for (disk, force, expected) in [
+            (nothing, false, Action::Fetch { from: 0 }),
+            (
+                OnDisk {
+                    partial: 4,
+                    ..nothing
+                },
+                false,
+                Action::Fetch { from: 4 },
+            ),
+            (
+                OnDisk {
+                    partial: 99,
+                    ..nothing
+                },
+                false,
+                Action::Fetch { from: 10 },
+            ),
+            (
+                OnDisk {
+                    partial: 4,
+                    ..nothing
+                },
+                true,
+                Action::Fetch { from: 0 },
+            ),
+            (
+                OnDisk {
+                    file: true,
+                    content: true,
+                    ..nothing
+                },
+                false,
+                Action::Ready,
+            ),
+            (
+                OnDisk {
+                    file: true,
+                    ..nothing
+                },
+                true,
+                Action::Fetch { from: 0 },
+            ),
+            (
+                OnDisk {
+                    content: true,
+                    partial: 3,
+                    ..nothing
+                },
+                false,
+                Action::Reuse,
+            ),
+            (
+                OnDisk {
+                    stale_metadata: true,
+                    content: true,
+                    ..nothing
+                },
+                false,
+                Action::Touch,
+            ),
+            (
+                OnDisk {
+                    unknown_file: true,
+                    content: true,
+                    ..nothing
+                },
+                false,
+                Action::Check,
+            ),
+        ] {
+            let checksum = Checksum::from_etag(&"a".repeat(40)).unwrap();
+            let file = PlannedFile::new("f".parse().unwrap(), checksum, Some(10), disk, force);
+            assert_eq!(file.action, expected, "{disk:?} {force}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Which files of a listing the user asked for. Pure.
+
+use super::pattern::Pattern;
+use crate::listing::Listing;
+use crate::repo::RepoPath;
+
+/// The user's choice of files.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Files named one by one, as typed.
+    names: Vec<String>,
+    /// Whole folders, as patterns; the text is what was typed.
+    folders: Vec<Pattern>,
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+/// What a selection comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selected {
+    /// The chosen files, sorted.
+    pub paths: Vec<RepoPath>,
+    /// Names and folders that the listing does not have.
+    pub missing: Vec<String>,
+    /// Patterns that matched nothing.
+    pub idle_patterns: Vec<String>,
+}
+
+impl Selection {
+    /// A selection from command-line arguments. An argument that ends in `/` means a folder.
+    pub fn new(arguments: &[String], include: &[String], exclude: &[String]) -> Self {
+        let (folders, names): (Vec<_>, Vec<_>) = arguments
+            .iter()
+            .cloned()
+            .partition(|argument| argument.ends_with('/'));
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        Selection {
+            names,
+            folders: patterns(&folders),
+            include: patterns(include),
+            exclude: patterns(exclude),
+        }
+    }
+
+    /// The one file asked for, when it is just one, literally: no listing is needed then.
+    pub fn single_file(&self) -> Option<&str> {
+        match self.names.as_slice() {
+            [name]
+                if self.folders.is_empty()
+                    && self.include.is_empty()
+                    && self.exclude.is_empty() =>
+            {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether everything is asked for.
+    pub fn is_everything(&self) -> bool {
+        self.names.is_empty()
+            && self.folders.is_empty()
+            && self.include.is_empty()
+            && self.exclude.is_empty()
+    }
+
+    /// Chooses from a listing. Names and folders and `--include` add up; `--exclude` takes away. A
+    /// name with wildcards is a pattern, as in the Python client, unless a file is called so.
+    pub fn apply(&self, listing: &Listing) -> Selected {
+        let mut selected = Selected::default();
+        let mut wanted: Vec<&Pattern> = self.include.iter().chain(&self.folders).collect();
+        let (mut literal, mut globs) = (Vec::new(), Vec::new());
+        for name in &self.names {
+            match name.parse::<RepoPath>() {
+                Ok(path) if listing.contains_key(&path) => literal.push(path),
+                _ => globs.push(Pattern::new(name)),
+            }
+        }
+        wanted.extend(&globs);
+        let chooses_all = self.names.is_empty() && wanted.is_empty();
+        let mut used = vec![false; wanted.len()];
+        let mut used_exclude = vec![false; self.exclude.len()];
+        for path in listing.keys() {
+            let mut is_wanted = chooses_all || literal.contains(path);
+            for (pattern, used) in wanted.iter().zip(&mut used) {
+                if pattern.matches(path.as_str()) {
+                    is_wanted = true;
+                    *used = true;
+                }
+            }
+            for (pattern, used) in self.exclude.iter().zip(&mut used_exclude) {
+                if pattern.matches(path.as_str()) {
+                    is_wanted = false;
+                    *used = true;
+                }
+            }
+            if is_wanted {
+                selected.paths.push(path.clone());
+            }
+        }
+        let idle = wanted
+            .iter()
+            .zip(&used)
+            .filter(|(_, used)| !**used)
+            .map(|(pattern, _)| *pattern);
+        for pattern in idle {
+            let text = pattern.as_str().to_owned();
+            if self.include.contains(pattern) {
+                selected.idle_patterns.push(text);
+            } else {
+                selected.missing.push(text);
+            }
+        }
+        let idle = self
+            .exclude
+            .iter()
+            .zip(&used_exclude)
+            .filter(|(_, used)| !**used);
+        selected
+            .idle_patterns
+            .extend(idle.map(|(pattern, _)| pattern.as_str().to_owned()));
+        selected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::FileEntry;
+
+    fn apply(names: &[&str], include: &[&str], exclude: &[&str]) -> (String, String, String) {
+        let entry = FileEntry {
+            size: 1,
+            blob_id: "a".repeat(40),
+            lfs: None,
+            xet_hash: None,
+        };
+        let listing: Listing = ["a.json", "a.bin", "d/b.json", "d/e/c.bin", "x[1].txt"]
+            .into_iter()
+            .map(|path| (path.parse().unwrap(), entry.clone()))
+            .collect();
+        let owned = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let selected =
+            Selection::new(&owned(names), &owned(include), &owned(exclude)).apply(&listing);
+        let paths: Vec<&str> = selected.paths.iter().map(RepoPath::as_str).collect();
+        (
+            paths.join(" "),
+            selected.missing.join(" "),
+            selected.idle_patterns.join(" "),
+        )
+    }
+
+    #[test]
+    fn table() {
+        for (names, include, exclude, paths, missing, idle) in [
+            (
+                &[][..],
+                &[][..],
+                &[][..],
+                "a.bin a.json d/b.json d/e/c.bin x[1].txt",
+                "",
+                "",
+            ),
+            (&["a.json", "d/b.json"], &[], &[], "a.json d/b.json", "", ""),
+            (&["a.json", "nope"], &[], &[], "a.json", "nope", ""),
+            (&["d/"], &[], &[], "d/b.json d/e/c.bin", "", ""),
+            (&["none/", "a.bin"], &[], &[], "a.bin", "none/", ""),
+            (
+                &["*.json", "a.bin"],
+                &[],
+                &[],
+                "a.bin a.json d/b.json",
+                "",
+                "",
+            ),
+            (&["x[1].txt", "a.bin"], &[], &[], "a.bin x[1].txt", "", ""),
+            (&[], &["*.json"], &[], "a.json d/b.json", "", ""),
+            (
+                &[],
+                &["*.json", "*.gguf"],
+                &["zzz*"],
+                "a.json d/b.json",
+                "",
+                "*.gguf zzz*",
+            ),
+            (&[], &[], &["*.bin", "x*"], "a.json d/b.json", "", ""),
+            (&[], &["*.json"], &["d/*"], "a.json", "", ""),
+            (&["a.bin"], &["*.json"], &["d/*"], "a.bin a.json", "", ""),
+            (&["../etc"], &[], &["*"], "", "../etc", ""),
+        ] {
+            let expected = (paths.to_owned(), missing.to_owned(), idle.to_owned());
+            assert_eq!(
+                apply(names, include, exclude),
+                expected,
+                "{names:?} {include:?} {exclude:?}"
+            );
+        }
+    }
+}

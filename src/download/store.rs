@@ -1,0 +1,264 @@
+//! Where a fetched file goes: lock, partial, publish. One file at a time, called by the workers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::DownloadError;
+use super::fetch::{Source, fetch};
+use super::local_dir::LocalDir;
+use super::plan::{Action, PlannedFile};
+use super::snapshot::{Request, Target};
+use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
+use crate::cache::layout::RepoLayout;
+use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
+use crate::hash::ContentHasher;
+use crate::hub::Hub;
+use crate::hub::http::Notice;
+use crate::progress::Progress;
+use crate::repo::{CommitHash, Repo};
+use crate::token::Token;
+
+/// The place that files of one download go to.
+pub struct Store {
+    repo: RepoLayout,
+    commit: CommitHash,
+    linking: Linking,
+    local_dir: Option<LocalDir>,
+}
+
+impl Store {
+    /// Makes the folders.
+    ///
+    /// # Errors
+    /// [`FsError`] when one cannot be made.
+    pub fn prepare(
+        request: &Request,
+        repo: &RepoLayout,
+        commit: &CommitHash,
+    ) -> Result<Self, FsError> {
+        let local_dir = match &request.target {
+            Target::Cache => {
+                prepare_root(&request.cache)?;
+                create_dir_all(&repo.blobs())?;
+                create_dir_all(&repo.snapshot(commit))?;
+                None
+            }
+            Target::LocalDir(dir) => {
+                dir.prepare()?;
+                Some(dir.clone())
+            }
+        };
+        Ok(Store {
+            repo: repo.clone(),
+            commit: commit.clone(),
+            linking: request.linking,
+            local_dir,
+        })
+    }
+
+    fn lock_file(&self, file: &PlannedFile) -> PathBuf {
+        match &self.local_dir {
+            Some(dir) => dir.lock(&file.path),
+            None => self.repo.lock(&file.checksum),
+        }
+    }
+
+    fn partial(&self, file: &PlannedFile) -> PathBuf {
+        match &self.local_dir {
+            Some(dir) => dir.partial(&file.path, &file.checksum),
+            None => self.repo.partial(&file.checksum),
+        }
+    }
+
+    /// Whether the content came to be while we waited for the lock, or was there from the start.
+    fn has_content(&self, file: &PlannedFile) -> bool {
+        match &self.local_dir {
+            Some(dir) => {
+                let metadata = dir.metadata(&file.path);
+                metadata.is_some_and(|metadata| metadata.etag == file.checksum.etag())
+            }
+            None => self.repo.blob(&file.checksum).exists(),
+        }
+    }
+
+    /// Uses content that is there already.
+    fn reuse(&self, file: &PlannedFile) -> Result<(), FsError> {
+        match &self.local_dir {
+            Some(dir) => {
+                let cached = self.repo.pointer(&self.commit, &file.path);
+                let target = dir.file(&file.path);
+                if let Some(folder) = target.parent() {
+                    create_dir_all(folder)?;
+                }
+                copy_atomic(&cached, &self.partial(file), &target)?;
+                dir.write_metadata(&file.path, &self.commit, &file.checksum)
+            }
+            None => link(
+                &self.repo,
+                &self.commit,
+                &file.path,
+                &file.checksum,
+                self.linking,
+                false,
+            ),
+        }
+    }
+
+    /// Publishes a verified partial.
+    fn publish(&self, file: &PlannedFile) -> Result<(), FsError> {
+        let partial = self.partial(file);
+        match &self.local_dir {
+            Some(dir) => {
+                let target = dir.file(&file.path);
+                if let Some(folder) = target.parent() {
+                    create_dir_all(folder)?;
+                }
+                fs::rename(&partial, &target).map_err(FsError::of("write", &target))?;
+                dir.write_metadata(&file.path, &self.commit, &file.checksum)
+            }
+            None => {
+                publish_blob(&partial, &self.repo.blob(&file.checksum))?;
+                link(
+                    &self.repo,
+                    &self.commit,
+                    &file.path,
+                    &file.checksum,
+                    self.linking,
+                    true,
+                )
+            }
+        }
+    }
+
+    /// A legacy client's `<etag>.incomplete` is a prefix of the same content: it becomes our
+    /// partial when we have none. The caller holds the lock that the legacy client takes as well.
+    fn adopt_legacy_partial(&self, file: &PlannedFile) {
+        let ours = self.partial(file);
+        if self.local_dir.is_none() && !ours.exists() {
+            let legacy = self
+                .repo
+                .blobs()
+                .join(format!("{}.incomplete", file.checksum));
+            let _ = fs::rename(legacy, ours);
+        }
+    }
+}
+
+/// What a worker needs to bring one file after the other.
+pub struct Job {
+    /// The Hub.
+    pub hub: Hub,
+    /// Sent to Hub hosts only.
+    pub token: Option<Token>,
+    /// The repository.
+    pub repo: Repo,
+    /// The commit all files come from.
+    pub commit: CommitHash,
+    /// Fetch what is there already.
+    pub force: bool,
+    /// Told of every byte and file.
+    pub progress: Arc<dyn Progress>,
+    /// Where to.
+    pub store: Arc<Store>,
+}
+
+impl Job {
+    /// Does what the plan says of files with the same content, one after the other.
+    ///
+    /// # Errors
+    /// [`DownloadError`].
+    pub async fn run(&self, batch: &[PlannedFile]) -> Result<(), DownloadError> {
+        for (index, file) in batch.iter().enumerate() {
+            // Forcing the first has brought the content for all of them.
+            let force = self.force && index == 0;
+            if file.action != Action::Ready {
+                self.bring(file, force).await?;
+            }
+            self.progress.file_done();
+        }
+        Ok(())
+    }
+
+    async fn bring(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
+        let _lock = self.take_lock(file).await?;
+        match (file.action, &self.store.local_dir) {
+            (Action::Touch, Some(dir)) => {
+                return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
+            }
+            (Action::Check, Some(dir)) if is_content(&dir.file(&file.path), file).await? => {
+                return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
+            }
+            (Action::Reuse, Some(_)) => return Ok(self.store.reuse(file)?),
+            _ => {}
+        }
+        if !force && self.store.has_content(file) {
+            // It was there, or another process brought it while we waited.
+            if let Action::Fetch { from } = file.action {
+                self.progress
+                    .advance(file.size.unwrap_or(0).saturating_sub(from));
+            }
+            return match &self.store.local_dir {
+                Some(_) => Ok(()),
+                None => Ok(self.store.reuse(file)?),
+            };
+        }
+        self.fetch(file, force).await
+    }
+
+    async fn fetch(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
+        let partial = self.store.partial(file);
+        if force {
+            // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
+            let _ = fs::remove_file(&partial);
+        } else {
+            self.store.adopt_legacy_partial(file);
+        }
+        let source = Source {
+            hub: &self.hub,
+            token: self.token.as_ref(),
+            url: self
+                .hub
+                .resolve_url(&self.repo, self.commit.as_str(), &file.path),
+            path: &file.path,
+            checksum: &file.checksum,
+            size: file.size,
+        };
+        fetch(&source, &partial, &*self.progress).await?;
+        Ok(self.store.publish(file)?)
+    }
+
+    async fn take_lock(&self, file: &PlannedFile) -> Result<LockGuard, DownloadError> {
+        let path = self.store.lock_file(file);
+        if let Some(guard) = try_lock(&path)? {
+            return Ok(guard);
+        }
+        self.hub.tell(Notice::Waiting(format!(
+            "another process is downloading {}; waiting for it",
+            file.path
+        )));
+        Ok(tokio::task::spawn_blocking(move || lock(&path)).await??)
+    }
+}
+
+/// Whether a file the user already has is the wanted content.
+async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadError> {
+    let (path, checksum, size) = (path.to_path_buf(), file.checksum.clone(), file.size);
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hasher = ContentHasher::new(&checksum, size);
+        let opened = fs::File::open(&path).map_err(FsError::of("read", &path))?;
+        hasher
+            .update_from(opened)
+            .map_err(FsError::of("read", &path))?;
+        Ok::<bool, FsError>(hasher.matches())
+    });
+    Ok(hashed.await??)
+}
+
+/// Copies through a file beside the target's state, so that the target is never half written.
+fn copy_atomic(from: &Path, staging: &Path, to: &Path) -> Result<(), FsError> {
+    fs::copy(from, staging)
+        .and_then(|_| fs::rename(staging, to))
+        .inspect_err(|_| drop(fs::remove_file(staging)))
+        .map_err(FsError::of("write", to))
+}

@@ -1,0 +1,138 @@
+//! A home folder of its own and a cleared environment, so that no test sees the developer's token, cache or proxy.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::hub::Hub;
+use super::process::{Invocation, Output};
+
+/// Variables of the caller that reach the program: where tools are, and where coverage data goes.
+const INHERITED: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
+
+/// A temporary home with everything that programs find in it; removed when dropped.
+pub struct TestEnv {
+    root: TempDir,
+    vars: BTreeMap<OsString, OsString>,
+}
+
+impl TestEnv {
+    /// An empty home. No Hub: the endpoint is a closed port, so that nothing can reach the network by mistake.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("hf-test-").tempdir();
+        let root = root.expect("temporary folder");
+        for folder in ["home", "hf", "tmp", "work", "bin"] {
+            std::fs::create_dir(root.path().join(folder)).expect("folder");
+        }
+        let vars = INHERITED.iter().filter_map(|name| {
+            let value = std::env::var_os(name)?;
+            Some((OsString::from(name), value))
+        });
+        let mut this = Self {
+            vars: vars.collect(),
+            root,
+        };
+        this.set("HOME", this.home());
+        this.set("HF_HOME", this.hf_home());
+        this.set("TMPDIR", this.path("tmp"));
+        this.set("LANG", "C.UTF-8");
+        this.set("GIT_CONFIG_NOSYSTEM", "1");
+        this.set("GIT_TERMINAL_PROMPT", "0");
+        // Port 9 is "discard": nothing listens there.
+        this.set("HF_ENDPOINT", "http://127.0.0.1:9");
+        this
+    }
+
+    /// An empty home whose endpoint is this Hub.
+    pub fn for_hub(hub: &Hub) -> Self {
+        let mut this = Self::new();
+        this.set("HF_ENDPOINT", hub.endpoint());
+        this
+    }
+
+    /// Sets a variable for all programs run from now on.
+    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
+        self.vars.insert(name.into(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Removes a variable.
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.vars.remove(OsStr::new(name));
+        self
+    }
+
+    /// All variables a program is given.
+    pub fn vars(&self) -> &BTreeMap<OsString, OsString> {
+        &self.vars
+    }
+
+    /// The folder that holds everything of this environment.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// A path below [`TestEnv::root`].
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.path().join(relative)
+    }
+
+    /// `$HOME`.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// `$HF_HOME`.
+    pub fn hf_home(&self) -> PathBuf {
+        self.path("hf")
+    }
+
+    /// The cache: `$HF_HOME/hub`.
+    pub fn cache(&self) -> PathBuf {
+        self.path("hf/hub")
+    }
+
+    /// The folder programs start in.
+    pub fn work(&self) -> PathBuf {
+        self.path("work")
+    }
+
+    /// The program under test with these arguments, to be completed and run.
+    pub fn hf<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Invocation<'_> {
+        self.program(env!("CARGO_BIN_EXE_hf"), args)
+    }
+
+    /// Runs the program under test.
+    pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        self.hf(args).run()
+    }
+
+    /// The program under test, called by its legacy name through a link.
+    pub fn huggingface_cli<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation<'_> {
+        let link = self.path("bin/huggingface-cli");
+        if !link.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hf"), &link).expect("link");
+        }
+        self.program(link, args)
+    }
+
+    /// Any program, in this environment.
+    pub fn program<A: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation<'_> {
+        Invocation::new(self, program.as_ref(), args)
+    }
+}
+
+impl Default for TestEnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,281 @@
+//! Named faults: what can go wrong between a client and the Hub, switched on by a test.
+//!
+//! A fault strikes at one of three moments: before the request is looked at, when a JSON answer is ready, or when a
+//! successful body is about to be sent. Faults of the third kind strike answers with status 2xx to methods other than HEAD,
+//! so that a rule on a file name passes over the HEAD request and the redirect and meets the bytes themselves.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value, json};
+
+use super::log::Origin;
+use super::server::Asked;
+
+/// What goes wrong. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The connection is reset (TCP RST) once this much of the body is out.
+    ResetMidBody { after_bytes: u64 },
+    /// The connection is closed in an orderly way, short of the promised length.
+    CloseEarly { after_bytes: u64 },
+    /// Nothing more is sent after this much, the connection stays open.
+    Stall { after_bytes: u64 },
+    /// The body is sent at this rate.
+    Trickle { bytes_per_second: u64 },
+    /// The request is read and never answered.
+    NeverAnswer,
+    /// This status with these extra headers and a JSON error body.
+    Status {
+        code: u16,
+        headers: Vec<(String, String)>,
+    },
+    /// The CDN refuses the signed link with 403, and will refuse that very link for ever; a fresh one works.
+    ExpiredLink,
+    /// A range request gets 200 and the whole file.
+    IgnoreRange,
+    /// `Content-Length` is off by this much; the body is whole (cut at the header when that is smaller).
+    WrongContentLength { off_by: i64 },
+    /// The right number of bytes, one of them (in the middle of what is sent) flipped.
+    WrongBytes,
+    /// The file was replaced after it was listed: resolve answers another commit, ETag and size, and other bytes.
+    ChangedAfterListing,
+    /// The body comes gzip-encoded though identity was asked for.
+    Gzip,
+    /// Page `page` (from 1) of a tree listing fails with this status.
+    TreePageFails { page: usize, status: u16 },
+    /// JSON that ends in the middle.
+    MalformedJson,
+    /// JSON whose leaves have other types: numbers as text, text as numbers, null as objects.
+    WrongTypes,
+    /// Redirects to the very address that was asked.
+    RedirectLoop,
+    /// Redirects to this address, whatever was asked.
+    ForeignRedirect(String),
+    /// Redirects to the same host over plain http. (A downgrade only when the Hub is served over https.)
+    HttpDowngrade,
+}
+
+impl Fault {
+    /// An error status without more.
+    pub fn status(code: u16) -> Self {
+        Self::status_with(code, &[])
+    }
+
+    /// An error status with headers, such as `("Retry-After", "1")`.
+    pub fn status_with(code: u16, headers: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        Self::Status {
+            code,
+            headers: headers.iter().map(own).collect(),
+        }
+    }
+
+    /// 429 whose headers say that the window of the `api` quota ends in `seconds`.
+    pub fn rate_limited(seconds: u64) -> Self {
+        let limit = format!("\"api\";r=0;t={seconds}");
+        let policy = "\"fixed window\";\"api\";q=500;w=300";
+        Self::status_with(429, &[("RateLimit", &limit), ("RateLimit-Policy", policy)])
+    }
+
+    /// Strikes only requests whose decoded `path?query` contains `part` (links of the CDN carry the file name).
+    pub fn on(self, part: &str) -> Rule {
+        Rule::from(self).on(part)
+    }
+
+    /// Strikes at most `count` times.
+    pub fn times(self, count: usize) -> Rule {
+        Rule::from(self).times(count)
+    }
+}
+
+/// A fault and when it strikes. Without limits: every request, always.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    fault: Fault,
+    part: String,
+    left: usize,
+    pass: usize,
+    origin: Option<Origin>,
+    method: Option<String>,
+}
+
+impl From<Fault> for Rule {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            part: String::new(),
+            left: usize::MAX,
+            pass: 0,
+            origin: None,
+            method: None,
+        }
+    }
+}
+
+impl Rule {
+    /// Strikes only requests whose decoded `path?query` contains `part`.
+    #[must_use]
+    pub fn on(mut self, part: &str) -> Self {
+        self.part = part.to_owned();
+        self
+    }
+
+    /// Strikes at most `count` times.
+    #[must_use]
+    pub fn times(mut self, count: usize) -> Self {
+        self.left = count;
+        self
+    }
+
+    /// Lets the first `count` requests that it could strike pass.
+    #[must_use]
+    pub fn after(mut self, count: usize) -> Self {
+        self.pass = count;
+        self
+    }
+
+    /// Strikes at one origin only.
+    #[must_use]
+    pub fn at(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    /// Strikes one method only.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    fn covers(&self, asked: &Asked) -> bool {
+        self.left > 0
+            && self.origin.is_none_or(|origin| origin == asked.origin)
+            && self.method.as_ref().is_none_or(|m| *m == asked.method)
+            && asked.subject.contains(&self.part)
+    }
+}
+
+/// A fault that was switched on: tells how often it struck.
+#[derive(Clone, Debug)]
+pub struct Strikes(Arc<AtomicUsize>);
+
+impl Strikes {
+    /// How often the fault struck so far.
+    pub fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+/// The rules in force, first come first served.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<(Rule, Strikes)>>);
+
+impl Faults {
+    /// Puts a rule in force.
+    pub fn add(&self, rule: Rule) -> Strikes {
+        let strikes = Strikes(Arc::default());
+        let mut rules = self.0.lock().expect("faults");
+        rules.push((rule, strikes.clone()));
+        strikes
+    }
+
+    /// Ends all faults.
+    pub fn clear(&self) {
+        self.0.lock().expect("faults").clear();
+    }
+
+    /// The fault that strikes this request, if one that `fits` the present moment covers it. Counts it.
+    pub fn strike(&self, asked: &Asked, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut rules = self.0.lock().expect("faults");
+        for (rule, strikes) in rules.iter_mut() {
+            if !fits(&rule.fault) || !rule.covers(asked) {
+                continue;
+            }
+            if rule.pass > 0 {
+                rule.pass -= 1;
+                continue;
+            }
+            rule.left = rule.left.saturating_sub(1);
+            strikes.0.fetch_add(1, SeqCst);
+            return Some(rule.fault.clone());
+        }
+        None
+    }
+}
+
+/// Strikes before the request is looked at.
+pub fn before(fault: &Fault) -> bool {
+    use Fault::*;
+    matches!(
+        fault,
+        NeverAnswer | Status { .. } | RedirectLoop | ForeignRedirect(_) | HttpDowngrade
+    )
+}
+
+/// Strikes a JSON answer.
+pub fn on_json(fault: &Fault) -> bool {
+    matches!(fault, Fault::MalformedJson | Fault::WrongTypes)
+}
+
+/// Strikes a body on its way.
+pub fn on_body(fault: &Fault) -> bool {
+    use Fault::*;
+    matches!(
+        fault,
+        ResetMidBody { .. }
+            | CloseEarly { .. }
+            | Stall { .. }
+            | Trickle { .. }
+            | WrongContentLength { .. }
+            | WrongBytes
+            | Gzip
+    )
+}
+
+/// The same shape with leaves of other types.
+pub fn wrong_types(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({}),
+        Value::Bool(bool) => json!(bool.to_string()),
+        Value::Number(number) => json!(number.to_string()),
+        Value::String(text) => json!(text.len()),
+        Value::Array(items) => items.iter().map(wrong_types).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(k, v)| (k.clone(), wrong_types(v)));
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// `data` as a gzip member of stored blocks (RFC 1951 section 3.2.4, RFC 1952).
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut blocks = data.chunks(0xffff).peekable();
+    if blocks.peek().is_none() {
+        out.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(block) = blocks.next() {
+        let len = block.len() as u16;
+        out.push(u8::from(blocks.peek().is_none()));
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&(!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    out.extend_from_slice(&crc32(data).to_le_bytes());
+    out.extend_from_slice(&(data.len() as u32).to_le_bytes());
+    out
+}
+
+/// CRC-32 as gzip computes it (RFC 1952 section 8).
+fn crc32(data: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in data {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}

@@ -1,0 +1,152 @@
+//! The Python clients this program stands in for, run as oracles in the same environment.
+//!
+//! Each version is installed once into `target/oracle/<version>` with pip; tests running at the same time wait for the one
+//! that installs. Where Python or the package index is absent the oracle is `None` and says so on standard error; with
+//! `CI=true` in the environment that is a failure, so that a green run means the comparison was made.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::env::TestEnv;
+use super::process::Invocation;
+
+/// An installed Python client.
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    venv: PathBuf,
+}
+
+impl Oracle {
+    /// `huggingface_hub` 2.4.0: the command `hf`.
+    pub fn modern() -> Option<Self> {
+        static MODERN: OnceLock<Option<PathBuf>> = OnceLock::new();
+        Self::installed(&MODERN, "2.4.0")
+    }
+
+    /// `huggingface_hub` 0.36.2: the commands `huggingface-cli` and `hf`.
+    pub fn legacy() -> Option<Self> {
+        static LEGACY: OnceLock<Option<PathBuf>> = OnceLock::new();
+        Self::installed(&LEGACY, "0.36.2")
+    }
+
+    fn installed(known: &OnceLock<Option<PathBuf>>, version: &str) -> Option<Self> {
+        let venv = known.get_or_init(|| match install(version) {
+            Ok(venv) => Some(venv),
+            Err(why) => skip(&format!("huggingface_hub {version}: {why}")),
+        });
+        venv.clone().map(|venv| Self { venv })
+    }
+
+    /// `hf` with these arguments.
+    pub fn hf<'a, A: AsRef<OsStr>>(
+        &self,
+        env: &'a TestEnv,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation<'a> {
+        self.tool(env, "hf", args)
+    }
+
+    /// `huggingface-cli` with these arguments (0.36.2 only).
+    pub fn huggingface_cli<'a, A: AsRef<OsStr>>(
+        &self,
+        env: &'a TestEnv,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation<'a> {
+        self.tool(env, "huggingface-cli", args)
+    }
+
+    /// A Python program.
+    pub fn python<'a>(&self, env: &'a TestEnv, code: &str) -> Invocation<'a> {
+        self.tool(env, "python", ["-c", code])
+    }
+
+    fn tool<'a, A: AsRef<OsStr>>(
+        &self,
+        env: &'a TestEnv,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Invocation<'a> {
+        env.program(self.venv.join("bin").join(name), args)
+            .var("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+            .var("HF_HUB_DISABLE_TELEMETRY", "1")
+            .var("HF_HUB_DISABLE_XET", "1")
+            .var("PYTHONDONTWRITEBYTECODE", "1")
+    }
+}
+
+/// A folder with the files of a real sentence-transformers model, named by `HF_TEST_MODEL_DIR`; it holds `modules.json`.
+/// Model weights are not fetched from anywhere by the tests.
+pub fn real_model() -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("HF_TEST_MODEL_DIR") else {
+        eprintln!("SKIPPED: real model: HF_TEST_MODEL_DIR is not set");
+        return None;
+    };
+    let folder = PathBuf::from(folder);
+    if folder.join("modules.json").is_file() {
+        return Some(folder);
+    }
+    skip(&format!(
+        "real model: no modules.json in {}",
+        folder.display()
+    ))
+}
+
+/// Says what is not tested; fails where skipping is not allowed.
+fn skip<T>(what: &str) -> Option<T> {
+    let strict = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(!strict, "{what}");
+    eprintln!("SKIPPED: {what}");
+    None
+}
+
+/// `target/oracle`.
+fn home() -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    tmp.parent().expect("target folder").join("oracle")
+}
+
+/// Installs a version unless that was done before.
+fn install(version: &str) -> Result<PathBuf, String> {
+    let home = home();
+    fs::create_dir_all(&home).map_err(|e| e.to_string())?;
+    let venv = home.join(version);
+    let ready = venv.join("ready");
+    let lock = File::create(home.join(format!("{version}.lock"))).map_err(|e| e.to_string())?;
+    lock.lock().map_err(|e| e.to_string())?;
+    if ready.exists() {
+        return Ok(venv);
+    }
+    // What an interrupted installation left is of no use.
+    if venv.exists() {
+        fs::remove_dir_all(&venv).map_err(|e| e.to_string())?;
+    }
+    eprintln!(
+        "installing huggingface_hub {version} into {}",
+        venv.display()
+    );
+    call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    let package = format!("huggingface_hub=={version}");
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    let mut python = Command::new(venv.join("bin/python"));
+    call(python.args(pip).arg(package))?;
+    File::create(ready).map_err(|e| e.to_string())?;
+    Ok(venv)
+}
+
+fn call(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}", text.trim()))
+}

@@ -135,9 +135,7 @@ pub fn classify(
         return HubError::Disabled;
     }
     match status.as_u16() {
-        401 if message.starts_with("Invalid credentials")
-            || message.contains("Invalid username") =>
-        {
+        401 if message.contains("Invalid credentials in Authorization header") => {
             HubError::InvalidToken
         }
         // Without those words the Hub hides what the asker may not see.
@@ -225,6 +223,12 @@ mod tests {
                 "InvalidToken",
             ),
             (401, &[], "", "RepoNotFound"),
+            (
+                401,
+                &[],
+                "{\"error\": \"Invalid username or password.\"}",
+                "RepoNotFound",
+            ),
             (
                 403,
                 &[],

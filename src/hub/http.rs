@@ -475,10 +475,28 @@ impl Failure {
                 host: host(url),
                 reason,
             },
-            transient: !error.is_builder(),
+            transient: !error.is_builder() && !is_certificate_error(error),
             server_wait: None,
         }
     }
+}
+
+/// Whether the other side could not prove who it is: no patience mends that.
+fn is_certificate_error(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .map(|inner| inner as &(dyn std::error::Error + 'static));
+        for error in [Some(error), inner].into_iter().flatten() {
+            if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+                return true;
+            }
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Makes the one crypto library known to rustls; the first call counts.

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod download_basic;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;

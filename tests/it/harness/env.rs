@@ -105,6 +105,7 @@ impl TestEnv {
     }
 
     /// Runs the program under test.
+    #[must_use = "check it: ok() or fails(code)"]
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         self.hf(args).run()
     }

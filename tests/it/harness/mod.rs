@@ -1,6 +1,19 @@
 //! What every test stands on: an environment of its own ([`TestEnv`]), a local Hub ([`hub::Hub`]), a pseudo-terminal
 //! ([`terminal::Terminal`]), trees on disk to start from ([`cache::CacheTree`]) and to compare ([`tree::tree_of`]), and the
 //! Python clients as oracles ([`oracle::Oracle`]).
+//!
+//! ```ignore
+//! #[test]
+//! fn a_reset_in_mid_body_is_survived() {
+//!     let hub = Hub::start();
+//!     hub.add(Repo::model("org/name").lfs("model.bin", Content::synthetic(1 << 20, 1)));
+//!     let strikes = hub.fault(Fault::ResetMidBody { after_bytes: 5000 }.on("model.bin").times(1));
+//!     let env = TestEnv::for_hub(&hub);
+//!     let output = env.run(["download", "org/name"]).ok();
+//!     assert_eq!(strikes.count(), 1);
+//!     insta::assert_snapshot!(output.snapshot(&env));
+//! }
+//! ```
 #![allow(
     dead_code,
     unused_imports,

@@ -93,6 +93,7 @@ impl<'a> Invocation<'a> {
     }
 
     /// Runs it to its end.
+    #[must_use = "check it: ok() or fails(code)"]
     pub fn run(self) -> Output {
         self.spawn().wait()
     }
@@ -213,12 +214,14 @@ impl Running {
     }
 
     /// Ends the program without warning, as `kill -9` does, and reaps it.
+    #[must_use = "check it: ok() or fails(code)"]
     pub fn kill(mut self) -> Output {
         self.child.kill().expect("kill");
         self.wait()
     }
 
     /// Waits for the end.
+    #[must_use = "check it: ok() or fails(code)"]
     pub fn wait(mut self) -> Output {
         let start = Instant::now();
         let status = loop {
@@ -253,7 +256,6 @@ impl Drop for Running {
 }
 
 /// What a program left.
-#[must_use = "check it: ok() or fails(code)"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     stdout: String,

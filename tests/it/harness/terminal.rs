@@ -46,6 +46,10 @@ impl Terminal {
             .stderr(copy(&slave))
             .env("TERM", "xterm-256color");
         // SAFETY: runs between fork and exec and makes two system calls, both safe there; it allocates nothing.
+        #[allow(
+            unsafe_code,
+            reason = "std has no safe way to give a child its own terminal"
+        )]
         unsafe {
             command.pre_exec(|| {
                 rustix::process::setsid()?;

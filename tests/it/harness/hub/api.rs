@@ -87,19 +87,31 @@ pub fn info(state: &State, asked: &Asked, place: &Place) -> Reply {
     })
 }
 
-/// A file's row in a listing.
-fn file_row(path: &str, entry: &Entry) -> Value {
-    let size = entry.content.len();
-    let mut row = json!({"type": "file", "oid": entry.oid(), "size": size, "path": path});
-    if entry.lfs {
-        let oid = entry.content.sha256();
-        row["lfs"] = json!({"oid": oid, "size": size, "pointerSize": entry.pointer_size()});
+/// A row of a listing: a file, or a folder when there is no entry.
+struct Row<'a> {
+    path: &'a str,
+    entry: Option<&'a Entry>,
+}
+
+impl Row<'_> {
+    fn json(&self) -> Value {
+        let path = self.path;
+        let Some(entry) = self.entry else {
+            let oid = sha1_hex(&[b"tree ", path.as_bytes()]);
+            return json!({"type": "directory", "oid": oid, "size": 0, "path": path});
+        };
+        let size = entry.content.len();
+        let mut row = json!({"type": "file", "oid": entry.oid(), "size": size, "path": path});
+        if entry.lfs {
+            let oid = entry.content.sha256();
+            row["lfs"] = json!({"oid": oid, "size": size, "pointerSize": entry.pointer_size()});
+        }
+        row
     }
-    row
 }
 
 /// The rows under `folder`, folders before what they hold, in the order of their paths.
-fn rows(tree: &Tree, folder: &str, recursive: bool) -> Vec<Value> {
+fn rows<'a>(tree: &'a Tree, folder: &str, recursive: bool) -> Vec<Row<'a>> {
     let prefix = if folder.is_empty() {
         String::new()
     } else {
@@ -112,17 +124,20 @@ fn rows(tree: &Tree, folder: &str, recursive: bool) -> Vec<Value> {
             continue;
         };
         for (at, _) in below.match_indices('/') {
-            let name = format!("{prefix}{}", &below[..at]);
-            if at > 0 && folders.insert(name.clone()) {
-                let oid = sha1_hex(&[b"tree ", name.as_bytes()]);
-                rows.push(json!({"type": "directory", "oid": oid, "size": 0, "path": name}));
+            let name = &path[..prefix.len() + at];
+            if at > 0 && folders.insert(name) {
+                rows.push(Row {
+                    path: name,
+                    entry: None,
+                });
             }
             if !recursive {
                 break;
             }
         }
         if recursive || !below.contains('/') {
-            rows.push(file_row(path, entry));
+            let entry = Some(entry);
+            rows.push(Row { path, entry });
         }
     }
     rows
@@ -148,7 +163,7 @@ pub fn tree(state: &State, asked: &Asked, place: &Place) -> Reply {
             return Reply::error(404, Some("EntryNotFound"), &message);
         }
         let end = rows.len().min(start + size);
-        let reply = Reply::json(&rows[start.min(end)..end].iter().cloned().collect());
+        let reply = Reply::json(&rows[start.min(end)..end].iter().map(Row::json).collect());
         if end == rows.len() {
             return reply;
         }
@@ -170,7 +185,7 @@ pub fn tree(state: &State, asked: &Asked, place: &Place) -> Reply {
 /// `POST /api/{kind}s/{id}/paths-info/{rev}` with a form or JSON `paths`: rows of those that exist.
 pub fn paths_info(state: &State, asked: &Asked, place: &Place) -> Reply {
     let text = String::from_utf8_lossy(&asked.body);
-    let wanted = match serde_json::from_str::<Value>(&text) {
+    let wanted: Vec<String> = match serde_json::from_str::<Value>(&text) {
         Ok(form) => form["paths"]
             .as_array()
             .into_iter()
@@ -181,8 +196,8 @@ pub fn paths_info(state: &State, asked: &Asked, place: &Place) -> Reply {
     };
     with_tree(state, asked, place, |_, _, tree| {
         let all = rows(tree, "", true).into_iter();
-        let named = |row: &Value| wanted.iter().any(|path| row["path"] == path.as_str());
-        Reply::json(&all.filter(named).collect())
+        let named = all.filter(|row| wanted.iter().any(|path| path == row.path));
+        Reply::json(&named.map(|row| row.json()).collect())
     })
 }
 

@@ -26,6 +26,21 @@ pub const HF_TOKEN: &str = "HF_TOKEN";
 pub const HUGGING_FACE_HUB_TOKEN: &str = "HUGGING_FACE_HUB_TOKEN";
 /// Third environment variable asked for a token.
 pub const HUGGINGFACE_TOKEN: &str = "HUGGINGFACE_TOKEN";
+/// Client id of the browser login; default is the one of the Python client.
+pub const HF_DEVICE_CODE_OAUTH_CLIENT_ID: &str = "HF_DEVICE_CODE_OAUTH_CLIENT_ID";
+/// Where `hf auth login` keeps tokens: `file` (default) or `keyring`.
+pub const HF_TOKEN_STORAGE: &str = "HF_TOKEN_STORAGE";
+/// What a CI job's token is for (`namespace/name`, `datasets/…`, or a user name): turns the exchange
+/// of the job's identity for a token on.
+pub const HF_OIDC_RESOURCE: &str = "HF_OIDC_RESOURCE";
+/// The job's identity token, for CI systems other than GitHub Actions.
+pub const HF_OIDC_ID_TOKEN: &str = "HF_OIDC_ID_TOKEN";
+/// `true` in a GitHub Actions job.
+pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// Where a GitHub Actions job asks for its identity token.
+pub const ACTIONS_ID_TOKEN_REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+/// With which credential it asks.
+pub const ACTIONS_ID_TOKEN_REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// Keeps saved and environment tokens out of download requests: only `--token` counts there.
 pub const HF_HUB_DISABLE_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
 
@@ -50,6 +65,14 @@ pub const HF_DEBUG: &str = "HF_DEBUG";
 
 /// Not empty: no colour anywhere (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
+/// X display: somebody sits in front of this machine.
+pub const DISPLAY: &str = "DISPLAY";
+/// Wayland display: somebody sits in front of this machine.
+pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
+/// The user's browser command; counts as a display.
+pub const BROWSER: &str = "BROWSER";
+/// Set in a login from another machine: a browser would open on the wrong screen.
+pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// Width of tables, in columns; asked before the terminal.
 pub const COLUMNS: &str = "COLUMNS";
 /// Kind of terminal; `dumb` means no colour and no bars.

@@ -1,5 +1,6 @@
 //! Who the user is: token resolution, stored tokens, git credentials. Never prints, never prompts.
 
+pub mod device;
 pub mod git;
 pub mod ini;
 pub mod login;

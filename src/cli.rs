@@ -21,6 +21,9 @@ pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Read variables from a dotenv file, for those that are not set.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub env_file: Option<std::path::PathBuf>,
     /// Print the version.
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,

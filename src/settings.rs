@@ -35,6 +35,8 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// Client id of the browser login.
     pub oauth_client_id: String,
+    /// Where a login keeps its token when it is not told: `file`, `keyring`, or nonsense.
+    pub token_storage: Option<String>,
     /// No request may leave this machine.
     pub offline: bool,
     /// Download requests carry a token only when `--token` gave one.
@@ -106,6 +108,7 @@ impl Settings {
             oauth_client_id: env
                 .get(env::HF_DEVICE_CODE_OAUTH_CLIENT_ID)
                 .unwrap_or_else(|| DEFAULT_CLIENT_ID.to_owned()),
+            token_storage: env.get(env::HF_TOKEN_STORAGE),
             offline: offline(env),
             disable_implicit_token: env.is_true(env::HF_HUB_DISABLE_IMPLICIT_TOKEN),
             progress_bars: env

@@ -1,7 +1,7 @@
-//! Logging in, once there is a token: ask the Hub whose it is, then keep it.
+//! Logging in, once there is a token: ask the Hub whose it is, and find a name for it.
 
 use super::AuthError;
-use super::store::{StoredToken, TokenStore, section_name};
+use super::store::section_name;
 use crate::hub::Hub;
 use crate::hub::api::Account;
 use crate::token::Token;
@@ -47,22 +47,4 @@ pub fn name_for(account: &Account) -> String {
         Some(name) => section_name(name),
         None => section_name(&format!("oauth-{}", account.name)),
     }
-}
-
-/// Keeps a verified token in the files and makes it the active one. Answers its name.
-///
-/// # Errors
-/// [`AuthError::Damaged`] when `stored_tokens` cannot be understood: nothing is changed then;
-/// [`AuthError::Busy`], [`AuthError::Fs`].
-pub fn remember(store: &TokenStore, account: &Account, grant: Grant) -> Result<String, AuthError> {
-    let entry = StoredToken {
-        name: name_for(account),
-        token: Some(grant.token.clone()),
-        refresh_token: grant.refresh_token,
-        expires_at: grant.expires_at,
-    };
-    let lock = store.lock()?;
-    store.save(&entry, &lock)?;
-    store.activate(&grant.token, &lock)?;
-    Ok(entry.name)
 }

@@ -126,9 +126,17 @@ impl TokenStore {
     /// # Errors
     /// [`AuthError::Busy`] when another process holds it for a minute; [`AuthError::Fs`].
     pub fn lock(&self) -> Result<StoreLock, AuthError> {
+        self.lock_for(LOCK_PATIENCE)
+    }
+
+    /// As [`TokenStore::lock`], waiting no longer than this.
+    ///
+    /// # Errors
+    /// As [`TokenStore::lock`].
+    pub fn lock_for(&self, patience: Duration) -> Result<StoreLock, AuthError> {
         prepare_folder(self.stored_path.parent())?;
         let path = self.stored_path.with_file_name("stored_tokens.lock");
-        match lock_within(&path, LOCK_PATIENCE) {
+        match lock_within(&path, patience) {
             Ok(Some(guard)) => Ok(StoreLock {
                 _guard: Some(guard),
             }),
@@ -156,6 +164,38 @@ impl TokenStore {
     /// [`AuthError::Fs`].
     pub fn activate(&self, token: &Token, _lock: &StoreLock) -> Result<(), AuthError> {
         write_secret(&self.token_path, token.expose())
+    }
+
+    /// Removes what the files hold of a token that is now kept elsewhere: its section, and the
+    /// token file, which would stand above any other storage. Answers as [`TokenStore::logout`].
+    ///
+    /// # Errors
+    /// As [`TokenStore::list`].
+    pub fn forget(&self, name: &str, lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let mut done = self.logout(name, lock)?;
+        if !done.active_removed {
+            let token_file = self.deactivate(lock)?;
+            done.active_removed = token_file.active_removed;
+            done.left_behind = token_file.left_behind;
+        }
+        if self.list()?.is_empty() {
+            remove(&self.stored_path)?;
+        }
+        Ok(done)
+    }
+
+    /// Removes the token file: no token of the files is active then.
+    ///
+    /// # Errors
+    /// [`AuthError::Fs`].
+    pub fn deactivate(&self, _lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let target = link_target(&self.token_path);
+        let active_removed = remove(&self.token_path)?;
+        Ok(LoggedOut {
+            found: active_removed,
+            active_removed,
+            left_behind: target.filter(|_| active_removed),
+        })
     }
 
     /// Removes both files.

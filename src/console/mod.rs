@@ -98,6 +98,17 @@ pub struct Console {
     bars: Arc<indicatif::MultiProgress>,
 }
 
+/// See [`Console::waiting`].
+pub struct Waiting(Option<indicatif::ProgressBar>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// What [`Console::captured`] collected.
 #[derive(Clone, Default)]
 pub struct Capture {
@@ -338,6 +349,16 @@ impl Console {
         } else {
             Arc::new(Silent)
         }
+    }
+
+    /// Shows that something is waited for, with the time it takes: a moving line on a terminal in
+    /// `human`, else the text once. It goes when the answer is dropped.
+    pub fn waiting(&self, text: &str) -> Waiting {
+        if self.mode != Mode::Human || !self.stderr.lock().unwrap().is_terminal {
+            self.say(text);
+            return Waiting(None);
+        }
+        Waiting(Some(bars::spinner(&self.bars, text)))
     }
 
     /// Ends the output.

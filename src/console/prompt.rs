@@ -17,6 +17,9 @@ impl Console {
         let _held = super::interrupt::hold();
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
+        // What was pasted after the first line must not answer the next question.
+        #[cfg(unix)]
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         self.prompt("\n");
         answer.map(Zeroizing::new)
     }

@@ -153,19 +153,14 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::send`]; [`HubError::BadAnswer`] when there is no identity token in the answer.
-    pub async fn identity_of_job(
-        &self,
-        url: &Url,
-        credential: &Token,
-    ) -> Result<Token, HubError> {
+    pub async fn identity_of_job(&self, url: &Url, credential: &Token) -> Result<Token, HubError> {
         let mut url = url.clone();
         let audience = self.endpoint().as_str().to_owned();
         url.query_pairs_mut().append_pair("audience", &audience);
         let request = Request::new(Method::GET, url.clone()).with_credential(credential.clone());
         let (answer, _): (Value, _) = self.send_for_json(&request, None).await?;
-        secret(&answer["value"]).ok_or_else(|| {
-            HubError::BadAnswer(format!("{} gives no identity token", host(&url)))
-        })
+        secret(&answer["value"])
+            .ok_or_else(|| HubError::BadAnswer(format!("{} gives no identity token", host(&url))))
     }
 
     async fn token(&self, form: Vec<(String, String)>) -> Result<Granted, OAuthError> {
@@ -185,7 +180,10 @@ impl Hub {
         if status.is_success() && value.is_object() {
             return Ok(value);
         }
-        match value["error"].as_str().filter(|_| !status.is_server_error()) {
+        match value["error"]
+            .as_str()
+            .filter(|_| !status.is_server_error())
+        {
             Some(code) => Err(OAuthError::Refused {
                 code: limited(code),
                 description: limited(value["error_description"].as_str().unwrap_or_default()),
@@ -235,8 +233,12 @@ fn device_code(value: Value) -> Result<DeviceCode, OAuthError> {
             None => verification_uri.clone(),
         },
         verification_uri,
-        interval: answer.interval.map_or(DEFAULT_INTERVAL, Duration::from_secs),
-        lifetime: answer.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs),
+        interval: answer
+            .interval
+            .map_or(DEFAULT_INTERVAL, Duration::from_secs),
+        lifetime: answer
+            .expires_in
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs),
     })
 }
 

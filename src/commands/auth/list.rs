@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::environment_token;
-use crate::auth::store::{StoredToken, TokenStore};
+use crate::auth::saved::{self, Saved, Storage};
+use crate::console::text::escape;
 use crate::console::{Console, Mode, Table};
-use crate::context::Context;
+use crate::context::{Context, now};
 use crate::error::CliError;
 use crate::token::Token;
 
@@ -21,25 +22,39 @@ const NOT_SET: &str = "<not set>";
 pub fn run(context: &Context) -> Result<(), CliError> {
     // First of all: this may renew a token and write it to the list that is read next.
     let current = context.token(None)?.map(|resolved| resolved.token);
-    let stored = TokenStore::new(&context.settings).list()?;
-    let now = Timestamp::now().as_second();
-    show(&context.console, &stored, current.as_ref(), now);
+    let stored = saved::list(&context.settings)?;
+    show(&context.console, &stored, current.as_ref(), now());
+    for saved in &stored {
+        if let Some(error) = &saved.trouble {
+            context.console.warn(&format!(
+                "The token {} cannot be shown: {}.",
+                escape(&saved.entry.name),
+                escape(&error.to_string())
+            ));
+        }
+    }
     explain_active(context, &stored, current.as_ref());
     Ok(())
 }
 
-fn show(console: &Console, stored: &[StoredToken], current: Option<&Token>, now: i64) {
+fn show(console: &Console, stored: &[Saved], current: Option<&Token>, now: i64) {
     if stored.is_empty() && matches!(console.mode(), Mode::Human | Mode::Agent) {
         return;
     }
     let human = console.mode() == Mode::Human;
     let mut columns = vec![if human { " " } else { "active" }, "name", "token"];
-    let with_expiry = stored.iter().any(|entry| entry.expires_at.is_some());
+    let with_expiry = stored.iter().any(|saved| saved.entry.expires_at.is_some());
     if with_expiry {
         columns.push("expires");
     }
+    // Shown only to those who use the keyring: the Python client has no such column.
+    let with_storage = stored.iter().any(|saved| saved.storage == Storage::Keyring);
+    if with_storage {
+        columns.push("storage");
+    }
     let mut table = Table::new(&columns).with_id("name").with_plain_headers();
-    for entry in stored {
+    for saved in stored {
+        let entry = &saved.entry;
         let active = entry.token.is_some() && entry.token.as_ref() == current;
         let mark = if human {
             json!(if active { "*" } else { "" })
@@ -57,13 +72,17 @@ fn show(console: &Console, stored: &[StoredToken], current: Option<&Token>, now:
                 .map(|at| expiry(at, now, &TimeZone::system()));
             cells.push(json!(shown.unwrap_or_default()));
         }
-        table.push_with(cells, json_only(entry, now));
+        if with_storage {
+            cells.push(json!(saved.storage.as_str()));
+        }
+        table.push_with(cells, json_only(saved, now));
     }
     console.table(&table);
 }
 
 /// Keys that only JSON shows.
-fn json_only(entry: &StoredToken, now: i64) -> Map<String, Value> {
+fn json_only(saved: &Saved, now: i64) -> Map<String, Value> {
+    let entry = &saved.entry;
     let at = entry
         .expires_at
         .and_then(|at| Timestamp::from_second(at).ok());
@@ -74,6 +93,7 @@ fn json_only(entry: &StoredToken, now: i64) -> Map<String, Value> {
         json!(entry.expires_at.is_some_and(|at| at < now)),
     );
     extra.insert("renewable".to_owned(), json!(entry.refresh_token.is_some()));
+    extra.insert("storage".to_owned(), json!(saved.storage.as_str()));
     extra
 }
 
@@ -88,7 +108,7 @@ fn expiry(at: i64, now: i64, zone: &TimeZone) -> String {
 }
 
 /// Says on stderr what the table cannot: that no row, or something else, is active.
-fn explain_active(context: &Context, stored: &[StoredToken], current: Option<&Token>) {
+fn explain_active(context: &Context, stored: &[Saved], current: Option<&Token>) {
     let console = &context.console;
     if let Some(found) = environment_token(context) {
         console.warn(&format!(
@@ -104,7 +124,10 @@ fn explain_active(context: &Context, stored: &[StoredToken], current: Option<&To
     } else if current.is_none() {
         console.warn("None of these tokens is active.");
         console.hint("choose one with `hf auth switch`");
-    } else if !stored.iter().any(|entry| entry.token.as_ref() == current) {
+    } else if !stored
+        .iter()
+        .any(|saved| saved.entry.token.as_ref() == current)
+    {
         console.warn("The active token is none of these.");
         console.hint("`hf auth status` shows where it comes from");
     }
@@ -113,18 +136,23 @@ fn explain_active(context: &Context, stored: &[StoredToken], current: Option<&To
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::store::StoredToken;
     use crate::console::OutputFormat;
 
-    fn entry(name: &str, token: &str, expires_at: Option<i64>) -> StoredToken {
-        StoredToken {
-            name: name.to_owned(),
-            token: Token::clean(token).unwrap(),
-            refresh_token: None,
-            expires_at,
+    fn entry(name: &str, token: &str, expires_at: Option<i64>) -> Saved {
+        Saved {
+            entry: StoredToken {
+                name: name.to_owned(),
+                token: Token::clean(token).unwrap(),
+                refresh_token: None,
+                expires_at,
+            },
+            storage: Storage::File,
+            trouble: None,
         }
     }
 
-    fn shown(format: OutputFormat, stored: &[StoredToken]) -> String {
+    fn shown(format: OutputFormat, stored: &[Saved]) -> String {
         let (mut console, capture) = Console::captured();
         console.configure(Some(format), false, None);
         let current = Token::clean("hf_aaaaaaaaaaaa").unwrap();

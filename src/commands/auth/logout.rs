@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{environment_token, take_from_git};
-use crate::auth::store::{LoggedOut, TokenStore};
+use super::{environment_token, take_from_git, warn_of_link};
+use crate::auth::saved;
+use crate::auth::store::LoggedOut;
 use crate::console::text::escape;
 use crate::context::Context;
 use crate::error::CliError;
@@ -23,11 +24,7 @@ pub struct LogoutArgs {
 /// The files cannot be changed, or `stored_tokens` cannot be understood.
 pub fn run(args: LogoutArgs, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
-    let store = TokenStore::new(&context.settings);
-    let done = match &args.token_name {
-        Some(name) => store.logout(name, &store.lock()?)?,
-        None => store.logout_all(&store.lock()?)?,
-    };
+    let done = saved::logout(&context.settings, args.token_name.as_deref())?;
     if done.found {
         take_from_git(context);
     }
@@ -39,12 +36,7 @@ pub fn run(args: LogoutArgs, context: &Context) -> Result<(), CliError> {
             ("active_removed", json!(done.active_removed)),
         ],
     );
-    if let Some(path) = &done.left_behind {
-        console.warn(&format!(
-            "The token file was a link; the token itself is still in {}.",
-            escape(&path.display().to_string())
-        ));
-    }
+    warn_of_link(context, &done);
     if let Some(found) = environment_token(context) {
         console.warn(&format!(
             "{} still logs you in; unset it to be logged out.",

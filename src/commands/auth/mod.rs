@@ -1,8 +1,10 @@
 //! `hf auth`: log in and out, see who is logged in, keep several tokens.
 
+mod browser;
 pub mod list;
 pub mod login;
 pub mod logout;
+pub mod status;
 pub mod switch;
 pub mod token;
 pub mod whoami;
@@ -11,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::auth::git::{self, GitError};
 use crate::auth::resolve::{self, ResolvedToken};
+use crate::auth::store::LoggedOut;
 use crate::context::Context;
 use crate::error::{CliError, Kind};
 use crate::token::Token;
@@ -40,6 +43,8 @@ enum AuthCommand {
     Switch(switch::SwitchArgs),
     /// Print the active token.
     Token,
+    /// Show where a token would come from, which one is used, and what the Hub says of it.
+    Status,
 }
 
 /// Runs a command of `hf auth`.
@@ -54,6 +59,7 @@ pub fn run(args: AuthArgs, context: &Context) -> Result<(), CliError> {
         AuthCommand::List => list::run(context),
         AuthCommand::Switch(args) => switch::run(args, context),
         AuthCommand::Token => token::run(context),
+        AuthCommand::Status => status::run(context),
     }
 }
 
@@ -123,6 +129,16 @@ fn take_from_git(context: &Context) {
         Err(error) => context
             .console
             .warn(&format!("git may still remember the token: {error}.")),
+    }
+}
+
+/// Says where the token still is when the token file was a link.
+fn warn_of_link(context: &Context, done: &LoggedOut) {
+    if let Some(path) = &done.left_behind {
+        context.console.warn(&format!(
+            "The token file was a link; the token itself is still in {}.",
+            crate::console::text::escape(&path.display().to_string())
+        ));
     }
 }
 

@@ -1,19 +1,22 @@
 //! What every command works with: settings, console, and a Hub client made on first use.
 
-use std::cell::OnceCell;
+mod token;
+
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::auth::resolve::{self, ResolvedToken};
+pub use self::token::now;
 use crate::console::Console;
 use crate::env::Env;
 use crate::error::{CliError, Kind};
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
 use crate::settings::Settings;
+use crate::token::Token;
 
 /// How long background work may take to stop once a command is over.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -28,6 +31,8 @@ pub struct Context {
     pub console: Arc<Console>,
     hub: OnceCell<Hub>,
     runtime: OnceCell<Runtime>,
+    exchanged: OnceCell<Token>,
+    renewal_failed: Cell<bool>,
 }
 
 impl Context {
@@ -39,6 +44,8 @@ impl Context {
             console,
             hub: OnceCell::new(),
             runtime: OnceCell::new(),
+            exchanged: OnceCell::new(),
+            renewal_failed: Cell::new(false),
         }
     }
 
@@ -58,31 +65,6 @@ impl Context {
             let _ = self.hub.set(hub);
         }
         Ok(self.hub.get().expect("set above"))
-    }
-
-    /// The token in force, or `None` when no source has one. `option` is the value of `--token`.
-    /// Asks the Hub only when a token has to be renewed or exchanged.
-    ///
-    /// # Errors
-    /// See [`crate::auth::resolve::resolve`].
-    pub fn token(&self, option: Option<&str>) -> Result<Option<ResolvedToken>, CliError> {
-        Ok(resolve::resolve(option, &self.env, &self.settings)?)
-    }
-
-    /// The token for download and verify requests: as [`Context::token`], unless
-    /// `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves only the option.
-    ///
-    /// # Errors
-    /// As [`Context::token`].
-    pub fn token_for_download(
-        &self,
-        option: Option<&str>,
-    ) -> Result<Option<ResolvedToken>, CliError> {
-        Ok(resolve::resolve_for_download(
-            option,
-            &self.env,
-            &self.settings,
-        )?)
     }
 
     /// Runs asynchronous work to its end. Ctrl-C ends it at once.

@@ -46,15 +46,12 @@ impl Console {
                 self.prompt("\n");
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            match answer.trim() {
-                "" => return Ok(0),
-                answer => match answer.parse::<usize>() {
-                    Ok(number) if (1..=choices.len()).contains(&number) => return Ok(number - 1),
-                    _ => self.prompt(&format!(
-                        "Please type a number from 1 to {}.\n",
-                        choices.len()
-                    )),
-                },
+            match chosen(answer.trim(), choices.len()) {
+                Some(index) => return Ok(index),
+                None => self.prompt(&format!(
+                    "Please type a number from 1 to {}.\n",
+                    choices.len()
+                )),
             }
         }
     }
@@ -85,5 +82,45 @@ impl Console {
     /// Whether a question makes sense in the format in force: only `human` asks.
     pub fn may_ask(&self) -> bool {
         self.mode() == Mode::Human
+    }
+}
+
+/// The index that an answer means: nothing is the first choice, a number itself, and arrow keys
+/// (which arrive as escape sequences) move from the first choice, as in a menu.
+fn chosen(answer: &str, choices: usize) -> Option<usize> {
+    let down = answer.matches("\u{1b}[B").count() + answer.matches("\u{1b}OB").count();
+    let up = answer.matches("\u{1b}[A").count() + answer.matches("\u{1b}OA").count();
+    let rest = ["\u{1b}[A", "\u{1b}[B", "\u{1b}OA", "\u{1b}OB"]
+        .iter()
+        .fold(answer.to_owned(), |text, key| text.replace(key, ""));
+    match rest.trim() {
+        "" => Some(down.saturating_sub(up).min(choices - 1)),
+        number => {
+            let number: usize = number.parse().ok()?;
+            (1..=choices).contains(&number).then(|| number - 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_a_choice() {
+        for (answer, expected) in [
+            ("", Some(0)),
+            ("1", Some(0)),
+            ("3", Some(2)),
+            ("0", None),
+            ("4", None),
+            ("x", None),
+            ("\u{1b}[B", Some(1)),
+            ("\u{1b}OB\u{1b}[B\u{1b}[A", Some(1)),
+            ("\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B", Some(2)),
+            ("\u{1b}[B3", Some(2)),
+        ] {
+            assert_eq!(chosen(answer, 3), expected, "{answer:?}");
+        }
     }
 }

@@ -245,8 +245,8 @@ fn in_browser(context: &Context) -> Result<Grant, CliError> {
     show_code(context, &code);
     let console = &context.console;
     let waiting = console.waiting(&format!(
-        "Waiting for your confirmation in the browser (the code is good for {} minutes, Ctrl-C gives up)",
-        code.lifetime.as_secs().div_ceil(60)
+        "Waiting for your confirmation in the browser (the code is good for {}, Ctrl-C gives up)",
+        crate::console::text::count(code.lifetime.as_secs().div_ceil(60), "minute")
     ));
     let granted = context.block_on_then(
         device::wait(hub, client_id, &code, |event| match event {

@@ -82,9 +82,21 @@ pub enum Command {
     /// Same as `hf auth whoami`.
     #[command(hide = true)]
     Whoami,
+    /// Manage the local cache.
+    #[command(arg_required_else_help = true)]
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: commands::cache::CacheCommand,
+    },
+    /// Describe this installation, for a bug report.
+    Env,
     Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
+    /// The legacy name of `hf cache scan`.
+    #[command(name = "scan-cache", hide = true)]
+    ScanCache(commands::cache::scan::Args),
 }
 
 impl Command {
@@ -98,6 +110,9 @@ impl Command {
             Command::Login(args) => commands::auth::login::run(args, context),
             Command::Logout(args) => commands::auth::logout::run(args, context),
             Command::Whoami => commands::auth::whoami::run(context),
+            Command::Cache { command } => command.run(context),
+            Command::Env => commands::env::run(context),
+            Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),
         }

@@ -84,6 +84,18 @@ pub const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
 /// PEM file of additional certificate authorities (name used by curl).
 pub const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
 
+/// The proxy variables, in the spellings that are honoured.
+pub const PROXY_VARIABLES: [&str; 8] = [
+    "http_proxy",
+    "HTTP_PROXY",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
 /// A snapshot of the environment, taken once at start.
 ///
 /// It holds secrets, so it has no `Debug` that would show values.

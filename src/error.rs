@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::auth::AuthError;
+use crate::cache::scan::ScanError;
+use crate::cache::select::SelectError;
 use crate::console::{Console, Mode, json as python_json};
 use crate::env::EnvFileError;
 use crate::fs::FsError;
@@ -255,6 +257,10 @@ impl From<HubError> for CliError {
                 Kind::Offline,
                 Some("unset HF_HUB_OFFLINE to go online".to_owned()),
             ),
+            HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
+                Kind::Unreachable,
+                Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
+            ),
             HubError::Unreachable { .. } => (
                 Kind::Unreachable,
                 Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),
@@ -305,6 +311,26 @@ impl From<AuthError> for CliError {
                 ..CliError::new(Kind::Other, sentence(&other.to_string()))
             },
         }
+    }
+}
+
+impl From<ScanError> for CliError {
+    fn from(error: ScanError) -> Self {
+        let text = sentence(&crate::console::text::escape(&error.to_string()));
+        match error {
+            ScanError::NotFound(_) => CliError::new(Kind::Disk, text).hint(
+                "the folder appears with the first download; HF_HUB_CACHE or --cache-dir name another one",
+            ),
+            ScanError::NotAFolder(_) => CliError::new(Kind::Disk, text)
+                .hint("name the cache's folder with HF_HUB_CACHE or --cache-dir"),
+            ScanError::Fs(error) => error.into(),
+        }
+    }
+}
+
+impl From<SelectError> for CliError {
+    fn from(error: SelectError) -> Self {
+        CliError::usage(sentence(&error.to_string()))
     }
 }
 

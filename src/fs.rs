@@ -177,6 +177,42 @@ pub fn free_space(_path: &Path) -> Option<u64> {
     None
 }
 
+/// What a file system can do. `None`: it could not be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Symbolic links.
+    pub symlinks: Option<bool>,
+    /// `flock(2)` or its like.
+    pub locks: Option<bool>,
+}
+
+/// Tries out symbolic links and locks in a temporary folder inside `path`, or inside its nearest
+/// existing ancestor. Nothing is left behind.
+pub fn abilities(path: &Path) -> Abilities {
+    let folder = path.ancestors().find(|ancestor| ancestor.is_dir());
+    let Some(folder) = folder.and_then(|folder| tempfile::tempdir_in(folder).ok()) else {
+        return Abilities {
+            symlinks: None,
+            locks: None,
+        };
+    };
+    let lock = lock_within(&folder.path().join("lock"), Duration::ZERO);
+    Abilities {
+        symlinks: Some(symlink(Path::new("lock"), &folder.path().join("link")).is_ok()),
+        locks: Some(matches!(lock, Ok(Some(_)))),
+    }
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(target, link)
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -196,6 +232,15 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn abilities_are_tried_and_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let able = abilities(&folder.path().join("not/there/yet"));
+        assert_eq!(able.symlinks, Some(true));
+        assert_eq!(able.locks, Some(true));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -3,6 +3,12 @@
 //! Arrows point one way: `cli → commands → download → { hub, cache } → foundation`. The foundation
 //! is `env`, `settings`, `token`, `repo`, `listing`, `progress` and `fs`.
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "console/ is the only stdout and stderr"
+)]
+
 pub mod auth;
 pub mod cache;
 pub mod cli;

@@ -192,7 +192,8 @@ impl Endpoint {
     }
 }
 
-fn without_userinfo(text: &str) -> String {
+/// A web address without the user name and password it may hold.
+pub fn without_userinfo(text: &str) -> String {
     match (text.find("://"), text.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => {
             format!("{}://…{}", &text[..scheme], &text[at..])

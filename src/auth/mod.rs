@@ -93,7 +93,9 @@ impl AuthError {
     }
 }
 
-/// The first line of a message from elsewhere.
+/// The first line of a message from elsewhere, without Rust's "(os error 2)".
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split(" (os error").next().unwrap_or_default();
+    line.trim().trim_end_matches('.').to_owned()
 }

@@ -33,7 +33,7 @@
 //!
 //! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 and 0.36.2 by the interop tests.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
@@ -186,6 +186,22 @@ pub fn parse_repo_folder(name: &str) -> Option<Repo> {
     Some(Repo { repo_type, id })
 }
 
+/// A path with `.`, `..` and doubled slashes worked out without looking at the disk, as Python's
+/// `os.path.normpath` does it. `..` at the root stays at the root.
+pub fn normalize(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +257,18 @@ mod tests {
                 pointer_target(&path.parse().unwrap(), &sum),
                 PathBuf::from(format!("{up}blobs/{sum}"))
             );
+        }
+    }
+
+    #[test]
+    fn normalizing() {
+        for (path, expected) in [
+            ("/a/b/../c", "/a/c"),
+            ("/a/./b//c/", "/a/b/c"),
+            ("/../../a", "/a"),
+            ("/a/b/../../../c", "/c"),
+        ] {
+            assert_eq!(normalize(Path::new(path)), Path::new(expected), "{path}");
         }
     }
 

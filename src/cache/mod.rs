@@ -1,5 +1,10 @@
 //! The repository cache on disk. Knows paths and files; no network, no terminal.
 
 pub mod commit;
+pub mod dir;
 pub mod layout;
+pub mod report;
+pub mod scan;
+pub mod select;
+pub mod shared;
 pub mod trees;

@@ -1,7 +1,7 @@
 //! Words for failures that are about one repository: who asked, with which token, for what, and
 //! where to go next.
 
-use crate::auth::resolve::ResolvedToken;
+use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::console::text::{count, escape, size};
 use crate::context::Context;
 use crate::download::DownloadError;
@@ -24,6 +24,14 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// Puts a failed download into words.
     pub fn explain(&self, error: DownloadError) -> CliError {
+        let explained = self.in_words(error);
+        CliError {
+            message: sentence(&explained.message),
+            ..explained
+        }
+    }
+
+    fn in_words(&self, error: DownloadError) -> CliError {
         match error {
             DownloadError::Hub { source, path } => self.explain_hub(source, path.as_ref()),
             DownloadError::Fs(error) => error.into(),
@@ -36,7 +44,7 @@ impl Asked<'_> {
             DownloadError::MissingFiles(names) => CliError::new(
                 Kind::FileNotFound,
                 format!(
-                    "{} has no {} at revision {}: {}. Nothing was downloaded.",
+                    "{} has no {} at revision {}: {}",
                     self.title(),
                     if names.len() == 1 { "such file" } else { "such files" },
                     self.revision,
@@ -46,13 +54,13 @@ impl Asked<'_> {
             .hint(self.look_hint()),
             DownloadError::NothingMatches => CliError::new(
                 Kind::FileNotFound,
-                format!("No file of {} matches the patterns. Nothing was downloaded.", self.title()),
+                format!("No file of {} matches the patterns.", self.title()),
             )
             .hint("patterns match the whole path: `*.json` finds `a/b.json`, `a/*` everything below a/"),
             DownloadError::NoSpace { needed, free, folder } => CliError::new(
                 Kind::DiskFull,
                 format!(
-                    "Not enough room in {}: {} are needed and {} are free. Nothing was downloaded.",
+                    "Not enough room in {}: {} are needed and {} are free.",
                     escape(&folder.display().to_string()),
                     size(needed),
                     size(free)
@@ -82,8 +90,9 @@ impl Asked<'_> {
             HubError::RepoNotFound => (
                 Kind::RepoNotFound,
                 format!(
-                    "There is no {}, or {} may not see it.",
-                    self.title(),
+                    "There is no {} {}, or {} may not see it.",
+                    self.repo.repo_type,
+                    self.repo.id,
                     self.asker()
                 ),
                 self.not_found_hint(),
@@ -154,10 +163,7 @@ impl Asked<'_> {
                     ),
                     None => "The Hub refuses the credentials.".to_owned(),
                 },
-                format!(
-                    "make a new one at {} and run `hf auth login --force`",
-                    self.context.settings.endpoint.tokens_page()
-                ),
+                new_token_hint(self.context, self.token.map(|token| &token.source)),
             ),
             HubError::Offline => (
                 Kind::Offline,
@@ -176,7 +182,7 @@ impl Asked<'_> {
             .caused_by(error)
     }
 
-    /// `Model org/name`.
+    /// `the model org/name`.
     fn title(&self) -> String {
         let repo_type = self.repo.repo_type.as_str();
         format!("the {repo_type} {}", self.repo.id)
@@ -219,6 +225,27 @@ impl Asked<'_> {
             self.context.settings.endpoint.as_str(),
             self.repo.web_path()
         )
+    }
+}
+
+/// What to do about a refused token, by where it came from.
+pub fn new_token_hint(context: &Context, source: Option<&TokenSource>) -> String {
+    let page = context.settings.endpoint.tokens_page();
+    match source {
+        Some(TokenSource::Option) => format!("make a new one at {page} and pass that one"),
+        Some(TokenSource::Variable { name, file }) => {
+            let place = match file {
+                Some(path) => format!(" in {}", escape(&path.display().to_string())),
+                None => String::new(),
+            };
+            format!("make a new one at {page} and put it into {name}{place}, or unset {name}")
+        }
+        Some(TokenSource::Oidc(_)) => {
+            "check that the repository trusts this workflow (Trusted Publishers in its settings), or unset HF_OIDC_RESOURCE".to_owned()
+        }
+        Some(TokenSource::File(_) | TokenSource::Keyring(_)) | None => {
+            format!("make a new one at {page} and run `hf auth login --force`")
+        }
     }
 }
 

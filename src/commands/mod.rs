@@ -1,7 +1,9 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
 pub mod auth;
+pub mod cache;
 pub mod download;
+pub mod env;
 pub mod explain;
 pub mod flags;
 pub mod version;

@@ -12,6 +12,8 @@ pub struct Table {
     extra: Vec<Map<String, Value>>,
     id_column: usize,
     plain_headers: bool,
+    json_only: Vec<&'static str>,
+    right: Vec<&'static str>,
 }
 
 impl Table {
@@ -40,6 +42,18 @@ impl Table {
         self
     }
 
+    /// Keeps these columns for JSON: a table has no room for them.
+    pub fn only_in_json(mut self, columns: &[&'static str]) -> Self {
+        self.json_only = columns.to_vec();
+        self
+    }
+
+    /// Aligns this column to the right though it holds text. Columns of numbers are anyway.
+    pub fn right_aligned(mut self, column: &'static str) -> Self {
+        self.right.push(column);
+        self
+    }
+
     /// Adds a row.
     pub fn push(&mut self, cells: Vec<Value>) {
         self.push_with(cells, Map::new());
@@ -59,6 +73,7 @@ impl Table {
 
     fn shown_columns(&self) -> Vec<usize> {
         (0..self.columns.len())
+            .filter(|&c| !self.json_only.contains(&self.columns[c]))
             .filter(|&c| self.rows.iter().any(|row| !row[c].is_null()))
             .collect()
     }
@@ -80,9 +95,11 @@ impl Table {
         let right: Vec<bool> = shown
             .iter()
             .map(|&c| {
-                self.rows
-                    .iter()
-                    .all(|row| row[c].is_null() || row[c].is_number())
+                self.right.contains(&self.columns[c])
+                    || self
+                        .rows
+                        .iter()
+                        .all(|row| row[c].is_null() || row[c].is_number())
             })
             .collect();
         let mut cells: Vec<Vec<String>> = self
@@ -172,6 +189,38 @@ fn human_cell(value: &Value) -> String {
         }
         other => text::plain(other),
     }
+}
+
+/// The table of huggingface_hub 0.36.2: every cell padded to its column and followed by a blank, the
+/// last one too. Cells under the header `number` stand to the right, where Python puts numbers.
+pub fn legacy_table(headers: &[&str], rows: &[Vec<String>], number: &str) -> String {
+    let widths: Vec<usize> = (0..headers.len())
+        .map(|c| {
+            rows.iter()
+                .map(|row| chars(&row[c]))
+                .chain([chars(headers[c])])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let line = |cell: &dyn Fn(usize) -> String, is_data: bool| -> String {
+        (0..headers.len())
+            .map(|c| {
+                let (cell, width) = (cell(c), widths[c]);
+                if is_data && headers[c] == number {
+                    format!("{cell:>width$} ")
+                } else {
+                    format!("{cell:<width$} ")
+                }
+            })
+            .collect()
+    };
+    let mut lines = vec![
+        line(&|c| headers[c].to_owned(), false),
+        line(&|c| "-".repeat(widths[c]), false),
+    ];
+    lines.extend(rows.iter().map(|row| line(&|c| row[c].clone(), true)));
+    lines.join("\n")
 }
 
 fn padded(row: &[String], widths: &[usize], right: &[bool]) -> String {
@@ -278,6 +327,30 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("..."));
+    }
+
+    #[test]
+    fn columns_for_json_alone_and_columns_to_the_right() {
+        let mut table = Table::new(&["id", "secret", "size"])
+            .only_in_json(&["secret"])
+            .right_aligned("size");
+        table.push(vec![json!("a"), json!("x"), json!("1.0")]);
+        assert_eq!(table.to_tsv(), "id\tsize\na\t1.0");
+        assert_eq!(table.to_human(None).0, "ID SIZE\n-- ----\na   1.0");
+        assert_eq!(
+            super::super::json::to_python_json(&table.to_json()),
+            r#"[{"id": "a", "secret": "x", "size": "1.0"}]"#
+        );
+    }
+
+    #[test]
+    fn the_legacy_table_ends_every_cell_with_a_blank() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        assert_eq!(
+            legacy_table(&["NAME", "N"], &[row(["a", "10"]), row(["b", "1"])], "N"),
+            "NAME N  \n---- -- \na    10 \nb     1 "
+        );
+        assert_eq!(legacy_table(&["NAME"], &[], "N"), "NAME \n---- ");
     }
 
     #[test]

@@ -20,20 +20,30 @@ pub fn size(bytes: u64) -> String {
 /// How long ago something was, in words (REFERENCE 5). `seconds` may be negative (a clock that was
 /// set back): that is "a few seconds ago", as the Python clients say.
 pub fn age(seconds: f64) -> String {
+    age_in(seconds, [59, 59, 23])
+}
+
+/// [`age`] as huggingface_hub 0.36.2 words it, for its table: `60 minutes ago` and `24 hours ago`
+/// still exist there.
+pub fn legacy_age(seconds: f64) -> String {
+    age_in(seconds, [60, 60, 24])
+}
+
+/// `most`: the largest count of seconds, minutes and hours before the next unit takes over.
+fn age_in(seconds: f64, most: [i64; 3]) -> String {
     if seconds < 20.0 {
         return "a few seconds ago".to_owned();
     }
-    // Unit, its length in seconds, and the largest count said in it.
-    const UNITS: [(&str, f64, Option<i64>); 7] = [
-        ("second", 1.0, Some(59)),
-        ("minute", 60.0, Some(59)),
-        ("hour", 3600.0, Some(23)),
+    let units = [
+        ("second", 1.0, Some(most[0])),
+        ("minute", 60.0, Some(most[1])),
+        ("hour", 3600.0, Some(most[2])),
         ("day", 86_400.0, Some(6)),
         ("week", 604_800.0, Some(6)),
         ("month", 2_592_000.0, Some(11)),
         ("year", 31_536_000.0, None),
     ];
-    for (unit, length, most) in UNITS {
+    for (unit, length, most) in units {
         #[expect(clippy::cast_possible_truncation, reason = "an age in years is small")]
         let count = (seconds / length).round_ties_even() as i64;
         if most.is_none_or(|most| count <= most) {
@@ -42,6 +52,17 @@ pub fn age(seconds: f64) -> String {
         }
     }
     unreachable!("the last unit has no limit")
+}
+
+/// A time in seconds since 1970 as RFC 3339 in UTC, to the second; `None` outside the years that
+/// the format can write.
+pub fn rfc3339(seconds: f64) -> Option<String> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "floats saturate, and jiff checks"
+    )]
+    let timestamp = jiff::Timestamp::from_second(seconds.floor() as i64).ok()?;
+    Some(timestamp.to_string())
 }
 
 /// Text with control and direction-changing characters spelled out, so that a name from a server
@@ -162,6 +183,29 @@ mod tests {
         ] {
             assert_eq!(age(seconds), expected, "{seconds}");
         }
+    }
+
+    #[test]
+    fn legacy_ages_roll_over_one_later() {
+        for (seconds, expected) in [
+            (60.0, "60 seconds ago"),
+            (61.0, "1 minute ago"),
+            (3600.0, "60 minutes ago"),
+            (86_400.0, "24 hours ago"),
+            (86_400.0 * 7.0, "1 week ago"),
+        ] {
+            assert_eq!(legacy_age(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(rfc3339(0.9).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(
+            rfc3339(1_700_000_000.0).as_deref(),
+            Some("2023-11-14T22:13:20Z")
+        );
+        assert_eq!(rfc3339(f64::INFINITY), None);
     }
 
     #[test]

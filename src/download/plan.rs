@@ -1,7 +1,7 @@
 //! What has to happen to each file. Pure: a listing of wanted files and what the disk has, in; a
 //! plan, out.
 
-use crate::listing::{Checksum, FileEntry};
+use crate::listing::{Checksum, FileEntry, Listing};
 use crate::repo::{CommitHash, RepoPath};
 
 /// What the disk has of a file.
@@ -106,6 +106,8 @@ pub struct DownloadPlan {
     pub commit: CommitHash,
     /// The files, sorted by path.
     pub files: Vec<PlannedFile>,
+    /// The listing, when the Hub was asked for it: worth remembering once files arrive.
+    pub new_listing: Option<Listing>,
 }
 
 impl DownloadPlan {

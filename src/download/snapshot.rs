@@ -126,6 +126,7 @@ impl<'a> Session<'a> {
             return Ok(DownloadPlan {
                 commit,
                 files: vec![file],
+                new_listing: None,
             });
         }
         let head = self
@@ -162,6 +163,7 @@ impl<'a> Session<'a> {
         Ok(DownloadPlan {
             commit: head.commit,
             files: vec![file],
+            new_listing: None,
         })
     }
 
@@ -226,14 +228,11 @@ impl<'a> Session<'a> {
                     .await?
             }
         };
-        let listing = match trees::read(&self.tree_file(&commit)) {
-            Some(listing) => listing,
+        let (listing, is_new) = match trees::read(&self.tree_file(&commit)) {
+            Some(listing) => (listing, false),
             None => {
                 let listing = self.hub.tree(&request.repo, &commit, token, |_| {}).await?;
-                if !request.dry_run {
-                    self.remember(&commit, &listing);
-                }
-                listing
+                (listing, true)
             }
         };
         let paths = self.select(&listing)?;
@@ -246,13 +245,11 @@ impl<'a> Session<'a> {
                 PlannedFile::of_entry(path, entry, disk, request.force)
             })
             .collect();
-        Ok(DownloadPlan { commit, files })
-    }
-
-    /// Remembers a listing. A cache that cannot be written is no reason to stop here: it may hold
-    /// all that is asked for.
-    fn remember(&self, commit: &CommitHash, listing: &Listing) {
-        let _ = trees::write(&self.tree_file(commit), listing);
+        Ok(DownloadPlan {
+            commit,
+            files,
+            new_listing: is_new.then_some(listing),
+        })
     }
 
     fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {
@@ -360,10 +357,18 @@ impl<'a> Session<'a> {
             return Ok(result);
         }
         let store = Arc::new(Store::prepare(&self.request, &self.repo, &plan.commit)?);
+        let tree_file = self.tree_file(&plan.commit);
+        if let Some(listing) = &plan.new_listing {
+            // Spares the next download the question; not being able to is no reason to stop.
+            let _ = trees::write(&tree_file, listing);
+        }
         let (bytes, done) = plan.fetched_bytes();
         self.progress.begin(plan.files.len() as u64, bytes, done);
         let fetched = self.run(plan, &store).await;
         self.progress.finish();
+        if fetched.is_err() {
+            store.tidy(plan.new_listing.is_some().then_some(&*tree_file));
+        }
         fetched?;
         if let Target::Cache = self.request.target {
             // Last of all: until now the previous snapshot was in force.

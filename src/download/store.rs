@@ -57,6 +57,26 @@ impl Store {
         })
     }
 
+    /// After a failure: takes back folders in which nothing came to be, so that a refused download
+    /// (a gated repository) leaves no empty repository in the cache. `new_tree` is the listing that
+    /// this download wrote.
+    pub fn tidy(&self, new_tree: Option<&Path>) {
+        if self.local_dir.is_some() {
+            return;
+        }
+        // remove_dir takes empty folders only: what holds anything stays.
+        let _ = fs::remove_dir(self.repo.snapshot(&self.commit));
+        let _ = fs::remove_dir(self.repo.blobs());
+        if self.repo.blobs().exists() || fs::remove_dir(self.repo.snapshots()).is_err() {
+            return;
+        }
+        if let Some(tree) = new_tree {
+            let _ = fs::remove_file(tree);
+            let _ = tree.parent().map(fs::remove_dir);
+        }
+        let _ = fs::remove_dir(self.repo.folder());
+    }
+
     fn lock_file(&self, file: &PlannedFile) -> PathBuf {
         match &self.local_dir {
             Some(dir) => dir.lock(&file.path),
@@ -224,7 +244,11 @@ impl Job {
             checksum: &file.checksum,
             size: file.size,
         };
-        fetch(&source, &partial, &*self.progress).await?;
+        let fetched = fetch(&source, &partial, &*self.progress).await;
+        if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(&partial);
+        }
+        fetched?;
         Ok(self.store.publish(file)?)
     }
 

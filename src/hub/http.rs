@@ -535,21 +535,18 @@ impl Failure {
 }
 
 /// Whether the other side could not prove who it is: no patience mends that.
-fn is_certificate_error(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .map(|inner| inner as &(dyn std::error::Error + 'static));
-        for error in [Some(error), inner].into_iter().flatten() {
-            if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-                return true;
-            }
-        }
-        cause = error.source();
+fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
     }
-    false
+    // The source of an I/O error is not the error inside it, but that one's source.
+    let inside = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    match inside {
+        Some(inside) => is_certificate_error(inside),
+        None => error.source().is_some_and(is_certificate_error),
+    }
 }
 
 /// Makes the one crypto library known to rustls; the first call counts.

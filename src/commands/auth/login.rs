@@ -7,7 +7,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::whoami::orgs;
-use super::{GitArgs, browser, environment_token, explain, give_to_git, unanswered, warn_of_link};
+use super::{GitArgs, browser, environment_token, give_to_git, unanswered, warn_of_link};
 use crate::auth::AuthError;
 use crate::auth::device::{self, Waiting};
 use crate::auth::login::{self, Grant};
@@ -317,7 +317,7 @@ fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
             }
         }
         _ if token.is_organization() => error.hint(format!("make a token of your own at {page}")),
-        _ => explain(context, error, "this login"),
+        _ => error,
     }
 }
 

@@ -11,8 +11,9 @@ pub mod whoami;
 
 use clap::{Args, Subcommand};
 
+use super::explain::new_token_hint;
 use crate::auth::git::{self, GitError};
-use crate::auth::resolve::{self, ResolvedToken};
+use crate::auth::resolve::{self, ResolvedToken, TokenSource};
 use crate::auth::store::LoggedOut;
 use crate::context::Context;
 use crate::error::{CliError, Kind};
@@ -143,8 +144,7 @@ fn warn_of_link(context: &Context, done: &LoggedOut) {
 }
 
 /// Better words for a refused token, where its origin and the settings page are known.
-fn explain(context: &Context, error: CliError, source: &str) -> CliError {
-    let page = context.settings.endpoint.tokens_page();
+fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError {
     if error.kind != Kind::InvalidToken {
         return error;
     }
@@ -153,9 +153,7 @@ fn explain(context: &Context, error: CliError, source: &str) -> CliError {
             "{} does not accept the token from {source}.",
             context.settings.endpoint.as_str()
         ),
-        hint: Some(format!(
-            "it may be revoked, expired or mistyped; make a new one at {page} and run `hf auth login --force`"
-        )),
+        hint: Some(new_token_hint(context, Some(source))),
         ..error
     }
 }

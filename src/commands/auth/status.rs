@@ -53,7 +53,7 @@ fn ask(context: &Context, resolved: &ResolvedToken) -> Result<Seen, CliError> {
     let hub = context.hub()?;
     context
         .block_on(async { hub.whoami_once(&resolved.token).await })
-        .map_err(|error| explain(context, error, &resolved.source.to_string()))
+        .map_err(|error| explain(context, error, &resolved.source))
 }
 
 fn clock_trap(seen: &Seen) -> Option<String> {

@@ -19,7 +19,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     let hub = context.hub()?;
     let account = context
         .block_on(hub.whoami(&resolved.token))
-        .map_err(|error| explain(context, error, &resolved.source.to_string()))?;
+        .map_err(|error| explain(context, error, &resolved.source))?;
     let endpoint = &context.settings.endpoint;
     let mut fields = vec![
         ("user", json!(account.name)),

@@ -1,0 +1,213 @@
+//! THE scan: what is in the cache. Reads only.
+//!
+//! It agrees with `scan_cache_dir` of huggingface_hub 2.4.0 on every size, count, age, ref and
+//! problem (REFERENCE 5), and is built to be quick: every folder is listed once, a snapshot's links
+//! are read but not followed, each blob is asked for its size once per repository, and the
+//! repositories are shared out between two threads. Folders that cannot be read are a problem here;
+//! the Python client fails as a whole on some of them and takes others for empty.
+
+mod links;
+mod repo;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::dir::{Buffers, Dir, path_of};
+use super::layout;
+use super::report::{CacheReport, CachedRepo, Incomplete, Problem};
+use super::shared::{self, Store};
+use crate::fs::FsError;
+
+/// How much of the cache to remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Sizes, counts and times.
+    Totals,
+    /// Every file of every snapshot too.
+    Files,
+}
+
+/// The cache could not be scanned at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// There is nothing at this path.
+    #[error("there is no cache at {}", .0.display())]
+    NotFound(PathBuf),
+    /// There is a file at this path.
+    #[error("{} is a file and should be a folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// The root cannot be read.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+/// Names of files that operating systems strew about.
+const STRAY: [&[u8]; 3] = [b".DS_Store", b"Thumbs.db", b"desktop.ini"];
+/// Threads: more gain little, since they wait on the same locks of the file system.
+const THREADS: usize = 2;
+/// Below this many repositories a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 24;
+
+fn is_stray(name: &[u8]) -> bool {
+    STRAY.contains(&name)
+}
+
+/// What all workers share.
+struct Cache<'a> {
+    path: &'a Path,
+    dir: &'a Dir,
+    store: Option<&'a Store>,
+    detail: Detail,
+}
+
+/// What was found in one entry of the root.
+struct Found {
+    repo: Result<CachedRepo, Problem>,
+    incomplete: Vec<Incomplete>,
+}
+
+/// Scans the cache below `root`.
+///
+/// # Errors
+/// [`ScanError`] when the root is missing, no folder, or unreadable. Whatever is wrong further down
+/// is told in [`CacheReport::problems`].
+pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
+    let path = std::fs::canonicalize(root).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => ScanError::NotFound(root.to_path_buf()),
+        io::ErrorKind::NotADirectory => ScanError::NotAFolder(root.to_path_buf()),
+        _ => FsError::of("read", root)(error).into(),
+    })?;
+    let dir = Dir::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => ScanError::NotAFolder(path.clone()),
+        _ => FsError::of("read", &path)(error).into(),
+    })?;
+    let mut buffers = Buffers::new();
+    let store = Store::scan(&dir, &mut buffers);
+    let names =
+        root_entries(&dir, store.is_some(), &mut buffers).map_err(FsError::of("read", &path))?;
+    let cache = Cache {
+        path: &path,
+        dir: &dir,
+        store: store.as_ref(),
+        detail,
+    };
+    let mut found = scan_all(&cache, &names);
+    let mut report = CacheReport {
+        root: PathBuf::new(),
+        repos: Vec::new(),
+        problems: Vec::new(),
+        incomplete: Vec::new(),
+        store: None,
+        size: 0,
+    };
+    for found in found.drain(..) {
+        match found.repo {
+            Ok(repo) => report.repos.push(repo),
+            Err(problem) => report.problems.push(problem),
+        }
+        report.incomplete.extend(found.incomplete);
+    }
+    report.repos.sort_by(|a, b| a.folder.cmp(&b.folder));
+    report.problems.sort_by(|a, b| a.folder.cmp(&b.folder));
+    report
+        .incomplete
+        .sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
+    report.store = store;
+    report.root = path;
+    report.size = physical_size(&report);
+    Ok(report)
+}
+
+/// The entries of the root that claim to be repositories.
+fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    dir.for_each(buffers, |name, _, _| -> io::Result<()> {
+        let name = name.to_bytes();
+        let is_ours = name == b".locks"
+            || name == layout::CACHEDIR_TAG.as_bytes()
+            || (has_store && name == shared::FOLDER.as_bytes());
+        if !is_ours && !is_stray(name) {
+            names.push(name.to_vec());
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut scanner = repo::Scanner::new(cache);
+        let mut found = Vec::new();
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push(scanner.scan(name));
+        }
+        found
+    };
+    if names.len() < WORTH_A_THREAD {
+        return work();
+    }
+    let all = Mutex::new(Vec::with_capacity(names.len()));
+    std::thread::scope(|scope| {
+        for _ in 1..THREADS {
+            scope.spawn(|| {
+                let found = work();
+                all.lock().unwrap().extend(found);
+            });
+        }
+        let found = work();
+        all.lock().unwrap().extend(found);
+    });
+    all.into_inner().unwrap()
+}
+
+/// Bytes on disk: what lies inside the repositories, what they link to elsewhere (once, and not when
+/// it was counted before), and the store.
+fn physical_size(report: &CacheReport) -> u64 {
+    let mut size: u64 = report
+        .store
+        .iter()
+        .flat_map(|store| &store.payloads)
+        .map(|payload| payload.size)
+        .sum();
+    let mut outside = Vec::new();
+    for blob in report.repos.iter().flat_map(|repo| &repo.blobs) {
+        if blob.place.first() == Some(&b'/') {
+            outside.push(blob);
+        } else if blob.shared.is_none() {
+            size += blob.size;
+        }
+    }
+    if outside.is_empty() {
+        return size;
+    }
+    let inside: HashSet<PathBuf> = report
+        .repos
+        .iter()
+        .flat_map(|repo| {
+            let folder = repo.path(&report.root);
+            repo.blobs
+                .iter()
+                .map(move |blob| folder.join(path_of(&blob.place)))
+        })
+        .filter(|path| path.starts_with(&report.root))
+        .collect();
+    let mut counted = HashSet::new();
+    for blob in outside {
+        let path = path_of(&blob.place);
+        let in_store = report
+            .store
+            .as_ref()
+            .is_some_and(|store| store.payload_at(&report.root, &path).is_some());
+        if !in_store && blob.shared.is_none() && !inside.contains(&path) && counted.insert(path) {
+            size += blob.size;
+        }
+    }
+    size
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,480 @@
+//! One repository's folder.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::io;
+use std::path::PathBuf;
+
+use super::{Cache, Detail, Found, is_stray, links};
+use crate::cache::dir::{Buffers, Dir, EntryKind, Stat, is_absent, path_of, text_of};
+use crate::cache::layout;
+use crate::cache::report::{
+    Blob, CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
+};
+
+/// Endings of unfinished downloads: the Python clients' and ours.
+const INCOMPLETE: [&[u8]; 2] = [b".incomplete", layout::PARTIAL_SUFFIX.as_bytes()];
+/// Most bytes read of a ref. A longer one is no commit anyway.
+const LONGEST_REF: usize = 4096;
+
+/// A worker: scans one repository after the other, keeping its buffers.
+pub struct Scanner<'a> {
+    cache: &'a Cache<'a>,
+    buffers: Buffers,
+}
+
+/// The blobs of the repository being scanned.
+#[derive(Default)]
+struct Blobs {
+    /// From [`Blob::place`] to the index in `all`.
+    by_place: HashMap<Box<[u8]>, u32>,
+    all: Vec<Known>,
+}
+
+/// A blob that a snapshot leads to.
+struct Known {
+    stat: Stat,
+    shared: Option<u32>,
+    /// Number of the last revision that counted it, from 1.
+    counted_in: u32,
+}
+
+/// A corrupted repository, with the path that is to blame.
+struct Corrupted(PathBuf, ProblemKind);
+
+impl From<io::Error> for Corrupted {
+    /// For errors that are not about one path: the caller's folder is meant.
+    fn from(error: io::Error) -> Self {
+        Corrupted(PathBuf::new(), ProblemKind::Unreadable(error))
+    }
+}
+
+/// Refs of a repository: content → names.
+type Refs = HashMap<String, Vec<String>>;
+
+impl<'a> Scanner<'a> {
+    pub fn new(cache: &'a Cache<'a>) -> Self {
+        Scanner {
+            cache,
+            buffers: Buffers::new(),
+        }
+    }
+
+    /// Scans the entry `name` of the cache's root.
+    pub fn scan(&mut self, name: &[u8]) -> Found {
+        let incomplete = self.incomplete(name);
+        let repo = self.repo(name).map_err(|Corrupted(path, kind)| {
+            let base = self.cache.path.join(path_of(name));
+            let path = if path.as_os_str().is_empty() {
+                base
+            } else {
+                base.join(path)
+            };
+            Problem {
+                folder: name.to_vec(),
+                path,
+                kind,
+            }
+        });
+        Found { repo, incomplete }
+    }
+
+    /// Unfinished downloads are counted whatever else is wrong with the folder.
+    fn incomplete(&mut self, name: &[u8]) -> Vec<Incomplete> {
+        let mut found = Vec::new();
+        let Ok(blobs) = self.cache.dir.open_below([name, b"/blobs"].concat()) else {
+            return found;
+        };
+        let listed: io::Result<()> = blobs.for_each(&mut self.buffers, |entry, _, _| {
+            let bytes = entry.to_bytes();
+            if INCOMPLETE.iter().any(|ending| bytes.ends_with(ending))
+                && let Ok(stat) = blobs.stat(entry, true)
+            {
+                found.push(Incomplete {
+                    folder: name.to_vec(),
+                    name: bytes.to_vec(),
+                    size: stat.size,
+                });
+            }
+            Ok(())
+        });
+        // A folder that cannot be read shows none; the snapshots tell whether it matters.
+        listed.ok();
+        found
+    }
+
+    fn repo(&mut self, name: &[u8]) -> Result<CachedRepo, Corrupted> {
+        let here = |kind| Corrupted(PathBuf::new(), kind);
+        let dir = self.cache.dir.open_below(name).map_err(|error| {
+            here(if is_absent(&error) {
+                ProblemKind::NotAFolder
+            } else {
+                ProblemKind::Unreadable(error)
+            })
+        })?;
+        let folder_name = text_of(name);
+        let (repo_type, id) = match layout::parse_repo_folder_name(&folder_name) {
+            Some(known) => known,
+            None => {
+                return Err(here(match folder_name.split_once("--") {
+                    Some((prefix, _)) => ProblemKind::UnknownType(prefix.to_owned()),
+                    None => ProblemKind::NotARepo,
+                }));
+            }
+        };
+        let snapshots = dir.open_below("snapshots").map_err(|error| {
+            let kind = if is_absent(&error) {
+                ProblemKind::NoSnapshots
+            } else {
+                ProblemKind::Unreadable(error)
+            };
+            Corrupted("snapshots".into(), kind)
+        })?;
+        let mut refs = self.refs(&dir)?;
+        let mut work = RepoScan {
+            cache: self.cache,
+            path: self.cache.path.join(path_of(name)),
+            dir: &dir,
+            blobs: Blobs::default(),
+        };
+        let revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers)?;
+        if !refs.is_empty() {
+            return Err(here(ProblemKind::RefToMissing(missing(refs))));
+        }
+        let own = dir.stat(c".", true).map_err(Corrupted::from)?;
+        Ok(work.blobs.into_repo(name, repo_type, id, revisions, &own))
+    }
+
+    /// Reads `refs/`, which may be absent.
+    fn refs(&mut self, repo: &Dir) -> Result<Refs, Corrupted> {
+        let blame = |path: &[u8], kind| Corrupted(path_of(path), kind);
+        let mut refs = Refs::new();
+        let root = match repo.open_below("refs") {
+            Ok(root) => root,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(blame(b"refs", ProblemKind::RefsIsAFile));
+            }
+            Err(error) if is_absent(&error) => return Ok(refs),
+            Err(error) => return Err(blame(b"refs", ProblemKind::Unreadable(error))),
+        };
+        let mut folders = vec![Vec::new()];
+        while let Some(folder) = folders.pop() {
+            let opened;
+            let dir = if folder.is_empty() {
+                &root
+            } else {
+                opened = root
+                    .open_below(folder.as_slice())
+                    .map_err(|e| blame(b"refs", ProblemKind::Unreadable(e)))?;
+                &opened
+            };
+            dir.for_each(&mut self.buffers, |name, kind, _| {
+                let path = join(&folder, name.to_bytes());
+                match kind {
+                    EntryKind::Folder => folders.push(path),
+                    _ if is_stray(name.to_bytes()) => {}
+                    EntryKind::Link if is_folder(dir, name) => {}
+                    _ => {
+                        let content = dir.read(name, LONGEST_REF).map_err(|error| {
+                            blame(&join(b"refs", &path), ProblemKind::Unreadable(error))
+                        })?;
+                        refs.entry(text_of(&content))
+                            .or_default()
+                            .push(text_of(&path));
+                    }
+                }
+                Ok::<(), Corrupted>(())
+            })?;
+        }
+        refs.values_mut().for_each(|names| names.sort());
+        Ok(refs)
+    }
+}
+
+fn is_folder(dir: &Dir, name: &CStr) -> bool {
+    dir.stat(name, true)
+        .is_ok_and(|stat| stat.kind == EntryKind::Folder)
+}
+
+fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() {
+        name.to_vec()
+    } else {
+        [folder, b"/", name].concat()
+    }
+}
+
+fn missing(refs: Refs) -> Vec<(String, String)> {
+    let mut missing: Vec<(String, String)> = refs
+        .into_iter()
+        .flat_map(|(commit, names)| names.into_iter().map(move |name| (name, commit.clone())))
+        .collect();
+    missing.sort();
+    missing
+}
+
+/// The snapshots of one repository.
+struct RepoScan<'a> {
+    cache: &'a Cache<'a>,
+    path: PathBuf,
+    dir: &'a Dir,
+    blobs: Blobs,
+}
+
+impl RepoScan<'_> {
+    fn revisions(
+        &mut self,
+        snapshots: &Dir,
+        refs: &mut Refs,
+        buffers: &mut Buffers,
+    ) -> Result<Vec<CachedRevision>, Corrupted> {
+        let mut names = Vec::new();
+        snapshots
+            .for_each(buffers, |name, kind, _| {
+                if !is_stray(name.to_bytes()) {
+                    names.push((name.to_owned(), kind));
+                }
+                Ok::<(), io::Error>(())
+            })
+            .map_err(|error| Corrupted("snapshots".into(), ProblemKind::Unreadable(error)))?;
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut revisions = Vec::with_capacity(names.len());
+        for (number, (name, kind)) in (1..).zip(&names) {
+            let blame = |kind| {
+                let path = PathBuf::from("snapshots").join(path_of(name.to_bytes()));
+                Corrupted(path, kind)
+            };
+            let kind = match kind {
+                EntryKind::Link => match snapshots.stat(name.as_c_str(), true) {
+                    Ok(stat) => stat.kind,
+                    Err(error) if is_absent(&error) => {
+                        return Err(blame(ProblemKind::BlobMissing));
+                    }
+                    Err(error) => return Err(blame(ProblemKind::Unreadable(error))),
+                },
+                other => *other,
+            };
+            if kind != EntryKind::Folder {
+                return Err(blame(ProblemKind::FileInSnapshots));
+            }
+            let dir = snapshots
+                .open_below(name.as_c_str())
+                .map_err(|error| blame(ProblemKind::Unreadable(error)))?;
+            let mut revision = self.revision(&dir, name.to_bytes(), number, buffers)?;
+            revision.refs = refs.remove(&revision.commit).unwrap_or_default();
+            revisions.push(revision);
+        }
+        Ok(revisions)
+    }
+
+    /// Walks one snapshot. Links to folders are not entered, and not counted.
+    fn revision(
+        &mut self,
+        root: &Dir,
+        commit: &[u8],
+        number: u32,
+        buffers: &mut Buffers,
+    ) -> Result<CachedRevision, Corrupted> {
+        let mut revision = CachedRevision {
+            commit: text_of(commit),
+            refs: Vec::new(),
+            file_count: 0,
+            size: 0,
+            modified: f64::NEG_INFINITY,
+            files: Vec::new(),
+        };
+        let mut folders: Vec<(Vec<u8>, usize)> = vec![(Vec::new(), 0)];
+        while let Some((folder, depth)) = folders.pop() {
+            let opened;
+            let blame = |name: &[u8], error| {
+                let path = PathBuf::from("snapshots").join(path_of(commit));
+                let path = path.join(path_of(&join(&folder, name)));
+                Corrupted(path, ProblemKind::Unreadable(error))
+            };
+            let dir = if folder.is_empty() {
+                root
+            } else {
+                opened = root
+                    .open_below(folder.as_slice())
+                    .map_err(|error| blame(b"", error))?;
+                &opened
+            };
+            dir.for_each(buffers, |name, kind, link| {
+                let bytes = name.to_bytes();
+                let found = match kind {
+                    EntryKind::Folder => {
+                        folders.push((join(&folder, bytes), depth + 1));
+                        None
+                    }
+                    EntryKind::Link => {
+                        let target = link.read(dir, name).map_err(|e| blame(bytes, e))?;
+                        match links::usual_blob(target, depth) {
+                            Some(place) => {
+                                self.blobs.usual(self.cache, self.dir, &self.path, place)?
+                            }
+                            None => {
+                                let inner = join(commit, &folder);
+                                self.odd_link(dir, name, &inner, target)?
+                            }
+                        }
+                    }
+                    EntryKind::File | EntryKind::Other => {
+                        let stat = dir.stat(name, false).map_err(|e| blame(bytes, e))?;
+                        let place = join(b"snapshots", &join(commit, &join(&folder, bytes)));
+                        Some(self.blobs.add(place.into(), stat, None))
+                    }
+                };
+                if let Some(blob) = found {
+                    revision.file_count += 1;
+                    self.blobs.count(blob, number, &mut revision);
+                    if self.cache.detail == Detail::Files {
+                        revision.files.push(CachedFile {
+                            path: join(&folder, bytes).into(),
+                            blob,
+                        });
+                    }
+                }
+                Ok::<(), Corrupted>(())
+            })?;
+        }
+        if revision.file_count == 0 {
+            revision.modified = root.stat(c".", true).map_err(Corrupted::from)?.modified;
+        }
+        revision.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(revision)
+    }
+
+    /// A link that no client writes. `inner` is the path of its folder below `snapshots/`.
+    fn odd_link(
+        &mut self,
+        dir: &Dir,
+        name: &CStr,
+        inner: &[u8],
+        target: &[u8],
+    ) -> Result<Option<u32>, Corrupted> {
+        if is_folder(dir, name) {
+            return Ok(None);
+        }
+        let inner = inner.strip_suffix(b"/").unwrap_or(inner);
+        let folder = self.path.join("snapshots").join(path_of(inner));
+        let place = links::place(&self.path, &folder, target);
+        if let Some(&index) = self.blobs.by_place.get(&place) {
+            return Ok(Some(index));
+        }
+        let path = self.path.join(path_of(&place));
+        let stat = self
+            .dir
+            .stat(&path, true)
+            .map_err(|error| missing_blob(&path, error))?;
+        let shared = self.cache.store.and_then(|store| {
+            let target = self.dir.read_link(&path).ok()?;
+            let relative = path.strip_prefix(self.cache.path).ok()?;
+            let mut parts = relative.iter();
+            let in_blobs = parts.nth(1)? == "blobs" && parts.count() == 1;
+            let folder = in_blobs.then(|| path.parent())??;
+            store.payload_of_link(self.cache.path, folder, &target)
+        });
+        Ok(Some(self.blobs.add(place, stat, shared)))
+    }
+}
+
+/// A link's target cannot be looked at.
+fn missing_blob(path: &std::path::Path, error: io::Error) -> Corrupted {
+    let kind = if is_absent(&error) {
+        ProblemKind::BlobMissing
+    } else {
+        ProblemKind::Unreadable(error)
+    };
+    Corrupted(path.to_path_buf(), kind)
+}
+
+impl Blobs {
+    /// The blob at `blobs/<name>`, asked for its size on first sight. `None` when it is a folder.
+    fn usual(
+        &mut self,
+        cache: &Cache<'_>,
+        repo: &Dir,
+        path: &std::path::Path,
+        place: &[u8],
+    ) -> Result<Option<u32>, Corrupted> {
+        if let Some(&index) = self.by_place.get(place) {
+            return Ok(Some(index));
+        }
+        let stat = repo
+            .stat(place, true)
+            .map_err(|error| missing_blob(&path_of(place), error))?;
+        if stat.kind == EntryKind::Folder {
+            return Ok(None);
+        }
+        let shared = cache.store.and_then(|store| {
+            let target = repo.read_link(place).ok()?;
+            store.payload_of_link(cache.path, &path.join("blobs"), &target)
+        });
+        Ok(Some(self.add(place.into(), stat, shared)))
+    }
+
+    fn add(&mut self, place: Box<[u8]>, stat: Stat, shared: Option<u32>) -> u32 {
+        if let Some(&index) = self.by_place.get(&place) {
+            return index;
+        }
+        let index = u32::try_from(self.all.len()).expect("fewer than 2^32 files");
+        self.all.push(Known {
+            stat,
+            shared,
+            counted_in: 0,
+        });
+        self.by_place.insert(place, index);
+        index
+    }
+
+    /// Adds a blob to a revision's totals, its size once.
+    fn count(&mut self, blob: u32, number: u32, revision: &mut CachedRevision) {
+        let known = &mut self.all[blob as usize];
+        if known.counted_in != number {
+            known.counted_in = number;
+            revision.size += known.stat.size;
+            revision.modified = revision.modified.max(known.stat.modified);
+        }
+    }
+
+    fn into_repo(
+        self,
+        name: &[u8],
+        repo_type: crate::repo::RepoType,
+        id: String,
+        revisions: Vec<CachedRevision>,
+        own: &Stat,
+    ) -> CachedRepo {
+        let latest = |time: fn(&Stat) -> f64| {
+            self.all
+                .iter()
+                .map(|known| time(&known.stat))
+                .reduce(f64::max)
+                .unwrap_or_else(|| time(own))
+        };
+        let (accessed, modified) = (latest(|stat| stat.accessed), latest(|stat| stat.modified));
+        let mut places: Vec<(Box<[u8]>, u32)> = self.by_place.into_iter().collect();
+        places.sort_by_key(|&(_, index)| index);
+        let blobs: Vec<Blob> = places
+            .into_iter()
+            .zip(&self.all)
+            .map(|((place, _), known)| Blob {
+                place,
+                size: known.stat.size,
+                identity: known.stat.identity,
+                names: known.stat.names,
+                shared: known.shared,
+            })
+            .collect();
+        CachedRepo {
+            folder: name.to_vec(),
+            repo_type,
+            id,
+            size: blobs.iter().map(|blob| blob.size).sum(),
+            revisions,
+            blobs,
+            accessed,
+            modified,
+        }
+    }
+}

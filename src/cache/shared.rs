@@ -1,0 +1,244 @@
+//! The shared blob store: one payload for all repositories of a cache that hold the same content.
+//!
+//! # The protocol on disk
+//!
+//! `<root>/blobs/` is a store when it holds the marker `.huggingface-shared-blobs` with the text
+//! `1\n`; without it the folder is somebody else's and is left alone. A payload is the regular file
+//! `<xx>/<xet hash>`; a repository's `blobs/<etag>` is then a relative link to it. The manifest
+//! `<xet hash>.refs` names the links, one a line, and is written *before* a link shows, so that it
+//! names at least all of them. It is a hint and not the truth: a line counts when the link is really
+//! there. A missing or unreadable manifest means that nobody knows who uses the payload, and it
+//! stays. `<xet hash>.lock` is held with `flock(2)` while any of this changes.
+//!
+//! Source: REFERENCE 5.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::dir::{Buffers, Dir, EntryKind, path_of};
+use super::layout;
+
+/// Name of the store's folder in the cache's root.
+pub const FOLDER: &str = "blobs";
+/// Name of the marker file.
+pub const MARKER: &str = ".huggingface-shared-blobs";
+/// Content of the marker: the version of the layout.
+pub const MARKER_CONTENT: &[u8] = b"1\n";
+/// Digits of a xet hash.
+const HASH_DIGITS: usize = 64;
+/// Largest manifest that is read, in bytes: some 150,000 users of one payload.
+const LARGEST_MANIFEST: usize = 16 << 20;
+
+/// The store's payloads.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// By hash.
+    pub payloads: Vec<Payload>,
+    by_hash: HashMap<[u8; HASH_DIGITS], u32>,
+}
+
+/// One file of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Its xet hash, 64 hex digits.
+    pub hash: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Payload {
+    /// `blobs/<xx>/<hash>`, relative to the cache's root.
+    pub fn place(&self) -> PathBuf {
+        Path::new(FOLDER).join(&self.hash[..2]).join(&self.hash)
+    }
+}
+
+impl Store {
+    /// Reads which payloads there are. `None` when the cache has no store. What cannot be read
+    /// counts as not there, as for the Python client.
+    pub fn scan(root: &Dir, buffers: &mut Buffers) -> Option<Store> {
+        if !is_store(root) {
+            return None;
+        }
+        let mut store = Store::default();
+        let folder = root.open_below(FOLDER).ok()?;
+        let mut prefixes: Vec<Vec<u8>> = Vec::new();
+        let listed: io::Result<()> = folder.for_each(buffers, |name, kind, _| {
+            let name = name.to_bytes();
+            if kind == EntryKind::Folder && name.len() == 2 && is_hex(name) {
+                prefixes.push(name.to_vec());
+            }
+            Ok(())
+        });
+        listed.ok();
+        for prefix in prefixes {
+            let Ok(folder) = folder.open_below(prefix.as_slice()) else {
+                continue;
+            };
+            let listed: io::Result<()> = folder.for_each(buffers, |name, kind, _| {
+                let bytes = name.to_bytes();
+                if kind == EntryKind::File && is_hash(bytes) && bytes.starts_with(&prefix) {
+                    let size = folder.stat(name, false)?.size;
+                    let hash = String::from_utf8_lossy(bytes).into_owned();
+                    store.payloads.push(Payload { hash, size });
+                }
+                Ok(())
+            });
+            listed.ok();
+        }
+        store.payloads.sort_by(|a, b| a.hash.cmp(&b.hash));
+        for (index, payload) in store.payloads.iter().enumerate() {
+            let key: [u8; HASH_DIGITS] = payload.hash.as_bytes().try_into().expect("64 digits");
+            store
+                .by_hash
+                .insert(key, u32::try_from(index).expect("few payloads"));
+        }
+        Some(store)
+    }
+
+    /// The payload that a link in a repository's `blobs/` means, given where it points. `blobs` is
+    /// the absolute path of the folder that holds the link.
+    pub fn payload_of_link(&self, root: &Path, blobs: &Path, target: &[u8]) -> Option<u32> {
+        let absolute = layout::normalize(&blobs.join(path_of(target)));
+        self.payload_at(root, &absolute)
+    }
+
+    /// The payload at an absolute path.
+    pub fn payload_at(&self, root: &Path, path: &Path) -> Option<u32> {
+        let rest = path.strip_prefix(root).ok()?.strip_prefix(FOLDER).ok()?;
+        let mut parts = rest.iter().map(|part| part.as_encoded_bytes());
+        let (prefix, hash) = (parts.next()?, parts.next()?);
+        if parts.next().is_some() || !hash.starts_with(prefix) || prefix.len() != 2 {
+            return None;
+        }
+        let hash: &[u8; HASH_DIGITS] = hash.try_into().ok()?;
+        self.by_hash.get(hash).copied()
+    }
+}
+
+/// Whether the cache has a store, owned by us and of a known version.
+pub fn is_store(root: &Dir) -> bool {
+    let marker = format!("{FOLDER}/{MARKER}");
+    let is = |name: &str, kind| {
+        root.stat(name, false)
+            .is_ok_and(|stat: super::dir::Stat| stat.kind == kind)
+    };
+    is(FOLDER, EntryKind::Folder)
+        && is(&marker, EntryKind::File)
+        && root
+            .read(marker.as_str(), MARKER_CONTENT.len() + 1)
+            .is_ok_and(|content| content == MARKER_CONTENT)
+}
+
+fn is_hex(name: &[u8]) -> bool {
+    name.iter()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+}
+
+fn is_hash(name: &[u8]) -> bool {
+    name.len() == HASH_DIGITS && is_hex(name)
+}
+
+/// The links that use a payload, relative to the cache's root and sorted: the lines of its manifest
+/// that are true. `None` when nobody can know: the manifest is missing, unreadable or no regular
+/// file, or a link cannot be looked at.
+pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<PathBuf>> {
+    let place = payload.place();
+    let manifest = manifest_of(&place);
+    if root.stat(&manifest, false).ok()?.kind != EntryKind::File {
+        return None;
+    }
+    let text = root.read(&manifest, LARGEST_MANIFEST).ok()?;
+    if text.len() == LARGEST_MANIFEST {
+        return None;
+    }
+    let text = String::from_utf8(text).ok()?;
+    let mut users = Vec::new();
+    for line in text.lines().filter(|line| is_blob_place(line)) {
+        let target = match root.read_link(line) {
+            Ok(target) => target,
+            // Gone, or a file of its own by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
+            Err(_) => return None,
+        };
+        let folder = root_path.join(line);
+        let folder = folder.parent().unwrap_or(root_path);
+        if layout::normalize(&folder.join(path_of(&target))) == root_path.join(&place) {
+            users.push(PathBuf::from(line));
+        }
+    }
+    users.sort();
+    users.dedup();
+    Some(users)
+}
+
+/// The manifest beside a payload.
+pub fn manifest_of(place: &Path) -> PathBuf {
+    with_suffix(place, ".refs")
+}
+
+/// The lock file beside a payload.
+pub fn lock_of(place: &Path) -> PathBuf {
+    with_suffix(place, ".lock")
+}
+
+fn with_suffix(place: &Path, suffix: &str) -> PathBuf {
+    let mut name = place.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether a manifest's line has the one form it may have: `<type>s--…/blobs/<name>`.
+fn is_blob_place(line: &str) -> bool {
+    let mut parts = line.split('/');
+    let (Some(folder), Some("blobs"), Some(name), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    !matches!(name, "" | "." | "..")
+        && layout::parse_repo_folder_name(folder).is_some_and(|(_, id)| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifest_lines() {
+        for (line, expected) in [
+            ("models--o--n/blobs/abc", true),
+            ("models--n/blobs/abc", true),
+            ("models--/blobs/abc", false),
+            ("models--n/blobs/..", false),
+            ("../models--n/blobs/abc", false),
+            ("models--n/snapshots/abc", false),
+            ("/models--n/blobs/abc", false),
+            ("things--n/blobs/abc", false),
+            ("", false),
+        ] {
+            assert_eq!(is_blob_place(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_a_marked_folder_is_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Dir::open(folder.path()).unwrap();
+        let marker = folder.path().join(FOLDER).join(MARKER);
+        assert!(!is_store(&root));
+        std::fs::create_dir(folder.path().join(FOLDER)).unwrap();
+        assert!(!is_store(&root));
+        for (text, expected) in [
+            ("2\n", false),
+            ("1", false),
+            ("1\n\n", false),
+            ("1\n", true),
+        ] {
+            std::fs::write(&marker, text).unwrap();
+            assert_eq!(is_store(&root), expected, "{text:?}");
+        }
+    }
+}

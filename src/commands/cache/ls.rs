@@ -1,0 +1,240 @@
+//! `hf cache ls`: repositories or revisions, filtered and sorted, in every output format.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use serde_json::{Value, json};
+
+use super::{cache_root, now, report_problems, shown};
+use crate::cache::report::CacheReport;
+use crate::cache::scan::{Detail, scan};
+use crate::cache::select::{self, Filter, Row, Sort};
+use crate::cache::{dir::Dir, shared};
+use crate::console::{Mode, Table, text};
+use crate::context::Context;
+use crate::error::CliError;
+
+/// List cached repositories or revisions.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Cache folder to look into [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// One row a revision instead of one a repository.
+    #[arg(long, overrides_with = "no_revisions")]
+    revisions: bool,
+    #[arg(long, hide = true)]
+    no_revisions: bool,
+    /// Show only what fits, for example "size>1GB", "accessed>30d", "type=model", "refs=main". May
+    /// be given several times.
+    #[arg(short, long, value_name = "EXPR", value_parser = NonEmptyStringValueParser::new())]
+    filter: Vec<String>,
+    /// Order: accessed, modified, name or size, with :asc or :desc to choose the direction.
+    #[arg(long, value_name = "KEY[:asc|:desc]")]
+    sort: Option<String>,
+    /// Show at most this many rows.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Tell what is wrong in the cache, entry by entry.
+    #[arg(long, overrides_with = "no_show_warnings")]
+    show_warnings: bool,
+    #[arg(long, hide = true)]
+    no_show_warnings: bool,
+}
+
+/// Lists the cache.
+///
+/// # Errors
+/// A filter or sort key that makes no sense, or a cache that cannot be read.
+pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let filters: Vec<Filter> = args
+        .filter
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
+    let sort: Option<Sort> = args.sort.as_deref().map(str::parse).transpose()?;
+    let root = cache_root(args.cache_dir.as_deref(), context);
+    let report = scan(&root, Detail::Totals)?;
+    let now = now();
+    let mut rows = select::rows(&report.repos, args.revisions);
+    rows.retain(|row| filters.iter().all(|filter| filter.matches(row, now)));
+    if let Some(sort) = sort {
+        sort.apply(&mut rows);
+    }
+    rows.truncate(args.limit.unwrap_or(usize::MAX));
+
+    let table = if args.revisions {
+        revision_table(&report, &rows, now)
+    } else {
+        repo_table(&report, &rows, now)
+    };
+    context.console.table(&table);
+    let is_part = args.revisions || !filters.is_empty() || args.limit.is_some();
+    tell_totals(&report, &rows, is_part, context);
+    report_problems(
+        &report,
+        args.show_warnings,
+        "`hf cache ls --show-warnings`",
+        context,
+    );
+    tell_waste(&report, context);
+    Ok(())
+}
+
+fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
+    let mut table = Table::new(&[
+        "id",
+        "repo_id",
+        "repo_type",
+        "size",
+        "last_accessed",
+        "last_modified",
+        "refs",
+        "size_bytes",
+        "last_accessed_at",
+        "last_modified_at",
+        "revisions",
+        "path",
+    ])
+    .only_in_json(&[
+        "repo_id",
+        "repo_type",
+        "size_bytes",
+        "last_accessed_at",
+        "last_modified_at",
+        "revisions",
+        "path",
+    ])
+    .right_aligned("size");
+    for row in rows {
+        let repo = row.repo;
+        table.push(vec![
+            json!(repo.cache_id()),
+            json!(repo.id),
+            json!(repo.repo_type.as_str()),
+            json!(text::size(repo.size)),
+            json!(text::age(now - repo.accessed)),
+            json!(text::age(now - repo.modified)),
+            json!(row.refs()),
+            json!(repo.size),
+            json!(text::rfc3339(repo.accessed)),
+            json!(text::rfc3339(repo.modified)),
+            json!(repo.revisions.len()),
+            path_value(&repo.path(&report.root)),
+        ]);
+    }
+    table
+}
+
+fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
+    let mut table = Table::new(&[
+        "id",
+        "repo_id",
+        "repo_type",
+        "revision",
+        "snapshot_path",
+        "size",
+        "last_modified",
+        "refs",
+        "size_bytes",
+        "last_modified_at",
+        "files",
+    ])
+    .only_in_json(&[
+        "repo_id",
+        "repo_type",
+        "snapshot_path",
+        "size_bytes",
+        "last_modified_at",
+        "files",
+    ])
+    .with_id("revision")
+    .right_aligned("size");
+    for row in rows {
+        let Some(revision) = row.revision else {
+            continue;
+        };
+        let repo = row.repo;
+        table.push(vec![
+            json!(repo.cache_id()),
+            json!(repo.id),
+            json!(repo.repo_type.as_str()),
+            json!(revision.commit),
+            path_value(&revision.path(&repo.path(&report.root))),
+            json!(text::size(revision.size)),
+            json!(text::age(now - revision.modified)),
+            json!(revision.refs),
+            json!(revision.size),
+            json!(text::rfc3339(revision.modified)),
+            json!(revision.file_count),
+        ]);
+    }
+    table
+}
+
+fn path_value(path: &std::path::Path) -> Value {
+    json!(path.to_string_lossy())
+}
+
+/// How much is listed: the whole cache's bytes, or the sum of the rows when they are a part of it.
+fn tell_totals(report: &CacheReport, rows: &[Row<'_>], is_part: bool, context: &Context) {
+    if rows.is_empty() || !matches!(context.console.mode(), Mode::Human | Mode::Agent) {
+        return;
+    }
+    let repos: BTreeSet<&[u8]> = rows.iter().map(|row| row.repo.folder.as_slice()).collect();
+    let revisions: usize = rows
+        .iter()
+        .map(|row| row.revision.map_or(row.repo.revisions.len(), |_| 1))
+        .sum();
+    let size = if is_part {
+        rows.iter().map(Row::size).sum()
+    } else {
+        report.size
+    };
+    context.console.say(&format!(
+        "\n{} with {}, {} on disk in {}.",
+        text::count(repos.len() as u64, "repo"),
+        text::count(revisions as u64, "revision"),
+        text::size(size),
+        shown(&report.root)
+    ));
+}
+
+/// Points at what `hf cache prune` would remove and the table does not show.
+fn tell_waste(report: &CacheReport, context: &Context) {
+    if !report.incomplete.is_empty() {
+        context.console.hint(&format!(
+            "{} of {} in all can be removed with `hf cache prune`",
+            text::count(report.incomplete.len() as u64, "unfinished download"),
+            text::size(report.incomplete_size())
+        ));
+    }
+    let unused = unused_payloads(report);
+    if unused.0 > 0 {
+        context.console.hint(&format!(
+            "{} in the shared store, {}, used by no repository, can be removed with `hf cache prune`",
+            text::count(unused.0, "file"),
+            text::size(unused.1)
+        ));
+    }
+}
+
+/// Count and bytes of payloads that no repository uses.
+fn unused_payloads(report: &CacheReport) -> (u64, u64) {
+    let Some(store) = &report.store else {
+        return (0, 0);
+    };
+    let Ok(root) = Dir::open(&report.root) else {
+        return (0, 0);
+    };
+    store
+        .payloads
+        .iter()
+        .filter(|payload| {
+            shared::users(&root, &report.root, payload).is_some_and(|users| users.is_empty())
+        })
+        .fold((0, 0), |(count, size), payload| {
+            (count + 1, size + payload.size)
+        })
+}

@@ -1,0 +1,374 @@
+//! Trouble on the way: each named fault of the local Hub, kill -9, Ctrl-C, several processes at once.
+//! Whatever happens, the file that arrives is the right one and nothing else is in its place.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::TestEnv;
+use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Rule, Settings};
+use crate::harness::tree::{listing, tree_of};
+
+const SIZE: u64 = 4_000_000;
+
+/// A Hub with one large file and some small ones.
+fn hub() -> Hub {
+    let hub = Hub::start();
+    let repo = Repo::model("org/name")
+        .file("a.txt", "a")
+        .file("b.txt", "b");
+    hub.add(repo.lfs("big.bin", Content::synthetic(SIZE, 7)));
+    hub
+}
+
+/// The large file is there, whole and right, and no unfinished download is.
+#[track_caller]
+fn arrived(env: &TestEnv, hub: &Hub) {
+    let repo = hub.repo("models/org/name");
+    let snapshot = env
+        .cache()
+        .join("models--org--name/snapshots")
+        .join(repo.commit("main"));
+    for path in ["a.txt", "b.txt", "big.bin"] {
+        assert!(
+            fs::read(snapshot.join(path)).unwrap() == repo.entry(path).content.to_bytes(),
+            "{path}"
+        );
+    }
+    let left = listing(env.cache());
+    assert!(
+        !left.contains(".hf-part") && !left.contains(".tmp"),
+        "{left}"
+    );
+}
+
+/// A download of everything that meets `faults` and gets through; answers the bytes of content sent.
+#[track_caller]
+fn gets_through(faults: impl IntoIterator<Item = Rule>) -> u64 {
+    let hub = hub();
+    let strikes: Vec<_> = faults.into_iter().map(|fault| hub.fault(fault)).collect();
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert!(
+        strikes.iter().all(|strikes| strikes.count() > 0),
+        "the fault struck: {}",
+        hub.log_text()
+    );
+    hub.content_bytes_sent()
+}
+
+/// A download that meets a fault that does not go away: exit 1, nothing wrong published.
+#[track_caller]
+fn gives_up(fault: Fault) -> String {
+    let hub = hub();
+    let strikes = hub.fault(fault.on("big.bin"));
+    let env = TestEnv::for_hub(&hub);
+    let output = env.run(["download", "org/name", "big.bin"]).fails(1);
+    assert!(strikes.count() > 0);
+    let blobs = env
+        .cache()
+        .join("models--org--name/blobs")
+        .join(hub.repo("models/org/name").entry("big.bin").etag());
+    assert!(!blobs.exists(), "no wrong blob");
+    assert_eq!(output.stdout(), "");
+    hub.clear_faults();
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    output.stderr().to_owned()
+}
+
+#[test]
+fn broken_connections_go_on_where_they_broke() {
+    let reset = Fault::ResetMidBody {
+        after_bytes: 1_000_000,
+    }
+    .on("big.bin")
+    .times(2);
+    let sent = gets_through([reset]);
+    assert!(sent <= SIZE + SIZE / 10, "hardly a byte twice: {sent}");
+    let closed = Fault::CloseEarly {
+        after_bytes: 1_500_000,
+    }
+    .on("big.bin")
+    .times(2);
+    let sent = gets_through([closed]);
+    assert!(sent <= SIZE + SIZE / 10, "hardly a byte twice: {sent}");
+}
+
+#[test]
+fn a_silent_server_is_left_and_asked_again() {
+    let hub = hub();
+    hub.fault(
+        Fault::Stall {
+            after_bytes: 2_000_000,
+        }
+        .on("big.bin")
+        .times(1),
+    );
+    hub.fault(Fault::NeverAnswer.on("a.txt").times(1));
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert!(hub.content_bytes_sent() <= SIZE + SIZE / 10);
+}
+
+#[test]
+fn failing_servers_are_asked_again() {
+    gets_through([
+        Fault::status(500)
+            .on("/api/models/org/name/revision")
+            .times(1),
+        Fault::TreePageFails {
+            page: 1,
+            status: 502,
+        }
+        .times(1),
+        Fault::status(503).on("a.txt").times(1),
+        Fault::status(408).on("b.txt").times(1),
+        Fault::status(504).on("big.bin").at(Origin::Cdn).times(1),
+    ]);
+}
+
+#[test]
+fn a_rate_limit_is_waited_for_by_all_and_said_once() {
+    let hub = hub();
+    hub.fault(
+        Fault::status_with(429, &[("Retry-After", "1")])
+            .on("/resolve/")
+            .times(2),
+    );
+    let env = TestEnv::for_hub(&hub);
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert!(output.stderr().contains("waiting 2 s"), "{output}");
+    let hub = self::hub();
+    hub.fault(Fault::rate_limited(1).on("/api/").times(1));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+}
+
+#[test]
+fn an_expired_link_is_resolved_again() {
+    gets_through([Fault::ExpiredLink.on("big.bin").times(1)]);
+    let hub = hub();
+    // The link runs out while the file is on its way: what came before is kept.
+    hub.fault(
+        Fault::CloseEarly {
+            after_bytes: 1_000_000,
+        }
+        .on("big.bin")
+        .times(1),
+    );
+    hub.fault(Fault::ExpiredLink.on("big.bin").after(1).times(1));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+}
+
+#[test]
+fn a_server_without_ranges_starts_over() {
+    let sent = gets_through([
+        Fault::CloseEarly {
+            after_bytes: 1_000_000,
+        }
+        .on("big.bin")
+        .times(1),
+        Fault::IgnoreRange.on("big.bin"),
+    ]);
+    assert!(sent >= SIZE + 1_000_000);
+}
+
+#[test]
+fn wrong_bytes_are_fetched_again_and_then_refused() {
+    let sent = gets_through([Fault::WrongBytes.on("big.bin").times(1)]);
+    assert!(sent >= 2 * SIZE);
+    let error = gives_up(Fault::WrongBytes);
+    assert!(
+        error.contains("Error: The Hub sent wrong bytes for big.bin twice"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_answer_of_another_form_is_refused() {
+    let error = gives_up(Fault::Gzip);
+    assert!(error.contains("gzip"), "{error}");
+}
+
+#[test]
+fn an_answer_of_another_length_is_refused() {
+    let error = gives_up(Fault::WrongContentLength { off_by: 5 });
+    assert!(error.contains("announced"), "{error}");
+}
+
+#[test]
+fn a_killed_download_resumes() {
+    let hub = hub();
+    hub.configure(|settings: &mut Settings| settings.bandwidth = Some(2_000_000));
+    for place in [&[][..], &["--local-dir", "here"]] {
+        hub.clear_requests();
+        let env = TestEnv::for_hub(&hub);
+        let arguments = || {
+            ["download", "org/name", "big.bin"]
+                .iter()
+                .chain(place)
+                .copied()
+        };
+        let mut first = env.hf(arguments()).spawn();
+        first.wait_until("a megabyte arrived", |_| {
+            hub.content_bytes_sent() > 1_500_000
+        });
+        let killed = first.kill();
+        assert_eq!(killed.signal, Some(Signal::KILL.as_raw()));
+        hub.configure(|settings: &mut Settings| settings.bandwidth = None);
+        env.run(arguments()).ok();
+        let resumed = hub
+            .requests()
+            .into_iter()
+            .filter(|r| r.range.is_some())
+            .count();
+        assert!(resumed > 0, "{}", hub.log_text());
+        let sent = hub.content_bytes_sent();
+        // What was in flight when the process died is lost; nothing else is.
+        assert!(sent < SIZE + 1_000_000, "{sent}");
+        hub.configure(|settings: &mut Settings| settings.bandwidth = Some(2_000_000));
+    }
+}
+
+#[test]
+fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
+    let hub = hub();
+    hub.configure(|settings: &mut Settings| settings.bandwidth = Some(1_000_000));
+    let env = TestEnv::for_hub(&hub);
+    let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
+    running.wait_until("something arrived", |_| hub.content_bytes_sent() > 500_000);
+    running.signal(Signal::INT);
+    let output = running.wait().fails(130);
+    assert_eq!(output.stdout(), "");
+    let partial = tree_of(env.cache())
+        .into_iter()
+        .find(|node| node.path.ends_with(".hf-part"));
+    assert!(partial.is_some(), "{}", listing(env.cache()));
+    hub.configure(|settings: &mut Settings| settings.bandwidth = None);
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert!(hub.content_bytes_sent() < SIZE + SIZE / 4);
+}
+
+#[test]
+fn a_partial_of_other_bytes_does_no_harm() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let etag = hub.repo("models/org/name").entry("big.bin").etag();
+    let blobs = env.cache().join("models--org--name/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    for (name, length) in [
+        ("hf-part", 1_000_000),
+        ("incomplete", 1_000),
+        ("hf-part", SIZE as usize + 1),
+    ] {
+        fs::write(blobs.join(format!("{etag}.{name}")), vec![b'x'; length]).unwrap();
+        env.run(["download", "org/name"]).ok();
+        arrived(&env, &hub);
+        fs::remove_dir_all(env.cache().join("models--org--name/snapshots")).unwrap();
+        fs::remove_file(blobs.join(&etag)).unwrap();
+    }
+}
+
+#[test]
+fn a_legacy_partial_is_a_head_start() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let entry = hub.repo("models/org/name").entry("big.bin");
+    let blobs = env.cache().join("models--org--name/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let half = &entry.content.to_bytes()[..SIZE as usize / 2];
+    fs::write(blobs.join(format!("{}.incomplete", entry.etag())), half).unwrap();
+    env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert_eq!(hub.content_bytes_sent(), SIZE / 2 + 2);
+}
+
+#[test]
+fn several_processes_fetch_a_file_once() {
+    let hub = hub();
+    hub.configure(|settings: &mut Settings| settings.bandwidth = Some(8_000_000));
+    let env = TestEnv::for_hub(&hub);
+    let running: Vec<_> = (0..4)
+        .map(|_| env.hf(["download", "org/name"]).spawn())
+        .collect();
+    let outputs: Vec<_> = running
+        .into_iter()
+        .map(|process| process.wait().ok())
+        .collect();
+    assert!(
+        outputs
+            .iter()
+            .all(|output| output.stdout() == outputs[0].stdout())
+    );
+    arrived(&env, &hub);
+    assert_eq!(
+        hub.content_bytes_sent(),
+        SIZE + 2,
+        "one copy over the network"
+    );
+    assert!(
+        outputs
+            .iter()
+            .any(|output| output.stderr().contains("another process is downloading")),
+        "those who wait say so"
+    );
+}
+
+#[test]
+fn a_file_that_changes_on_the_way_is_not_mixed() {
+    let hub = hub();
+    hub.fault(Fault::ChangedAfterListing.on("big.bin"));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).fails(1);
+    assert!(
+        !listing(env.cache()).contains("snapshots/")
+            || !listing(env.cache()).contains("big.bin ->")
+    );
+}
+
+#[test]
+fn a_terminal_sees_progress_and_a_pipe_does_not() {
+    let hub = hub();
+    hub.configure(|settings: &mut Settings| settings.bandwidth = Some(2_000_000));
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = env.hf(["download", "org/name"]).terminal(24, 100);
+    terminal.expect("/3 files");
+    terminal.expect("4.00 MB");
+    terminal.expect("left");
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(
+        terminal.screen().contains("✓ Downloaded"),
+        "{}",
+        terminal.screen()
+    );
+    assert!(
+        !terminal.screen().contains("Fetching"),
+        "the bars are gone: {}",
+        terminal.screen()
+    );
+    for (value, shown) in [("1", false), ("0", true)] {
+        let env = TestEnv::for_hub(&hub);
+        let mut terminal = env
+            .hf(["download", "org/name"])
+            .var("HF_HUB_DISABLE_PROGRESS_BARS", value)
+            .terminal(24, 100);
+        assert_eq!(terminal.exit_code(), 0);
+        assert_eq!(terminal.transcript().contains("Fetching"), shown, "{value}");
+    }
+    let env = TestEnv::for_hub(&hub);
+    let output = env
+        .hf(["download", "org/name"])
+        .limit(Duration::from_secs(60))
+        .run()
+        .ok();
+    assert_eq!(output.stderr(), "");
+}

@@ -13,6 +13,7 @@ use crate::auth::AuthError;
 use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
 use crate::console::{Console, Mode, json as python_json};
+use crate::env::EnvFileError;
 use crate::fs::FsError;
 use crate::hub::HubError;
 use crate::repo::InvalidName;
@@ -182,6 +183,26 @@ impl From<SettingsError> for CliError {
             SettingsError::BadEndpoint(_) => "write it like https://huggingface.co, or unset it",
         };
         CliError::new(Kind::Other, sentence(&error.to_string())).hint(hint)
+    }
+}
+
+impl From<EnvFileError> for CliError {
+    fn from(error: EnvFileError) -> Self {
+        let hint = match &error {
+            EnvFileError::Read { .. } => "check the path given with --env-file",
+            EnvFileError::Malformed { .. } => {
+                "write one NAME=value a line, with quotes around values that hold blanks"
+            }
+        };
+        let text = match &error {
+            EnvFileError::Read { path, source } => format!(
+                "cannot read the file {}: {}",
+                crate::console::text::escape(&path.display().to_string()),
+                reason(source)
+            ),
+            other => crate::console::text::escape(&other.to_string()),
+        };
+        CliError::new(Kind::Other, sentence(&text)).hint(hint)
     }
 }
 

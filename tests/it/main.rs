@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod auth_login;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

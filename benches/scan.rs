@@ -89,7 +89,8 @@ fn python(root: &Path) -> Option<Duration> {
     if !python.exists() {
         return None;
     }
-    let code = "import sys; from huggingface_hub import scan_cache_dir; scan_cache_dir(sys.argv[1])";
+    let code =
+        "import sys; from huggingface_hub import scan_cache_dir; scan_cache_dir(sys.argv[1])";
     let mut times: Vec<Duration> = (0..PYTHON_TURNS)
         .map(|_| {
             let mut command = Command::new(&python);

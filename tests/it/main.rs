@@ -2,6 +2,8 @@
 
 mod harness;
 
+mod cache_ls;
+mod cache_made_up;
 mod download_basic;
 mod download_errors;
 mod download_trouble;

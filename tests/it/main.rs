@@ -7,6 +7,8 @@
 mod harness;
 
 mod auth_login;
+mod cache_ls;
+mod cache_made_up;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

@@ -7,6 +7,8 @@
 mod harness;
 
 mod auth_login;
+mod auth_renew;
+mod auth_terminal;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

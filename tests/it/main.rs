@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod auth_interop;
 mod auth_login;
 mod auth_renew;
 mod auth_terminal;

@@ -6,9 +6,12 @@
 
 mod harness;
 
+mod auth_git;
 mod auth_interop;
+mod auth_keyring;
 mod auth_login;
 mod auth_renew;
+mod auth_status;
 mod auth_terminal;
 mod download_basic;
 mod download_errors;

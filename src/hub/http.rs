@@ -508,7 +508,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn fatal(error: HubError) -> Self {
+    /// Trying again does not help.
+    pub fn fatal(error: HubError) -> Self {
         Failure {
             error,
             transient: false,

@@ -13,6 +13,8 @@ mod auth_login;
 mod auth_renew;
 mod auth_status;
 mod auth_terminal;
+mod cache_ls;
+mod cache_made_up;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

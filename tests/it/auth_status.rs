@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::auth_login::{LAPTOP, SERVER, hub, login, read};
 use crate::harness::TestEnv;
-use crate::harness::hub::{Fault, Hub};
+use crate::harness::hub::{Fault, Hub, Origin};
 
 #[test]
 fn nobody() {
@@ -260,6 +260,30 @@ fn no_output_shows_a_token() {
         }
         assert!(hub.leaked_tokens().is_empty());
     }
+}
+
+#[test]
+fn a_token_stays_with_the_hub_when_it_redirects() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    login(&env, LAPTOP);
+    let elsewhere = format!("{}/api/whoami-v2", hub.cdn_origin());
+    let strikes = hub.fault(Fault::ForeignRedirect(elsewhere).on("whoami"));
+    for command in [
+        &["auth", "whoami"][..],
+        &["auth", "status"],
+        &["auth", "login", "--token", SERVER],
+    ] {
+        let output = env.run(command);
+        assert!(!output.stdout().contains("alice"), "{output}");
+    }
+    assert!(strikes.count() >= 3);
+    assert!(
+        hub.count(|request| request.origin == Origin::Cdn) >= 3,
+        "{}",
+        hub.log_text()
+    );
+    assert!(hub.leaked_tokens().is_empty());
 }
 
 #[test]

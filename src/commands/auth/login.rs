@@ -270,6 +270,9 @@ fn show_code(context: &Context, code: &DeviceCode) {
         console.say(&format!(
             "Open {page} in a browser and enter the code {user_code}."
         ));
+        console.hint(
+            "to log in with an access token instead, pipe it into `hf auth login --token-stdin`",
+        );
         return;
     }
     console.say(&format!(

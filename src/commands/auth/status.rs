@@ -260,3 +260,28 @@ fn json_report(
         "warnings": traps,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::api::Account;
+
+    #[test]
+    fn a_clock_that_is_far_off() {
+        let seen = |server_time| Seen {
+            account: Account {
+                name: "a".to_owned(),
+                orgs: Vec::new(),
+                token_name: None,
+                role: None,
+            },
+            server_time,
+        };
+        assert_eq!(clock_trap(&seen(None)), None);
+        assert_eq!(clock_trap(&seen(Some(now()))), None);
+        let ahead = clock_trap(&seen(Some(now() - 4000))).unwrap();
+        assert!(ahead.contains("s ahead of the Hub's"), "{ahead}");
+        let behind = clock_trap(&seen(Some(now() + 4000))).unwrap();
+        assert!(behind.contains("s behind the Hub's"), "{behind}");
+    }
+}

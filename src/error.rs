@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::auth::AuthError;
 use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
+use crate::cache::targets::TargetError;
 use crate::console::{Console, Mode, json as python_json};
 use crate::fs::FsError;
 use crate::hub::HubError;
@@ -310,6 +311,20 @@ impl From<ScanError> for CliError {
 impl From<SelectError> for CliError {
     fn from(error: SelectError) -> Self {
         CliError::usage(sentence(&error.to_string()))
+    }
+}
+
+impl From<TargetError> for CliError {
+    fn from(error: TargetError) -> Self {
+        let hint = match error {
+            TargetError::Ambiguous { .. } => "give more digits of the commit",
+            TargetError::Mixed => "remove the files first, the rest with a second command",
+        };
+        CliError::new(
+            Kind::Other,
+            sentence(&crate::console::text::escape(&error.to_string())),
+        )
+        .hint(hint)
     }
 }
 

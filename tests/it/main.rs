@@ -4,6 +4,7 @@ mod harness;
 
 mod cache_ls;
 mod cache_made_up;
+mod cache_rm;
 mod download_basic;
 mod download_errors;
 mod download_trouble;

@@ -6,6 +6,11 @@
 //! `--latency-ms` waits before every answer, `--cap-mb` limits every connection to so many megabytes per second.
 //! Runs until Ctrl-C.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "an example is a process of its own"
+)]
+
 #[path = "../tests/it/harness/hub/mod.rs"]
 mod hub;
 

@@ -14,6 +14,7 @@ use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
 use crate::cache::targets::TargetError;
 use crate::console::{Console, Mode, json as python_json};
+use crate::env::EnvFileError;
 use crate::fs::FsError;
 use crate::hub::HubError;
 use crate::repo::InvalidName;
@@ -186,6 +187,26 @@ impl From<SettingsError> for CliError {
     }
 }
 
+impl From<EnvFileError> for CliError {
+    fn from(error: EnvFileError) -> Self {
+        let hint = match &error {
+            EnvFileError::Read { .. } => "check the path given with --env-file",
+            EnvFileError::Malformed { .. } => {
+                "write one NAME=value a line, with quotes around values that hold blanks"
+            }
+        };
+        let text = match &error {
+            EnvFileError::Read { path, source } => format!(
+                "cannot read the file {}: {}",
+                crate::console::text::escape(&path.display().to_string()),
+                reason(source)
+            ),
+            other => crate::console::text::escape(&other.to_string()),
+        };
+        CliError::new(Kind::Other, sentence(&text)).hint(hint)
+    }
+}
+
 impl From<InvalidName> for CliError {
     fn from(error: InvalidName) -> Self {
         CliError::new(Kind::Other, sentence(&format!("the {error}")))
@@ -258,7 +279,7 @@ impl From<HubError> for CliError {
                 Kind::Server,
                 Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
             ),
-            HubError::Status { .. } | HubError::LinkExpired => (
+            HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
                 Kind::Server,
                 Some(
                     "try again in a moment; https://status.huggingface.co tells of outages"

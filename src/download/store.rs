@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DownloadError;
-use super::fetch::{Source, fetch};
+use super::fetch::Source;
 use super::local_dir::LocalDir;
+use super::parallel::{Connections, fetch};
 use super::plan::{Action, PlannedFile};
 use super::snapshot::{Request, Target};
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
@@ -179,6 +180,8 @@ pub struct Job {
     pub force: bool,
     /// Told of every byte and file.
     pub progress: Arc<dyn Progress>,
+    /// Shared by all files.
+    pub connections: Connections,
     /// Where to.
     pub store: Arc<Store>,
 }
@@ -243,8 +246,12 @@ impl Job {
             path: &file.path,
             checksum: &file.checksum,
             size: file.size,
+            progress: &*self.progress,
         };
-        let fetched = fetch(&source, &partial, &*self.progress).await;
+        // A file's first connection is never refused; it only counts.
+        let permit = self.connections.try_acquire();
+        let fetched = fetch(&source, &partial, &self.connections).await;
+        drop(permit);
         if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&partial);
         }

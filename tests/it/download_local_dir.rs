@@ -1,0 +1,198 @@
+//! `hf download --local-dir`: plain files, their metadata, and what is not fetched again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::harness::TestEnv;
+use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::oracle::Oracle;
+use crate::harness::tree::{NodeKind, listing, tree_of};
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    hub.add(
+        Repo::model("org/name")
+            .file("config.json", "{}")
+            .file("sub/deep/x.txt", "text")
+            .lfs("model.bin", Content::synthetic(300_000, 3)),
+    );
+    hub
+}
+
+fn download(env: &TestEnv, more: &[&str]) -> PathBuf {
+    let output = env
+        .run(
+            ["download", "org/name", "--local-dir", "out"]
+                .iter()
+                .chain(more),
+        )
+        .ok();
+    PathBuf::from(output.stdout().trim_end())
+}
+
+/// Bytes of content that the Hub sends while `act` runs.
+fn sent(hub: &Hub, act: impl FnOnce()) -> u64 {
+    let before = hub.content_bytes_sent();
+    act();
+    hub.content_bytes_sent() - before
+}
+
+#[test]
+fn files_arrive_as_files_and_nothing_is_fetched_twice() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let folder = download(&env, &[]);
+    assert_eq!(folder, env.work().join("out").canonicalize().unwrap());
+    assert_eq!(
+        fs::read_to_string(folder.join("sub/deep/x.txt")).unwrap(),
+        "text"
+    );
+    assert!(
+        tree_of(&folder)
+            .iter()
+            .all(|node| !matches!(node.kind, NodeKind::Link { .. }))
+    );
+    assert!(!env.cache().exists(), "the shared cache is not touched");
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 0);
+    let commit = hub.repo("models/org/name").commit("main");
+    hub.clear_requests();
+    download(&env, &["--revision", &commit]);
+    assert_eq!(hub.requests().len(), 0, "a full commit needs no request");
+    let one = download(&env, &["config.json"]);
+    assert_eq!(one, folder.join("config.json"));
+}
+
+#[test]
+fn a_new_commit_fetches_what_changed() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let folder = download(&env, &[]);
+    let commit = hub
+        .repo("models/org/name")
+        .update(|tree| tree.file("config.json", "new"));
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 3);
+    assert_eq!(
+        fs::read_to_string(folder.join("config.json")).unwrap(),
+        "new"
+    );
+    let metadata =
+        fs::read_to_string(folder.join(".cache/huggingface/download/model.bin.metadata")).unwrap();
+    assert!(
+        metadata.starts_with(&commit),
+        "metadata of unchanged files is refreshed: {metadata}"
+    );
+}
+
+#[test]
+fn what_the_user_changed_or_brought_is_looked_at() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let folder = download(&env, &[]);
+    let touch = |path: &Path| {
+        let later = SystemTime::now() + Duration::from_secs(10);
+        fs::File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+    };
+    // The same content with another time: hashed, and kept.
+    touch(&folder.join("model.bin"));
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 0);
+    // Other content of the same size: hashed, and replaced.
+    fs::write(folder.join("model.bin"), vec![b'x'; 300_000]).unwrap();
+    touch(&folder.join("model.bin"));
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 300_000);
+    let expected = hub
+        .repo("models/org/name")
+        .entry("model.bin")
+        .content
+        .to_bytes();
+    assert!(fs::read(folder.join("model.bin")).unwrap() == expected);
+    // Deleted: fetched.
+    fs::remove_file(folder.join("config.json")).unwrap();
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 2);
+    assert_eq!(
+        sent(&hub, || drop(download(&env, &["--force-download"]))),
+        300_006
+    );
+}
+
+#[test]
+fn the_cache_is_a_source() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 0);
+    assert!(
+        fs::symlink_metadata(env.work().join("out/model.bin"))
+            .unwrap()
+            .is_file()
+    );
+}
+
+#[test]
+fn without_the_hub_a_filled_folder_serves_with_a_warning() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    let commit = hub.repo("models/org/name").commit("main");
+    let folder = download(&env, &[]);
+    env.set("HF_HUB_OFFLINE", "1");
+    let output = env.run(["download", "org/name", "--local-dir", "out"]).ok();
+    assert!(output.stderr().contains("Warning"), "{output}");
+    fs::remove_file(folder.join("config.json")).unwrap();
+    env.run([
+        "download",
+        "org/name",
+        "--local-dir",
+        "out",
+        "--revision",
+        &commit,
+    ])
+    .fails(1);
+    env.run(["download", "org/name", "--local-dir", "empty"])
+        .fails(1);
+}
+
+/// The folder as it is compared with the Python client's: without times and locks.
+fn comparable(folder: &Path) -> Vec<String> {
+    let nodes = tree_of(folder)
+        .into_iter()
+        .filter(|node| !node.path.ends_with(".lock"));
+    nodes
+        .map(|node| match node.path.strip_suffix(".metadata") {
+            Some(path) => {
+                let text = fs::read_to_string(folder.join(&node.path)).unwrap();
+                let lines: Vec<&str> = text.lines().take(2).collect();
+                format!("{path}: {lines:?}")
+            }
+            None => format!("{} {:?}", node.path, node.kind),
+        })
+        .collect()
+}
+
+#[test]
+fn the_python_client_agrees_on_the_folder() {
+    let Some(modern) = Oracle::modern() else {
+        return;
+    };
+    let hub = hub();
+    let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
+    let folder = download(&ours, &[]);
+    modern
+        .hf(&theirs, ["download", "org/name", "--local-dir", "out"])
+        .run()
+        .ok();
+    assert_eq!(comparable(&folder), comparable(&theirs.work().join("out")));
+    // Each takes up the other's folder without fetching a byte.
+    let fetched = sent(&hub, || {
+        modern
+            .hf(&ours, ["download", "org/name", "--local-dir", "out"])
+            .run()
+            .ok();
+        download(&theirs, &[]);
+    });
+    assert_eq!(fetched, 0, "{}", listing(&folder));
+}

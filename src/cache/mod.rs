@@ -10,3 +10,4 @@ pub mod select;
 pub mod shared;
 pub mod targets;
 pub mod trees;
+pub mod verify;

@@ -10,6 +10,7 @@ mod auth_login;
 mod cache_ls;
 mod cache_made_up;
 mod cache_rm;
+mod cache_verify;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

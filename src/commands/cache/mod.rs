@@ -4,6 +4,7 @@ pub mod ls;
 pub mod prune;
 pub mod rm;
 pub mod scan;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,15 +19,13 @@ use crate::error::{CliError, Kind, sentence};
 
 /// The commands of the group.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum CacheCommand {
-    /// List cached repositories or revisions.
     #[command(name = "ls", visible_alias = "list")]
     Ls(ls::Args),
-    /// Remove cached repositories, revisions or files.
     Rm(rm::Args),
-    /// Remove detached revisions, unfinished downloads and unused shared files.
     Prune(prune::Args),
-    /// Show the cache as a wide table with paths.
+    Verify(verify::Args),
     Scan(scan::Args),
 }
 
@@ -40,6 +39,7 @@ impl CacheCommand {
             CacheCommand::Ls(args) => ls::run(&args, context),
             CacheCommand::Rm(args) => rm::run(&args, context),
             CacheCommand::Prune(args) => prune::run(&args, context),
+            CacheCommand::Verify(args) => verify::run(&args, context),
             CacheCommand::Scan(args) => scan::run(&args, context),
         }
     }

@@ -18,6 +18,9 @@ use crate::error::CliError;
     after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
 )]
 pub struct Cli {
+    /// Read variables from a dotenv file, for those that are not set.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub env_file: Option<std::path::PathBuf>,
     /// Flags of every command.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -68,6 +71,17 @@ impl OutputArgs {
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum Command {
+    /// Log in and out, and manage access tokens.
+    Auth(commands::auth::AuthArgs),
+    /// Same as `hf auth login`.
+    #[command(hide = true)]
+    Login(commands::auth::login::LoginArgs),
+    /// Same as `hf auth logout`.
+    #[command(hide = true)]
+    Logout(commands::auth::logout::LogoutArgs),
+    /// Same as `hf auth whoami`.
+    #[command(hide = true)]
+    Whoami,
     /// Manage the local cache.
     #[command(arg_required_else_help = true)]
     Cache {
@@ -92,6 +106,10 @@ impl Command {
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
         match self {
+            Command::Auth(args) => commands::auth::run(args, context),
+            Command::Login(args) => commands::auth::login::run(args, context),
+            Command::Logout(args) => commands::auth::logout::run(args, context),
+            Command::Whoami => commands::auth::whoami::run(context),
             Command::Cache { command } => command.run(context),
             Command::Env => commands::env::run(context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),

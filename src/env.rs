@@ -26,6 +26,21 @@ pub const HF_TOKEN: &str = "HF_TOKEN";
 pub const HUGGING_FACE_HUB_TOKEN: &str = "HUGGING_FACE_HUB_TOKEN";
 /// Third environment variable asked for a token.
 pub const HUGGINGFACE_TOKEN: &str = "HUGGINGFACE_TOKEN";
+/// Client id of the browser login; default is the one of the Python client.
+pub const HF_DEVICE_CODE_OAUTH_CLIENT_ID: &str = "HF_DEVICE_CODE_OAUTH_CLIENT_ID";
+/// Where `hf auth login` keeps tokens: `file` (default) or `keyring`.
+pub const HF_TOKEN_STORAGE: &str = "HF_TOKEN_STORAGE";
+/// What a CI job's token is for (`namespace/name`, `datasets/…`, or a user name): turns the exchange
+/// of the job's identity for a token on.
+pub const HF_OIDC_RESOURCE: &str = "HF_OIDC_RESOURCE";
+/// The job's identity token, for CI systems other than GitHub Actions.
+pub const HF_OIDC_ID_TOKEN: &str = "HF_OIDC_ID_TOKEN";
+/// `true` in a GitHub Actions job.
+pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// Where a GitHub Actions job asks for its identity token.
+pub const ACTIONS_ID_TOKEN_REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+/// With which credential it asks.
+pub const ACTIONS_ID_TOKEN_REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 /// Keeps saved and environment tokens out of download requests: only `--token` counts there.
 pub const HF_HUB_DISABLE_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
 
@@ -57,6 +72,14 @@ pub const HF_DEBUG: &str = "HF_DEBUG";
 
 /// Not empty: no colour anywhere (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
+/// X display: somebody sits in front of this machine.
+pub const DISPLAY: &str = "DISPLAY";
+/// Wayland display: somebody sits in front of this machine.
+pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
+/// The user's browser command; counts as a display.
+pub const BROWSER: &str = "BROWSER";
+/// Set in a login from another machine: a browser would open on the wrong screen.
+pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// Width of tables, in columns; asked before the terminal.
 pub const COLUMNS: &str = "COLUMNS";
 /// Kind of terminal; `dumb` means no colour and no bars.
@@ -88,6 +111,33 @@ pub struct Env {
     vars: BTreeMap<OsString, OsString>,
     home: Option<PathBuf>,
     current_dir: PathBuf,
+    file: Option<EnvFile>,
+}
+
+/// Variables from the file of `--env-file`, below those of the environment.
+#[derive(Clone)]
+struct EnvFile {
+    path: PathBuf,
+    vars: BTreeMap<String, String>,
+}
+
+/// The file of `--env-file` cannot be used. Nothing of its content is repeated: it holds secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvFileError {
+    /// It cannot be read.
+    #[error("cannot read the file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what a dotenv file should be.
+    #[error("the file {} is no list of NAME=value lines", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl Env {
@@ -101,7 +151,63 @@ impl Env {
             vars: std::env::vars_os().collect(),
             home: dirs::home_dir(),
             current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            file: None,
         }
+    }
+
+    /// Adds the variables of a dotenv file below those of the environment: a variable that is set
+    /// there stays as it is.
+    ///
+    /// # Errors
+    /// [`EnvFileError`].
+    pub fn with_file(mut self, path: &Path) -> Result<Self, EnvFileError> {
+        let path = self.expand_home(path);
+        let text = std::fs::read(&path).map_err(|source| EnvFileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let mut vars = BTreeMap::new();
+        for pair in dotenvy::from_read_iter(text.as_slice()) {
+            let (name, value) = pair.map_err(|_| EnvFileError::Malformed { path: path.clone() })?;
+            // The last line of a name counts, as in a shell.
+            vars.insert(name, value);
+        }
+        self.file = Some(EnvFile { path, vars });
+        Ok(self)
+    }
+
+    /// The file of `--env-file`, when the value of this variable is from there.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        let file = self.file.as_ref()?;
+        (self.real(name).is_none() && file.vars.contains_key(name)).then_some(file.path.as_path())
+    }
+
+    /// Variables of the file that have no effect, because the libraries that use them read the
+    /// environment itself: proxies, and the file of certificate authorities.
+    pub fn ineffective_in_file(&self) -> Vec<&str> {
+        const DIRECT: [&str; 5] = [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "NO_PROXY",
+            SSL_CERT_FILE,
+        ];
+        let names = self.file.iter().flat_map(|file| file.vars.keys());
+        names
+            .filter(|name| {
+                DIRECT
+                    .iter()
+                    .any(|direct| direct.eq_ignore_ascii_case(name))
+            })
+            .map(String::as_str)
+            .collect()
+    }
+
+    fn real(&self, name: &str) -> Option<&OsStr> {
+        self.vars
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// An environment for tests: these variables, this home folder, nothing else.
@@ -116,14 +222,15 @@ impl Env {
                 .collect(),
             home: Some(home.into()),
             current_dir: PathBuf::from("/"),
+            file: None,
         }
     }
 
     /// The value of a variable. An empty variable is an unset one (our decision, REFERENCE 2).
     pub fn get_os(&self, name: &str) -> Option<&OsStr> {
-        self.vars
-            .get(OsStr::new(name))
-            .map(OsString::as_os_str)
+        let in_file = || Some(OsStr::new(self.file.as_ref()?.vars.get(name)?));
+        self.real(name)
+            .or_else(in_file)
             .filter(|value| !value.is_empty())
     }
 
@@ -251,6 +358,33 @@ mod tests {
                 "{input}"
             );
         }
+    }
+
+    #[test]
+    fn a_file_lies_below_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.env");
+        std::fs::write(
+            &path,
+            "# c\nA=file\nEMPTY='from file'\nexport NEW=\"a b\" # c\nNEW2=1\nNEW2=2\nhttps_proxy=x\n",
+        )
+        .unwrap();
+        let env = env().with_file(&path).unwrap();
+        for (name, value, from_file) in [
+            ("A", Some("x"), false),
+            ("EMPTY", Some("from file"), true),
+            ("NEW", Some("a b"), true),
+            ("NEW2", Some("2"), true),
+            ("NONE", None, false),
+        ] {
+            assert_eq!(env.get(name).as_deref(), value, "{name}");
+            assert_eq!(env.file_of(name).is_some(), from_file, "{name}");
+        }
+        assert_eq!(env.ineffective_in_file(), ["https_proxy"]);
+        std::fs::write(&path, "HF_TOKEN hf_secret\n").unwrap();
+        let error = env.clone().with_file(&path).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("secret"));
+        assert!(env.with_file(&folder.path().join("none")).is_err());
     }
 
     #[test]

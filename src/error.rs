@@ -12,7 +12,9 @@ use serde_json::json;
 use crate::auth::AuthError;
 use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
+use crate::cache::targets::TargetError;
 use crate::console::{Console, Mode, json as python_json};
+use crate::env::EnvFileError;
 use crate::fs::FsError;
 use crate::hub::HubError;
 use crate::repo::InvalidName;
@@ -185,6 +187,26 @@ impl From<SettingsError> for CliError {
     }
 }
 
+impl From<EnvFileError> for CliError {
+    fn from(error: EnvFileError) -> Self {
+        let hint = match &error {
+            EnvFileError::Read { .. } => "check the path given with --env-file",
+            EnvFileError::Malformed { .. } => {
+                "write one NAME=value a line, with quotes around values that hold blanks"
+            }
+        };
+        let text = match &error {
+            EnvFileError::Read { path, source } => format!(
+                "cannot read the file {}: {}",
+                crate::console::text::escape(&path.display().to_string()),
+                reason(source)
+            ),
+            other => crate::console::text::escape(&other.to_string()),
+        };
+        CliError::new(Kind::Other, sentence(&text)).hint(hint)
+    }
+}
+
 impl From<InvalidName> for CliError {
     fn from(error: InvalidName) -> Self {
         CliError::new(Kind::Other, sentence(&format!("the {error}")))
@@ -236,6 +258,10 @@ impl From<HubError> for CliError {
                 Kind::Offline,
                 Some("unset HF_HUB_OFFLINE to go online".to_owned()),
             ),
+            HubError::Unreachable { reason, .. } if is_about_time(reason) => (
+                Kind::Unreachable,
+                Some("check this machine's clock and date: a certificate is good for a certain time only".to_owned()),
+            ),
             HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
                 Kind::Unreachable,
                 Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
@@ -257,7 +283,7 @@ impl From<HubError> for CliError {
                 Kind::Server,
                 Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
             ),
-            HubError::Status { .. } | HubError::LinkExpired => (
+            HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
                 Kind::Server,
                 Some(
                     "try again in a moment; https://status.huggingface.co tells of outages"
@@ -313,6 +339,29 @@ impl From<SelectError> for CliError {
     }
 }
 
+/// Whether a certificate was refused because of the date: mostly a clock that is far off.
+fn is_about_time(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    reason.contains("certificate")
+        && ["expired", "not valid yet", "notvalidyet"]
+            .iter()
+            .any(|words| reason.contains(words))
+}
+
+impl From<TargetError> for CliError {
+    fn from(error: TargetError) -> Self {
+        let hint = match error {
+            TargetError::Ambiguous { .. } => "give more digits of the commit",
+            TargetError::Mixed => "remove the files first, the rest with a second command",
+        };
+        CliError::new(
+            Kind::Other,
+            sentence(&crate::console::text::escape(&error.to_string())),
+        )
+        .hint(hint)
+    }
+}
+
 /// First letter large, full stop at the end.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -354,6 +403,25 @@ mod tests {
             source: std::io::Error::from_raw_os_error(28),
         };
         assert_eq!(CliError::from(full).kind, Kind::DiskFull);
+    }
+
+    #[test]
+    fn a_certificate_of_another_time_points_at_the_clock() {
+        let hint = |reason: &str| {
+            let (host, reason) = ("https://h.test".to_owned(), reason.to_owned());
+            CliError::from(HubError::Unreachable { host, reason })
+                .hint
+                .unwrap()
+        };
+        for reason in [
+            "invalid peer certificate: Expired",
+            "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
+            "invalid peer certificate: NotValidYet",
+        ] {
+            assert!(hint(reason).contains("clock"), "{reason}");
+        }
+        assert!(!hint("invalid peer certificate: UnknownIssuer").contains("clock"));
+        assert!(!hint("connection refused").contains("clock"));
     }
 
     #[test]

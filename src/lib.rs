@@ -47,6 +47,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return report_usage(&error),
     };
+    let (env, env_file) = match &cli.env_file {
+        Some(path) => match env.clone().with_file(path) {
+            Ok(env) => (env, Ok(())),
+            Err(error) => (env, Err(CliError::from(error))),
+        },
+        None => (env, Ok(())),
+    };
     let mut console = Console::from_process(&env);
     let settings = Settings::resolve(&env);
     let format = cli.output.format();
@@ -60,7 +67,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     );
     let console = Arc::new(console);
     let debug = env.is_true(env::HF_DEBUG);
-    let result = format.and_then(|_| {
+    for name in env.ineffective_in_file() {
+        console.warn(&format!(
+            "{name} has no effect in the file of --env-file: set it in the environment itself."
+        ));
+    }
+    let result = env_file.and(format).and_then(|_| {
         let context = Context::new(env, settings?, Arc::clone(&console));
         cli.command.run(&context)
     });

@@ -11,6 +11,8 @@ use crate::env::{self, Env};
 
 /// The public Hub.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// Client id of the browser login that the Hub knows the command line by (REFERENCE 2). Not a secret.
+const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
 /// Default of both timeouts, in seconds.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,6 +33,10 @@ pub struct Settings {
     pub stored_tokens_path: PathBuf,
     /// The Hub to talk to.
     pub endpoint: Endpoint,
+    /// Client id of the browser login.
+    pub oauth_client_id: String,
+    /// Where a login keeps its token when it is not told: `file`, `keyring`, or nonsense.
+    pub token_storage: Option<String>,
     /// No request may leave this machine.
     pub offline: bool,
     /// Download requests carry a token only when `--token` gave one.
@@ -110,6 +116,10 @@ impl Settings {
                     .as_deref()
                     .unwrap_or(DEFAULT_ENDPOINT),
             )?,
+            oauth_client_id: env
+                .get(env::HF_DEVICE_CODE_OAUTH_CLIENT_ID)
+                .unwrap_or_else(|| DEFAULT_CLIENT_ID.to_owned()),
+            token_storage: env.get(env::HF_TOKEN_STORAGE),
             offline: offline(env),
             disable_implicit_token: env.is_true(env::HF_HUB_DISABLE_IMPLICIT_TOKEN),
             progress_bars: env

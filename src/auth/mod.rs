@@ -1,9 +1,22 @@
 //! Who the user is: token resolution, stored tokens, git credentials. Never prints, never prompts.
 
+pub mod device;
+pub mod git;
+pub mod ini;
+pub mod keychain;
+pub mod login;
+pub mod oidc;
+pub mod renew;
 pub mod resolve;
+pub mod saved;
+pub mod store;
+pub mod survey;
 
 use std::path::PathBuf;
 
+use self::device::DeviceError;
+use self::keychain::KeychainError;
+use self::oidc::OidcError;
 use crate::fs::FsError;
 use crate::hub::HubError;
 use crate::token::InvalidToken;
@@ -27,6 +40,24 @@ pub enum AuthError {
         /// What is wrong, with the line where there is one.
         reason: String,
     },
+    /// Another process holds the lock on the token files and does not let go.
+    #[error("another process holds {} and does not let go", path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// An organisation's API token: the Hub takes no logins with it.
+    #[error("this is an organization token, and only a personal token can log in")]
+    OrganizationToken,
+    /// The exchange of a CI job's identity failed.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    /// The keyring failed.
+    #[error(transparent)]
+    Keychain(#[from] KeychainError),
+    /// The browser login failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file could not be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -46,7 +77,25 @@ impl AuthError {
                 "mend {} with an editor, or move it away and log in again: nothing was changed",
                 path.display()
             )),
-            AuthError::Fs(_) | AuthError::Hub(_) => None,
+            AuthError::Busy { .. } => Some(
+                "see what the other process waits for, or end it, and run the command again"
+                    .to_owned(),
+            ),
+            AuthError::Oidc(error) => Some(error.hint()),
+            AuthError::Keychain(error) => Some(error.hint()),
+            AuthError::Device(DeviceError::OAuth(_)) => {
+                Some("paste a token instead, or pass one with --token-stdin".to_owned())
+            }
+            AuthError::Device(_) => Some("run `hf auth login` again".to_owned()),
+            // The settings page belongs to an endpoint, which the caller knows.
+            AuthError::OrganizationToken | AuthError::Fs(_) | AuthError::Hub(_) => None,
         }
     }
+}
+
+/// The first line of a message from elsewhere, without Rust's "(os error 2)".
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split(" (os error").next().unwrap_or_default();
+    line.trim().trim_end_matches('.').to_owned()
 }

@@ -1,7 +1,12 @@
 //! THE precedence chain: which token is used, and where it came from. Every command asks here.
 //!
-//! `--token` > `HF_TOKEN` > `HUGGING_FACE_HUB_TOKEN` > `HUGGINGFACE_TOKEN` > the token file
-//! (REFERENCE 3). A blank value counts as unset and the next source is asked.
+//! `--token` > a CI job's exchanged identity > `HF_TOKEN` > `HUGGING_FACE_HUB_TOKEN` >
+//! `HUGGINGFACE_TOKEN` > the token file > the keyring (REFERENCE 3). A blank value counts as unset
+//! and the next source is asked.
+//!
+//! [`plan`] decides, with the environment and the files at hand; what it decides may need the Hub or
+//! the keyring, and is then done by `Context::token`. So a command whose token lies in a file or a
+//! variable starts without network or threads.
 
 use std::fmt;
 use std::io;
@@ -10,6 +15,10 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::AuthError;
+use super::keychain::Keychain;
+use super::oidc::Exchange;
+use super::renew::is_due;
+use super::store::{StoredToken, TokenStore};
 use crate::env::{self, Env};
 use crate::fs::FsError;
 use crate::settings::Settings;
@@ -27,18 +36,37 @@ pub const TOKEN_VARIABLES: [&str; 3] = [
 pub enum TokenSource {
     /// The `--token` option.
     Option,
-    /// An environment variable, by name.
-    Variable(&'static str),
+    /// The identity of a CI job was exchanged for a token to this resource.
+    Oidc(String),
+    /// An environment variable.
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// The file given with `--env-file`, when the value is from there.
+        file: Option<PathBuf>,
+    },
     /// The token file.
     File(PathBuf),
+    /// The system's keyring, under this name.
+    Keyring(String),
 }
 
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TokenSource::Option => f.write_str("the --token option"),
-            TokenSource::Variable(name) => write!(f, "the environment variable {name}"),
+            TokenSource::Oidc(resource) => {
+                write!(f, "the exchanged identity of this CI job for {resource}")
+            }
+            TokenSource::Variable { name, file: None } => {
+                write!(f, "the environment variable {name}")
+            }
+            TokenSource::Variable {
+                name,
+                file: Some(path),
+            } => write!(f, "the variable {name} in the file {}", path.display()),
             TokenSource::File(path) => write!(f, "the file {}", path.display()),
+            TokenSource::Keyring(name) => write!(f, "the keyring (named {name})"),
         }
     }
 }
@@ -52,67 +80,132 @@ pub struct ResolvedToken {
     pub source: TokenSource,
 }
 
-/// Answers the token in force, or `None` when no source has one.
+/// What has to be done to have the token.
+#[derive(Debug)]
+pub enum Step {
+    /// No source has one.
+    Nothing,
+    /// Here it is.
+    Use(ResolvedToken),
+    /// Here it is, but it expires soon and can be renewed under this name.
+    Renew(ResolvedToken, String),
+    /// A CI job's identity is to be exchanged.
+    Exchange(Exchange),
+    /// The keyring has it under this name.
+    AskKeyring(String),
+}
+
+/// Decides where the token comes from. `now` is in seconds since 1970.
 ///
 /// # Errors
 /// [`AuthError::Unusable`] when the first source that is set holds something that is no token: the
-/// next one is then not asked, since the user meant this one. [`AuthError::Fs`] when the token file
-/// is there but cannot be read.
-pub fn resolve(
+/// next one is then not asked, since the user meant this one. [`AuthError::Oidc`] when an exchange is
+/// asked for and cannot be made. [`AuthError::Fs`] when the token file is there but cannot be read.
+pub fn plan(
     option: Option<&str>,
     env: &Env,
     settings: &Settings,
-) -> Result<Option<ResolvedToken>, AuthError> {
-    if let Some(value) = option
-        && let Some(resolved) = checked(value, TokenSource::Option)?
-    {
-        return Ok(Some(resolved));
+    now: i64,
+) -> Result<Step, AuthError> {
+    if let Some(resolved) = from_option(option)? {
+        return Ok(Step::Use(resolved));
+    }
+    if let Some(exchange) = Exchange::from_env(env)? {
+        return Ok(Step::Exchange(exchange));
     }
     if let Some(resolved) = from_environment(env)? {
-        return Ok(Some(resolved));
+        return Ok(Step::Use(resolved));
     }
-    from_file(&settings.token_path)
+    if let Some(step) = from_files(settings, now)? {
+        return Ok(step);
+    }
+    let index = Keychain::new(settings).index()?;
+    Ok(index.active.map_or(Step::Nothing, Step::AskKeyring))
 }
 
-/// The token for download and verify requests: the same chain, unless
-/// `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves only the option.
+/// As [`plan`], for download and verify requests: `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves only the
+/// option.
 ///
 /// # Errors
-/// As [`resolve`].
-pub fn resolve_for_download(
+/// As [`plan`].
+pub fn plan_for_download(
     option: Option<&str>,
     env: &Env,
     settings: &Settings,
-) -> Result<Option<ResolvedToken>, AuthError> {
-    match (option, settings.disable_implicit_token) {
-        (Some(value), true) => checked(value, TokenSource::Option),
-        (None, true) => Ok(None),
-        (_, false) => resolve(option, env, settings),
+    now: i64,
+) -> Result<Step, AuthError> {
+    if settings.disable_implicit_token {
+        return Ok(from_option(option)?.map_or(Step::Nothing, Step::Use));
+    }
+    plan(option, env, settings, now)
+}
+
+fn from_option(option: Option<&str>) -> Result<Option<ResolvedToken>, AuthError> {
+    match option {
+        Some(value) => checked(value, TokenSource::Option),
+        None => Ok(None),
+    }
+}
+
+/// The token file's token, to be renewed when it is among the stored ones and it is time. Trouble with
+/// the list of stored tokens does not keep anyone from using the active one.
+fn from_files(settings: &Settings, now: i64) -> Result<Option<Step>, AuthError> {
+    let Some(resolved) = from_file(&settings.token_path)? else {
+        return Ok(None);
+    };
+    let store = TokenStore::new(settings);
+    let stored = store.list().unwrap_or_default();
+    let is_it = |entry: &&StoredToken| entry.token.as_ref() == Some(&resolved.token);
+    match stored.iter().find(is_it) {
+        Some(entry) if is_due(entry, now) => Ok(Some(Step::Renew(resolved, entry.name.clone()))),
+        None if !stored.is_empty() => {
+            // Another process may just have renewed it, and written one file of the two.
+            store.wait_for_writer();
+            Ok(from_file(&settings.token_path)?.map(Step::Use))
+        }
+        _ => Ok(Some(Step::Use(resolved))),
     }
 }
 
 /// The token of the first environment variable that has one.
 ///
 /// # Errors
-/// [`AuthError::Unusable`] as in [`resolve`].
+/// [`AuthError::Unusable`] as in [`plan`].
 pub fn from_environment(env: &Env) -> Result<Option<ResolvedToken>, AuthError> {
     for name in TOKEN_VARIABLES {
-        if let Some(value) = env.get(name).map(Zeroizing::new)
-            && let Some(resolved) = checked(&value, TokenSource::Variable(name))?
-        {
+        if let Some(resolved) = from_variable(env, name)? {
             return Ok(Some(resolved));
         }
     }
     Ok(None)
 }
 
+/// The token of one environment variable.
+///
+/// # Errors
+/// [`AuthError::Unusable`].
+pub fn from_variable(env: &Env, name: &'static str) -> Result<Option<ResolvedToken>, AuthError> {
+    let Some(value) = env.get(name).map(Zeroizing::new) else {
+        return Ok(None);
+    };
+    let file = env.file_of(name).map(Path::to_path_buf);
+    checked(&value, TokenSource::Variable { name, file })
+}
+
 /// The token in the token file.
 ///
 /// # Errors
-/// As [`resolve`].
+/// As [`plan`].
 pub fn from_file(path: &Path) -> Result<Option<ResolvedToken>, AuthError> {
-    match std::fs::read_to_string(path).map(Zeroizing::new) {
-        Ok(text) => checked(&text, TokenSource::File(path.to_path_buf())),
+    let source = || TokenSource::File(path.to_path_buf());
+    match std::fs::read(path).map(Zeroizing::new) {
+        Ok(bytes) => match std::str::from_utf8(&bytes) {
+            Ok(text) => checked(text, source()),
+            Err(_) => Err(AuthError::Damaged {
+                path: path.to_path_buf(),
+                reason: "it is not text".to_owned(),
+            }),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(FsError::of("read", path)(error).into()),
     }
@@ -146,15 +239,16 @@ mod tests {
             .chain([("HF_TOKEN_PATH", path.as_str())]);
         let env = Env::from_pairs(home.path(), vars);
         let settings = Settings::resolve(&env).unwrap();
-        match resolve(option, &env, &settings) {
-            Ok(Some(found)) => {
+        match plan(option, &env, &settings, 0) {
+            Ok(Step::Use(found)) => {
                 let source = match found.source {
                     TokenSource::File(_) => "file".to_owned(),
                     other => other.to_string(),
                 };
                 format!("{}@{source}", found.token.expose())
             }
-            Ok(None) => "none".to_owned(),
+            Ok(Step::Nothing) => "none".to_owned(),
+            Ok(other) => format!("{other:?}"),
             Err(error) => error.to_string(),
         }
     }
@@ -220,16 +314,48 @@ mod tests {
             [("HF_TOKEN", "hf_a"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")],
         );
         let settings = Settings::resolve(&env).unwrap();
+        let download = |option| plan_for_download(option, &env, &settings, 0).unwrap();
+        assert!(matches!(download(None), Step::Nothing));
+        assert!(matches!(download(Some("hf_o")), Step::Use(_)));
+        assert!(matches!(
+            plan(None, &env, &settings, 0).unwrap(),
+            Step::Use(_)
+        ));
+    }
+
+    #[test]
+    fn what_needs_the_hub_or_the_keyring() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let planned = |vars: &[(&str, &str)], now| {
+            let hf_home = home.path().to_str().unwrap().to_owned();
+            let vars = vars.iter().copied().chain([("HF_HOME", hf_home.as_str())]);
+            let env = Env::from_pairs("/nowhere", vars);
+            plan(None, &env, &Settings::resolve(&env).unwrap(), now)
+        };
+        let oidc = [("HF_OIDC_RESOURCE", "a/b"), ("HF_OIDC_ID_TOKEN", "e.y")];
+        assert!(matches!(planned(&oidc, 0), Ok(Step::Exchange(_))));
+        assert!(matches!(
+            planned(&[oidc[0], ("HF_TOKEN", "hf_a")], 0),
+            Err(AuthError::Oidc(_))
+        ));
+        std::fs::write(path("keyring_tokens"), r#"{"active": "k", "names": ["k"]}"#).unwrap();
+        assert!(matches!(planned(&[], 0), Ok(Step::AskKeyring(name)) if name == "k"));
+        std::fs::write(path("token"), "hf_f").unwrap();
         assert!(
-            resolve_for_download(None, &env, &settings)
-                .unwrap()
-                .is_none()
+            matches!(planned(&[], 0), Ok(Step::Use(_))),
+            "the file stands above the keyring"
         );
-        assert!(
-            resolve_for_download(Some("hf_o"), &env, &settings)
-                .unwrap()
-                .is_some()
-        );
-        assert!(resolve(None, &env, &settings).unwrap().is_some());
+        let stored = "[x]\nhf_token = hf_f\nrefresh_token = r\nexpires_at = 100000\n\n";
+        std::fs::write(path("stored_tokens"), stored).unwrap();
+        let early = 100_000 - 24 * 3600 - 1;
+        assert!(matches!(planned(&[], early), Ok(Step::Use(_))));
+        assert!(matches!(planned(&[], early + 1), Ok(Step::Renew(_, name)) if name == "x"));
+        assert!(matches!(
+            planned(&[("HF_TOKEN", "hf_f")], early + 1),
+            Ok(Step::Use(_))
+        ));
+        std::fs::write(path("stored_tokens"), "damaged").unwrap();
+        assert!(matches!(planned(&[], 0), Ok(Step::Use(_))));
     }
 }

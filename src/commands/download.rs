@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::DownloadPlan;
 use crate::download::select::Selection;
-use crate::download::snapshot::{Planned, Request, Session, Target};
+use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
 use crate::progress::Silent;
@@ -64,9 +64,9 @@ pub struct Args {
     no_dry_run: bool,
     #[command(flatten)]
     token: TokenArgs,
-    /// Most files to fetch at the same time.
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    max_workers: u16,
+    /// Most files to fetch at the same time [default: 8, and 32 of up to a megabyte].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    max_workers: Option<u16>,
     /// Start even when the disk seems to have too little room.
     #[arg(long)]
     no_space_check: bool,
@@ -157,7 +157,7 @@ impl Args {
             },
             force: self.force_download,
             dry_run: self.dry_run,
-            workers: self.max_workers.into(),
+            workers: Workers::new(self.max_workers.map(usize::from)),
             check_space: !self.no_space_check,
         })
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::cache::shown;
-use crate::auth::resolve::{self, ResolvedToken};
+use crate::auth::resolve::{self, Step, TokenSource};
 use crate::console::{Mode, text};
-use crate::context::Context;
+use crate::context::{Context, now};
 use crate::env;
 use crate::error::CliError;
 use crate::fs;
@@ -68,11 +68,16 @@ fn executable() -> Option<String> {
 
 fn token_facts(context: &Context) -> Facts {
     let settings = &context.settings;
-    let (token, source) = match resolve::resolve(None, &context.env, settings) {
-        Ok(Some(ResolvedToken { token, source })) => {
-            (json!(token.masked()), json!(source.to_string()))
+    let (token, source) = match resolve::plan(None, &context.env, settings, now()) {
+        Ok(Step::Use(found) | Step::Renew(found, _)) => {
+            (json!(found.token.masked()), json!(found.source.to_string()))
         }
-        Ok(None) => (Value::Null, Value::Null),
+        Ok(Step::Exchange(_)) => (json!("exchanged when needed"), json!(env::HF_OIDC_RESOURCE)),
+        Ok(Step::AskKeyring(name)) => (
+            json!("kept in the keyring"),
+            json!(TokenSource::Keyring(name).to_string()),
+        ),
+        Ok(Step::Nothing) => (Value::Null, Value::Null),
         Err(error) => (json!(format!("unusable: {error}")), Value::Null),
     };
     vec![

@@ -163,16 +163,7 @@ impl Asked<'_> {
                     ),
                     None => "The Hub refuses the credentials.".to_owned(),
                 },
-                format!(
-                    "make a new one at {} and {}",
-                    self.context.settings.endpoint.tokens_page(),
-                    match self.token.map(|token| &token.source) {
-                        Some(TokenSource::Option) => "pass that one".to_owned(),
-                        Some(TokenSource::Variable(name)) =>
-                            format!("put it into {name}, or unset {name}"),
-                        _ => "run `hf auth login --force`".to_owned(),
-                    }
-                ),
+                new_token_hint(self.context, self.token.map(|token| &token.source)),
             ),
             HubError::Offline => (
                 Kind::Offline,
@@ -234,6 +225,27 @@ impl Asked<'_> {
             self.context.settings.endpoint.as_str(),
             self.repo.web_path()
         )
+    }
+}
+
+/// What to do about a refused token, by where it came from.
+pub fn new_token_hint(context: &Context, source: Option<&TokenSource>) -> String {
+    let page = context.settings.endpoint.tokens_page();
+    match source {
+        Some(TokenSource::Option) => format!("make a new one at {page} and pass that one"),
+        Some(TokenSource::Variable { name, file }) => {
+            let place = match file {
+                Some(path) => format!(" in {}", escape(&path.display().to_string())),
+                None => String::new(),
+            };
+            format!("make a new one at {page} and put it into {name}{place}, or unset {name}")
+        }
+        Some(TokenSource::Oidc(_)) => {
+            "check that the repository trusts this workflow (Trusted Publishers in its settings), or unset HF_OIDC_RESOURCE".to_owned()
+        }
+        Some(TokenSource::File(_) | TokenSource::Keyring(_)) | None => {
+            format!("make a new one at {page} and run `hf auth login --force`")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::auth::resolve::{ResolvedToken, resolve_for_download};
+use crate::auth::resolve::ResolvedToken;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::repo::{RepoType, Revision};
@@ -83,10 +83,6 @@ impl TokenArgs {
                 .console
                 .warn("A token on the command line can be seen by every user of this machine; HF_TOKEN is safer.");
         }
-        Ok(resolve_for_download(
-            self.token.as_deref(),
-            &context.env,
-            &context.settings,
-        )?)
+        context.token_for_download(self.token.as_deref())
     }
 }

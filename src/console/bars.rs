@@ -34,6 +34,19 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸ ")
 }
 
+/// A moving line that says what is waited for.
+pub fn spinner(group: &MultiProgress, text: &str) -> ProgressBar {
+    group.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    let bar = group.add(ProgressBar::new_spinner());
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
+            .expect("the template is fixed and valid"),
+    );
+    bar.set_message(text.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 impl Progress for Bars {
     fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
         self.files.set_length(files);

@@ -6,6 +6,7 @@
 //! [`Console::finish`].
 
 mod bars;
+pub mod interrupt;
 pub mod json;
 pub mod prompt;
 pub mod table;
@@ -95,6 +96,17 @@ pub struct Console {
     stdout: Mutex<Stream>,
     stderr: Arc<Mutex<Stream>>,
     bars: Arc<indicatif::MultiProgress>,
+}
+
+/// See [`Console::waiting`].
+pub struct Waiting(Option<indicatif::ProgressBar>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// What [`Console::captured`] collected.
@@ -277,6 +289,17 @@ impl Console {
         }
     }
 
+    /// Reports a command that changes something and finds nothing (log in, log out, switch): a
+    /// sentence on stderr for people, the fields on stdout in JSON and for agents (REFERENCE 3: this
+    /// talk goes to stderr).
+    pub fn done(&self, message: &str, fields: Fields) {
+        match self.mode {
+            Mode::Human => self.to_stderr(&format!("✓ {message}"), Some(GREEN)),
+            Mode::Agent | Mode::Json => self.result(message, fields),
+            Mode::Quiet => {}
+        }
+    }
+
     /// Prints a table in the format in force.
     pub fn table(&self, table: &Table) {
         let (rendered, truncated) = match self.mode {
@@ -326,6 +349,16 @@ impl Console {
         } else {
             Arc::new(Silent)
         }
+    }
+
+    /// Shows that something is waited for, with the time it takes: a moving line on a terminal in
+    /// `human`, else the text once. It goes when the answer is dropped.
+    pub fn waiting(&self, text: &str) -> Waiting {
+        if self.mode != Mode::Human || !self.stderr.lock().unwrap().is_terminal {
+            self.say(text);
+            return Waiting(None);
+        }
+        Waiting(Some(bars::spinner(&self.bars, text)))
     }
 
     /// Ends the output.

@@ -13,10 +13,47 @@ impl Console {
     /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask_secret(&self, question: &str) -> io::Result<Zeroizing<String>> {
         self.prompt(question);
+        // Ctrl-C must not end the process before the terminal shows its input again.
+        let _held = super::interrupt::hold();
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
+        // What was pasted after the first line must not answer the next question.
+        #[cfg(unix)]
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         self.prompt("\n");
         answer.map(Zeroizing::new)
+    }
+
+    /// Offers numbered choices and answers the index of the chosen one; an empty line is the first.
+    /// Numbers, not arrow keys: they work on every terminal, with a screen reader and through tmux.
+    ///
+    /// # Errors
+    /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
+    pub fn ask_choice(&self, question: &str, choices: &[&str]) -> io::Result<usize> {
+        let mut text = format!("{question}\n");
+        for (index, choice) in choices.iter().enumerate() {
+            text.push_str(&format!(
+                "  {}. {}\n",
+                index + 1,
+                super::text::escape(choice)
+            ));
+        }
+        self.prompt(&text);
+        loop {
+            self.prompt("Number [1]: ");
+            let mut answer = String::new();
+            if io::stdin().lock().read_line(&mut answer)? == 0 {
+                self.prompt("\n");
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match chosen(answer.trim(), choices.len()) {
+                Some(index) => return Ok(index),
+                None => self.prompt(&format!(
+                    "Please type a number from 1 to {}.\n",
+                    choices.len()
+                )),
+            }
+        }
     }
 
     /// Asks a yes/no question. The answer is read from stdin even when it is not a terminal; an
@@ -45,5 +82,45 @@ impl Console {
     /// Whether a question makes sense in the format in force: only `human` asks.
     pub fn may_ask(&self) -> bool {
         self.mode() == Mode::Human
+    }
+}
+
+/// The index that an answer means: nothing is the first choice, a number itself, and arrow keys
+/// (which arrive as escape sequences) move from the first choice, as in a menu.
+fn chosen(answer: &str, choices: usize) -> Option<usize> {
+    let down = answer.matches("\u{1b}[B").count() + answer.matches("\u{1b}OB").count();
+    let up = answer.matches("\u{1b}[A").count() + answer.matches("\u{1b}OA").count();
+    let rest = ["\u{1b}[A", "\u{1b}[B", "\u{1b}OA", "\u{1b}OB"]
+        .iter()
+        .fold(answer.to_owned(), |text, key| text.replace(key, ""));
+    match rest.trim() {
+        "" => Some(down.saturating_sub(up).min(choices - 1)),
+        number => {
+            let number: usize = number.parse().ok()?;
+            (1..=choices).contains(&number).then(|| number - 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_a_choice() {
+        for (answer, expected) in [
+            ("", Some(0)),
+            ("1", Some(0)),
+            ("3", Some(2)),
+            ("0", None),
+            ("4", None),
+            ("x", None),
+            ("\u{1b}[B", Some(1)),
+            ("\u{1b}OB\u{1b}[B\u{1b}[A", Some(1)),
+            ("\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B", Some(2)),
+            ("\u{1b}[B3", Some(2)),
+        ] {
+            assert_eq!(chosen(answer, 3), expected, "{answer:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ pub struct Table {
     rows: Vec<Vec<Value>>,
     extra: Vec<Map<String, Value>>,
     id_column: usize,
+    plain_headers: bool,
     json_only: Vec<&'static str>,
     right: Vec<&'static str>,
 }
@@ -31,6 +32,13 @@ impl Table {
             .iter()
             .position(|&c| c == column)
             .expect("the id column is one of the columns");
+        self
+    }
+
+    /// Shows the column names to people as they are, not in capitals: `auth list` of the Python
+    /// client has always done so.
+    pub fn with_plain_headers(mut self) -> Self {
+        self.plain_headers = true;
         self
     }
 
@@ -79,7 +87,10 @@ impl Table {
         let shown = self.shown_columns();
         let headers: Vec<String> = shown
             .iter()
-            .map(|&c| text::screaming_snake(self.columns[c]))
+            .map(|&c| match self.plain_headers {
+                true => self.columns[c].to_owned(),
+                false => text::screaming_snake(self.columns[c]),
+            })
             .collect();
         let right: Vec<bool> = shown
             .iter()

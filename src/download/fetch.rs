@@ -1,6 +1,9 @@
-//! One file over HTTP: ranges, resume, retries, hash.
+//! Bytes over HTTP into partials: one request after the other until a span of a file is there.
+//!
+//! A span is the whole file or a part of it; [`super::parallel`] runs several at a time. Everything
+//! that can go wrong with a connection or an answer is handled here, for both.
 
-use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
@@ -18,9 +21,9 @@ use crate::progress::Progress;
 use crate::repo::RepoPath;
 use crate::token::Token;
 
-/// Files up to this size, in bytes, are written by the task that receives them; a larger one gets a
-/// thread of its own for hashing and writing, so that the network never waits for the disk.
-const INLINE_LIMIT: u64 = 1 << 20;
+/// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
+/// a thread of its own for hashing and writing, so that the network never waits for the disk.
+pub const INLINE_LIMIT: u64 = 1 << 20;
 
 /// Chunks that may wait between network and disk. A chunk is at most a few hundred KiB, so this
 /// bounds the memory of a download.
@@ -40,9 +43,33 @@ pub struct Source<'a> {
     pub checksum: &'a Checksum,
     /// Size of the content in bytes, when known.
     pub size: Option<u64>,
+    /// Told of every byte.
+    pub progress: &'a dyn Progress,
 }
 
-/// Why one attempt ended before the content was complete.
+/// Part of a content: where a partial's bytes belong. Offsets in bytes.
+pub struct Span<'a> {
+    /// First byte.
+    pub start: u64,
+    /// Byte after the last one; [`u64::MAX`] when the size is unknown. It may come closer while
+    /// bytes arrive: another connection then brings the rest.
+    pub end: &'a AtomicU64,
+    /// Where the partial has got to, for those who watch.
+    pub position: &'a AtomicU64,
+}
+
+impl Span<'_> {
+    fn offset(&self, partial: &Partial) -> u64 {
+        self.start + partial.len()
+    }
+
+    /// Bytes from `offset` to the end.
+    fn missing_from(&self, offset: u64) -> u64 {
+        self.end.load(Ordering::Relaxed).saturating_sub(offset)
+    }
+}
+
+/// Why one attempt ended before its span was complete.
 enum Trouble {
     /// The disk, or something else that trying again does not mend.
     Fatal(DownloadError),
@@ -56,86 +83,49 @@ impl From<crate::fs::FsError> for Trouble {
     }
 }
 
-/// Fills the partial at `partial` until it holds the whole, verified content; the caller then
-/// renames it. Goes on where an earlier attempt stopped. Bytes with a wrong hash are fetched once
-/// more from the start.
+/// Fills a partial until its span is there, with as many requests as it takes. A request that
+/// brought bytes resets the count of failures. The partial comes back unless its writer panicked.
 ///
-/// # Errors
-/// [`DownloadError`]; good bytes stay in the partial, bad ones do not.
-pub async fn fetch(
+/// A server that ignores ranges can only fill a span that starts at zero; for another one this ends
+/// with [`HubError::RangeIgnored`].
+pub async fn complete(
     source: &Source<'_>,
-    partial: &Path,
-    progress: &dyn Progress,
-) -> Result<(), DownloadError> {
-    let mut partial = open(partial, source.checksum, source.size).await?;
-    for is_last in [false, true] {
-        partial = complete(source, partial, progress).await?;
-        if partial.verify() {
-            return Ok(());
-        }
-        if !is_last {
-            progress.rewind(partial.len());
-            partial.restart()?;
-        }
-    }
-    partial.discard();
-    Err(DownloadError::Corrupt {
-        path: source.path.clone(),
-        expected: source.checksum.to_string(),
-    })
-}
-
-/// Opens a partial, or makes it.
-///
-/// # Errors
-/// [`DownloadError`] naming the partial.
-pub async fn open(
-    path: &Path,
-    checksum: &Checksum,
-    size: Option<u64>,
-) -> Result<Partial, DownloadError> {
-    let is_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
-    if !is_large {
-        return Ok(Partial::open(path, checksum, size)?);
-    }
-    // Hashing gigabytes of an earlier attempt must not hold up the other files.
-    let (path, checksum) = (path.to_path_buf(), checksum.clone());
-    let opened = tokio::task::spawn_blocking(move || Partial::open(&path, &checksum, size)).await?;
-    Ok(opened?)
-}
-
-/// Attempts until all bytes are there. An attempt that brought any resets the count of failures.
-async fn complete(
-    source: &Source<'_>,
+    span: &Span<'_>,
     mut partial: Partial,
-    progress: &dyn Progress,
-) -> Result<Partial, DownloadError> {
+) -> (Option<Partial>, Result<(), DownloadError>) {
     let mut retries = 0;
     loop {
-        if partial.missing() == Some(0) {
-            return Ok(partial);
+        if span.missing_from(span.offset(&partial)) == 0 {
+            return (Some(partial), Ok(()));
         }
         let before = partial.len();
-        let (after, result) = attempt(source, partial, progress).await;
-        partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
+        let (after, result) = attempt(source, span, partial).await;
+        let Some(after) = after else {
+            let error = DownloadError::Task("the writer is gone".to_owned());
+            return (None, result.map_err(|_| error));
+        };
+        partial = after;
         let failure = match result {
-            Ok(()) => return Ok(partial),
-            Err(Trouble::Fatal(error)) => return Err(error),
+            Ok(()) => return (Some(partial), Ok(())),
+            Err(Trouble::Fatal(error)) => return (Some(partial), Err(error)),
             Err(Trouble::Attempt(failure)) => failure,
         };
         if partial.len() > before {
             retries = 0;
         }
         // An expired link is mended by asking the Hub for another one, which is what a retry does.
-        let is_transient = failure.transient || matches!(failure.error, HubError::LinkExpired);
-        if !is_transient || retries >= MAX_RETRIES {
-            return Err(DownloadError::Hub {
+        let has_expired = matches!(failure.error, HubError::LinkExpired);
+        if !(failure.transient || has_expired) || retries >= MAX_RETRIES {
+            let error = DownloadError::Hub {
                 source: failure.error,
                 path: Some(source.path.clone()),
-            });
+            };
+            return (Some(partial), Err(error));
         }
-        if !(matches!(failure.error, HubError::LinkExpired) && retries == 0) {
-            source.hub.wait_before_retry(retries, &failure).await?;
+        if !(has_expired && retries == 0)
+            && let Err(error) = source.hub.wait_before_retry(retries, &failure).await
+        {
+            return (Some(partial), Err(error.into()));
         }
         retries += 1;
     }
@@ -145,24 +135,20 @@ async fn complete(
 /// when that panicked.
 async fn attempt(
     source: &Source<'_>,
+    span: &Span<'_>,
     mut partial: Partial,
-    progress: &dyn Progress,
 ) -> (Option<Partial>, Result<(), Trouble>) {
-    let from = partial.len();
-    let mut request = Request::new(Method::GET, source.url.clone())
-        // A compressed transfer could not be resumed, nor checked against the announced size.
-        .header("accept-encoding", "identity")
-        .header("x-hf-download-counter", "1");
-    if from > 0 {
-        request = request.header("range", &format!("bytes={from}-"));
-    }
-    let answer = match source.hub.send_once(&request, source.token).await {
+    let offset = span.offset(&partial);
+    let answer = match source
+        .hub
+        .send_once(&request(source, span, offset), source.token)
+        .await
+    {
         Ok(answer) => answer,
         Err(failure) => {
             // The offset is behind the end: these bytes are not of this file.
-            if from > 0 && is_status(&failure.error, StatusCode::RANGE_NOT_SATISFIABLE) {
-                progress.rewind(from);
-                let restarted = partial.restart().map_err(Trouble::from);
+            if !partial.is_empty() && is_status(&failure.error, StatusCode::RANGE_NOT_SATISFIABLE) {
+                let restarted = restart(source, &mut partial);
                 return (
                     Some(partial),
                     restarted.and(Err(Trouble::Attempt(transient(failure.error)))),
@@ -171,29 +157,40 @@ async fn attempt(
             return (Some(partial), Err(Trouble::Attempt(failure)));
         }
     };
-    match check_answer(
-        answer.response.status(),
-        answer.response.headers(),
-        from,
-        source.size,
-    ) {
-        Ok(Start::Continue) => {}
-        Ok(Start::FromZero) => {
-            progress.rewind(from);
-            if let Err(error) = partial.restart() {
-                return (Some(partial), Err(error.into()));
-            }
-        }
-        Err(reason) => {
-            let failure = transient(HubError::BadAnswer(reason));
-            return (Some(partial), Err(Trouble::Attempt(failure)));
-        }
+    let (status, headers) = (answer.response.status(), answer.response.headers());
+    let usable = match check_answer(status, headers, offset, source.size) {
+        Ok(Start::Continue) => Ok(()),
+        Ok(Start::FromZero) if span.start == 0 => restart(source, &mut partial),
+        Ok(Start::FromZero) => Err(Trouble::Attempt(Failure::fatal(HubError::RangeIgnored))),
+        Err(reason) => Err(Trouble::Attempt(transient(HubError::BadAnswer(reason)))),
+    };
+    if let Err(trouble) = usable {
+        return (Some(partial), Err(trouble));
     }
-    if source.size.is_some_and(|size| size <= INLINE_LIMIT) {
-        let result = receive_inline(source, answer.response, &mut partial, progress).await;
+    if span.missing_from(span.offset(&partial)) <= INLINE_LIMIT {
+        let result = receive_inline(source, span, answer.response, &mut partial).await;
         return (Some(partial), result);
     }
-    receive_with_writer(source, answer.response, partial, progress).await
+    receive_with_writer(source, span, answer.response, partial).await
+}
+
+fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
+    let request = Request::new(Method::GET, source.url.clone())
+        // A compressed transfer could not be resumed, nor checked against the announced size.
+        .header("accept-encoding", "identity")
+        .header("x-hf-download-counter", "1");
+    let end = span.end.load(Ordering::Relaxed);
+    let is_to_the_end = source.size.is_none_or(|size| end >= size);
+    match (offset, is_to_the_end) {
+        (0, true) => request,
+        (_, true) => request.header("range", &format!("bytes={offset}-")),
+        (_, false) => request.header("range", &format!("bytes={offset}-{}", end - 1)),
+    }
+}
+
+fn restart(source: &Source<'_>, partial: &mut Partial) -> Result<(), Trouble> {
+    source.progress.rewind(partial.len());
+    Ok(partial.restart()?)
 }
 
 /// Where the bytes of an answer belong.
@@ -209,7 +206,7 @@ enum Start {
 fn check_answer(
     status: StatusCode,
     headers: &HeaderMap,
-    from: u64,
+    offset: u64,
     size: Option<u64>,
 ) -> Result<Start, String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -218,29 +215,23 @@ fn check_answer(
             "it sent a body in the encoding {encoding:?} that was not asked for"
         ));
     }
-    let start = match status {
-        StatusCode::PARTIAL_CONTENT => {
-            let range = text("content-range").and_then(parse_content_range);
-            match range {
-                Some((first, total))
-                    if first == from && (total.is_none() || size.is_none() || total == size) =>
-                {
-                    Start::Continue
-                }
-                _ => return Err("it sent another range than the one asked for".to_owned()),
+    if status == StatusCode::PARTIAL_CONTENT {
+        return match text("content-range").and_then(parse_content_range) {
+            Some((first, total))
+                if first == offset && (total.is_none() || size.is_none() || total == size) =>
+            {
+                Ok(Start::Continue)
             }
-        }
-        _ if from > 0 => Start::FromZero,
-        _ => Start::Continue,
-    };
-    let first = if start == Start::Continue { from } else { 0 };
+            _ => Err("it sent another range than the one asked for".to_owned()),
+        };
+    }
     let announced = text("content-length").and_then(|length| length.parse::<u64>().ok());
     match (announced, size) {
-        (Some(announced), Some(size)) if first + announced != size => Err(format!(
-            "it announced {} bytes for a file of {size}",
-            first + announced
+        (Some(announced), Some(size)) if announced != size => Err(format!(
+            "it announced {announced} bytes for a file of {size}"
         )),
-        _ => Ok(start),
+        _ if offset > 0 => Ok(Start::FromZero),
+        _ => Ok(Start::Continue),
     }
 }
 
@@ -258,87 +249,97 @@ fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
 
 async fn receive_inline(
     source: &Source<'_>,
+    span: &Span<'_>,
     mut response: Response,
     partial: &mut Partial,
-    progress: &dyn Progress,
 ) -> Result<(), Trouble> {
-    while let Some(chunk) = next_chunk(source, &mut response).await? {
+    let mut incoming = Incoming::new(source, span, partial);
+    while let Some(chunk) = incoming.next(&mut response).await? {
         partial.append(&chunk)?;
-        progress.advance(chunk.len() as u64);
-        check_surplus(partial)?;
     }
-    check_complete(partial)
+    incoming.ended()
 }
 
 async fn receive_with_writer(
     source: &Source<'_>,
+    span: &Span<'_>,
     mut response: Response,
     mut partial: Partial,
-    progress: &dyn Progress,
 ) -> (Option<Partial>, Result<(), Trouble>) {
+    let mut incoming = Incoming::new(source, span, &partial);
     let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
     let writer = tokio::task::spawn_blocking(move || {
         while let Some(chunk) = receiver.blocking_recv() {
-            let written = partial.append(&chunk).map_err(Trouble::from);
-            if let Err(trouble) = written.and_then(|()| check_surplus(&partial)) {
-                return (partial, Err(trouble));
+            if let Err(error) = partial.append(&chunk) {
+                return (partial, Err(error));
             }
         }
         (partial, Ok(()))
     });
     let received = loop {
-        match next_chunk(source, &mut response).await {
+        match incoming.next(&mut response).await {
+            // A closed channel means that the writer failed: its own error says why.
             Ok(Some(chunk)) => {
-                let length = chunk.len() as u64;
-                // A closed channel means that the writer failed: its own error says why.
                 if sender.send(chunk).await.is_err() {
                     break Ok(());
                 }
-                progress.advance(length);
             }
-            Ok(None) => break Ok(()),
+            Ok(None) => break incoming.ended(),
             Err(trouble) => break Err(trouble),
         }
     };
     drop(sender);
     match writer.await {
-        Ok((partial, written)) => {
-            let result = written
-                .and(received)
-                .and_then(|()| check_complete(&partial));
-            (Some(partial), result)
-        }
+        Ok((partial, written)) => (Some(partial), written.map_err(Trouble::from).and(received)),
         Err(error) => (None, Err(Trouble::Fatal(error.into()))),
     }
 }
 
-async fn next_chunk(
-    source: &Source<'_>,
-    response: &mut Response,
-) -> Result<Option<Bytes>, Trouble> {
-    response
-        .chunk()
-        .await
-        .map_err(|error| Trouble::Attempt(Failure::network(&source.url, &error)))
+/// The bytes of one answer, cut at the end of the span, counted.
+struct Incoming<'a> {
+    source: &'a Source<'a>,
+    span: &'a Span<'a>,
+    offset: u64,
 }
 
-/// More bytes than the file has: not this file, and perhaps without end.
-fn check_surplus(partial: &Partial) -> Result<(), Trouble> {
-    if partial.is_overfull() {
-        return Err(Trouble::Attempt(transient(HubError::BadAnswer(
-            "it sent more bytes than the file has".to_owned(),
-        ))));
+impl<'a> Incoming<'a> {
+    fn new(source: &'a Source<'a>, span: &'a Span<'a>, partial: &Partial) -> Self {
+        Incoming {
+            source,
+            span,
+            offset: span.offset(partial),
+        }
     }
-    Ok(())
-}
 
-/// The body ended: is everything there?
-fn check_complete(partial: &Partial) -> Result<(), Trouble> {
-    match partial.missing() {
-        Some(0) | None => Ok(()),
-        Some(_) => Err(Trouble::Attempt(transient(HubError::BadAnswer(
-            "the file ended too early".to_owned(),
-        )))),
+    /// The next bytes; `None` at the end of the span or of the answer.
+    async fn next(&mut self, response: &mut Response) -> Result<Option<Bytes>, Trouble> {
+        let missing = self.span.missing_from(self.offset);
+        if missing == 0 {
+            return Ok(None);
+        }
+        let chunk = response
+            .chunk()
+            .await
+            .map_err(|error| Trouble::Attempt(Failure::network(&self.source.url, &error)))?;
+        let Some(mut chunk) = chunk else {
+            return Ok(None);
+        };
+        // Looked at again: the end may have come closer while we waited.
+        let missing = usize::try_from(self.span.missing_from(self.offset)).unwrap_or(usize::MAX);
+        chunk.truncate(missing);
+        self.offset += chunk.len() as u64;
+        self.span.position.store(self.offset, Ordering::Relaxed);
+        self.source.progress.advance(chunk.len() as u64);
+        Ok(Some(chunk))
+    }
+
+    /// The answer ended: is the span there?
+    fn ended(&self) -> Result<(), Trouble> {
+        if self.source.size.is_none() || self.span.missing_from(self.offset) == 0 {
+            return Ok(());
+        }
+        let error = HubError::BadAnswer("the file ended too early".to_owned());
+        Err(Trouble::Attempt(transient(error)))
     }
 }
 
@@ -361,7 +362,7 @@ mod tests {
     fn checked(
         status: u16,
         headers: &[(&'static str, &'static str)],
-        from: u64,
+        offset: u64,
     ) -> Result<Start, String> {
         let headers: HeaderMap = headers
             .iter()
@@ -370,14 +371,14 @@ mod tests {
         check_answer(
             StatusCode::from_u16(status).unwrap(),
             &headers,
-            from,
+            offset,
             Some(10),
         )
     }
 
     #[test]
     fn answers() {
-        for (status, headers, from, expected) in [
+        for (status, headers, offset, expected) in [
             (
                 200,
                 &[("content-length", "10")][..],
@@ -390,6 +391,12 @@ mod tests {
             (
                 206,
                 &[("content-range", "bytes 4-9/10"), ("content-length", "6")],
+                4,
+                Some(Start::Continue),
+            ),
+            (
+                206,
+                &[("content-range", "bytes 4-6/10"), ("content-length", "3")],
                 4,
                 Some(Start::Continue),
             ),
@@ -411,9 +418,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                checked(status, headers, from).ok(),
+                checked(status, headers, offset).ok(),
                 expected,
-                "{status} {headers:?} {from}"
+                "{status} {headers:?} {offset}"
             );
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod fetch;
 pub mod local_dir;
+pub mod parallel;
 pub mod partial;
 pub mod pattern;
 pub mod plan;

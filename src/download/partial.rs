@@ -66,16 +66,6 @@ impl Partial {
         self.len == 0
     }
 
-    /// Bytes still to come; `None` when the size of the content is unknown.
-    pub fn missing(&self) -> Option<u64> {
-        self.size.map(|size| size.saturating_sub(self.len))
-    }
-
-    /// Whether there are more bytes than the content has.
-    pub fn is_overfull(&self) -> bool {
-        self.size.is_some_and(|size| self.len > size)
-    }
-
     /// Writes the next bytes.
     ///
     /// # Errors
@@ -141,7 +131,7 @@ mod tests {
         first.append(b"hello").unwrap();
         drop(first);
         let mut second = open(&path);
-        assert_eq!((second.len(), second.missing()), (5, Some(6)));
+        assert_eq!(second.len(), 5);
         second.append(b" world").unwrap();
         assert!(second.verify());
     }

@@ -6,10 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::DownloadError;
+use super::fetch::INLINE_LIMIT;
 use super::local_dir::LocalDir;
+use super::parallel::CONNECTIONS;
 use super::plan::{DownloadPlan, OnDisk, PlannedFile};
 use super::select::Selection;
 use super::store::{Job, Store};
@@ -34,6 +37,30 @@ pub enum Target {
     LocalDir(LocalDir),
 }
 
+/// How many files are in flight at a time.
+///
+/// A large file keeps its connection busy. A small one is over after one round trip, so what counts
+/// is how many round trips overlap: eight at 50 ms are 160 files a second, whatever the bandwidth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Files of more than a megabyte.
+    pub large: usize,
+    /// All others.
+    pub small: usize,
+}
+
+impl Workers {
+    /// The number the user asked for, of both; or 8 large ones, as the Python client's default, and
+    /// 32 small ones: measured with 50 ms latency that is four times as fast as 8, and the Hub's
+    /// rate limits are far off.
+    pub fn new(asked: Option<usize>) -> Self {
+        Workers {
+            large: asked.unwrap_or(8),
+            small: asked.unwrap_or(32),
+        }
+    }
+}
+
 /// What to download.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -54,7 +81,7 @@ pub struct Request {
     /// Only say what would be done: nothing is written.
     pub dry_run: bool,
     /// Most files in flight.
-    pub workers: usize,
+    pub workers: Workers,
     /// Refuse before fetching when the disk has too little room.
     pub check_space: bool,
 }
@@ -389,7 +416,6 @@ impl<'a> Session<'a> {
     }
 
     async fn run(&self, plan: &DownloadPlan, store: &Arc<Store>) -> Result<(), DownloadError> {
-        let queue = Arc::new(Mutex::new(self.batches(plan)));
         let xet = self.xet.as_ref().map(|options| {
             let (hub, token) = (self.hub.clone(), self.token.clone());
             let repo = self.request.repo.clone();
@@ -401,9 +427,12 @@ impl<'a> Session<'a> {
                 plan.commit.clone(),
             ))
         });
+        let queues = Arc::new(self.queues(plan));
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
-        for _ in 0..self.request.workers.clamp(1, plan.files.len().max(1)) {
-            let queue = Arc::clone(&queue);
+        let Workers { large, small } = self.request.workers;
+        for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
+            let queues = Arc::clone(&queues);
             let job = Job {
                 hub: self.hub.clone(),
                 token: self.token.clone(),
@@ -411,15 +440,15 @@ impl<'a> Session<'a> {
                 commit: plan.commit.clone(),
                 force: self.request.force,
                 progress: Arc::clone(&self.progress),
+                connections: Arc::clone(&connections),
                 store: Arc::clone(store),
                 xet: xet.clone(),
             };
             workers.spawn(async move {
-                loop {
-                    let next = queue.lock().unwrap().pop_front();
-                    let Some(batch) = next else { return Ok(()) };
+                while let Some(batch) = queues.next(index < large, index < small) {
                     job.run(&batch).await?;
                 }
+                Ok(())
             });
         }
         while let Some(finished) = workers.join_next().await {
@@ -429,9 +458,8 @@ impl<'a> Session<'a> {
     }
 
     /// Files with the same content share a lock and a blob, so one worker brings them one after the
-    /// other: the first is fetched, the others are links. Largest first: the last worker to finish
-    /// is then busy for the shortest time.
-    fn batches(&self, plan: &DownloadPlan) -> VecDeque<Vec<PlannedFile>> {
+    /// other: the first is fetched, the others are links.
+    fn queues(&self, plan: &DownloadPlan) -> Queues {
         let mut batches: Vec<Vec<PlannedFile>> = match self.request.target {
             Target::LocalDir(_) => plan.files.iter().map(|file| vec![file.clone()]).collect(),
             Target::Cache => {
@@ -445,8 +473,15 @@ impl<'a> Session<'a> {
                 by_etag.into_values().collect()
             }
         };
+        // Largest first: the last worker to finish is then busy for the shortest time.
         batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size.unwrap_or(0)));
-        batches.into()
+        let (large, small) = batches.into_iter().partition::<VecDeque<_>, _>(|batch| {
+            batch[0].size.is_none_or(|size| size > INLINE_LIMIT)
+        });
+        Queues {
+            large: Mutex::new(large),
+            small: Mutex::new(small),
+        }
     }
 
     fn path_at(&self, commit: &CommitHash) -> PathBuf {
@@ -522,6 +557,23 @@ impl<'a> Session<'a> {
         let mut wanted = self.select(&listing)?;
         wanted.retain(|path| !folder.join(path.as_str()).is_file());
         Ok(wanted)
+    }
+}
+
+/// Files that wait for a worker.
+struct Queues {
+    large: Mutex<VecDeque<Vec<PlannedFile>>>,
+    small: Mutex<VecDeque<Vec<PlannedFile>>>,
+}
+
+impl Queues {
+    /// The next files for a worker that may take large ones, small ones, or both.
+    fn next(&self, takes_large: bool, takes_small: bool) -> Option<Vec<PlannedFile>> {
+        let pop = |queue: &Mutex<VecDeque<_>>| queue.lock().unwrap().pop_front();
+        takes_large
+            .then(|| pop(&self.large))
+            .flatten()
+            .or_else(|| takes_small.then(|| pop(&self.small)).flatten())
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DownloadError;
-use super::fetch::{Source, fetch};
+use super::fetch::Source;
 use super::local_dir::LocalDir;
+use super::parallel::{Connections, fetch};
 use super::plan::{Action, PlannedFile};
 use super::snapshot::{Request, Target};
 use super::xet::Xet;
@@ -180,6 +181,8 @@ pub struct Job {
     pub force: bool,
     /// Told of every byte and file.
     pub progress: Arc<dyn Progress>,
+    /// Shared by all files.
+    pub connections: Connections,
     /// Where to.
     pub store: Arc<Store>,
     /// Xet storage, unless it is switched off.
@@ -246,6 +249,7 @@ impl Job {
             path: &file.path,
             checksum: &file.checksum,
             size: file.size,
+            progress: &*self.progress,
         };
         let fetched = self.fetch_content(file, &source, &partial).await;
         if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
@@ -264,11 +268,13 @@ impl Job {
         partial: &Path,
     ) -> Result<(), DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
-            && xet.fetch(source, hash, partial, &*self.progress).await?
+            && xet.fetch(source, hash, partial).await?
         {
             return Ok(());
         }
-        fetch(source, partial, &*self.progress).await
+        // A file's first connection is never refused; it only counts.
+        let _permit = self.connections.try_acquire();
+        fetch(source, partial, &self.connections).await
     }
 
     async fn take_lock(&self, file: &PlannedFile) -> Result<LockGuard, DownloadError> {

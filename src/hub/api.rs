@@ -43,6 +43,21 @@ pub struct Account {
     pub role: Option<String>,
 }
 
+/// An account, and when the Hub said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The account.
+    pub account: Account,
+    /// The server's clock, in seconds since 1970.
+    pub server_time: Option<i64>,
+}
+
+/// Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7; its fixed form is one of RFC 2822).
+fn seconds_of(date: &str) -> Option<i64> {
+    let time = jiff::fmt::rfc2822::parse(date).ok()?;
+    Some(time.timestamp().as_second())
+}
+
 /// Where a file is and how to check it, from the headers of its resolve URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileHead {
@@ -94,6 +109,24 @@ impl Hub {
             other => other?,
         };
         account(&body)
+    }
+
+    /// As [`Hub::whoami`], in one attempt: for those who can do without an answer. Tells the server's
+    /// clock as well.
+    ///
+    /// # Errors
+    /// As [`Hub::whoami`].
+    pub async fn whoami_once(&self, token: &Token) -> Result<Seen, HubError> {
+        let request = Request::new(Method::GET, self.url("api/whoami-v2")).once();
+        let (body, headers): (Value, _) = match self.send_for_json(&request, Some(token)).await {
+            Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
+            other => other?,
+        };
+        let date = headers.get("date").and_then(|date| date.to_str().ok());
+        Ok(Seen {
+            account: account(&body)?,
+            server_time: date.and_then(seconds_of),
+        })
     }
 
     /// The commit that a revision stands for.
@@ -330,6 +363,15 @@ mod tests {
         ] {
             assert_eq!(next_link(header), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn http_dates() {
+        assert_eq!(
+            seconds_of("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(784_111_777)
+        );
+        assert_eq!(seconds_of("yesterday"), None);
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub enum HubError {
     /// A signed download link ran out.
     #[error("the download link has expired")]
     LinkExpired,
+    /// The server sends whole files only. An answer to a part of one; nobody sees it.
+    #[error("the server does not send parts of files")]
+    RangeIgnored,
     /// Any other status.
     #[error("the server answered {status}{}", detail(message, request_id.as_deref()))]
     Status {

@@ -86,8 +86,9 @@ fn user_agent(origin: Option<&str>) -> String {
     text
 }
 
-/// A request, not yet sent. GET and HEAD are repeated on trouble; a POST is sent once.
-#[derive(Debug, Clone)]
+/// A request, not yet sent. GET and HEAD are repeated on trouble; a POST is sent once. It has no
+/// `Debug`: a form may hold secrets.
+#[derive(Clone)]
 pub struct Request {
     method: Method,
     url: Url,
@@ -95,6 +96,10 @@ pub struct Request {
     form: Option<Vec<(String, String)>>,
     json: Option<serde_json::Value>,
     follow: bool,
+    once: bool,
+    any_status: bool,
+    /// A credential for this URL's own origin, which need not be the Hub.
+    credential: Option<Token>,
 }
 
 impl Request {
@@ -107,6 +112,9 @@ impl Request {
             form: None,
             json: None,
             follow: true,
+            once: false,
+            any_status: false,
+            credential: None,
         }
     }
 
@@ -140,8 +148,44 @@ impl Request {
         self
     }
 
-    fn is_idempotent(&self) -> bool {
-        matches!(self.method, Method::GET | Method::HEAD)
+    /// Sends it a single time, even where a repetition would be harmless: for questions whose
+    /// answer is nice to have.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Answers with any final status instead of failing: OAuth says in the body what is wrong
+    /// (RFC 6749, 5.2).
+    #[must_use]
+    pub fn accept_any_status(mut self) -> Self {
+        self.any_status = true;
+        self
+    }
+
+    /// Sends this credential, in place of the Hub's token, to the origin of the request's own URL
+    /// and to no other.
+    #[must_use]
+    pub fn with_credential(mut self, credential: Token) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    fn may_repeat(&self) -> bool {
+        !self.once && matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    fn has_body(&self) -> bool {
+        self.form.is_some() || self.json.is_some()
+    }
+
+    /// What may be sent as authorization on this hop.
+    fn authorization<'a>(&'a self, hop: &Hop, token: Option<&'a Token>) -> Option<&'a Token> {
+        match &self.credential {
+            Some(own) => Some(own).filter(|_| hop.url.origin() == self.url.origin()),
+            None => token.filter(|_| hop.is_hub),
+        }
     }
 }
 
@@ -260,7 +304,7 @@ impl Hub {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if !failure.transient || !request.is_idempotent() || retries >= MAX_RETRIES {
+            if !failure.transient || !request.may_repeat() || retries >= MAX_RETRIES {
                 return Err(failure.error);
             }
             self.wait_before_retry(retries, &failure).await?;
@@ -292,7 +336,7 @@ impl Hub {
                 // The answer broke off in the middle: the same as not answering.
                 Err(error) => {
                     let failure = Failure::network(&request.url, &error);
-                    if !request.is_idempotent() || retries >= MAX_RETRIES {
+                    if !request.may_repeat() || retries >= MAX_RETRIES {
                         return Err(failure.error);
                     }
                     self.wait_before_retry(retries, &failure).await?;
@@ -335,6 +379,15 @@ impl Hub {
                     .and_then(|v| v.to_str().ok());
                 let next = next_hop(&hop.url, location, &self.options.endpoint)
                     .map_err(|error| Failure::fatal(error.into()))?;
+                if request.has_body() && !next.is_hub {
+                    // A body holds secrets (a refresh token), which no other host may see.
+                    return Err(Failure::fatal(HubError::Redirect(
+                        super::redirect::RedirectError::Unsafe {
+                            scheme: next.url.scheme().to_owned(),
+                            host: next.url.host_str().unwrap_or_default().to_owned(),
+                        },
+                    )));
+                }
                 if request.follow || next.is_hub {
                     // What matters about a file may stand on any Hub answer of the chain.
                     if let Some(known) = &mut hub_headers {
@@ -343,7 +396,7 @@ impl Hub {
                     hop = next;
                     continue;
                 }
-            } else if !status.is_success() {
+            } else if !status.is_success() && !request.any_status {
                 return Err(self.failure(response, !hop.is_hub).await);
             }
             return Ok(Answer {
@@ -367,7 +420,7 @@ impl Hub {
             .client
             .request(request.method.clone(), hop.url.clone())
             .headers(request.headers.clone());
-        let token = token.filter(|_| hop.is_hub);
+        let token = request.authorization(hop, token);
         if let Some(token) = token {
             builder = builder.header("authorization", bearer(token));
         }
@@ -472,7 +525,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn fatal(error: HubError) -> Self {
+    /// Trying again does not help.
+    pub fn fatal(error: HubError) -> Self {
         Failure {
             error,
             transient: false,

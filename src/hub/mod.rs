@@ -3,6 +3,7 @@
 pub mod api;
 pub mod error;
 pub mod http;
+pub mod oauth;
 pub mod redirect;
 pub mod retry;
 pub mod xet;

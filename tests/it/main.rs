@@ -6,6 +6,17 @@
 
 mod harness;
 
+mod auth_git;
+mod auth_interop;
+mod auth_keyring;
+mod auth_login;
+mod auth_renew;
+mod auth_status;
+mod auth_terminal;
+mod cache_ls;
+mod cache_made_up;
+mod cache_rm;
+mod cache_verify;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

@@ -29,6 +29,7 @@ mod cdn;
 mod content;
 mod faults;
 mod log;
+mod oauth;
 mod reply;
 mod repo;
 mod resolve;
@@ -131,6 +132,7 @@ impl Hub {
             blobs: RwLock::default(),
             expired: std::sync::Mutex::default(),
             users: RwLock::default(),
+            oauth: std::sync::Mutex::default(),
             faults: faults::Faults::default(),
             log: log::Log::default(),
             warnings: RwLock::default(),

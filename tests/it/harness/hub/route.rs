@@ -18,6 +18,9 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     Whoami,
+    OauthDevice,
+    OauthToken,
+    JobIdentity,
     Info(Place),
     Tree(Place),
     PathsInfo(Place),
@@ -39,6 +42,9 @@ impl Route {
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         let route = match words.as_slice() {
             ["api", "whoami-v2"] => Some(Self::Whoami),
+            ["oauth", "device"] => Some(Self::OauthDevice),
+            ["oauth", "token"] => Some(Self::OauthToken),
+            ["actions", "identity"] => Some(Self::JobIdentity),
             ["api", "resolve-cache", kind, rest @ ..] => resolve_cache(kind, rest),
             ["api", kind, rest @ ..] => Kind::from_plural(kind).and_then(|kind| api(kind, rest)),
             [kind @ ("datasets" | "spaces" | "kernels"), rest @ ..] => {
@@ -59,7 +65,11 @@ impl Route {
             | Self::XetReadToken(place)
             | Self::Resolve(place)
             | Self::ResolveCache(place) => Some(place),
-            Self::Whoami | Self::Unknown => None,
+            Self::Whoami
+            | Self::OauthDevice
+            | Self::OauthToken
+            | Self::JobIdentity
+            | Self::Unknown => None,
         }
     }
 
@@ -75,7 +85,12 @@ impl Route {
             Self::Refs(_) => format!("/api/{kind}/{new_id}/refs"),
             Self::XetReadToken(_) => format!("/api/{kind}/{new_id}/xet-read-token/{revision}"),
             Self::Resolve(_) => format!("/{prefix}{new_id}/resolve/{revision}/{path}"),
-            Self::ResolveCache(_) | Self::Whoami | Self::Unknown => return None,
+            Self::ResolveCache(_)
+            | Self::Whoami
+            | Self::OauthDevice
+            | Self::OauthToken
+            | Self::JobIdentity
+            | Self::Unknown => return None,
         };
         Some(address.trim_end_matches('/').to_owned())
     }

@@ -15,6 +15,7 @@ use super::body::{End, Manner, SendBody};
 use super::content::Content;
 use super::faults::{self, Fault, Faults};
 use super::log::{Log, Origin, Record, Request};
+use super::oauth::{self, OAuth};
 use super::reply::{Payload, Reply};
 use super::repo::{Kind, Repo};
 use super::route::{Place, Route, decode};
@@ -39,6 +40,7 @@ pub struct State {
     /// Signatures of links that the CDN will not serve any more.
     pub expired: Mutex<HashSet<String>>,
     pub users: RwLock<Users>,
+    pub oauth: Mutex<OAuth>,
     pub faults: Faults,
     pub log: Log,
     /// Sent as `X-HF-Warning` with every answer of the Hub.
@@ -267,6 +269,12 @@ fn answer(state: &State, asked: &Asked) -> Reply {
     if route == Route::Whoami {
         return auth::whoami(state, asked);
     }
+    match route {
+        Route::OauthDevice => return oauth::device(state, asked),
+        Route::OauthToken => return oauth::token(state, asked),
+        Route::JobIdentity => return oauth::identity(asked),
+        _ => {}
+    }
     if asked.sender == Sender::Unknown {
         return auth::bad_token();
     }
@@ -282,7 +290,11 @@ fn answer(state: &State, asked: &Asked) -> Reply {
         Route::XetReadToken(place) => (xet::read_token, place),
         Route::Resolve(place) => (resolve::resolve, place),
         Route::ResolveCache(place) => (resolve::resolve_cache, place),
-        Route::Whoami | Route::Unknown => {
+        Route::Whoami
+        | Route::OauthDevice
+        | Route::OauthToken
+        | Route::JobIdentity
+        | Route::Unknown => {
             return Reply::error(
                 404,
                 None,

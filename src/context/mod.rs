@@ -1,18 +1,22 @@
 //! What every command works with: settings, console, and a Hub client made on first use.
 
-use std::cell::OnceCell;
+mod token;
+
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+pub use self::token::now;
 use crate::console::Console;
 use crate::env::Env;
 use crate::error::{CliError, Kind};
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
 use crate::settings::Settings;
+use crate::token::Token;
 
 /// How long background work may take to stop once a command is over.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -27,6 +31,8 @@ pub struct Context {
     pub console: Arc<Console>,
     hub: OnceCell<Hub>,
     runtime: OnceCell<Runtime>,
+    exchanged: OnceCell<Token>,
+    renewal_failed: Cell<bool>,
 }
 
 impl Context {
@@ -38,6 +44,8 @@ impl Context {
             console,
             hub: OnceCell::new(),
             runtime: OnceCell::new(),
+            exchanged: OnceCell::new(),
+            renewal_failed: Cell::new(false),
         }
     }
 
@@ -90,6 +98,7 @@ impl Context {
             let _ = self.runtime.set(runtime);
         }
         let runtime = self.runtime.get().expect("set above");
+        let _held = crate::console::interrupt::hold();
         let result = runtime.block_on(async {
             tokio::select! {
                 result = work => Some(result),

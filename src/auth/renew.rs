@@ -1,0 +1,149 @@
+//! Renewing the token of a browser login before it expires, safely among many processes.
+//!
+//! A server may forget a refresh token the moment it has been used, so two processes that use the
+//! same one log each other out. Hence: take `stored_tokens.lock`, read again (another process may
+//! have done it), ask the Hub, write, release. The Python client keeps to the same lock (REFERENCE 3).
+
+use std::time::Duration;
+
+use super::AuthError;
+use super::device;
+use super::keychain::Keychain;
+use super::store::{StoreLock, StoredToken, TokenStore};
+use crate::hub::HubError;
+use crate::hub::oauth::{Granted, OAuthError};
+use crate::settings::Settings;
+use crate::token::Token;
+
+/// A token that expires within this many seconds is renewed (REFERENCE 3).
+const MARGIN: i64 = 24 * 3600;
+/// How long another process may take to renew it before we go on with the old one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `stored_tokens` and the token file.
+    Files,
+    /// The system's keyring.
+    Keychain,
+}
+
+/// Whether a token should be renewed. `now` is in seconds since 1970.
+pub fn is_due(entry: &StoredToken, now: i64) -> bool {
+    entry.refresh_token.is_some() && entry.expires_at.is_some_and(|at| at - MARGIN <= now)
+}
+
+/// What is left to do once the lock is held.
+#[derive(Debug)]
+pub enum Turn {
+    /// Somebody else renewed the token, or replaced it: this is the one to use.
+    Done(Token),
+    /// Ask the Hub.
+    Ask(Box<Renewal>),
+}
+
+/// A renewal that was begun. It holds the lock.
+#[derive(Debug)]
+pub struct Renewal {
+    entry: StoredToken,
+    place: Place,
+    refresh_token: Token,
+    lock: StoreLock,
+}
+
+/// How a renewal that did not happen is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotRenewed {
+    /// The refresh token is used up or revoked: only a new login helps.
+    Ended,
+    /// Something passing; the next command tries again.
+    Later(String),
+    /// Not worth a word: offline mode.
+    Quiet,
+}
+
+impl NotRenewed {
+    /// Reads a refusal or failure of the Hub.
+    pub fn from_error(error: &OAuthError) -> Self {
+        match error {
+            OAuthError::Refused { code, .. } if code == "invalid_grant" => NotRenewed::Ended,
+            OAuthError::Hub(HubError::Offline) => NotRenewed::Quiet,
+            other => NotRenewed::Later(other.to_string()),
+        }
+    }
+}
+
+/// Takes the lock and looks again at the token `name`, which was `token` before.
+///
+/// # Errors
+/// [`AuthError::Busy`] when another process holds the lock too long; else as [`TokenStore::list`].
+pub fn begin(
+    settings: &Settings,
+    name: &str,
+    token: &Token,
+    place: Place,
+    now: i64,
+) -> Result<Turn, AuthError> {
+    let store = TokenStore::new(settings);
+    let lock = store.lock_for(PATIENCE)?;
+    let entry = match place {
+        Place::Files => store.get(name)?,
+        Place::Keychain => Some(Keychain::new(settings).load(name)?),
+    };
+    let Some(entry) = entry else {
+        return Ok(Turn::Done(token.clone()));
+    };
+    let refresh_token = entry.refresh_token.clone().filter(|_| is_due(&entry, now));
+    Ok(match (&entry.token, refresh_token) {
+        (Some(same), Some(refresh_token)) if same == token => Turn::Ask(Box::new(Renewal {
+            entry,
+            place,
+            refresh_token,
+            lock,
+        })),
+        // Renewed by another process, or replaced by a login.
+        (Some(other), _) => Turn::Done(other.clone()),
+        (None, _) => Turn::Done(token.clone()),
+    })
+}
+
+impl Renewal {
+    /// What to send to the Hub.
+    pub fn refresh_token(&self) -> &Token {
+        &self.refresh_token
+    }
+
+    /// Name of the token.
+    pub fn name(&self) -> &str {
+        &self.entry.name
+    }
+
+    /// Keeps what the Hub granted, and answers the new token. The old refresh token stays when the
+    /// server did not give a new one. The token file follows only if it still held the old token: the
+    /// user may have switched meanwhile.
+    ///
+    /// # Errors
+    /// As [`TokenStore::save`]; the new token is then lost to other processes.
+    pub fn keep(self, settings: &Settings, granted: Granted, now: i64) -> Result<Token, AuthError> {
+        let old = self.entry.token.clone();
+        let grant = device::grant(granted, now);
+        let entry = StoredToken {
+            name: self.entry.name,
+            token: Some(grant.token.clone()),
+            refresh_token: Some(grant.refresh_token.unwrap_or(self.refresh_token)),
+            expires_at: grant.expires_at,
+        };
+        match self.place {
+            Place::Files => {
+                let store = TokenStore::new(settings);
+                store.save(&entry, &self.lock)?;
+                if store.active()? == old {
+                    store.activate(&grant.token, &self.lock)?;
+                }
+            }
+            Place::Keychain => Keychain::new(settings).save(&entry, &self.lock)?,
+        }
+        Ok(grant.token)
+    }
+}

@@ -1,0 +1,378 @@
+//! The two token files that this tool shares with the Python clients (REFERENCE 3).
+//!
+//! - `token` holds the active token, bare. This is the one that every client sends.
+//! - `stored_tokens`, beside it, holds all tokens by name, in INI, with what is needed to refresh
+//!   those of a browser login.
+//!
+//! Rules kept here and nowhere else:
+//! - Both files are 0600 in a 0700 folder, also when they were found wider.
+//! - A write replaces a file whole, so a crash leaves the old or the new content.
+//! - Whoever writes holds `stored_tokens.lock` (flock) from before reading to after writing, so two
+//!   processes never lose each other's entry. Readers need no lock.
+//! - `stored_tokens` that cannot be understood is an error that names the line. It stays as it is:
+//!   nothing here starts over with an empty one.
+//! - A token file that is a symbolic link is written through: the link stays and the file it leads
+//!   to is replaced. Somebody put it there to keep the token elsewhere, and the Python clients write
+//!   through it as well. Logging out removes the link and leaves the file behind it, which may not
+//!   be ours; the caller is told its path, for the token is still in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::AuthError;
+use super::ini::{self, Ini, Options};
+use super::resolve;
+use crate::fs::{FsError, LockGuard, Mode, lock_within, write_atomic};
+use crate::settings::Settings;
+use crate::token::Token;
+
+/// Option names in a section.
+const HF_TOKEN: &str = "hf_token";
+const REFRESH_TOKEN: &str = "refresh_token";
+const EXPIRES_AT: &str = "expires_at";
+/// The lock that the Python client takes as well.
+const LOCK_FILE: &str = "stored_tokens.lock";
+/// How long a reader waits for a writer to finish.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long another process may hold the lock; a refresh inside it waits for the Hub.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// One named token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredToken {
+    /// Section name: what the user called it on the settings page, or `oauth-<user>`.
+    pub name: String,
+    /// The token; `None` when the section has none, or none that could be sent.
+    pub token: Option<Token>,
+    /// What a browser login renews it with.
+    pub refresh_token: Option<Token>,
+    /// When it stops being valid, in seconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+/// What [`TokenStore::logout_all`] and [`TokenStore::logout`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// The named token was there, or for all: there was any.
+    pub found: bool,
+    /// The active token file is gone.
+    pub active_removed: bool,
+    /// The token file was a link, and this is the file behind it, which still holds the token.
+    pub left_behind: Option<PathBuf>,
+}
+
+/// The two files.
+#[derive(Debug, Clone)]
+pub struct TokenStore {
+    token_path: PathBuf,
+    stored_path: PathBuf,
+}
+
+/// The right to change the files, held while they are read and written.
+#[derive(Debug)]
+pub struct StoreLock {
+    /// `None` on a file system without locks (some network ones): the writes are still atomic.
+    _guard: Option<LockGuard>,
+}
+
+impl TokenStore {
+    /// The files of these settings. Nothing is opened yet.
+    pub fn new(settings: &Settings) -> Self {
+        TokenStore {
+            token_path: settings.token_path.clone(),
+            stored_path: settings.stored_tokens_path.clone(),
+        }
+    }
+
+    /// File of the active token.
+    pub fn token_path(&self) -> &Path {
+        &self.token_path
+    }
+
+    /// File of all named tokens.
+    pub fn stored_path(&self) -> &Path {
+        &self.stored_path
+    }
+
+    /// All named tokens, in file order; none when the file does not exist.
+    ///
+    /// # Errors
+    /// [`AuthError::Damaged`] when the file cannot be understood; [`AuthError::Fs`].
+    pub fn list(&self) -> Result<Vec<StoredToken>, AuthError> {
+        let ini = self.read()?;
+        Ok(ini.names().map(|name| stored_token(&ini, name)).collect())
+    }
+
+    /// The named token, when there is one of that name.
+    ///
+    /// # Errors
+    /// As [`TokenStore::list`].
+    pub fn get(&self, name: &str) -> Result<Option<StoredToken>, AuthError> {
+        let ini = self.read()?;
+        let found = ini.names().any(|known| known == name);
+        Ok(found.then(|| stored_token(&ini, name)))
+    }
+
+    /// The token in the token file, whatever the environment says.
+    ///
+    /// # Errors
+    /// [`AuthError::Unusable`] when it holds something else; [`AuthError::Fs`].
+    pub fn active(&self) -> Result<Option<Token>, AuthError> {
+        Ok(resolve::from_file(&self.token_path)?.map(|resolved| resolved.token))
+    }
+
+    /// Takes the lock, for work that reads, asks the Hub and then writes.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`] when another process holds it for a minute; [`AuthError::Fs`].
+    pub fn lock(&self) -> Result<StoreLock, AuthError> {
+        self.lock_for(LOCK_PATIENCE)
+    }
+
+    /// As [`TokenStore::lock`], waiting no longer than this.
+    ///
+    /// # Errors
+    /// As [`TokenStore::lock`].
+    pub fn lock_for(&self, patience: Duration) -> Result<StoreLock, AuthError> {
+        prepare_folder(self.stored_path.parent())?;
+        let path = self.stored_path.with_file_name(LOCK_FILE);
+        match lock_within(&path, patience) {
+            Ok(Some(guard)) => Ok(StoreLock {
+                _guard: Some(guard),
+            }),
+            Ok(None) => Err(AuthError::Busy { path }),
+            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
+                Ok(StoreLock { _guard: None })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits, for a moment, until nobody writes. For a reader that found the two files at odds: they
+    /// are replaced one after the other.
+    pub fn wait_for_writer(&self) {
+        let path = self.stored_path.with_file_name(LOCK_FILE);
+        if path.exists() {
+            // Whoever cannot lock here, or has waited enough, reads what there is.
+            let _ = lock_within(&path, WRITER_PATIENCE);
+        }
+    }
+
+    /// Saves a token under its name, replacing that section whole, without making it active.
+    ///
+    /// # Errors
+    /// As [`TokenStore::list`] and [`TokenStore::lock`].
+    pub fn save(&self, entry: &StoredToken, _lock: &StoreLock) -> Result<(), AuthError> {
+        let mut ini = self.read()?;
+        ini.set(&entry.name, options(entry));
+        self.write(&ini)
+    }
+
+    /// Makes a token the active one.
+    ///
+    /// # Errors
+    /// [`AuthError::Fs`].
+    pub fn activate(&self, token: &Token, _lock: &StoreLock) -> Result<(), AuthError> {
+        write_secret(&self.token_path, token.expose())
+    }
+
+    /// Removes what the files hold of a token that is now kept elsewhere: its section, and the
+    /// token file, which would stand above any other storage. Answers as [`TokenStore::logout`].
+    ///
+    /// # Errors
+    /// As [`TokenStore::list`].
+    pub fn forget(&self, name: &str, lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let mut done = self.logout(name, lock)?;
+        if !done.active_removed {
+            let token_file = self.deactivate(lock)?;
+            done.active_removed = token_file.active_removed;
+            done.left_behind = token_file.left_behind;
+        }
+        if self.list()?.is_empty() {
+            remove(&self.stored_path)?;
+        }
+        Ok(done)
+    }
+
+    /// Removes the token file: no token of the files is active then.
+    ///
+    /// # Errors
+    /// [`AuthError::Fs`].
+    pub fn deactivate(&self, _lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let target = link_target(&self.token_path);
+        let active_removed = remove(&self.token_path)?;
+        Ok(LoggedOut {
+            found: active_removed,
+            active_removed,
+            left_behind: target.filter(|_| active_removed),
+        })
+    }
+
+    /// Removes both files.
+    ///
+    /// # Errors
+    /// [`AuthError::Fs`]; what could be removed is.
+    pub fn logout_all(&self, _lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let left_behind = link_target(&self.token_path);
+        let active_removed = remove(&self.token_path)?;
+        let stored_removed = remove(&self.stored_path)?;
+        Ok(LoggedOut {
+            found: active_removed || stored_removed,
+            active_removed,
+            left_behind: left_behind.filter(|_| active_removed),
+        })
+    }
+
+    /// Removes a named token, and the token file when it holds the same token.
+    ///
+    /// # Errors
+    /// As [`TokenStore::list`].
+    pub fn logout(&self, name: &str, _lock: &StoreLock) -> Result<LoggedOut, AuthError> {
+        let mut ini = self.read()?;
+        let entry = stored_token(&ini, name);
+        if !ini.remove(name) {
+            return Ok(LoggedOut::default());
+        }
+        self.write(&ini)?;
+        let mut done = LoggedOut {
+            found: true,
+            ..LoggedOut::default()
+        };
+        // A token file with something else in it is not this token's.
+        let active = self.active().ok().flatten();
+        if active.is_some() && active == entry.token {
+            done.left_behind = link_target(&self.token_path);
+            done.active_removed = remove(&self.token_path)?;
+        }
+        Ok(done)
+    }
+
+    fn read(&self) -> Result<Ini, AuthError> {
+        let damaged = |reason: String| AuthError::Damaged {
+            path: self.stored_path.clone(),
+            reason,
+        };
+        match fs::read(&self.stored_path).map(Zeroizing::new) {
+            Ok(bytes) => {
+                let text =
+                    std::str::from_utf8(&bytes).map_err(|_| damaged("it is not UTF-8".into()))?;
+                Ini::parse(text).map_err(|error| damaged(error.to_string()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ini::default()),
+            Err(error) => Err(FsError::of("read", &self.stored_path)(error).into()),
+        }
+    }
+
+    fn write(&self, ini: &Ini) -> Result<(), AuthError> {
+        write_secret(&self.stored_path, &ini.render())
+    }
+}
+
+/// A name that a section can have: control characters become blanks, and what `configparser` cannot
+/// store (nothing, or its own `DEFAULT`) gets another name.
+pub fn section_name(wanted: &str) -> String {
+    let clean: String = wanted
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match clean.trim() {
+        "" => "token".to_owned(),
+        name if ini::fits_section_name(name) => name.to_owned(),
+        name => format!("{name}-token"),
+    }
+}
+
+fn stored_token(ini: &Ini, name: &str) -> StoredToken {
+    let token = |option| {
+        ini.get(name, option)
+            .and_then(|text| Token::clean(text).ok().flatten())
+    };
+    StoredToken {
+        name: name.to_owned(),
+        token: token(HF_TOKEN),
+        refresh_token: token(REFRESH_TOKEN),
+        expires_at: ini
+            .get(name, EXPIRES_AT)
+            .and_then(|seconds| seconds.trim().parse().ok()),
+    }
+}
+
+fn options(entry: &StoredToken) -> Options {
+    let secret = |token: &Token| Zeroizing::new(token.expose().to_owned());
+    let mut options = Options::new();
+    if let Some(token) = &entry.token {
+        options.push((HF_TOKEN.to_owned(), secret(token)));
+    }
+    if let Some(token) = &entry.refresh_token {
+        options.push((REFRESH_TOKEN.to_owned(), secret(token)));
+    }
+    if let Some(seconds) = entry.expires_at {
+        options.push((EXPIRES_AT.to_owned(), Zeroizing::new(seconds.to_string())));
+    }
+    options
+}
+
+/// Where a symbolic link leads in the end, when the path is one.
+fn link_target(path: &Path) -> Option<PathBuf> {
+    let target = path.parent()?.join(fs::read_link(path).ok()?);
+    Some(fs::canonicalize(&target).unwrap_or(target))
+}
+
+fn remove(path: &Path) -> Result<bool, AuthError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FsError::of("delete", path)(error).into()),
+    }
+}
+
+/// Writes a secret through links, 0600, in a folder of 0700.
+fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
+    prepare_folder(path.parent())?;
+    match link_target(path) {
+        Some(target) => {
+            if let Some(folder) = target.parent() {
+                crate::fs::create_dir_all(folder)?;
+            }
+            Ok(write_atomic(&target, text.as_bytes(), Mode::Secret)?)
+        }
+        None => Ok(write_atomic(path, text.as_bytes(), Mode::Secret)?),
+    }
+}
+
+/// Makes the folder of the token files, or closes it to others. A folder of another user, or one
+/// that everybody shares (sticky, such as `/tmp` when `HF_TOKEN_PATH` points there), is not changed.
+#[cfg(unix)]
+fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+
+    let Some(folder) = folder else { return Ok(()) };
+    let create = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    create.map_err(FsError::of("create the folder", folder))?;
+    let metadata = fs::metadata(folder).map_err(FsError::of("read", folder))?;
+    let mode = metadata.mode() & 0o7777;
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && mode & 0o1000 == 0 && mode & 0o077 != 0 {
+        // A file system without modes refuses; the files themselves are still 0600.
+        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(mode & !0o077));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
+    if let Some(folder) = folder {
+        crate::fs::create_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,367 @@
+//! `hf auth login`.
+
+use std::io::Read;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::whoami::orgs;
+use super::{GitArgs, browser, environment_token, give_to_git, unanswered, warn_of_link};
+use crate::auth::AuthError;
+use crate::auth::device::{self, Waiting};
+use crate::auth::login::{self, Grant};
+use crate::auth::resolve::{ResolvedToken, TokenSource};
+use crate::auth::saved::{self, Storage};
+use crate::auth::store::TokenStore;
+use crate::console::text::escape;
+use crate::console::{Console, Mode};
+use crate::context::{Context, now};
+use crate::error::{CliError, Kind};
+use crate::hub::api::Account;
+use crate::hub::oauth::DeviceCode;
+use crate::token::Token;
+
+/// Arguments of `hf auth login`.
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// The access token. Others may see it in the process list: --token-stdin keeps it to yourself.
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Read the access token from standard input.
+    #[arg(long, conflicts_with = "token")]
+    token_stdin: bool,
+    #[command(flatten)]
+    git: GitArgs,
+    /// Log in again although there is a token already.
+    #[arg(long, overrides_with = "no_force")]
+    force: bool,
+    #[arg(long, hide = true, overrides_with = "force")]
+    no_force: bool,
+    /// Where to keep the token: a file, which the Python clients share, or the system's keyring,
+    /// which only this tool reads [default: HF_TOKEN_STORAGE, or file].
+    #[arg(long, value_enum, value_name = "WHERE")]
+    storage: Option<StorageArg>,
+}
+
+/// Values of `--storage`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StorageArg {
+    /// `token` and `stored_tokens` in HF_HOME.
+    File,
+    /// Secret Service, Keychain or Credential Manager.
+    Keyring,
+}
+
+/// Logs in: gets a token, asks the Hub whose it is, and saves it.
+///
+/// # Errors
+/// No token to be had, the Hub does not accept it, or it cannot be saved.
+pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
+    let storage = storage(args.storage, context.settings.token_storage.as_deref())?;
+    // A file that cannot be extended is better found before anybody types a token.
+    TokenStore::new(&context.settings).list()?;
+    let git = args.git.choice();
+    if let Some(text) = &args.token {
+        let grant = Grant::from(cleaned(&context.console, text, "--token")?);
+        return finish(context, grant, git == Some(true), storage);
+    }
+    if args.token_stdin {
+        let grant = Grant::from(from_stdin(context)?);
+        return finish(context, grant, git == Some(true), storage);
+    }
+    if matches!(context.console.mode(), Mode::Json | Mode::Quiet) {
+        return Err(nobody_to_ask());
+    }
+    if !args.force && already_logged_in(context)? {
+        return Ok(());
+    }
+    let (grant, git) = match ask_method(context)? {
+        Method::Browser => {
+            if git == Some(true) {
+                context.console.warn("--add-to-git-credential is ignored: a browser login is renewed from time to time, and git would keep the old token.");
+            }
+            (in_browser(context)?, false)
+        }
+        Method::Paste => {
+            let token = paste(context)?;
+            let git = match git {
+                Some(choice) => choice,
+                None => context
+                    .console
+                    .ask_yes_no("Add token as git credential?", true)
+                    .map_err(unanswered)?,
+            };
+            (Grant::from(token), git)
+        }
+    };
+    finish(context, grant, git, storage)
+}
+
+fn storage(option: Option<StorageArg>, default: Option<&str>) -> Result<Storage, CliError> {
+    match (option, default.map(str::to_ascii_lowercase).as_deref()) {
+        (Some(StorageArg::Keyring), _) | (None, Some("keyring")) => Ok(Storage::Keyring),
+        (Some(StorageArg::File), _) | (None, None | Some("file")) => Ok(Storage::File),
+        (None, Some(other)) => Err(CliError::new(
+            Kind::Other,
+            format!(
+                "HF_TOKEN_STORAGE is neither file nor keyring but {}.",
+                escape(other)
+            ),
+        )
+        .hint("correct it, unset it, or pass --storage")),
+    }
+}
+
+enum Method {
+    Browser,
+    Paste,
+}
+
+fn ask_method(context: &Context) -> Result<Method, CliError> {
+    let console = &context.console;
+    if !console.may_ask() || !console.is_interactive() {
+        return Ok(Method::Browser);
+    }
+    let choices = ["In the browser", "With an access token that I paste here"];
+    match console.ask_choice("How do you want to log in?", &choices) {
+        Ok(0) => Ok(Method::Browser),
+        Ok(_) => Ok(Method::Paste),
+        Err(error) => Err(unanswered(error)),
+    }
+}
+
+/// Cleans a token that was typed or pasted, and tells what had to be removed.
+fn cleaned(console: &Console, text: &str, source: &str) -> Result<Token, CliError> {
+    match Token::from_paste(text) {
+        Ok(Some((token, removed))) => {
+            if !removed.is_empty() {
+                console.say(&format!("Removed from the token: {}.", removed.join(", ")));
+            }
+            Ok(token)
+        }
+        Ok(None) => Err(CliError::usage(format!("There is no token in {source}."))),
+        Err(reason) => Err(CliError::new(
+            Kind::InvalidToken,
+            format!("What {source} gives cannot be a token: {reason}."),
+        )
+        .hint("copy it again, from hf_ to its last character")),
+    }
+}
+
+fn from_stdin(context: &Context) -> Result<Token, CliError> {
+    let console = &context.console;
+    if console.is_interactive() {
+        return paste(context);
+    }
+    let mut text = Zeroizing::new(String::new());
+    std::io::stdin()
+        .lock()
+        .take(64 * 1024)
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            CliError::new(Kind::Other, "Cannot read a token from standard input.").caused_by(error)
+        })?;
+    cleaned(console, &text, "standard input")
+}
+
+fn nobody_to_ask() -> CliError {
+    CliError::usage("In the formats json and quiet nobody can be asked for a token.")
+        .hint("pass it with --token-stdin or --token")
+}
+
+fn paste(context: &Context) -> Result<Token, CliError> {
+    let console = &context.console;
+    console.say(&format!(
+        "Make a token at {} and paste it here.",
+        context.settings.endpoint.tokens_page()
+    ));
+    loop {
+        let text = console
+            .ask_secret("Token (not shown while you type): ")
+            .map_err(unanswered)?;
+        match cleaned(console, &text, "this input") {
+            Ok(token) if token.is_organization() => return Err(AuthError::OrganizationToken.into()),
+            Ok(token) => return Ok(token),
+            Err(error) => console.say(&format!("{} Try again, or press Ctrl-C.", error.message)),
+        }
+    }
+}
+
+/// Says so when there is a good token already. One that the Hub refuses does not count, unless it
+/// comes from a source that a login cannot replace.
+fn already_logged_in(context: &Context) -> Result<bool, CliError> {
+    let Some(resolved) = context.token(None)? else {
+        return Ok(false);
+    };
+    let console = &context.console;
+    let who = match whose(context, &resolved) {
+        Whose::Account(name) => format!(" as {}", escape(&name)),
+        Whose::Nobody => {
+            let source = &resolved.source;
+            console.warn(&format!("The Hub does not accept the token from {source}."));
+            if matches!(source, TokenSource::File(_) | TokenSource::Keyring(_)) {
+                return Ok(false);
+            }
+            console
+                .hint("correct or unset it: it stands above a saved token, which you may now make");
+            return Ok(false);
+        }
+        Whose::Unknown => String::new(),
+    };
+    console.say(&format!(
+        "You are already logged in{who}, with the token from {}.",
+        resolved.source
+    ));
+    console.hint("`hf auth login --force` logs in again, as somebody else or with another token");
+    Ok(true)
+}
+
+enum Whose {
+    Account(String),
+    /// The Hub does not know the token.
+    Nobody,
+    /// The Hub cannot be asked.
+    Unknown,
+}
+
+fn whose(context: &Context, resolved: &ResolvedToken) -> Whose {
+    let Ok(hub) = context.hub() else {
+        return Whose::Unknown;
+    };
+    match context.block_on(async { hub.whoami_once(&resolved.token).await }) {
+        Ok(seen) => Whose::Account(seen.account.name),
+        Err(error) if error.kind == Kind::InvalidToken => Whose::Nobody,
+        Err(_) => Whose::Unknown,
+    }
+}
+
+fn in_browser(context: &Context) -> Result<Grant, CliError> {
+    let hub = context.hub()?;
+    let client_id = &context.settings.oauth_client_id;
+    let code = context.block_on_then(hub.device_code(client_id), |error| {
+        AuthError::from(device::DeviceError::OAuth(error)).into()
+    })?;
+    show_code(context, &code);
+    let console = &context.console;
+    let waiting = console.waiting(&format!(
+        "Waiting for your confirmation in the browser (the code is good for {}, Ctrl-C gives up)",
+        crate::console::text::count(code.lifetime.as_secs().div_ceil(60), "minute")
+    ));
+    let granted = context.block_on_then(
+        device::wait(hub, client_id, &code, |event| match event {
+            Waiting::Trouble(reason) => console.say(&format!(
+                "No answer from the Hub just now ({}); still waiting.",
+                escape(&reason)
+            )),
+            Waiting::Recovered => console.say("The Hub answers again."),
+        }),
+        |error| AuthError::from(error).into(),
+    )?;
+    drop(waiting);
+    Ok(device::grant(granted, now()))
+}
+
+fn show_code(context: &Context, code: &DeviceCode) {
+    let console = &context.console;
+    let page = escape(code.complete_uri.as_str());
+    let user_code = escape(&code.user_code);
+    if !console.may_ask() || !console.is_interactive() {
+        console.say(&format!(
+            "Open {page} in a browser and enter the code {user_code}."
+        ));
+        console.hint(
+            "to log in with an access token instead, pipe it into `hf auth login --token-stdin`",
+        );
+        return;
+    }
+    console.say(&format!(
+        "Open this page in a browser, on this or any other machine:\n\n    {page}\n\nand check or enter the code:\n\n    {user_code}\n"
+    ));
+    if browser::open(&context.env, &code.complete_uri) {
+        console.say("Your browser should open it by itself.");
+    }
+}
+
+fn finish(context: &Context, grant: Grant, git: bool, storage: Storage) -> Result<(), CliError> {
+    let hub = context.hub()?;
+    let account = context.block_on_then(login::verify(hub, &grant.token), |error| {
+        refused(context, error.into(), &grant.token)
+    })?;
+    let name = login::name_for(&account);
+    let done = saved::save(&context.settings, &name, &grant, storage)?;
+    warn_of_link(context, &done);
+    if git {
+        give_to_git(context, &grant.token);
+    }
+    report(context, &account, &name, storage);
+    note_expiry(&context.console, &grant);
+    Ok(())
+}
+
+/// Why a new token was refused, with what its look tells.
+fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
+    let page = context.settings.endpoint.tokens_page();
+    match error.kind {
+        Kind::InvalidToken => {
+            let hint = match token.oddity() {
+                Some(oddity) => {
+                    format!("{oddity}; copy it again from {page}, or make a new one there")
+                }
+                None => format!("it may be revoked or expired; make a new one at {page}"),
+            };
+            CliError {
+                message: format!(
+                    "{} does not accept this token.",
+                    context.settings.endpoint.as_str()
+                ),
+                hint: Some(hint),
+                ..error
+            }
+        }
+        _ if token.is_organization() => error.hint(format!("make a token of your own at {page}")),
+        _ => error,
+    }
+}
+
+fn report(context: &Context, account: &Account, name: &str, storage: Storage) {
+    let console = &context.console;
+    console.say(&match &account.role {
+        Some(role) => format!("The token is valid (permission: {}).", escape(role)),
+        None => "The token is valid.".to_owned(),
+    });
+    let place = match storage {
+        Storage::File => escape(&context.settings.stored_tokens_path.display().to_string()),
+        Storage::Keyring => "the system's keyring".to_owned(),
+    };
+    console.say(&format!("It is saved as {} in {place}.", escape(name)));
+    console.done(
+        &format!("Logged in as {}.", escape(&account.name)),
+        vec![
+            ("user", json!(account.name)),
+            ("orgs", orgs(account)),
+            ("token_name", json!(name)),
+            ("role", json!(account.role)),
+            ("storage", json!(storage.as_str())),
+        ],
+    );
+    if let Some(found) = environment_token(context) {
+        console.warn(&format!(
+            "The token from {} is used instead, as long as that is set.",
+            found.source
+        ));
+    }
+}
+
+fn note_expiry(console: &Console, grant: &Grant) {
+    let Some(at) = grant.expires_at else { return };
+    if grant.refresh_token.is_some() {
+        console.say("It is renewed by itself before it expires.");
+    } else {
+        let days = (at - now()).max(0) / 86_400;
+        console.say(&format!(
+            "It expires in {}; log in again then.",
+            crate::console::text::count(days.max(1).unsigned_abs(), "day")
+        ));
+    }
+}

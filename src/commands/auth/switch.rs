@@ -1,0 +1,105 @@
+//! `hf auth switch`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{GitArgs, environment_token, give_to_git, unanswered, warn_of_link};
+use crate::auth::saved::{self, Saved};
+use crate::console::text::escape;
+use crate::context::Context;
+use crate::error::{CliError, Kind};
+
+/// Arguments of `hf auth switch`.
+#[derive(Debug, Args)]
+pub struct SwitchArgs {
+    /// Name of the token to make active; without it you are asked.
+    #[arg(long, value_name = "NAME")]
+    token_name: Option<String>,
+    #[command(flatten)]
+    git: GitArgs,
+}
+
+/// Makes another saved token the active one.
+///
+/// # Errors
+/// There is no such token; nobody can be asked; the files cannot be read or written.
+pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
+    let console = &context.console;
+    let mut stored = saved::list(&context.settings)?;
+    if stored.is_empty() {
+        console.say("No token is saved, so there is none to switch to.");
+        console.hint("`hf auth login` saves one");
+        return Ok(());
+    }
+    let name = match args.token_name {
+        Some(name) => name,
+        None => choose(context, &stored)?,
+    };
+    let Some(position) = stored.iter().position(|saved| saved.entry.name == name) else {
+        return Err(unknown(&name, &stored));
+    };
+    let Saved {
+        entry,
+        storage,
+        trouble,
+    } = stored.swap_remove(position);
+    if let Some(error) = trouble {
+        return Err(error.into());
+    }
+    let Some(token) = &entry.token else {
+        return Err(CliError::new(
+            Kind::InvalidToken,
+            format!("The entry {} holds no usable token.", escape(&name)),
+        )
+        .hint("log in again with `hf auth login --force`"));
+    };
+    let done = saved::switch(&context.settings, &name, token, storage)?;
+    warn_of_link(context, &done);
+    if args.git.choice() == Some(true) {
+        give_to_git(context, token);
+    }
+    console.done(
+        &format!("The active token is now {}.", escape(&name)),
+        vec![
+            ("token_name", json!(name)),
+            ("storage", json!(storage.as_str())),
+        ],
+    );
+    if let Some(found) = environment_token(context)
+        && found.token != *token
+    {
+        console.warn(&format!(
+            "The token from {} is used instead, as long as that is set.",
+            found.source
+        ));
+    }
+    Ok(())
+}
+
+fn choose(context: &Context, stored: &[Saved]) -> Result<String, CliError> {
+    let console = &context.console;
+    if !console.may_ask() || !console.is_interactive() {
+        return Err(CliError::usage("Nobody can be asked which token to use.")
+            .hint("name it with --token-name; `hf auth list` shows the names"));
+    }
+    let names: Vec<&str> = stored
+        .iter()
+        .map(|saved| saved.entry.name.as_str())
+        .collect();
+    let index = console
+        .ask_choice("Which token should be active?", &names)
+        .map_err(unanswered)?;
+    Ok(names[index].to_owned())
+}
+
+fn unknown(name: &str, stored: &[Saved]) -> CliError {
+    let names: Vec<String> = stored
+        .iter()
+        .map(|saved| escape(&saved.entry.name))
+        .collect();
+    CliError::new(
+        Kind::Other,
+        format!("There is no saved token named {}.", escape(name)),
+    )
+    .hint(format!("the names are: {}", names.join(", ")))
+}

@@ -1,0 +1,25 @@
+//! `hf auth token`.
+
+use serde_json::json;
+
+use crate::console::Mode;
+use crate::context::Context;
+use crate::error::CliError;
+
+/// Prints the token in force: the one purpose for which a token goes to stdout.
+///
+/// # Errors
+/// There is no token.
+pub fn run(context: &Context) -> Result<(), CliError> {
+    let Some(resolved) = context.token(None)? else {
+        return Err(CliError::not_logged_in());
+    };
+    let console = &context.console;
+    if console.mode() == Mode::Json {
+        console.json(&json!({"token": resolved.token.expose()}));
+    } else {
+        console.line(resolved.token.expose());
+    }
+    console.hint("`hf auth whoami` shows which account this token belongs to");
+    Ok(())
+}

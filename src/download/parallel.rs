@@ -1,0 +1,519 @@
+//! One file over several connections.
+//!
+//! A connection of its own is all a file needs where the network is fast. Where each connection is
+//! held to a rate (most storage networks do that), a large file is fetched by several: the *main*
+//! connection goes on at the front of the file while *helpers* bring segments from further back.
+//!
+//! The state on disk stays as simple as that of one connection, so that any process can take it up
+//! after a `kill -9`: the partial (`<etag>.hf-part`) is the file from its start, and a segment
+//! (`<etag>.hf-part-<k>`) is the file from byte k × [`SEGMENT`]; their lengths are all there is to
+//! know. When the partial reaches a segment that is complete, the segment is appended to it, which
+//! is also when its bytes are hashed: the hash needs them in order, and they come from memory.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::DownloadError;
+use super::fetch::{INLINE_LIMIT, Source, Span, complete};
+use super::partial::Partial;
+use crate::fs::FsError;
+use crate::hub::HubError;
+use crate::listing::Checksum;
+
+/// Length of a segment in bytes. Long enough that asking for it costs little, short enough that the
+/// front of the file does not wait long for the segment it runs into.
+pub const SEGMENT: u64 = 16 << 20;
+
+/// Most connections of all files together. Sixteen at 20 MB/s fill a 2.5 Gbit/s line.
+pub const CONNECTIONS: usize = 16;
+
+/// How often the rate is looked at.
+const TICK: Duration = Duration::from_millis(150);
+
+/// A connection faster than this, in bytes per second, is not being held back: another one would
+/// only share what there is.
+const FAST: u64 = 100_000_000;
+
+/// Permits for connections, shared by all files of a download.
+pub type Connections = Arc<Semaphore>;
+
+/// Fills the partial at `path` until it holds the whole, verified content; the caller then renames
+/// it. Goes on where an earlier attempt stopped. Bytes with a wrong hash are fetched once more from
+/// the start.
+///
+/// # Errors
+/// [`DownloadError`]; good bytes stay in the partial and its segments, bad ones do not.
+pub async fn fetch(
+    source: &Source<'_>,
+    path: &Path,
+    connections: &Connections,
+) -> Result<(), DownloadError> {
+    let mut partial = open(path, source.checksum, source.size).await?;
+    for is_last in [false, true] {
+        partial = fill(source, path, partial, connections).await?;
+        remove_segments(path, source.size);
+        if partial.verify() {
+            return Ok(());
+        }
+        if !is_last {
+            source.progress.rewind(partial.len());
+            partial.restart()?;
+        }
+    }
+    partial.discard();
+    Err(DownloadError::Corrupt {
+        path: source.path.clone(),
+        expected: source.checksum.to_string(),
+    })
+}
+
+/// Opens the partial at `path`, or makes it.
+///
+/// # Errors
+/// [`DownloadError`] naming the partial.
+pub async fn open(
+    path: &Path,
+    checksum: &Checksum,
+    size: Option<u64>,
+) -> Result<Partial, DownloadError> {
+    let is_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
+    if !is_large {
+        return Ok(Partial::open(path, checksum, size)?);
+    }
+    // Hashing gigabytes of an earlier attempt must not hold up the other files.
+    let (path, checksum) = (path.to_path_buf(), checksum.clone());
+    let opened = tokio::task::spawn_blocking(move || Partial::open(&path, &checksum, size)).await?;
+    Ok(opened?)
+}
+
+async fn fill(
+    source: &Source<'_>,
+    path: &Path,
+    partial: Partial,
+    connections: &Connections,
+) -> Result<Partial, DownloadError> {
+    match source.size {
+        Some(size) if size >= 2 * SEGMENT => {
+            let fill = Fill::new(source, path, size, &partial, Arc::clone(connections));
+            fill.run(partial).await
+        }
+        size => {
+            let (end, position) = (AtomicU64::new(size.unwrap_or(u64::MAX)), AtomicU64::new(0));
+            let span = Span {
+                start: 0,
+                end: &end,
+                position: &position,
+            };
+            let (partial, result) = complete(source, &span, partial).await;
+            result.and(partial.ok_or_else(writer_gone))
+        }
+    }
+}
+
+fn writer_gone() -> DownloadError {
+    DownloadError::Task("the writer is gone".to_owned())
+}
+
+/// Name of segment `k`.
+fn segment_path(partial: &Path, k: u64) -> PathBuf {
+    let mut name = partial.as_os_str().to_owned();
+    name.push(format!("-{k}"));
+    PathBuf::from(name)
+}
+
+/// Removes what is left of segments: after the file is complete they are of no use.
+pub fn remove_segments(partial: &Path, size: Option<u64>) {
+    for k in 0..size.unwrap_or(0).div_ceil(SEGMENT) {
+        // Most were appended and are gone; a leftover costs space and nothing else.
+        let _ = std::fs::remove_file(segment_path(partial, k));
+    }
+}
+
+/// How far a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nobody is at it; there may be bytes of an earlier attempt.
+    Free,
+    /// A helper is at it.
+    Running,
+    /// All bytes are there.
+    Done,
+}
+
+/// The segments behind the front of the file. Pure.
+#[derive(Debug)]
+struct Segments {
+    size: u64,
+    states: BTreeMap<u64, State>,
+}
+
+impl Segments {
+    /// Segments of a file of `size` bytes, of which `existing` are on disk with these lengths.
+    fn new(size: u64, existing: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut segments = Segments {
+            size,
+            states: (0..size.div_ceil(SEGMENT))
+                .map(|k| (k, State::Free))
+                .collect(),
+        };
+        for (k, length) in existing {
+            if length == segments.length(k) {
+                segments.states.insert(k, State::Done);
+            }
+        }
+        segments
+    }
+
+    fn length(&self, k: u64) -> u64 {
+        (self.size - k * SEGMENT).min(SEGMENT)
+    }
+
+    /// First byte, at or behind `front`, that the main connection need not bring.
+    fn end_of_front(&self, front: u64) -> u64 {
+        self.states
+            .iter()
+            .find(|&(&k, &state)| k * SEGMENT >= front && state != State::Free)
+            .map_or(self.size, |(&k, _)| k * SEGMENT)
+    }
+
+    /// The segment for the next helper: the first free one that the main connection does not reach
+    /// soon.
+    fn claim(&mut self, front: u64) -> Option<u64> {
+        let margin = front + SEGMENT / 2;
+        let (&k, state) = self
+            .states
+            .iter_mut()
+            .find(|&(&k, &mut state)| k * SEGMENT >= margin && state == State::Free)?;
+        *state = State::Running;
+        Some(k)
+    }
+
+    fn set(&mut self, k: u64, state: State) {
+        self.states.insert(k, state);
+    }
+
+    /// The segment that begins at `front`, when it does, and its state.
+    fn at(&self, front: u64) -> Option<(u64, State)> {
+        let k = front / SEGMENT;
+        let state = *self.states.get(&k)?;
+        front.is_multiple_of(SEGMENT).then_some((k, state))
+    }
+}
+
+/// A step of the main connection.
+type Step<'a> =
+    Pin<Box<dyn Future<Output = (Option<Partial>, Result<(), DownloadError>)> + Send + 'a>>;
+
+/// What a helper ends with: its segment, and how it went.
+type Helper<'a> = Pin<Box<dyn Future<Output = (u64, Result<(), DownloadError>)> + Send + 'a>>;
+
+/// One file being filled.
+struct Fill<'a> {
+    source: &'a Source<'a>,
+    path: &'a Path,
+    size: u64,
+    segments: Segments,
+    connections: Connections,
+    /// End of what the main connection brings.
+    end: AtomicU64,
+    /// Where the main connection is.
+    front: AtomicU64,
+    /// Bytes received by helpers, to tell their rate.
+    helped: AtomicU64,
+    /// The server sends parts of files.
+    has_ranges: std::sync::atomic::AtomicBool,
+}
+
+impl<'a> Fill<'a> {
+    fn new(
+        source: &'a Source<'a>,
+        path: &'a Path,
+        size: u64,
+        partial: &Partial,
+        connections: Connections,
+    ) -> Self {
+        // What the partial is past already is a leftover of a crash.
+        let ahead = partial.len().div_ceil(SEGMENT)..size.div_ceil(SEGMENT);
+        let existing = ahead.filter_map(|k| {
+            let length = std::fs::metadata(segment_path(path, k)).ok()?.len();
+            source.progress.advance(length);
+            Some((k, length))
+        });
+        let segments = Segments::new(size, existing.collect::<Vec<_>>());
+        Fill {
+            source,
+            path,
+            size,
+            connections,
+            end: AtomicU64::new(segments.end_of_front(partial.len())),
+            front: AtomicU64::new(partial.len()),
+            helped: AtomicU64::new(0),
+            has_ranges: std::sync::atomic::AtomicBool::new(true),
+            segments,
+        }
+    }
+
+    async fn run(self, partial: Partial) -> Result<Partial, DownloadError> {
+        let Fill {
+            source,
+            path,
+            size,
+            mut segments,
+            connections,
+            end,
+            front,
+            helped,
+            has_ranges,
+        } = self;
+        let shared = Shared {
+            source,
+            path,
+            end: &end,
+            front: &front,
+            helped: &helped,
+        };
+        let mut helpers: FuturesUnordered<Helper<'_>> = FuturesUnordered::new();
+        let mut pace = Pace::new(partial.len());
+        let mut tick = tokio::time::interval(TICK);
+        let mut main: Option<Step<'_>> = Some(shared.stream(partial));
+        let mut waiting: Option<Partial> = None;
+        loop {
+            if let Some(partial) = waiting.take() {
+                let position = partial.len();
+                match segments.at(position) {
+                    _ if position >= size => return Ok(partial),
+                    Some((k, State::Done)) => main = Some(shared.absorb(partial, k)),
+                    Some((_, State::Running)) => waiting = Some(partial),
+                    _ => {
+                        end.store(segments.end_of_front(position), Ordering::Relaxed);
+                        main = Some(shared.stream(partial));
+                    }
+                }
+            }
+            tokio::select! {
+                (partial, result) = step(&mut main), if main.is_some() => {
+                    main = None;
+                    result?;
+                    waiting = Some(partial.ok_or_else(writer_gone)?);
+                }
+                Some((k, result)) = helpers.next(), if !helpers.is_empty() => match result {
+                    Ok(()) => segments.set(k, State::Done),
+                    Err(DownloadError::Hub { source: HubError::RangeIgnored, .. }) => {
+                        // The main connection brings it all, then.
+                        has_ranges.store(false, Ordering::Relaxed);
+                        segments.set(k, State::Free);
+                        end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
+                    }
+                    Err(error) => return Err(error),
+                },
+                _ = tick.tick() => {
+                    let position = front.load(Ordering::Relaxed);
+                    let active = helpers.len() as u64 + u64::from(main.is_some());
+                    let is_slow = pace.is_slow(position + helped.load(Ordering::Relaxed), active);
+                    if is_slow && has_ranges.load(Ordering::Relaxed)
+                        && let Ok(permit) = Arc::clone(&connections).try_acquire_owned()
+                        && let Some(k) = segments.claim(position)
+                    {
+                        let claimed = segments.end_of_front(position);
+                        end.fetch_min(claimed, Ordering::Relaxed);
+                        helpers.push(shared.help(k, segments.length(k), permit));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a step; only called when there is one.
+async fn step(main: &mut Option<Step<'_>>) -> (Option<Partial>, Result<(), DownloadError>) {
+    match main {
+        Some(step) => step.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells whether connections are being held back.
+struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(bytes: u64) -> Self {
+        Pace {
+            since: Instant::now(),
+            bytes,
+        }
+    }
+
+    /// Looks at the bytes received in all; true when they come slower than `active` unhindered
+    /// connections would bring them.
+    fn is_slow(&mut self, bytes: u64, active: u64) -> bool {
+        let elapsed = self.since.elapsed();
+        if elapsed < TICK / 2 {
+            return false;
+        }
+        let received = bytes.saturating_sub(self.bytes);
+        *self = Pace::new(bytes);
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more")]
+        let rate = received as f64 / elapsed.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "as above")]
+        let fast = (FAST * active.max(1)) as f64;
+        rate < fast
+    }
+}
+
+/// What the connections of one file share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    source: &'a Source<'a>,
+    path: &'a Path,
+    end: &'a AtomicU64,
+    front: &'a AtomicU64,
+    helped: &'a AtomicU64,
+}
+
+impl<'a> Shared<'a> {
+    /// The main connection: from the front of the file to the first segment that is not its own.
+    fn stream(self, partial: Partial) -> Step<'a> {
+        Box::pin(async move {
+            let span = Span {
+                start: 0,
+                end: self.end,
+                position: self.front,
+            };
+            complete(self.source, &span, partial).await
+        })
+    }
+
+    /// Appends a complete segment to the partial and removes it. Killed in between, both hold its
+    /// bytes; the next process sees that the partial is past it.
+    fn absorb(self, mut partial: Partial, k: u64) -> Step<'a> {
+        let path = segment_path(self.path, k);
+        Box::pin(async move {
+            let absorbed = tokio::task::spawn_blocking(move || {
+                let result = partial.append_file(&path);
+                if result.is_ok() {
+                    let _ = std::fs::remove_file(&path);
+                }
+                (partial, result)
+            });
+            match absorbed.await {
+                Ok((partial, result)) => {
+                    self.front.store(partial.len(), Ordering::Relaxed);
+                    (Some(partial), result.map_err(DownloadError::from))
+                }
+                Err(error) => (None, Err(error.into())),
+            }
+        })
+    }
+
+    /// A helper: brings segment `k` of `length` bytes, then lets go of its connection.
+    fn help(self, k: u64, length: u64, permit: OwnedSemaphorePermit) -> Helper<'a> {
+        Box::pin(async move {
+            let result = self.bring(k, length).await;
+            drop(permit);
+            (k, result)
+        })
+    }
+
+    async fn bring(self, k: u64, length: u64) -> Result<(), DownloadError> {
+        let start = k * SEGMENT;
+        let end = AtomicU64::new(start + length);
+        // Nothing is known about the hash of a segment: the whole file's decides.
+        let checksum = Checksum::Unknown("segment".to_owned());
+        let partial = open(&segment_path(self.path, k), &checksum, Some(length)).await?;
+        let position = AtomicU64::new(start + partial.len());
+        let span = Span {
+            start,
+            end: &end,
+            position: &position,
+        };
+        let mut seen = position.load(Ordering::Relaxed);
+        let mut work = std::pin::pin!(complete(self.source, &span, partial));
+        loop {
+            let done = tokio::select! {
+                (partial, result) = &mut work => Some((partial, result)),
+                () = tokio::time::sleep(TICK / 3) => None,
+            };
+            let now = position.load(Ordering::Relaxed);
+            self.helped
+                .fetch_add(now.saturating_sub(seen), Ordering::Relaxed);
+            seen = now;
+            if let Some((partial, result)) = done {
+                result?;
+                return if partial.is_some() {
+                    Ok(())
+                } else {
+                    Err(writer_gone())
+                };
+            }
+        }
+    }
+}
+
+impl Partial {
+    /// Appends the whole of another file.
+    ///
+    /// # Errors
+    /// [`FsError`] naming the file that failed.
+    fn append_file(&mut self, path: &Path) -> Result<(), FsError> {
+        use std::io::Read;
+        let mut file = std::fs::File::open(path).map_err(FsError::of("read", path))?;
+        let mut buffer = vec![0; crate::hash::READ_SIZE];
+        loop {
+            match file.read(&mut buffer).map_err(FsError::of("read", path))? {
+                0 => return Ok(()),
+                n => self.append(&buffer[..n])?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = SEGMENT;
+
+    #[test]
+    fn helpers_claim_ahead_of_the_front() {
+        let mut segments = Segments::new(4 * S + 5, []);
+        assert_eq!(segments.end_of_front(0), 4 * S + 5);
+        assert_eq!(segments.claim(0), Some(1));
+        assert_eq!(segments.end_of_front(0), S);
+        assert_eq!(segments.claim(10), Some(2));
+        assert_eq!(segments.claim(10), Some(3));
+        assert_eq!(segments.claim(10), Some(4));
+        assert_eq!(segments.length(4), 5);
+        assert_eq!(segments.claim(10), None);
+        segments.set(1, State::Done);
+        assert_eq!(segments.at(S), Some((1, State::Done)));
+        assert_eq!(segments.at(S + 1), None);
+        assert_eq!(segments.at(2 * S), Some((2, State::Running)));
+    }
+
+    #[test]
+    fn a_segment_that_the_front_reaches_soon_is_left_to_it() {
+        let mut segments = Segments::new(4 * S, []);
+        assert_eq!(segments.claim(S - 1), Some(2));
+        assert_eq!(segments.end_of_front(S - 1), 2 * S);
+    }
+
+    #[test]
+    fn complete_segments_of_an_earlier_attempt_count() {
+        let segments = Segments::new(4 * S, [(1, S), (2, S - 1)]);
+        assert_eq!(segments.at(S), Some((1, State::Done)));
+        assert_eq!(segments.at(2 * S), Some((2, State::Free)));
+        assert_eq!(segments.end_of_front(3), S);
+    }
+}

@@ -1,0 +1,284 @@
+//! The Hub's OAuth routes: device login (RFC 8628), refresh (RFC 6749, 6), token exchange (RFC 8693).
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::error::HubError;
+use super::http::{Hub, Request, host};
+use crate::token::Token;
+
+/// Pause between two polls when the server names none (RFC 8628, 3.2).
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a device code is good when the server does not say.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(900);
+
+/// Why there is no token. No variant carries a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthError {
+    /// The server said no, with a code of RFC 6749, RFC 8628 or its own.
+    #[error("the Hub says {code}{}", detail(description))]
+    Refused {
+        /// `authorization_pending`, `invalid_grant`…
+        code: String,
+        /// The server's words; may be empty.
+        description: String,
+    },
+    /// No answer, or none that can be understood.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
+fn detail(description: &str) -> String {
+    if description.is_empty() {
+        String::new()
+    } else {
+        format!(" ({description})")
+    }
+}
+
+/// A login that waits for the user.
+#[derive(Debug, Clone)]
+pub struct DeviceCode {
+    /// What the token is asked for with; a secret.
+    pub device_code: Token,
+    /// What the user types.
+    pub user_code: String,
+    /// Where the user types it.
+    pub verification_uri: Url,
+    /// The same page with the code filled in.
+    pub complete_uri: Url,
+    /// Pause between two polls.
+    pub interval: Duration,
+    /// How long the code is good.
+    pub lifetime: Duration,
+}
+
+/// A token that was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The access token.
+    pub access_token: Token,
+    /// Exchanged for the next access token.
+    pub refresh_token: Option<Token>,
+    /// How long the access token is good.
+    pub lifetime: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct DeviceAnswer {
+    device_code: String,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    interval: Option<u64>,
+    expires_in: Option<u64>,
+}
+
+impl Hub {
+    /// Begins a device login.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub async fn device_code(&self, client_id: &str) -> Result<DeviceCode, OAuthError> {
+        let form = vec![("client_id".to_owned(), client_id.to_owned())];
+        let request = Request::new(Method::POST, self.url("oauth/device")).form(form);
+        device_code(self.ask_oauth(request).await?)
+    }
+
+    /// Asks whether the user has agreed by now.
+    ///
+    /// # Errors
+    /// [`OAuthError::Refused`] with `authorization_pending` as long as not.
+    pub async fn device_token(
+        &self,
+        client_id: &str,
+        device_code: &Token,
+    ) -> Result<Granted, OAuthError> {
+        self.token(vec![
+            (
+                "grant_type".to_owned(),
+                "urn:ietf:params:oauth:grant-type:device_code".to_owned(),
+            ),
+            ("device_code".to_owned(), device_code.expose().to_owned()),
+            ("client_id".to_owned(), client_id.to_owned()),
+        ])
+        .await
+    }
+
+    /// Exchanges a refresh token. The server may forget the old one the moment it answers.
+    ///
+    /// # Errors
+    /// [`OAuthError::Refused`] with `invalid_grant` when it is used up or revoked.
+    pub async fn refresh(
+        &self,
+        client_id: &str,
+        refresh_token: &Token,
+    ) -> Result<Granted, OAuthError> {
+        self.token(vec![
+            ("grant_type".to_owned(), "refresh_token".to_owned()),
+            (
+                "refresh_token".to_owned(),
+                refresh_token.expose().to_owned(),
+            ),
+            ("client_id".to_owned(), client_id.to_owned()),
+        ])
+        .await
+    }
+
+    /// Exchanges the identity token of a CI job for a token that is good for `resource`.
+    ///
+    /// # Errors
+    /// [`OAuthError`].
+    pub async fn exchange_identity(
+        &self,
+        identity: &Token,
+        resource: &str,
+    ) -> Result<Granted, OAuthError> {
+        let body = json!({
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+            "subject_token": identity.expose(),
+            "resource": resource,
+        });
+        let request = Request::new(Method::POST, self.url("oauth/token")).json(body);
+        granted(self.ask_oauth(request).await?)
+    }
+
+    /// Asks GitHub Actions for the identity token of the job. `credential` goes to that URL's origin
+    /// only; the Hub's token does not go there at all.
+    ///
+    /// # Errors
+    /// As [`Hub::send`]; [`HubError::BadAnswer`] when there is no identity token in the answer.
+    pub async fn identity_of_job(&self, url: &Url, credential: &Token) -> Result<Token, HubError> {
+        let mut url = url.clone();
+        let audience = self.endpoint().as_str().to_owned();
+        url.query_pairs_mut().append_pair("audience", &audience);
+        let request = Request::new(Method::GET, url.clone()).with_credential(credential.clone());
+        let (answer, _): (Value, _) = self.send_for_json(&request, None).await?;
+        secret(&answer["value"])
+            .ok_or_else(|| HubError::BadAnswer(format!("{} gives no identity token", host(&url))))
+    }
+
+    async fn token(&self, form: Vec<(String, String)>) -> Result<Granted, OAuthError> {
+        let request = Request::new(Method::POST, self.url("oauth/token")).form(form);
+        granted(self.ask_oauth(request).await?)
+    }
+
+    /// Sends an OAuth request; an answer that is not a success becomes [`OAuthError::Refused`] when
+    /// it says why in the way of RFC 6749.
+    async fn ask_oauth(&self, request: Request) -> Result<Value, OAuthError> {
+        let answer = self.send(&request.accept_any_status(), None).await?;
+        let status = answer.response.status();
+        let request_id = answer.header("x-request-id").map(str::to_owned);
+        // A body that breaks off is no answer; so is one that is no JSON.
+        let body = answer.response.bytes().await.unwrap_or_default();
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() && value.is_object() {
+            return Ok(value);
+        }
+        match value["error"]
+            .as_str()
+            .filter(|_| !status.is_server_error())
+        {
+            Some(code) => Err(OAuthError::Refused {
+                code: limited(code),
+                description: limited(value["error_description"].as_str().unwrap_or_default()),
+            }),
+            None => Err(OAuthError::Hub(HubError::Status {
+                status,
+                message: String::new(),
+                request_id,
+            })),
+        }
+    }
+}
+
+/// A server's words, cut to what fits a message.
+fn limited(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+fn secret(value: &Value) -> Option<Token> {
+    Token::clean(value.as_str()?).ok().flatten()
+}
+
+fn bad(what: &str) -> OAuthError {
+    OAuthError::Hub(HubError::BadAnswer(what.to_owned()))
+}
+
+fn device_code(value: Value) -> Result<DeviceCode, OAuthError> {
+    let answer: DeviceAnswer =
+        serde_json::from_value(value).map_err(|_| bad("it begins no browser login"))?;
+    // What is opened in a browser must be a page, not a program.
+    let page = |text: &str| {
+        Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| bad("the page of the browser login is no web address"))
+    };
+    let verification_uri = page(&answer.verification_uri)?;
+    let complete = answer.verification_uri_complete.filter(|u| !u.is_empty());
+    Ok(DeviceCode {
+        device_code: Token::clean(&answer.device_code)
+            .ok()
+            .flatten()
+            .ok_or_else(|| bad("the device code is not usable"))?,
+        user_code: answer.user_code,
+        complete_uri: match complete {
+            Some(text) => page(&text)?,
+            None => verification_uri.clone(),
+        },
+        verification_uri,
+        interval: answer
+            .interval
+            .map_or(DEFAULT_INTERVAL, Duration::from_secs),
+        lifetime: answer
+            .expires_in
+            .map_or(DEFAULT_LIFETIME, Duration::from_secs),
+    })
+}
+
+fn granted(value: Value) -> Result<Granted, OAuthError> {
+    Ok(Granted {
+        access_token: secret(&value["access_token"]).ok_or_else(|| bad("it grants no token"))?,
+        refresh_token: secret(&value["refresh_token"]),
+        lifetime: value["expires_in"].as_u64().map(Duration::from_secs),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_answers() {
+        let minimal = json!({"device_code": "d", "user_code": "A-B", "verification_uri": "https://hub.test/device"});
+        let code = device_code(minimal).unwrap();
+        assert_eq!(code.complete_uri.as_str(), "https://hub.test/device");
+        assert_eq!(code.interval, DEFAULT_INTERVAL);
+        assert_eq!(code.lifetime, DEFAULT_LIFETIME);
+        assert!(!format!("{code:?}").contains("\"d\""));
+        for bad in [
+            json!({}),
+            json!({"device_code": "d", "user_code": "A", "verification_uri": "file:///bin/sh"}),
+            json!({"device_code": "d", "user_code": "A", "verification_uri": "https://h.test", "verification_uri_complete": "javascript:x"}),
+            json!({"device_code": "", "user_code": "A", "verification_uri": "https://h.test"}),
+        ] {
+            assert!(device_code(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn token_answers() {
+        let full = json!({"access_token": "hf_oauth_x", "refresh_token": "r", "expires_in": 60});
+        let grant = granted(full).unwrap();
+        assert_eq!(grant.access_token.expose(), "hf_oauth_x");
+        assert_eq!(grant.lifetime, Some(Duration::from_secs(60)));
+        assert!(granted(json!({"access_token": "a b"})).is_err());
+        assert!(granted(json!({"token": "hf"})).is_err());
+    }
+}

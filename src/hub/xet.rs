@@ -80,7 +80,7 @@ mod tests {
             ("http://127.0.0.1:1", "secret", "0", true),
             ("cas.test", "secret", "1", false),
             ("file:///etc", "secret", "1", false),
-            ("local:///tmp/x", "secret", "1", false),
+            ("local:///x", "secret", "1", false),
             ("https://cas.test", " ", "1", false),
             ("https://cas.test", "secret", "soon", false),
         ] {

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::auth::AuthError;
 use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
+use crate::cache::targets::TargetError;
 use crate::console::{Console, Mode, json as python_json};
 use crate::env::EnvFileError;
 use crate::fs::FsError;
@@ -345,6 +346,20 @@ fn is_about_time(reason: &str) -> bool {
         && ["expired", "not valid yet", "notvalidyet"]
             .iter()
             .any(|words| reason.contains(words))
+}
+
+impl From<TargetError> for CliError {
+    fn from(error: TargetError) -> Self {
+        let hint = match error {
+            TargetError::Ambiguous { .. } => "give more digits of the commit",
+            TargetError::Mixed => "remove the files first, the rest with a second command",
+        };
+        CliError::new(
+            Kind::Other,
+            sentence(&crate::console::text::escape(&error.to_string())),
+        )
+        .hint(hint)
+    }
 }
 
 /// First letter large, full stop at the end.

@@ -75,13 +75,18 @@ impl ContentHasher {
     }
 
     /// Whether the content was the expected one.
-    pub fn matches(self) -> bool {
-        let actual = match self.state {
-            State::Sha256(context) => hex(context.finish().as_ref()),
-            State::Sha1(hasher) => hex(&hasher.finalize()),
-            State::Nothing => return true,
-        };
-        actual == self.expected
+    pub fn matches(mut self) -> bool {
+        let expected = std::mem::take(&mut self.expected);
+        self.finish().is_none_or(|actual| actual == expected)
+    }
+
+    /// The hash of the content, in hex digits; `None` when it is of a kind that cannot be computed.
+    pub fn finish(self) -> Option<String> {
+        match self.state {
+            State::Sha256(context) => Some(hex(context.finish().as_ref())),
+            State::Sha1(hasher) => Some(hex(&hasher.finalize())),
+            State::Nothing => None,
+        }
     }
 }
 

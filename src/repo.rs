@@ -173,6 +173,12 @@ impl Revision {
     }
 }
 
+impl From<&CommitHash> for Revision {
+    fn from(commit: &CommitHash) -> Self {
+        Revision(commit.as_str().to_owned())
+    }
+}
+
 impl FromStr for Revision {
     type Err = InvalidName;
 

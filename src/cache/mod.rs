@@ -1,10 +1,13 @@
 //! The repository cache on disk. Knows paths and files; no network, no terminal.
 
 pub mod commit;
+pub mod delete;
 pub mod dir;
 pub mod layout;
 pub mod report;
 pub mod scan;
 pub mod select;
 pub mod shared;
+pub mod targets;
 pub mod trees;
+pub mod verify;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::layout;
+use crate::fs::{FsError, Mode, write_atomic};
 
 /// Name of the store's folder in the cache's root.
 pub const FOLDER: &str = "blobs";
@@ -172,6 +173,41 @@ pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<Path
     users.sort();
     users.dedup();
     Some(users)
+}
+
+/// Replaces a manifest by these lines, on disk before it shows.
+///
+/// # Errors
+/// [`FsError`] naming the manifest; the old one is then still there.
+pub fn write_manifest(manifest: &Path, users: &[PathBuf]) -> Result<(), FsError> {
+    let text: String = users
+        .iter()
+        .map(|user| format!("{}\n", user.display()))
+        .collect();
+    write_atomic(manifest, text.as_bytes(), Mode::Umask)?;
+    open_to_all(manifest);
+    Ok(())
+}
+
+/// Lets every user of a shared cache write a lock or manifest, whatever the umask (REFERENCE 5).
+/// Another user's file stays as it is.
+pub fn open_to_all(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    // Fails for a file of somebody else, who has done it already.
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666));
+}
+
+/// Payloads that nobody uses, and of which that is known.
+pub fn unused(root: &Path, store: &Store) -> Vec<Payload> {
+    let Ok(dir) = Dir::open(root) else {
+        return Vec::new();
+    };
+    store
+        .payloads
+        .iter()
+        .filter(|payload| users(&dir, root, payload).is_some_and(|users| users.is_empty()))
+        .cloned()
+        .collect()
 }
 
 /// The manifest beside a payload.

@@ -48,6 +48,7 @@ pub fn make_up(root: &Path, seed: u64, health: Health) {
         let repo = root.join(format!("{kind}--{owner}name{number}"));
         let blobs = blobs(root, &repo, payloads.clone(), &mut random);
         let commits = snapshots(&repo, &blobs, &mut random);
+        remove_orphans(&repo, &blobs);
         if random.u8(..5) == 0 {
             put(&repo.join("blobs/abc.incomplete"), "abc");
         }
@@ -115,6 +116,19 @@ fn snapshots(repo: &Path, blobs: &[String], random: &mut Rng) -> Vec<String> {
         }
     }
     commits
+}
+
+/// Removes blobs that no snapshot links to: clients leave none, and count none.
+fn remove_orphans(repo: &Path, blobs: &[String]) {
+    let linked: String = super::harness::tree::tree_of(repo.join("snapshots"))
+        .iter()
+        .map(|node| format!("{node}\n"))
+        .collect();
+    for name in blobs {
+        if !linked.contains(&format!("blobs/{name}\n")) {
+            fs::remove_file(repo.join("blobs").join(name)).expect("blob");
+        }
+    }
 }
 
 fn damage(root: &Path, repo: &Path, commit: Option<&String>, number: usize, random: &mut Rng) {

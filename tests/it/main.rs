@@ -15,6 +15,8 @@ mod auth_status;
 mod auth_terminal;
 mod cache_ls;
 mod cache_made_up;
+mod cache_rm;
+mod cache_verify;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::dir::{Buffers, Dir, path_of};
 use super::layout;
-use super::report::{CacheReport, CachedRepo, Incomplete, Problem};
+use super::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use super::shared::{self, Store};
 use crate::fs::FsError;
 
@@ -119,6 +119,25 @@ pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
     report.root = path;
     report.size = physical_size(&report);
     Ok(report)
+}
+
+/// Scans one repository again. `root` is a report's.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn scan_repo(root: &Path, folder: &[u8]) -> Result<CachedRepo, Problem> {
+    let dir = Dir::open(root).map_err(|error| Problem {
+        folder: folder.to_vec(),
+        path: root.to_path_buf(),
+        kind: ProblemKind::Unreadable(error),
+    })?;
+    let cache = Cache {
+        path: root,
+        dir: &dir,
+        store: None,
+        detail: Detail::Totals,
+    };
+    repo::Scanner::new(&cache).scan(folder).repo
 }
 
 /// The entries of the root that claim to be repositories.

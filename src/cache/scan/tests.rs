@@ -2,7 +2,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::cache::report::ProblemKind;
 
 /// A cache under construction: writes exactly what it is told.
 struct Tree(tempfile::TempDir);

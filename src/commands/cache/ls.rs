@@ -10,7 +10,7 @@ use super::{cache_root, now, report_problems, shown};
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::select::{self, Filter, Row, Sort};
-use crate::cache::{dir::Dir, shared};
+use crate::cache::shared;
 use crate::console::{Mode, Table, text};
 use crate::context::Context;
 use crate::error::CliError;
@@ -210,31 +210,17 @@ fn tell_waste(report: &CacheReport, context: &Context) {
             text::size(report.incomplete_size())
         ));
     }
-    let unused = unused_payloads(report);
-    if unused.0 > 0 {
+    let unused = report
+        .store
+        .as_ref()
+        .map(|store| shared::unused(&report.root, store))
+        .unwrap_or_default();
+    if !unused.is_empty() {
+        let bytes = unused.iter().map(|payload| payload.size).sum();
         context.console.hint(&format!(
             "{} in the shared store, {}, used by no repository, can be removed with `hf cache prune`",
-            text::count(unused.0, "file"),
-            text::size(unused.1)
+            text::count(unused.len() as u64, "file"),
+            text::size(bytes)
         ));
     }
-}
-
-/// Count and bytes of payloads that no repository uses.
-fn unused_payloads(report: &CacheReport) -> (u64, u64) {
-    let Some(store) = &report.store else {
-        return (0, 0);
-    };
-    let Ok(root) = Dir::open(&report.root) else {
-        return (0, 0);
-    };
-    store
-        .payloads
-        .iter()
-        .filter(|payload| {
-            shared::users(&root, &report.root, payload).is_some_and(|users| users.is_empty())
-        })
-        .fold((0, 0), |(count, size), payload| {
-            (count + 1, size + payload.size)
-        })
 }

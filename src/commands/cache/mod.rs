@@ -1,25 +1,31 @@
 //! `hf cache …`: what the commands of the group share, and which one runs.
 
 pub mod ls;
+pub mod prune;
+pub mod rm;
 pub mod scan;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
+use crate::cache::delete::{DeletePlan, Extent, Outcome};
 use crate::cache::report::{CacheReport, Problem};
-use crate::console::text;
+use crate::console::{Fields, Mode, text};
 use crate::context::Context;
-use crate::error::{CliError, sentence};
+use crate::error::{CliError, Kind, sentence};
 
 /// The commands of the group.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "the text of a command stands at its arguments")]
 pub enum CacheCommand {
-    /// List cached repositories or revisions.
     #[command(name = "ls", visible_alias = "list")]
     Ls(ls::Args),
-    /// Show the cache as a wide table with paths.
+    Rm(rm::Args),
+    Prune(prune::Args),
+    Verify(verify::Args),
     Scan(scan::Args),
 }
 
@@ -31,6 +37,9 @@ impl CacheCommand {
     pub fn run(self, context: &Context) -> Result<(), CliError> {
         match self {
             CacheCommand::Ls(args) => ls::run(&args, context),
+            CacheCommand::Rm(args) => rm::run(&args, context),
+            CacheCommand::Prune(args) => prune::run(&args, context),
+            CacheCommand::Verify(args) => verify::run(&args, context),
             CacheCommand::Scan(args) => scan::run(&args, context),
         }
     }
@@ -75,5 +84,112 @@ fn report_problems(report: &CacheReport, all: bool, flag: &str, context: &Contex
             "{} in the cache left out as damaged or foreign; {flag} tells which.",
             text::count(report.problems.len() as u64, "entry").replace("entrys", "entries")
         ));
+    }
+}
+
+/// Says what a plan will remove: talk for a person, before the question.
+fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
+    if !matches!(context.console.mode(), Mode::Human | Mode::Agent) {
+        return;
+    }
+    let mut lines = vec![format!(
+        "To be deleted: {summary}, which frees {}.",
+        text::size(plan.freed)
+    )];
+    for repo in &plan.repos {
+        let id = text::escape(&repo.cache_id);
+        match &repo.extent {
+            Extent::Whole { .. } => lines.push(format!("  {id} (all of it)")),
+            Extent::Revisions(revisions) => {
+                lines.push(format!("  {id}"));
+                for revision in revisions {
+                    let refs = match revision.refs.as_slice() {
+                        [] => "detached".to_owned(),
+                        refs => text::escape(&refs.join(" ")),
+                    };
+                    let size = text::size(revision.size);
+                    lines.push(format!("    {} ({refs}) {size}", revision.commit));
+                }
+            }
+            Extent::Files(files) => lines.extend(files.iter().map(|(commit, path)| {
+                let path = text::escape(&String::from_utf8_lossy(path));
+                format!("  {id} {commit} {path}")
+            })),
+        }
+    }
+    for file in &plan.incomplete {
+        let path = shown(&file.path(Path::new("")));
+        lines.push(format!("  {path} (unfinished) {}", text::size(file.size)));
+    }
+    for payload in &plan.unused {
+        let path = shown(&payload.place());
+        lines.push(format!("  {path} (unused) {}", text::size(payload.size)));
+    }
+    context.console.say(&lines.join("\n"));
+}
+
+/// Names the repositories that are left alone.
+fn tell_busy(busy: &[String], context: &Context) {
+    for id in busy {
+        context.console.warn(&format!(
+            "{} is being downloaded into by another process; it is left alone.",
+            text::escape(id)
+        ));
+    }
+}
+
+/// Asks before something is lost, unless `yes`.
+///
+/// # Errors
+/// The answer is no, or nobody can be asked in this output format.
+fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
+    if yes {
+        return Ok(());
+    }
+    if !context.console.may_ask() {
+        return Err(CliError::new(
+            Kind::Aborted,
+            "This needs a confirmation, and only --format human asks for it: pass --yes.",
+        )
+        .hint("--dry-run shows what would happen"));
+    }
+    match context.console.ask_yes_no(question, false) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CliError::new(Kind::Aborted, "Aborted.")
+            .hint("nothing was deleted; --yes answers beforehand")),
+        Err(error) => Err(CliError::new(Kind::Other, "Cannot read the answer.").caused_by(error)),
+    }
+}
+
+/// Makes an error of what could not be removed; the first reason stands for all.
+fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
+    let Some(first) = outcome.failures.first() else {
+        return Ok(());
+    };
+    let reason = first.source.to_string();
+    let reason = reason.split(" (os error").next().unwrap_or_default();
+    let rest = match outcome.failures.len() - 1 {
+        0 => String::new(),
+        more => format!(", nor {}", text::count(more as u64, "other path")),
+    };
+    Err(CliError::new(
+        Kind::Disk,
+        sentence(&format!(
+            "cannot {} {}{rest}: {}",
+            first.action,
+            shown(&first.path),
+            text::escape(&reason.to_lowercase())
+        )),
+    )
+    .hint(format!(
+        "the rest is done, with {} freed; check who owns that folder and run the command again",
+        text::size(outcome.freed)
+    )))
+}
+
+/// Adds a number of bytes beside the size in words: for JSON alone, where keys may be added.
+fn push_bytes(fields: &mut Fields, key: &'static str, bytes: u64, context: &Context) {
+    if context.console.mode() == Mode::Json {
+        fields.push((key, bytes.into()));
     }
 }

@@ -1,0 +1,327 @@
+//! Removing things from the cache: a plan is built, shown, and only then executed.
+//!
+//! # What may be lost, and when
+//!
+//! The order is refs, snapshots, blobs (REFERENCE 5 and the essay in [`super::layout`]), so a
+//! process that dies at any point leaves a cache without a ref to a missing snapshot and without a
+//! link to a missing blob: at worst some blobs that nothing links to any more.
+//!
+//! Nothing outside of the cache is ever touched: links are removed, never followed, and a repository
+//! whose own folders are links elsewhere is refused. A repository that another process downloads
+//! into (one of its locks is held) is left alone and named. Lock files stay.
+//!
+//! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
+//! and a shared payload that another repository uses count nothing. Only content is counted, as the
+//! Python client does, not refs, links and folders.
+
+mod execute;
+mod tally;
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+pub use self::execute::Outcome;
+use self::tally::Tally;
+use super::dir::{path_of, text_of};
+use super::report::{CacheReport, CachedRepo, Incomplete};
+use super::shared::Payload;
+use super::targets::Selection;
+use crate::fs::FsError;
+
+/// What will be removed.
+#[derive(Debug, Default)]
+pub struct DeletePlan {
+    root: PathBuf,
+    /// Repositories and revisions, by id.
+    pub repos: Vec<RepoDeletion>,
+    /// Unfinished downloads.
+    pub incomplete: Vec<Incomplete>,
+    /// Payloads of the shared store that nobody uses.
+    pub unused: Vec<Payload>,
+    /// Ids of repositories that somebody downloads into: they are left alone.
+    pub busy: Vec<String>,
+    /// Bytes the disk will get back.
+    pub freed: u64,
+    tally: Tally,
+}
+
+/// What will be removed of one repository.
+#[derive(Debug)]
+pub struct RepoDeletion {
+    /// `model/org/name`.
+    pub cache_id: String,
+    folder: Vec<u8>,
+    /// How much of it.
+    pub extent: Extent,
+    /// Names in `blobs/` that nothing will link to any more.
+    blobs: Vec<Vec<u8>>,
+}
+
+/// How much of a repository is removed.
+#[derive(Debug)]
+pub enum Extent {
+    /// Its whole folder, with so many revisions.
+    Whole {
+        /// How many revisions it has; none when it is damaged.
+        revisions: usize,
+    },
+    /// Some revisions.
+    Revisions(Vec<RevisionDeletion>),
+    /// Some files: (commit, path).
+    Files(Vec<(String, Vec<u8>)>),
+}
+
+/// A revision to remove.
+#[derive(Debug)]
+pub struct RevisionDeletion {
+    /// Its commit.
+    pub commit: String,
+    /// The refs that name it, which go too.
+    pub refs: Vec<String>,
+    /// Bytes it shows; not all of them need become free.
+    pub size: u64,
+}
+
+/// How many things a plan removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Whole repositories.
+    pub repos: usize,
+    /// Revisions, those of whole repositories included.
+    pub revisions: usize,
+    /// Revisions of repositories that stay.
+    pub partial_revisions: usize,
+    /// Files.
+    pub files: usize,
+}
+
+impl DeletePlan {
+    /// Plans the removal of a selection. The report must have been made with
+    /// [`super::scan::Detail::Files`].
+    ///
+    /// # Errors
+    /// [`FsError`] when a folder to be removed cannot be read.
+    pub fn build(report: &CacheReport, selection: &Selection<'_>) -> Result<Self, FsError> {
+        let mut plan = DeletePlan {
+            root: report.root.clone(),
+            ..DeletePlan::default()
+        };
+        for (&index, revisions) in &selection.repos {
+            let repo = &report.repos[index];
+            if plan.is_free(&repo.folder, &repo.cache_id()) {
+                plan.add_repo(report, repo, revisions)?;
+            }
+        }
+        for problem in &selection.damaged {
+            let (kind, id) = problem.repo().expect("selected by its id");
+            let cache_id = format!("{kind}/{id}");
+            if plan.is_free(&problem.folder, &cache_id) {
+                plan.add_whole(report, problem.folder.clone(), cache_id, 0)?;
+            }
+        }
+        let by_repo: BTreeSet<usize> = selection.files.iter().map(|&(repo, ..)| repo).collect();
+        for index in by_repo {
+            let repo = &report.repos[index];
+            if plan.is_free(&repo.folder, &repo.cache_id()) {
+                plan.add_files(report, index, &selection.files);
+            }
+        }
+        plan.repos.sort_by(|a, b| a.cache_id.cmp(&b.cache_id));
+        plan.freed = plan.tally.freed(report);
+        Ok(plan)
+    }
+
+    /// Adds what else `cache prune` removes: unfinished downloads and unused payloads. Downloads
+    /// that are under way are left out, and their repositories named.
+    pub fn add_waste(&mut self, report: &CacheReport, unused: Vec<Payload>) {
+        for file in &report.incomplete {
+            if execute::is_downloading(&self.root, file) {
+                let id = id_of(report, &file.folder);
+                if !self.busy.contains(&id) {
+                    self.busy.push(id);
+                }
+                continue;
+            }
+            self.tally.add_file(&self.root, &file.path(&self.root));
+            self.incomplete.push(file.clone());
+        }
+        self.unused = unused;
+        self.freed =
+            self.tally.freed(report) + self.unused.iter().map(|payload| payload.size).sum::<u64>();
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.repos.is_empty() && self.incomplete.is_empty() && self.unused.is_empty()
+    }
+
+    /// How many things will go.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for repo in &self.repos {
+            match &repo.extent {
+                Extent::Whole { revisions } => {
+                    counts.repos += 1;
+                    counts.revisions += revisions;
+                }
+                Extent::Revisions(revisions) => {
+                    counts.revisions += revisions.len();
+                    counts.partial_revisions += revisions.len();
+                }
+                Extent::Files(files) => counts.files += files.len(),
+            }
+        }
+        counts
+    }
+
+    /// Whether nobody downloads into the repository; remembers its id otherwise.
+    fn is_free(&mut self, folder: &[u8], cache_id: &str) -> bool {
+        let busy = execute::is_busy(&self.root, folder);
+        if busy {
+            self.busy.push(cache_id.to_owned());
+        }
+        !busy
+    }
+
+    fn add_whole(
+        &mut self,
+        report: &CacheReport,
+        folder: Vec<u8>,
+        cache_id: String,
+        revisions: usize,
+    ) -> Result<(), FsError> {
+        let path = self.root.join(path_of(&folder));
+        self.tally.add_folder(report, &path)?;
+        self.repos.push(RepoDeletion {
+            cache_id,
+            folder,
+            extent: Extent::Whole { revisions },
+            blobs: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn add_repo(
+        &mut self,
+        report: &CacheReport,
+        repo: &CachedRepo,
+        selected: &BTreeSet<usize>,
+    ) -> Result<(), FsError> {
+        if selected.len() == repo.revisions.len() {
+            let (folder, id) = (repo.folder.clone(), repo.cache_id());
+            return self.add_whole(report, folder, id, selected.len());
+        }
+        let path = repo.path(&self.root);
+        for &number in selected {
+            let snapshot = repo.revisions[number].path(&path);
+            self.tally.add_folder(report, &snapshot)?;
+        }
+        let removed = |number: usize, _: usize| selected.contains(&number);
+        let blobs = self.loose_blobs(report, repo, removed);
+        let revisions = selected.iter().map(|&number| {
+            let revision = &repo.revisions[number];
+            RevisionDeletion {
+                commit: revision.commit.clone(),
+                refs: revision.refs.clone(),
+                size: revision.size,
+            }
+        });
+        self.repos.push(RepoDeletion {
+            cache_id: repo.cache_id(),
+            folder: repo.folder.clone(),
+            extent: Extent::Revisions(revisions.collect()),
+            blobs,
+        });
+        Ok(())
+    }
+
+    fn add_files(
+        &mut self,
+        report: &CacheReport,
+        index: usize,
+        selected: &BTreeSet<(usize, usize, usize)>,
+    ) {
+        let repo = &report.repos[index];
+        let path = repo.path(&self.root);
+        let removed = |number, file| selected.contains(&(index, number, file));
+        let blobs = self.loose_blobs(report, repo, removed);
+        let mut files = Vec::new();
+        for &(_, number, file) in selected.iter().filter(|&&(repo, ..)| repo == index) {
+            let revision = &repo.revisions[number];
+            let name = revision.files[file].path.to_vec();
+            let place = revision.path(&path).join(path_of(&name));
+            self.tally.add_file(&self.root, &place);
+            files.push((revision.commit.clone(), name));
+        }
+        self.repos.push(RepoDeletion {
+            cache_id: repo.cache_id(),
+            folder: repo.folder.clone(),
+            extent: Extent::Files(files),
+            blobs,
+        });
+    }
+
+    /// The names in `blobs/` that only removed files use, counted in the tally. `removed` is asked
+    /// with a revision's and a file's number.
+    fn loose_blobs(
+        &mut self,
+        report: &CacheReport,
+        repo: &CachedRepo,
+        removed: impl Fn(usize, usize) -> bool,
+    ) -> Vec<Vec<u8>> {
+        let (mut loose, mut used) = (BTreeSet::new(), HashSet::new());
+        for (number, revision) in repo.revisions.iter().enumerate() {
+            for (index, file) in revision.files.iter().enumerate() {
+                if removed(number, index) {
+                    loose.insert(file.blob);
+                } else {
+                    used.insert(file.blob);
+                }
+            }
+        }
+        let path = repo.path(&self.root);
+        let linked_from_elsewhere = links_between(report);
+        let mut names = Vec::new();
+        for index in loose.into_iter().filter(|index| !used.contains(index)) {
+            let blob = &repo.blobs[index as usize];
+            let Some(name) = blob_name(&blob.place) else {
+                continue;
+            };
+            let place = path.join("blobs").join(path_of(name));
+            if !linked_from_elsewhere.contains(&place) {
+                self.tally.add_blob(report, &place);
+                names.push(name.to_vec());
+            }
+        }
+        names
+    }
+}
+
+/// The name of a blob that lies in its repository's own `blobs/`. Any other place is not ours to
+/// clean up.
+fn blob_name(place: &[u8]) -> Option<&[u8]> {
+    let name = place.strip_prefix(b"blobs/")?;
+    (!name.contains(&b'/')).then_some(name)
+}
+
+/// Files of the cache that a snapshot of another repository links to.
+fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
+    report
+        .repos
+        .iter()
+        .flat_map(|repo| &repo.blobs)
+        .filter(|blob| blob.place.first() == Some(&b'/'))
+        .map(|blob| path_of(&blob.place))
+        .collect()
+}
+
+/// What to call a folder: the id of its repository, or its name.
+fn id_of(report: &CacheReport, folder: &[u8]) -> String {
+    let repo = report.repos.iter().find(|repo| repo.folder == folder);
+    repo.map_or_else(|| text_of(folder), CachedRepo::cache_id)
+}
+
+/// A path relative to the cache's root.
+fn relative<'a>(root: &Path, path: &'a Path) -> &'a Path {
+    path.strip_prefix(root).unwrap_or(path)
+}

@@ -1,0 +1,159 @@
+//! `hf cache rm`: repositories, revisions or files.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{ask, cache_root, push_bytes, show_plan, tell_busy, tell_failures};
+use crate::cache::delete::{DeletePlan, Extent};
+use crate::cache::scan::{Detail, scan};
+use crate::cache::targets::{Target, select};
+use crate::console::text;
+use crate::context::Context;
+use crate::error::{CliError, Kind, sentence};
+use crate::target::{self, Form};
+
+/// Remove cached repositories, revisions or files.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to remove: `model/org/name` as `hf cache ls` shows it, a commit or the beginning of one,
+    /// `hf://org/name`, or `hf://org/name/file` for a file in all its revisions.
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+    /// Only tell what would be removed.
+    #[arg(long, overrides_with = "no_dry_run")]
+    dry_run: bool,
+    #[arg(long, hide = true)]
+    no_dry_run: bool,
+}
+
+/// Removes the targets, after asking.
+///
+/// # Errors
+/// A target that makes no sense, a "no", a repository in use, or something that cannot be removed.
+/// A target that is not in the cache is a warning.
+pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    let console = &context.console;
+    let targets: Vec<(String, Target)> = args
+        .targets
+        .iter()
+        .map(|word| word.trim())
+        .filter(|word| !word.is_empty())
+        .map(|word| Ok((word.to_owned(), parse(word, context)?)))
+        .collect::<Result<_, CliError>>()?;
+    let root = cache_root(args.cache_dir.as_deref(), context);
+    let report = scan(&root, Detail::Files)?;
+    let selection = select(&report, &targets)?;
+    for word in &selection.missing {
+        console.warn(&format!("The cache has no {}.", text::escape(word)));
+    }
+    if !selection.missing.is_empty() {
+        console.hint("`hf cache ls` shows the names to use, and with --revisions the commits");
+    }
+    let plan = DeletePlan::build(&report, &selection)?;
+    tell_busy(&plan.busy, context);
+    if plan.is_empty() {
+        console.say("Nothing to delete.");
+        return refused(&plan.busy);
+    }
+    let (counts, size) = (plan.counts(), text::size(plan.freed));
+    let parts = [
+        (counts.repos, "repo"),
+        (counts.partial_revisions, "revision"),
+        (counts.files, "file"),
+    ];
+    show_plan(&plan, &summary(&parts), context);
+    if args.dry_run {
+        let mut fields = vec![("dry_run", json!(true))];
+        if counts.files > 0 {
+            fields.push(("files", json!(counts.files)));
+        } else {
+            fields.push(("repos", json!(counts.repos)));
+            fields.push(("revisions", json!(counts.revisions)));
+        }
+        fields.push(("size", json!(size)));
+        push_bytes(&mut fields, "size_bytes", plan.freed, context);
+        console.result("Dry run: nothing was deleted.", fields);
+        return Ok(());
+    }
+    ask("Delete this?", args.yes, context)?;
+    let outcome = plan.execute(report.store.as_ref());
+    tell_busy(&outcome.busy, context);
+    tell_failures(&outcome)?;
+    let mut fields = if plan
+        .repos
+        .iter()
+        .any(|r| matches!(r.extent, Extent::Files(_)))
+    {
+        vec![("files_deleted", json!(counts.files))]
+    } else {
+        vec![
+            ("repos_deleted", json!(counts.repos)),
+            ("revisions_deleted", json!(counts.revisions)),
+        ]
+    };
+    let freed = text::size(outcome.freed);
+    fields.push(("freed", json!(freed)));
+    push_bytes(&mut fields, "freed_bytes", outcome.freed, context);
+    if outcome.busy.is_empty() {
+        console.result(
+            &format!("Deleted {}; {freed} freed.", summary(&parts)),
+            fields,
+        );
+    }
+    refused(&[plan.busy, outcome.busy].concat())
+}
+
+/// What the word means.
+fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
+    if target::form(word) != Form::Uri {
+        return Ok(Target::of_word(word));
+    }
+    let uri = target::parse(word, None, &context.settings.endpoint).map_err(|error| {
+        CliError::new(Kind::Other, sentence(&error.to_string()))
+            .hint("write hf://org/name, hf://datasets/org/name or hf://org/name/file")
+    })?;
+    if uri.revision.is_some() {
+        return Err(CliError::new(
+            Kind::Other,
+            format!("A revision cannot be part of {word:?} here."),
+        )
+        .hint("name the commit alone, as `hf cache ls --revisions` shows it"));
+    }
+    let repo = format!("{}/{}", uri.repo.repo_type, uri.repo.id).to_lowercase();
+    Ok(match uri.path {
+        Some(path) => Target::File { repo, path },
+        None => Target::Repo(repo),
+    })
+}
+
+/// `1 repo and 2 revisions`.
+fn summary(parts: &[(usize, &str)]) -> String {
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| text::count(*count as u64, noun))
+        .collect();
+    parts.join(" and ")
+}
+
+/// What was asked for by name and left alone makes the command fail.
+fn refused(busy: &[String]) -> Result<(), CliError> {
+    if busy.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(
+        Kind::Other,
+        format!(
+            "{} is being downloaded into and was left alone.",
+            text::escape(&busy.join(", "))
+        ),
+    )
+    .hint("wait for the download, or stop it, and run the command again"))
+}

@@ -1,0 +1,348 @@
+//! `hf cache verify`: are the files what the Hub, or the cache itself, says they are.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{cache_root, shown};
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::scan::{Detail, scan};
+use crate::cache::trees;
+use crate::cache::verify::{
+    Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
+};
+use crate::commands::explain::Asked;
+use crate::commands::flags::{RepoArgs, TokenArgs};
+use crate::console::text;
+use crate::context::Context;
+use crate::download::DownloadError;
+use crate::download::local_dir::LocalDir;
+use crate::error::{CliError, Kind};
+use crate::listing::Listing;
+use crate::repo::{CommitHash, Repo, RepoType, Revision};
+
+/// Check cached files against their hashes.
+///
+/// The files of one revision are compared with what the Hub lists for it. With --offline, and with
+/// --all, nobody is asked: the cache's own listings and the names of its blobs are the proof.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Repository: `namespace/name`, `datasets/namespace/name` or `hf://…`.
+    #[arg(value_name = "REPO_ID", required_unless_present = "all")]
+    repo_id: Option<String>,
+    /// Kind of repository.
+    #[arg(
+        long = "repo-type",
+        visible_alias = "type",
+        value_enum,
+        value_name = "TYPE"
+    )]
+    repo_type: Option<RepoType>,
+    /// Branch, tag or commit [default: main, or the only one in the cache].
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    /// Cache folder to look into [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR", conflicts_with = "local_dir")]
+    cache_dir: Option<PathBuf>,
+    /// Check the files in this folder instead of the cache's.
+    #[arg(long, value_name = "DIR")]
+    local_dir: Option<PathBuf>,
+    /// Fail when the Hub has files that are not here.
+    #[arg(long)]
+    fail_on_missing_files: bool,
+    /// Fail when there are files here that the Hub does not have.
+    #[arg(long)]
+    fail_on_extra_files: bool,
+    /// Do not ask the Hub.
+    #[arg(long)]
+    offline: bool,
+    /// Check every revision of every repository in the cache, without asking the Hub.
+    #[arg(long, conflicts_with_all = ["repo_id", "repo_type", "revision", "local_dir"])]
+    all: bool,
+    #[command(flatten)]
+    token: TokenArgs,
+}
+
+/// Where the files are and which revision they should be.
+struct Subject {
+    repo: Repo,
+    revision: Revision,
+    folder: PathBuf,
+    /// Listing remembered for the commit, when it is known which.
+    tree: Option<PathBuf>,
+}
+
+/// Verifies files.
+///
+/// # Errors
+/// A wrong file; with the flags for it a missing or an extra one; no such snapshot; a Hub that
+/// cannot be asked.
+pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    if args.all {
+        return verify_all(args, context);
+    }
+    let subject = args.subject(context)?;
+    let local = local_files(&subject.folder)?;
+    let remembered = || subject.tree.as_deref().and_then(trees::read);
+    let (plan, unknown) = if args.offline || context.settings.offline {
+        against_cache(remembered().as_ref(), &local)
+    } else {
+        let listing = args.remote_listing(&subject, context)?;
+        (against_listing(&listing, &local), Vec::new())
+    };
+    if !unknown.is_empty() {
+        context.console.warn(&format!(
+            "{} cannot be checked offline: nothing here tells what they should be.",
+            text::count(unknown.len() as u64, "file")
+        ));
+    }
+    let progress = context.console.progress();
+    let wrong = hash_all(&plan.checks, progress.as_ref())?;
+    args.judge(&subject, &plan, &wrong, context)
+}
+
+impl Args {
+    /// Finds the files: as the Python client does, a commit needs no ref, and without a revision
+    /// `main` is meant, or else the only snapshot there is.
+    fn subject(&self, context: &Context) -> Result<Subject, CliError> {
+        let named = RepoArgs {
+            repo_id: self.repo_id.clone().unwrap_or_default(),
+            repo_type: self.repo_type,
+            revision: self.revision.clone(),
+        };
+        let (target, revision) = named.resolve(context)?;
+        let is_default = self.revision.is_none() && target.revision.is_none();
+        if let Some(folder) = &self.local_dir {
+            return local_subject(&context.env.expand_home(folder), target.repo, revision);
+        }
+        let root = cache_root(self.cache_dir.as_deref(), context);
+        let root = root.canonicalize().unwrap_or(root);
+        let layout = CacheLayout::new(&root).repo(&target.repo);
+        let commit = cached_commit(&layout, &revision, is_default).ok_or_else(|| {
+            let id = format!("{} {}", target.repo.repo_type, target.repo.id);
+            not_cached(&id, &revision, layout.folder())
+        })?;
+        Ok(Subject {
+            folder: layout.snapshot(&commit),
+            tree: Some(layout.tree(&commit)),
+            revision: Revision::from(&commit),
+            repo: target.repo,
+        })
+    }
+
+    fn remote_listing(&self, subject: &Subject, context: &Context) -> Result<Listing, CliError> {
+        let token = self.token.resolve(context)?;
+        let asked = Asked {
+            context,
+            repo: &subject.repo,
+            revision: &subject.revision,
+            token: token.as_ref(),
+        };
+        let hub = context.hub()?;
+        let secret = token.as_ref().map(|resolved| &resolved.token);
+        let listing = async {
+            let commit = match subject.revision.as_commit() {
+                Some(commit) => commit,
+                None => {
+                    hub.commit_of(&subject.repo, &subject.revision, secret)
+                        .await?
+                }
+            };
+            hub.tree(&subject.repo, &commit, secret, |_| {}).await
+        };
+        context.block_on_then(listing, |source| {
+            asked.explain(DownloadError::Hub { source, path: None })
+        })
+    }
+
+    /// Tells what was found.
+    fn judge(
+        &self,
+        subject: &Subject,
+        plan: &VerifyPlan,
+        wrong: &[Mismatch],
+        context: &Context,
+    ) -> Result<(), CliError> {
+        let console = &context.console;
+        tell_wrong(wrong, context);
+        let mut failed = !wrong.is_empty();
+        for (paths, fails, what, flag) in [
+            (
+                &plan.missing,
+                self.fail_on_missing_files,
+                "missing here",
+                "--fail-on-missing-files",
+            ),
+            (
+                &plan.extra,
+                self.fail_on_extra_files,
+                "not in the repository",
+                "--fail-on-extra-files",
+            ),
+        ] {
+            if fails {
+                failed |= !paths.is_empty();
+                for path in paths {
+                    console.warn(&format!("{} is {what}.", text::escape(path)));
+                }
+            } else if !paths.is_empty() {
+                let files = text::count(paths.len() as u64, "file");
+                let verb = if paths.len() == 1 { "is" } else { "are" };
+                console.warn(&format!("{files} {verb} {what}; {flag} lists them."));
+            }
+        }
+        let name = format!("{} {}", subject.repo.repo_type, subject.repo.id);
+        if failed {
+            return Err(CliError::new(
+                Kind::Corrupt,
+                format!(
+                    "The files of {name} at {} are not what they should be, in {}.",
+                    text::escape(subject.revision.as_str()),
+                    shown(&subject.folder)
+                ),
+            )
+            .hint("`hf download` with --force-download fetches wrong files anew, and without it missing ones"));
+        }
+        console.result(
+            &format!(
+                "All {} of {name} are right.",
+                text::count(plan.checks.len() as u64, "checked file")
+            ),
+            vec![
+                ("repo_id", json!(subject.repo.id.as_str())),
+                ("repo_type", json!(subject.repo.repo_type.as_str())),
+                ("checked", json!(plan.checks.len())),
+                ("path", json!(subject.folder.to_string_lossy())),
+            ],
+        );
+        Ok(())
+    }
+}
+
+fn tell_wrong(wrong: &[Mismatch], context: &Context) {
+    for file in wrong {
+        context.console.warn(&format!(
+            "{} is damaged: its {} is {} and should be {}.",
+            text::escape(&file.path),
+            file.algorithm,
+            file.actual,
+            file.expected
+        ));
+    }
+}
+
+fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subject, CliError> {
+    if !folder.is_dir() {
+        return Err(CliError::new(
+            Kind::Disk,
+            format!("There is no folder {}.", shown(folder)),
+        ));
+    }
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    let tree = revision
+        .as_commit()
+        .map(|commit| LocalDir::new(folder.clone()).tree(&commit));
+    Ok(Subject {
+        repo,
+        revision,
+        folder,
+        tree,
+    })
+}
+
+/// The commit of the snapshot that is meant, if it is there.
+fn cached_commit(layout: &RepoLayout, revision: &Revision, is_default: bool) -> Option<CommitHash> {
+    let named = revision
+        .as_commit()
+        .or_else(|| crate::cache::commit::read_ref(layout, revision));
+    let only = || {
+        let entries = std::fs::read_dir(layout.snapshots()).ok()?;
+        let mut commits = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<CommitHash>().ok());
+        let first = commits.next()?;
+        commits.next().is_none().then_some(first)
+    };
+    let commit = match named {
+        Some(commit) => commit,
+        None if is_default => only()?,
+        None => return None,
+    };
+    layout.snapshot(&commit).is_dir().then_some(commit)
+}
+
+fn not_cached(name: &str, revision: &Revision, folder: &Path) -> CliError {
+    let revision = text::escape(revision.as_str());
+    let (what, hint) = if folder.is_dir() {
+        (
+            format!("The cache has no revision {revision} of {name}."),
+            "`hf cache ls --revisions` shows what there is",
+        )
+    } else {
+        (
+            format!("The cache has no {name}."),
+            "`hf cache ls` shows what there is; --local-dir checks another folder",
+        )
+    };
+    CliError::new(Kind::RevisionNotFound, what).hint(hint)
+}
+
+/// Checks everything against what the cache knows.
+fn verify_all(args: &Args, context: &Context) -> Result<(), CliError> {
+    let root = cache_root(args.cache_dir.as_deref(), context);
+    let report = scan(&root, Detail::Totals)?;
+    super::report_problems(&report, true, "", context);
+    let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
+    for repo in &report.repos {
+        let folder = repo.path(&report.root);
+        for revision in &repo.revisions {
+            let tree = folder
+                .join("trees")
+                .join(format!("{}.json", revision.commit));
+            let local = local_files(&revision.path(&folder))?;
+            let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
+            missing += plan.missing.len();
+            unknown += not_known.len();
+            revisions += 1;
+            let prefix = format!("{} {} ", repo.cache_id(), revision.commit);
+            checks.extend(plan.checks.into_iter().map(|mut check| {
+                check.path.insert_str(0, &prefix);
+                check
+            }));
+        }
+    }
+    let wrong = hash_all(&checks, context.console.progress().as_ref())?;
+    tell_wrong(&wrong, context);
+    for (count, what) in [
+        (missing, "listed for their revisions and not here"),
+        (unknown, "of unknown hash and were not checked"),
+    ] {
+        if count > 0 {
+            let files = text::count(count as u64, "file");
+            context.console.warn(&format!("{files} are {what}."));
+        }
+    }
+    if !wrong.is_empty() || !report.problems.is_empty() {
+        return Err(CliError::new(
+            Kind::Corrupt,
+            format!(
+                "The cache in {} has {} and {}.",
+                shown(&report.root),
+                text::count(wrong.len() as u64, "wrong file"),
+                text::count(report.problems.len() as u64, "damaged or foreign entry")
+                    .replace("entrys", "entries")
+            ),
+        )
+        .hint("`hf cache rm` removes a repository or file, `hf download` fetches it anew"));
+    }
+    context.console.result(
+        "The cache is sound.",
+        vec![
+            ("checked", json!(checks.len())),
+            ("repos", json!(report.repos.len())),
+            ("revisions", json!(revisions)),
+            ("path", json!(report.root.to_string_lossy())),
+        ],
+    );
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! `hf cache verify`: right and wrong files, with and without the Hub, beside the modern client.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use crate::harness::TestEnv;
+use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::oracle::Oracle;
+use crate::harness::tree::tree_of;
+
+/// A repository on a Hub, downloaded; answers its snapshot too.
+fn downloaded() -> (Hub, TestEnv, PathBuf) {
+    let hub = Hub::start();
+    hub.add(
+        Repo::model("org/name")
+            .file("config.json", "{}")
+            .file("sub/copy.json", "{}")
+            .file("empty", "")
+            .lfs("model.safetensors", Content::synthetic(300_000, 1)),
+    );
+    let env = TestEnv::for_hub(&hub);
+    let output = env.run(["download", "org/name", "-q"]).ok();
+    let snapshot = PathBuf::from(output.stdout().trim());
+    (hub, env, snapshot)
+}
+
+/// Changes a byte of a cached file, not its size.
+fn damage(file: &std::path::Path) {
+    let blob = fs::canonicalize(file).unwrap();
+    let mut bytes = fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    fs::write(blob, bytes).unwrap();
+}
+
+#[test]
+fn ours_and_theirs_agree_on_right_wrong_missing_and_extra_files() {
+    let (_hub, env, snapshot) = downloaded();
+    let modern = Oracle::modern();
+    let check = |args: &[&str], code: i32| {
+        let args = [&["cache", "verify", "org/name", "--json"], args].concat();
+        let ours = env.run(&args).fails(code);
+        if let Some(modern) = &modern {
+            let theirs = modern.hf(&env, &args).run().fails(code);
+            assert_eq!(ours.stdout(), theirs.stdout(), "{args:?}\n{ours}");
+        }
+        ours
+    };
+    let output = check(&[], 0);
+    assert_eq!(output.json()["checked"], 4);
+    fs::remove_file(snapshot.join("empty")).unwrap();
+    fs::write(snapshot.join("mine.txt"), "x").unwrap();
+    let output = check(&[], 0);
+    assert!(
+        output.stderr().contains("1 file is missing here"),
+        "{output}"
+    );
+    assert!(
+        output.stderr().contains("1 file is not in the repository"),
+        "{output}"
+    );
+    let output = check(&["--fail-on-missing-files"], 1);
+    assert!(output.stderr().contains("empty is missing"), "{output}");
+    let output = check(&["--fail-on-extra-files", "--revision", "main"], 1);
+    assert!(output.stderr().contains("mine.txt is not in"), "{output}");
+    damage(&snapshot.join("model.safetensors"));
+    damage(&snapshot.join("config.json"));
+    let output = check(&[], 1);
+    for file in ["model.safetensors", "config.json", "sub/copy.json"] {
+        assert!(
+            output.stderr().contains(&format!("{file} is damaged")),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn a_local_folder_is_checked_against_the_hub() {
+    let (_hub, env, _) = downloaded();
+    let modern = Oracle::modern();
+    env.run(["download", "org/name", "--local-dir", "here"])
+        .ok();
+    for (code, change) in [(0, false), (1, true)] {
+        if change {
+            fs::write(env.work().join("here/sub/copy.json"), "[]").unwrap();
+        }
+        let args = [
+            "cache",
+            "verify",
+            "org/name",
+            "--local-dir",
+            "here",
+            "--json",
+        ];
+        let ours = env.run(args).fails(code);
+        if let Some(modern) = &modern {
+            let theirs = modern.hf(&env, args).run().fails(code);
+            assert_eq!(ours.stdout(), theirs.stdout());
+        }
+    }
+}
+
+#[test]
+fn offline_the_cache_proves_itself() {
+    let (hub, env, snapshot) = downloaded();
+    let asked = hub.requests().len();
+    for trees in [true, false] {
+        if !trees {
+            fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
+        }
+        for args in [
+            &["cache", "verify", "org/name", "--offline"][..],
+            &["cache", "verify", "--all"],
+        ] {
+            let output = env.hf([args, &["--json"]].concat()).run().ok();
+            assert_eq!(output.json()["checked"], 4, "{args:?}");
+        }
+    }
+    let offline = env
+        .hf(["cache", "verify", "org/name"])
+        .var("HF_HUB_OFFLINE", "1");
+    assert!(offline.run().ok().stdout().contains("4 checked files"));
+    damage(&snapshot.join("model.safetensors"));
+    let before = tree_of(env.cache());
+    for args in [
+        &["cache", "verify", "org/name", "--offline"][..],
+        &["cache", "verify", "--all"],
+    ] {
+        let output = env.run(args).fails(1);
+        assert_eq!(output.stdout(), "");
+        assert!(
+            output.stderr().contains("model.safetensors is damaged"),
+            "{output}"
+        );
+    }
+    assert_eq!(tree_of(env.cache()), before, "verify changes nothing");
+    assert_eq!(hub.requests().len(), asked, "nobody was asked");
+}
+
+#[test]
+fn what_nobody_vouches_for_is_said() {
+    let (_hub, env, snapshot) = downloaded();
+    fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
+    fs::write(snapshot.join("mine.txt"), "x").unwrap();
+    symlink("/etc/hostname", snapshot.join("elsewhere")).unwrap();
+    let output = env.run(["cache", "verify", "org/name", "--offline"]).ok();
+    assert!(
+        output
+            .stderr()
+            .contains("2 files cannot be checked offline"),
+        "{output}"
+    );
+}
+
+#[test]
+fn wrong_words() {
+    let (hub, env, _) = downloaded();
+    for (code, args) in [
+        (2, &["cache", "verify"][..]),
+        (2, &["cache", "verify", "org/name", "--all"]),
+        (
+            2,
+            &[
+                "cache",
+                "verify",
+                "org/name",
+                "--local-dir",
+                "x",
+                "--cache-dir",
+                "y",
+            ],
+        ),
+        (1, &["cache", "verify", "org/other"]),
+        (1, &["cache", "verify", "org/name", "--revision", "v9"]),
+        (
+            1,
+            &["cache", "verify", "org/name", "--local-dir", "nowhere"],
+        ),
+        (1, &["cache", "verify", "no such name"]),
+    ] {
+        let output = env.run(args).fails(code);
+        assert_eq!(output.stdout(), "", "{args:?}");
+    }
+    drop(hub);
+    let output = env.hf(["cache", "verify", "org/name"]).run().fails(1);
+    assert!(output.stderr().contains("reach"), "{output}");
+}

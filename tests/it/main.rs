@@ -7,6 +7,7 @@
 mod harness;
 
 mod auth_login;
+mod cache_delete;
 mod cache_ls;
 mod cache_made_up;
 mod cache_rm;

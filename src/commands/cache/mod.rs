@@ -68,19 +68,26 @@ pub(crate) fn shown(path: &Path) -> String {
     text::escape(&path.display().to_string())
 }
 
-/// A problem in one sentence, without the path's control characters.
+/// A problem in words, with the command that ends it where the folder's name says what it was.
 fn problem_text(problem: &Problem) -> String {
-    let text = format!("{} {}", problem.path.display(), problem.kind);
-    sentence(&text::escape(&text))
+    let what = format!("{} {}", problem.path.display(), problem.kind);
+    match problem.repo() {
+        Some((kind, id)) => {
+            let id = text::escape(&format!("{kind}/{id}"));
+            format!(
+                "{id} is damaged and left out: {}. `hf cache rm {id}` removes it.",
+                text::escape(&what)
+            )
+        }
+        None => format!("{} It is left out.", sentence(&text::escape(&what))),
+    }
 }
 
 /// Tells of problems: each of them when `all`, else how many.
 fn report_problems(report: &CacheReport, all: bool, flag: &str, context: &Context) {
     if all {
         for problem in &report.problems {
-            context
-                .console
-                .warn(&format!("{} It is left out.", problem_text(problem)));
+            context.console.warn(&problem_text(problem));
         }
     } else if !report.problems.is_empty() {
         context.console.warn(&format!(

@@ -97,6 +97,9 @@ pub enum Command {
     /// The legacy name of `hf cache scan`.
     #[command(name = "scan-cache", hide = true)]
     ScanCache(commands::cache::scan::Args),
+    /// The legacy name of `hf cache delete`.
+    #[command(name = "delete-cache", hide = true)]
+    DeleteCache(commands::cache::delete::Args),
 }
 
 impl Command {
@@ -112,6 +115,7 @@ impl Command {
             Command::Whoami => commands::auth::whoami::run(context),
             Command::Cache { command } => command.run(context),
             Command::Env => commands::env::run(context),
+            Command::DeleteCache(args) => commands::cache::delete::run(&args, context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),

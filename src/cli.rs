@@ -36,8 +36,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// How to print the result.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    /// How to print the result: auto, human, agent, json or quiet.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     format: Option<OutputFormat>,
     /// Same as --format json.
     #[arg(long, global = true)]
@@ -82,6 +88,7 @@ pub enum Command {
     /// Same as `hf auth whoami`.
     #[command(hide = true)]
     Whoami,
+    Download(commands::download::Args),
     /// Manage the local cache.
     #[command(arg_required_else_help = true)]
     Cache {
@@ -91,12 +98,14 @@ pub enum Command {
     },
     /// Describe this installation, for a bug report.
     Env,
-    Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
     /// The legacy name of `hf cache scan`.
     #[command(name = "scan-cache", hide = true)]
     ScanCache(commands::cache::scan::Args),
+    /// The legacy name of `hf cache delete`.
+    #[command(name = "delete-cache", hide = true)]
+    DeleteCache(commands::cache::delete::Args),
 }
 
 impl Command {
@@ -112,6 +121,7 @@ impl Command {
             Command::Whoami => commands::auth::whoami::run(context),
             Command::Cache { command } => command.run(context),
             Command::Env => commands::env::run(context),
+            Command::DeleteCache(args) => commands::cache::delete::run(&args, context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Version => commands::version::run(context),

@@ -345,7 +345,7 @@ fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
 }
 
 /// Makes the folder of the token files, or closes it to others. A folder of another user, or one
-/// that everybody shares (sticky, such as `/tmp` when `HF_TOKEN_PATH` points there), is not changed.
+/// that everybody shares (sticky, as folders for temporary files are), is not changed.
 #[cfg(unix)]
 fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};

@@ -8,6 +8,7 @@
 mod bars;
 pub mod interrupt;
 pub mod json;
+pub mod picker;
 pub mod prompt;
 pub mod table;
 pub mod text;

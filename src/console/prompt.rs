@@ -79,6 +79,20 @@ impl Console {
         }
     }
 
+    /// Asks for a line; `None` at the end of the input.
+    ///
+    /// # Errors
+    /// Stdin cannot be read.
+    pub fn ask_line(&self, question: &str) -> io::Result<Option<String>> {
+        self.prompt(question);
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer)?;
+        if read == 0 {
+            self.prompt("\n");
+        }
+        Ok((read > 0).then_some(answer))
+    }
+
     /// Whether a question makes sense in the format in force: only `human` asks.
     pub fn may_ask(&self) -> bool {
         self.mode() == Mode::Human

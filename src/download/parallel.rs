@@ -76,7 +76,7 @@ pub async fn fetch(
     })
 }
 
-/// Opens the partial at `path`, or makes it.
+/// Opens a partial, or makes it.
 ///
 /// # Errors
 /// [`DownloadError`] naming the partial.
@@ -85,7 +85,8 @@ pub async fn open(
     checksum: &Checksum,
     size: Option<u64>,
 ) -> Result<Partial, DownloadError> {
-    let is_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
+    let is_large = size.is_none_or(|size| size > INLINE_LIMIT)
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
     if !is_large {
         return Ok(Partial::open(path, checksum, size)?);
     }
@@ -102,7 +103,7 @@ async fn fill(
     connections: &Connections,
 ) -> Result<Partial, DownloadError> {
     match source.size {
-        Some(size) if size >= 2 * SEGMENT => {
+        Some(size) if is_split(Some(size)) => {
             let fill = Fill::new(source, path, size, &partial, Arc::clone(connections));
             fill.run(partial).await
         }
@@ -123,6 +124,11 @@ fn writer_gone() -> DownloadError {
     DownloadError::Task("the writer is gone".to_owned())
 }
 
+/// Whether a file is large enough for several connections.
+fn is_split(size: Option<u64>) -> bool {
+    size.is_some_and(|size| size >= 2 * SEGMENT)
+}
+
 /// Name of segment `k`.
 fn segment_path(partial: &Path, k: u64) -> PathBuf {
     let mut name = partial.as_os_str().to_owned();
@@ -132,6 +138,9 @@ fn segment_path(partial: &Path, k: u64) -> PathBuf {
 
 /// Removes what is left of segments: after the file is complete they are of no use.
 pub fn remove_segments(partial: &Path, size: Option<u64>) {
+    if !is_split(size) {
+        return;
+    }
     for k in 0..size.unwrap_or(0).div_ceil(SEGMENT) {
         // Most were appended and are gone; a leftover costs space and nothing else.
         let _ = std::fs::remove_file(segment_path(partial, k));

@@ -398,6 +398,59 @@ fn a_damaged_repository_can_be_removed() {
     assert_sound(&env);
 }
 
+#[test]
+fn a_policy_lets_the_least_used_go_and_pins_hold() {
+    let env = TestEnv::new();
+    let [old, ..] = cache(&env);
+    let model = CacheTree::at(env.cache()).model("Org/name");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400 * 90);
+    for (commit, file) in [(&old, "shared"), (&old, "old.bin")] {
+        model.times(commit, file, long_ago, long_ago);
+    }
+    let dry = |args: &[&str]| -> Value {
+        let args = [&["cache", "prune", "--dry-run", "--json"], args].concat();
+        let output = env.run(args).ok();
+        if output.stdout().is_empty() {
+            json!(0)
+        } else {
+            output.json()["revisions"].clone()
+        }
+    };
+    for (args, revisions) in [
+        (&[][..], 0),
+        (&["--older-than", "60d"], 0),
+        (&["--keep-last", "1"], 1),
+        (&["--max-size", "1k"], 0),
+        (&["--max-size", "0k", "--pin", "model/*"], 1),
+        (&["--older-than", "0s", "--pin", "*/Org/name"], 1),
+    ] {
+        assert_eq!(dry(args), revisions, "{args:?}");
+    }
+    for wrong in [
+        ["--older-than", "60"],
+        ["--older-than", "soon"],
+        ["--max-size", "200"],
+        ["--max-size", "1.5GB"],
+        ["--keep-last", "-1"],
+    ] {
+        let output = env
+            .run([&["cache", "prune", "-y"][..], &wrong].concat())
+            .fails(2);
+        assert_eq!(output.stdout(), "", "{wrong:?}");
+    }
+    let output = env.run(["cache", "prune", "--keep-last", "1", "-y"]).ok();
+    assert!(
+        output.stdout().contains("Deleted 1 revision; 7.0 freed."),
+        "{output}"
+    );
+    assert_sound(&env);
+    let output = env
+        .run(["cache", "prune", "--max-size", "0k", "-y", "--json"])
+        .ok();
+    assert_eq!(output.json()["revisions_deleted"], 2);
+    assert_eq!(rows(&env), Vec::<Value>::new());
+}
+
 /// Kills the process at many different moments and looks at what is left.
 #[test]
 fn dying_half_way_leaves_a_sound_cache() {

@@ -89,7 +89,8 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
                 Some(choice) => choice,
                 None => context
                     .console
-                    .ask_yes_no("Add token as git credential?", true)
+                    // Helpers often keep it in a plain file, which the keyring is chosen against.
+                    .ask_yes_no("Add token as git credential?", storage == Storage::File)
                     .map_err(unanswered)?,
             };
             (Grant::from(token), git)

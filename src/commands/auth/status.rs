@@ -187,7 +187,7 @@ fn note(survey: &Survey, index: usize) -> String {
     let winner = survey.winner();
     let mut note = match &row.state {
         State::Unset => return "not set".to_owned(),
-        State::Unusable(error) => format!("unusable: {error}"),
+        State::Unusable(error) => format!("unusable: {}", error.in_words()),
         _ if winner == Some(index) => "used: the first that is set".to_owned(),
         _ => match winner {
             Some(above) => format!("hidden by {}", short(&survey.rows[above])),

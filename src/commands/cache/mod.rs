@@ -1,5 +1,6 @@
 //! `hf cache …`: what the commands of the group share, and which one runs.
 
+pub mod delete;
 pub mod ls;
 pub mod prune;
 pub mod rm;
@@ -27,6 +28,7 @@ pub enum CacheCommand {
     Prune(prune::Args),
     Verify(verify::Args),
     Scan(scan::Args),
+    Delete(delete::Args),
 }
 
 impl CacheCommand {
@@ -40,6 +42,7 @@ impl CacheCommand {
             CacheCommand::Rm(args) => rm::run(&args, context),
             CacheCommand::Prune(args) => prune::run(&args, context),
             CacheCommand::Verify(args) => verify::run(&args, context),
+            CacheCommand::Delete(args) => delete::run(&args, context),
             CacheCommand::Scan(args) => scan::run(&args, context),
         }
     }
@@ -65,19 +68,26 @@ pub(crate) fn shown(path: &Path) -> String {
     text::escape(&path.display().to_string())
 }
 
-/// A problem in one sentence, without the path's control characters.
+/// A problem in words, with the command that ends it where the folder's name says what it was.
 fn problem_text(problem: &Problem) -> String {
-    let text = format!("{} {}", problem.path.display(), problem.kind);
-    sentence(&text::escape(&text))
+    let what = format!("{} {}", problem.path.display(), problem.kind);
+    match problem.repo() {
+        Some((kind, id)) => {
+            let id = text::escape(&format!("{kind}/{id}"));
+            format!(
+                "{id} is damaged and left out: {}. `hf cache rm {id}` removes it.",
+                text::escape(&what)
+            )
+        }
+        None => format!("{} It is left out.", sentence(&text::escape(&what))),
+    }
 }
 
 /// Tells of problems: each of them when `all`, else how many.
 fn report_problems(report: &CacheReport, all: bool, flag: &str, context: &Context) {
     if all {
         for problem in &report.problems {
-            context
-                .console
-                .warn(&format!("{} It is left out.", problem_text(problem)));
+            context.console.warn(&problem_text(problem));
         }
     } else if !report.problems.is_empty() {
         context.console.warn(&format!(
@@ -153,10 +163,21 @@ fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
         )
         .hint("--dry-run shows what would happen"));
     }
-    match context.console.ask_yes_no(question, false) {
+    answered(context.console.ask_yes_no(question, false))
+}
+
+/// Asks where the user has just chosen by hand: an empty line means yes, as in the legacy client.
+///
+/// # Errors
+/// The answer is no.
+fn ask_default_yes(question: &str, context: &Context) -> Result<(), CliError> {
+    answered(context.console.ask_yes_no(question, true))
+}
+
+fn answered(answer: std::io::Result<bool>) -> Result<(), CliError> {
+    match answer {
         Ok(true) => Ok(()),
-        Ok(false) => Err(CliError::new(Kind::Aborted, "Aborted.")
-            .hint("nothing was deleted; --yes answers beforehand")),
+        Ok(false) => Err(CliError::new(Kind::Aborted, "Aborted.").hint("nothing was deleted")),
         Err(error) => Err(CliError::new(Kind::Other, "Cannot read the answer.").caused_by(error)),
     }
 }

@@ -1,20 +1,43 @@
-//! `hf cache prune`: what nothing refers to any more.
+//! `hf cache prune`: what nothing refers to any more, and what a policy lets go.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{ask, cache_root, push_bytes, show_plan, tell_busy, tell_failures};
+use super::{ask, cache_root, now, push_bytes, show_plan, tell_busy, tell_failures};
 use crate::cache::delete::DeletePlan;
+use crate::cache::evict::{Policy, evict};
+use crate::cache::report::CachedRepo;
 use crate::cache::scan::{Detail, scan};
-use crate::cache::{shared, targets};
+use crate::cache::{select, shared};
 use crate::console::text;
 use crate::context::Context;
+use crate::download::pattern::Pattern;
 use crate::error::CliError;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
+///
+/// With --older-than, --keep-last or --max-size also whole repositories or revisions, what is used
+/// least first.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  hf cache prune --dry-run
+  hf cache prune --older-than 60d --pin \"model/my-org/*\"
+  hf cache prune --max-size 200GB --yes")]
 pub struct Args {
+    /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo.
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<String>,
+    /// Also remove all but the last N revisions of each repository.
+    #[arg(long, value_name = "N")]
+    keep_last: Option<usize>,
+    /// Also remove repositories, least used first, until the cache is no larger, as in 200GB.
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
+    /// Keep everything of the repositories whose id (type/name, as `hf cache ls` shows it) matches
+    /// this pattern. May be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    pin: Vec<String>,
     /// Cache folder to work in [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -34,11 +57,25 @@ pub struct Args {
 /// A "no", or something that cannot be removed.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
-    let report = scan(
-        &cache_root(args.cache_dir.as_deref(), context),
-        Detail::Files,
-    )?;
-    let mut plan = DeletePlan::build(&report, &targets::detached(&report))?;
+    let policy = args.policy()?;
+    let pins: Vec<Pattern> = args.pin.iter().map(|text| Pattern::new(text)).collect();
+    let root = cache_root(args.cache_dir.as_deref(), context);
+    let report = scan(&root, Detail::Files)?;
+    let is_pinned = |repo: &CachedRepo| {
+        let id = repo.cache_id();
+        pins.iter().any(|pin| pin.matches(&id))
+    };
+    let eviction = evict(&report, &policy, is_pinned, now());
+    if policy
+        .max_size
+        .is_some_and(|limit| eviction.remaining > limit)
+    {
+        console.warn(&format!(
+            "What is pinned has {}, more than --max-size allows.",
+            text::size(eviction.remaining)
+        ));
+    }
+    let mut plan = DeletePlan::build(&report, &eviction.selection)?;
     let unused = report
         .store
         .as_ref()
@@ -52,7 +89,14 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     let revisions = plan.counts().revisions;
     let summary = summary(&[
-        (revisions, "detached revision"),
+        (
+            revisions,
+            if policy == Policy::default() {
+                "detached revision"
+            } else {
+                "revision"
+            },
+        ),
         (plan.incomplete.len(), "unfinished download"),
         (plan.unused.len(), "unused shared file"),
     ]);
@@ -83,6 +127,38 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     push_bytes(&mut fields, "freed_bytes", outcome.freed, context);
     console.result(&format!("Deleted {summary}; {freed} freed."), fields);
     Ok(())
+}
+
+impl Args {
+    fn policy(&self) -> Result<Policy, CliError> {
+        #[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
+        let seconds = |text: &String| {
+            with_unit("--older-than", text, "30d")?;
+            Ok::<f64, CliError>(select::duration(text)? as f64)
+        };
+        let bytes = |text: &String| {
+            with_unit("--max-size", text, "200GB")?;
+            Ok::<u64, CliError>(u64::try_from(select::size(text)?).unwrap_or(u64::MAX))
+        };
+        Ok(Policy {
+            older_than: self.older_than.as_ref().map(seconds).transpose()?,
+            keep_last: self.keep_last,
+            max_size: self.max_size.as_ref().map(bytes).transpose()?,
+        })
+    }
+}
+
+/// Refuses a bare or negative number: 30 seconds, or 200 bytes, is hardly meant where so much would
+/// be lost.
+fn with_unit(flag: &str, text: &str, example: &str) -> Result<(), CliError> {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.ends_with(|c: char| c.is_ascii_alphabetic());
+    if is_plain {
+        return Ok(());
+    }
+    Err(CliError::usage(format!(
+        "{flag} needs a number with a unit, as in {example}, and not {text:?}."
+    )))
 }
 
 /// `1 detached revision, 2 unfinished downloads and 1 unused shared file`.

@@ -29,7 +29,7 @@ use self::account::Account;
 use self::library::{Asker, describe, detail};
 use super::DownloadError;
 use super::fetch::Source;
-use super::parallel::{open, remove_segments};
+use super::parallel::open;
 use super::partial::Partial;
 use crate::hub::Hub;
 use crate::hub::http::Notice;

@@ -270,7 +270,7 @@ impl Job {
         partial: &Path,
     ) -> Result<(), DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
-            && xet.fetch(source, hash, partial).await?
+            && xet.fetch(source, hash, partial, &*self.progress).await?
         {
             remove_segments(partial, file.size);
             return Ok(());

@@ -111,7 +111,8 @@ impl Xet {
         &self,
         source: &Source<'_>,
         hash: &str,
-        path: &Path,
+        partial: &Path,
+        progress: &dyn Progress,
     ) -> Result<bool, DownloadError> {
         let is_name = hash.len() == 64 && is_lower_hex(hash);
         let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
@@ -121,20 +122,18 @@ impl Xet {
             return Ok(false);
         };
         let content = XetFileInfo::new(hash.to_owned(), size);
-        let mut partial = open(path, source.checksum, Some(size)).await?;
+        let mut partial = open(partial, source.checksum, Some(size)).await?;
         loop {
             let is_all_xet = partial.is_empty();
-            let filled = self.complete(session, source, &content, partial);
+            let filled = self.complete(session, source, &content, partial, progress);
             let Some(after) = filled.await? else {
                 return Ok(false);
             };
             partial = after;
             if partial.verify() {
-                // An attempt over HTTP may have brought parts from further back as well.
-                remove_segments(path, Some(size));
                 return Ok(true);
             }
-            source.progress.rewind(partial.len());
+            progress.rewind(partial.len());
             partial.restart()?;
             if is_all_xet {
                 break;
@@ -155,9 +154,9 @@ impl Xet {
         source: &Source<'_>,
         content: &XetFileInfo,
         mut partial: Partial,
+        progress: &dyn Progress,
     ) -> Result<Option<Partial>, DownloadError> {
-        let progress = source.progress;
-        while missing(&partial, content) > 0 {
+        while partial.missing() != Some(0) {
             let before = partial.len();
             let (after, result) = self.attempt(session, content, partial, progress).await;
             partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
@@ -215,12 +214,8 @@ impl Xet {
             Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
         };
         self.settle(session, progress, |account| account.begin(size - from));
-        let (partial, result) = self
-            .receive(session, stream, content, partial, progress)
-            .await;
-        let missing = partial
-            .as_ref()
-            .map_or(0, |partial| missing(partial, content));
+        let (partial, result) = self.receive(session, stream, partial, progress).await;
+        let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
         self.settle(session, progress, |account| account.fall_short(missing));
         let result = match result {
             Ok(()) if missing > 0 => Err(Trouble::Short),
@@ -235,12 +230,11 @@ impl Xet {
         &self,
         session: &FileDownloadSession,
         mut stream: DownloadStream,
-        content: &XetFileInfo,
         mut partial: Partial,
         progress: &dyn Progress,
     ) -> (Option<Partial>, Result<(), Trouble>) {
         // More bytes than the file has would be perhaps without end; their hash is wrong anyway.
-        while partial.len() <= content.file_size().unwrap_or_default() {
+        while !partial.is_overfull() {
             let chunk = match self.next_chunk(session, &mut stream, progress).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
@@ -295,10 +289,4 @@ impl Xet {
         change(&mut account);
         account.settle(on_the_wire, progress);
     }
-}
-
-/// Bytes still to come.
-fn missing(partial: &Partial, content: &XetFileInfo) -> u64 {
-    let size = content.file_size().unwrap_or_default();
-    size.saturating_sub(partial.len())
 }

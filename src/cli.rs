@@ -18,12 +18,12 @@ use crate::error::CliError;
     after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
 )]
 pub struct Cli {
-    /// Flags of every command.
-    #[command(flatten)]
-    pub output: OutputArgs,
     /// Read variables from a dotenv file, for those that are not set.
     #[arg(long, global = true, value_name = "PATH")]
     pub env_file: Option<std::path::PathBuf>,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// Print the version.
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,

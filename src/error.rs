@@ -249,6 +249,10 @@ impl From<HubError> for CliError {
                 Kind::Offline,
                 Some("unset HF_HUB_OFFLINE to go online".to_owned()),
             ),
+            HubError::Unreachable { reason, .. } if is_about_time(reason) => (
+                Kind::Unreachable,
+                Some("check this machine's clock and date: a certificate is good for a certain time only".to_owned()),
+            ),
             HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
                 Kind::Unreachable,
                 Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
@@ -326,6 +330,15 @@ impl From<SelectError> for CliError {
     }
 }
 
+/// Whether a certificate was refused because of the date: mostly a clock that is far off.
+fn is_about_time(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    reason.contains("certificate")
+        && ["expired", "not valid yet", "notvalidyet"]
+            .iter()
+            .any(|words| reason.contains(words))
+}
+
 impl From<TargetError> for CliError {
     fn from(error: TargetError) -> Self {
         let hint = match error {
@@ -373,6 +386,25 @@ mod tests {
             source: std::io::Error::from_raw_os_error(28),
         };
         assert_eq!(CliError::from(full).kind, Kind::DiskFull);
+    }
+
+    #[test]
+    fn a_certificate_of_another_time_points_at_the_clock() {
+        let hint = |reason: &str| {
+            let (host, reason) = ("https://h.test".to_owned(), reason.to_owned());
+            CliError::from(HubError::Unreachable { host, reason })
+                .hint
+                .unwrap()
+        };
+        for reason in [
+            "invalid peer certificate: Expired",
+            "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
+            "invalid peer certificate: NotValidYet",
+        ] {
+            assert!(hint(reason).contains("clock"), "{reason}");
+        }
+        assert!(!hint("invalid peer certificate: UnknownIssuer").contains("clock"));
+        assert!(!hint("connection refused").contains("clock"));
     }
 
     #[test]

@@ -159,9 +159,6 @@ pub fn lock_within(path: &Path, patience: Duration) -> Result<Option<LockGuard>,
 }
 
 fn open_lock(path: &Path) -> Result<File, FsError> {
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder)?;
-    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -170,7 +167,27 @@ fn open_lock(path: &Path) -> Result<File, FsError> {
         // Group-writable where the umask lets it, as the Python client's lock files.
         options.mode(0o664);
     }
-    options.open(path).map_err(FsError::of("open", path))
+    in_folder(path, || options.open(path))?.map_err(FsError::of("open", path))
+}
+
+/// Does something to a file, making its folder when that is what is missing. The folder is there
+/// almost always, and asking first would be a system call for every file.
+///
+/// # Errors
+/// [`FsError`] when the folder cannot be made.
+pub fn in_folder<T>(
+    path: &Path,
+    act: impl Fn() -> io::Result<T>,
+) -> Result<io::Result<T>, FsError> {
+    match act() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                create_dir_all(folder)?;
+            }
+            Ok(act())
+        }
+        done => Ok(done),
+    }
 }
 
 /// Bytes free for this user on the file system that holds `path`, or would hold it: the nearest

@@ -1,6 +1,6 @@
 //! Tokens in the system's keyring, for those who ask for it (`hf auth login --storage keyring`).
 //!
-//! The keyring holds the secrets, each under the service [`SERVICE`] and the token's name. A keyring
+//! The keyring holds the secrets, each under the service `hf-cli` and the token's name. A keyring
 //! cannot be asked portably what it holds, and asking one may open a dialog; so an index lies beside
 //! the token files: `keyring_tokens`, JSON, with the names and which of them is active, and no
 //! secret. Without an index the keyring is never touched.

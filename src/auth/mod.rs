@@ -67,6 +67,15 @@ pub enum AuthError {
 }
 
 impl AuthError {
+    /// The error with the system's reason, for a note beside other facts. As an error of its own it
+    /// is put into words by [`crate::error`].
+    pub fn in_words(&self) -> String {
+        match self {
+            AuthError::Fs(error) => format!("{error}: {}", first_line(&error.source.to_string())),
+            other => other.to_string(),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

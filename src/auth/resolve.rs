@@ -116,11 +116,8 @@ pub fn plan(
     if let Some(resolved) = from_environment(env)? {
         return Ok(Step::Use(resolved));
     }
-    if let Some(resolved) = from_file(&settings.token_path)? {
-        return Ok(match due_entry(settings, &resolved.token, now) {
-            Some(entry) => Step::Renew(resolved, entry.name),
-            None => Step::Use(resolved),
-        });
+    if let Some(step) = from_files(settings, now)? {
+        return Ok(step);
     }
     let index = Keychain::new(settings).index()?;
     Ok(index.active.map_or(Step::Nothing, Step::AskKeyring))
@@ -150,13 +147,24 @@ fn from_option(option: Option<&str>) -> Result<Option<ResolvedToken>, AuthError>
     }
 }
 
-/// The stored token that the token file holds, when it is time to renew it. Trouble with the list of
-/// stored tokens does not keep anyone from using the active one.
-fn due_entry(settings: &Settings, token: &Token, now: i64) -> Option<StoredToken> {
-    let stored = TokenStore::new(settings).list().ok()?;
-    stored
-        .into_iter()
-        .find(|entry| entry.token.as_ref() == Some(token) && is_due(entry, now))
+/// The token file's token, to be renewed when it is among the stored ones and it is time. Trouble with
+/// the list of stored tokens does not keep anyone from using the active one.
+fn from_files(settings: &Settings, now: i64) -> Result<Option<Step>, AuthError> {
+    let Some(resolved) = from_file(&settings.token_path)? else {
+        return Ok(None);
+    };
+    let store = TokenStore::new(settings);
+    let stored = store.list().unwrap_or_default();
+    let is_it = |entry: &&StoredToken| entry.token.as_ref() == Some(&resolved.token);
+    match stored.iter().find(is_it) {
+        Some(entry) if is_due(entry, now) => Ok(Some(Step::Renew(resolved, entry.name.clone()))),
+        None if !stored.is_empty() => {
+            // Another process may just have renewed it, and written one file of the two.
+            store.wait_for_writer();
+            Ok(from_file(&settings.token_path)?.map(Step::Use))
+        }
+        _ => Ok(Some(Step::Use(resolved))),
+    }
 }
 
 /// The token of the first environment variable that has one.

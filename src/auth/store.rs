@@ -34,6 +34,10 @@ use crate::token::Token;
 const HF_TOKEN: &str = "hf_token";
 const REFRESH_TOKEN: &str = "refresh_token";
 const EXPIRES_AT: &str = "expires_at";
+/// The lock that the Python client takes as well.
+const LOCK_FILE: &str = "stored_tokens.lock";
+/// How long a reader waits for a writer to finish.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long another process may hold the lock; a refresh inside it waits for the Hub.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -135,7 +139,7 @@ impl TokenStore {
     /// As [`TokenStore::lock`].
     pub fn lock_for(&self, patience: Duration) -> Result<StoreLock, AuthError> {
         prepare_folder(self.stored_path.parent())?;
-        let path = self.stored_path.with_file_name("stored_tokens.lock");
+        let path = self.stored_path.with_file_name(LOCK_FILE);
         match lock_within(&path, patience) {
             Ok(Some(guard)) => Ok(StoreLock {
                 _guard: Some(guard),
@@ -145,6 +149,16 @@ impl TokenStore {
                 Ok(StoreLock { _guard: None })
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits, for a moment, until nobody writes. For a reader that found the two files at odds: they
+    /// are replaced one after the other.
+    pub fn wait_for_writer(&self) {
+        let path = self.stored_path.with_file_name(LOCK_FILE);
+        if path.exists() {
+            // Whoever cannot lock here, or has waited enough, reads what there is.
+            let _ = lock_within(&path, WRITER_PATIENCE);
         }
     }
 
@@ -331,7 +345,7 @@ fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
 }
 
 /// Makes the folder of the token files, or closes it to others. A folder of another user, or one
-/// that everybody shares (sticky, such as `/tmp` when `HF_TOKEN_PATH` points there), is not changed.
+/// that everybody shares (sticky, as folders for temporary files are), is not changed.
 #[cfg(unix)]
 fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -361,204 +375,4 @@ fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
 }
 
 #[cfg(all(test, unix))]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-    use crate::env::Env;
-
-    struct Home {
-        folder: tempfile::TempDir,
-        store: TokenStore,
-    }
-
-    fn home() -> Home {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hf");
-        let env = Env::from_pairs(folder.path(), [("HF_HOME", path.to_str().unwrap())]);
-        let store = TokenStore::new(&Settings::resolve(&env).unwrap());
-        Home { folder, store }
-    }
-
-    fn token(text: &str) -> Token {
-        Token::clean(text).unwrap().unwrap()
-    }
-
-    fn entry(name: &str, text: &str) -> StoredToken {
-        StoredToken {
-            name: name.to_owned(),
-            token: Some(token(text)),
-            refresh_token: None,
-            expires_at: None,
-        }
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    impl Home {
-        fn login(&self, name: &str, text: &str) {
-            let lock = self.store.lock().unwrap();
-            self.store.save(&entry(name, text), &lock).unwrap();
-            self.store.activate(&token(text), &lock).unwrap();
-        }
-
-        fn put(&self, stored: &str) {
-            fs::create_dir_all(self.store.stored_path.parent().unwrap()).unwrap();
-            fs::write(&self.store.stored_path, stored).unwrap();
-        }
-
-        fn stored(&self) -> String {
-            fs::read_to_string(&self.store.stored_path).unwrap()
-        }
-    }
-
-    #[test]
-    fn files_and_folder_are_closed_to_others_even_when_found_open() {
-        let home = home();
-        home.put("[old]\nhf_token = hf_old\n\n");
-        let folder = home.store.stored_path.parent().unwrap();
-        fs::write(&home.store.token_path, "hf_old").unwrap();
-        for path in [&home.store.token_path, &home.store.stored_path] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
-        }
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
-        home.login("new", "hf_new");
-        assert_eq!(mode(&home.store.token_path), 0o600);
-        assert_eq!(mode(&home.store.stored_path), 0o600);
-        assert_eq!(mode(folder), 0o700);
-        assert_eq!(
-            home.stored(),
-            "[new]\nhf_token = hf_new\n\n[old]\nhf_token = hf_old\n\n"
-        );
-        assert_eq!(
-            fs::read_to_string(&home.store.token_path).unwrap(),
-            "hf_new"
-        );
-    }
-
-    #[test]
-    fn a_folder_that_everybody_shares_keeps_its_mode() {
-        let home = home();
-        let folder = home.store.stored_path.parent().unwrap();
-        fs::create_dir_all(folder).unwrap();
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).unwrap();
-        home.login("a", "hf_a");
-        assert_eq!(mode(folder), 0o1777);
-        assert_eq!(mode(&home.store.token_path), 0o600);
-    }
-
-    #[test]
-    fn a_damaged_file_is_reported_and_kept() {
-        for (damaged, line) in [
-            ("[a]\nhf_token = x\n[a]\n", "line 3"),
-            ("half a li", "line 1"),
-            ("[a]\nhf_token\n", "line 2"),
-        ] {
-            let home = home();
-            home.put(damaged);
-            let lock = home.store.lock().unwrap();
-            for error in [
-                home.store.list().unwrap_err(),
-                home.store.save(&entry("n", "hf_n"), &lock).unwrap_err(),
-                home.store.logout("a", &lock).unwrap_err(),
-            ] {
-                assert!(matches!(error, AuthError::Damaged { .. }), "{error}");
-                assert!(error.to_string().contains(line), "{error}");
-            }
-            assert_eq!(home.stored(), damaged);
-        }
-        let home = home();
-        home.put("");
-        fs::write(&home.store.stored_path, b"[a]\nhf_token = \xff\n").unwrap();
-        assert!(matches!(home.store.list(), Err(AuthError::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_linked_token_file_is_written_through() {
-        let home = home();
-        let elsewhere = home.folder.path().join("secrets/hf");
-        fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
-        fs::create_dir_all(home.store.token_path.parent().unwrap()).unwrap();
-        // The link may lead nowhere yet, and be relative.
-        symlink("../secrets/hf", &home.store.token_path).unwrap();
-        home.login("a", "hf_a");
-        home.login("b", "hf_b");
-        assert!(home.store.token_path.is_symlink());
-        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "hf_b");
-        assert_eq!(mode(&elsewhere), 0o600);
-        let lock = home.store.lock().unwrap();
-        let done = home.store.logout_all(&lock).unwrap();
-        assert!(!home.store.token_path.is_symlink());
-        assert_eq!(
-            done.left_behind,
-            Some(fs::canonicalize(&elsewhere).unwrap())
-        );
-        assert!(
-            elsewhere.exists(),
-            "what the link led to is not ours to delete"
-        );
-    }
-
-    #[test]
-    fn logging_out_by_name() {
-        let home = home();
-        home.login("a", "hf_a");
-        home.login("b", "hf_b");
-        let lock = home.store.lock().unwrap();
-        assert_eq!(
-            home.store.logout("zzz", &lock).unwrap(),
-            LoggedOut::default()
-        );
-        let done = home.store.logout("a", &lock).unwrap();
-        assert!(done.found && !done.active_removed);
-        assert_eq!(home.stored(), "[b]\nhf_token = hf_b\n\n");
-        let done = home.store.logout("b", &lock).unwrap();
-        assert!(done.found && done.active_removed);
-        assert!(!home.store.token_path.exists());
-        assert_eq!(home.stored(), "");
-        assert!(home.store.logout_all(&lock).unwrap().found);
-        assert!(!home.store.logout_all(&lock).unwrap().found);
-    }
-
-    #[test]
-    fn saving_replaces_the_section_whole_and_keeps_the_others() {
-        let home = home();
-        home.put("# mine\n[b]\nHF_TOKEN : hf_b\nexpires_at = 12\nrefresh_token = r\nown = 1\n[a]\nhf_token = hf_a\nexpires_at = 1\n");
-        home.login("a", "hf_a2");
-        assert_eq!(
-            home.stored(),
-            "[a]\nhf_token = hf_a2\n\n[b]\nhf_token = hf_b\nexpires_at = 12\nrefresh_token = r\nown = 1\n\n"
-        );
-        let b = home.store.get("b").unwrap().unwrap();
-        assert_eq!(b.expires_at, Some(12));
-        assert_eq!(b.refresh_token, Some(token("r")));
-    }
-
-    #[test]
-    fn names_that_configparser_cannot_store() {
-        for (wanted, stored) in [
-            ("my laptop", "my laptop"),
-            ("a]b [c", "a]b [c"),
-            ("DEFAULT", "DEFAULT-token"),
-            (" \n ", "token"),
-            ("a\nb\t", "a b"),
-            ("é:%=", "é:%="),
-        ] {
-            assert_eq!(section_name(wanted), stored, "{wanted:?}");
-        }
-    }
-
-    #[test]
-    fn many_writers_lose_nothing() {
-        let home = home();
-        std::thread::scope(|scope| {
-            for index in 0..8 {
-                let home = &home;
-                scope.spawn(move || home.login(&format!("n{index}"), &format!("hf_{index}")));
-            }
-        });
-        assert_eq!(home.store.list().unwrap().len(), 8);
-    }
-}
+mod tests;

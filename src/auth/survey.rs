@@ -127,7 +127,8 @@ impl Survey {
         }
         if let Err(error) = &self.stored {
             traps.push(format!(
-                "The saved tokens cannot be listed: {error}. They are kept, and nothing is saved beside them until that is mended."
+                "The saved tokens cannot be listed: {}. They are kept, and nothing is saved beside them until that is mended.",
+                error.in_words()
             ));
         }
         traps.extend(self.expired(now));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
-use crate::fs::{FsError, Mode, create_dir_all, write_atomic, write_atomic_staged};
+use crate::fs::{FsError, Mode, create_dir_all, in_folder, write_atomic, write_atomic_staged};
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath, Revision};
 
@@ -59,11 +59,11 @@ pub fn link(
     fresh: bool,
 ) -> Result<(), FsError> {
     let pointer = repo.pointer(commit, path);
-    if let Some(folder) = pointer.parent() {
-        create_dir_all(folder)?;
-    }
     if linking == Linking::Symlinks && make_symlink(repo, &pointer, path, checksum)? {
         return Ok(());
+    }
+    if let Some(folder) = pointer.parent() {
+        create_dir_all(folder)?;
     }
     let blob = repo.blob(checksum);
     if fresh {
@@ -85,7 +85,7 @@ fn make_symlink(
     checksum: &Checksum,
 ) -> Result<bool, FsError> {
     let target = pointer_target(path, checksum);
-    let mut result = std::os::unix::fs::symlink(&target, pointer);
+    let mut result = in_folder(pointer, || std::os::unix::fs::symlink(&target, pointer))?;
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
         // Another process may have been faster, or an old pointer is to be replaced.
         let staged = staging_path(repo);

@@ -102,7 +102,7 @@ impl Context {
     }
 
     fn renew(&self, name: &str, old: &Token, place: Place) -> Result<Token, NotRenewed> {
-        let later = |error: AuthError| NotRenewed::Later(error.to_string());
+        let later = |error: AuthError| NotRenewed::Later(error.in_words());
         let turn = renew::begin(&self.settings, name, old, place, now()).map_err(later)?;
         let renewal = match turn {
             Turn::Done(token) => return Ok(token),
@@ -125,7 +125,8 @@ impl Context {
             Err(error) => {
                 // The old one may be worthless by now: use the new one, and say that it is not kept.
                 self.console.warn(&format!(
-                    "The renewed token could not be saved: {error}. Log in again with `hf auth login --force` soon."
+                    "The renewed token could not be saved: {}. Log in again with `hf auth login --force` soon.",
+                    error.in_words()
                 ));
                 Ok(fresh)
             }

@@ -60,7 +60,9 @@ pub async fn fetch(
     let mut partial = open(path, source.checksum, source.size).await?;
     for is_last in [false, true] {
         partial = fill(source, path, partial, connections).await?;
-        remove_segments(path, source.size);
+        if is_split(source.size) {
+            remove_segments(path, source.size);
+        }
         if partial.verify() {
             return Ok(());
         }
@@ -81,7 +83,8 @@ async fn open(
     checksum: &Checksum,
     size: Option<u64>,
 ) -> Result<Partial, DownloadError> {
-    let is_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
+    let is_large = size.is_none_or(|size| size > INLINE_LIMIT)
+        && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
     if !is_large {
         return Ok(Partial::open(path, checksum, size)?);
     }
@@ -98,7 +101,7 @@ async fn fill(
     connections: &Connections,
 ) -> Result<Partial, DownloadError> {
     match source.size {
-        Some(size) if size >= 2 * SEGMENT => {
+        Some(size) if is_split(Some(size)) => {
             let fill = Fill::new(source, path, size, &partial, Arc::clone(connections));
             fill.run(partial).await
         }
@@ -117,6 +120,11 @@ async fn fill(
 
 fn writer_gone() -> DownloadError {
     DownloadError::Task("the writer is gone".to_owned())
+}
+
+/// Whether a file is large enough for several connections.
+fn is_split(size: Option<u64>) -> bool {
+    size.is_some_and(|size| size >= 2 * SEGMENT)
 }
 
 /// Name of segment `k`.

@@ -1,7 +1,7 @@
 //! From a request to files on disk: ask the Hub, look at the disk, plan, fetch with bounded
 //! workers, publish.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
             checksum: &head.checksum,
             size: head.size,
         };
-        let disk = self.probe(&probe, &self.partials());
+        let disk = self.probe(&probe, &self.blobs());
         let file = PlannedFile::new(
             path.clone(),
             head.checksum.clone(),
@@ -263,12 +263,12 @@ impl<'a> Session<'a> {
             }
         };
         let paths = self.select(&listing)?;
-        let partials = self.partials();
+        let blobs = self.blobs();
         let files = paths
             .into_iter()
             .map(|path| {
                 let entry = &listing[&path];
-                let disk = self.on_disk(&commit, &path, entry, &partials);
+                let disk = self.on_disk(&commit, &path, entry, &blobs);
                 PlannedFile::of_entry(path, entry, disk, request.force)
             })
             .collect();
@@ -302,20 +302,26 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sizes in bytes of the unfinished downloads in `blobs/`, by etag. One look at the folder
-    /// instead of one per file.
-    fn partials(&self) -> HashMap<String, u64> {
-        let Ok(entries) = fs::read_dir(self.repo.blobs()) else {
-            return HashMap::new();
-        };
-        entries
+    /// What `blobs/` has: one look at the folder instead of one for every file.
+    fn blobs(&self) -> Blobs {
+        let mut blobs = Blobs::default();
+        for entry in fs::read_dir(self.repo.blobs())
+            .into_iter()
             .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                let etag = name.strip_suffix(PARTIAL_SUFFIX)?.to_owned();
-                Some((etag, entry.metadata().ok()?.len()))
-            })
-            .collect()
+            .flatten()
+        {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            match name.strip_suffix(PARTIAL_SUFFIX) {
+                Some(etag) => {
+                    let length = entry.metadata().map_or(0, |metadata| metadata.len());
+                    blobs.partials.insert(etag.to_owned(), length);
+                }
+                None => drop(blobs.names.insert(name)),
+            }
+        }
+        blobs
     }
 
     fn on_disk(
@@ -323,7 +329,7 @@ impl<'a> Session<'a> {
         commit: &CommitHash,
         path: &RepoPath,
         entry: &FileEntry,
-        partials: &HashMap<String, u64>,
+        blobs: &Blobs,
     ) -> OnDisk {
         let checksum = entry.checksum();
         let probe = Probe {
@@ -332,16 +338,20 @@ impl<'a> Session<'a> {
             checksum: &checksum,
             size: Some(entry.size),
         };
-        self.probe(&probe, partials)
+        self.probe(&probe, blobs)
     }
 
-    fn probe(&self, probe: &Probe<'_>, partials: &HashMap<String, u64>) -> OnDisk {
+    fn probe(&self, probe: &Probe<'_>, blobs: &Blobs) -> OnDisk {
         let in_cache = self.repo.pointer(probe.commit, probe.path).exists();
         match &self.request.target {
             Target::Cache => OnDisk {
                 file: in_cache,
                 content: in_cache || self.repo.blob(probe.checksum).exists(),
-                partial: partials.get(probe.checksum.etag()).copied().unwrap_or(0),
+                partial: blobs
+                    .partials
+                    .get(probe.checksum.etag())
+                    .copied()
+                    .unwrap_or(0),
                 ..OnDisk::default()
             },
             Target::LocalDir(dir) => local_state(dir, probe, in_cache),
@@ -552,6 +562,15 @@ impl Queues {
             .flatten()
             .or_else(|| takes_small.then(|| pop(&self.small)).flatten())
     }
+}
+
+/// What the `blobs/` folder of a repository has.
+#[derive(Default)]
+struct Blobs {
+    /// Complete blobs, and whatever else lies there.
+    names: HashSet<String>,
+    /// Sizes in bytes of unfinished downloads, by etag.
+    partials: HashMap<String, u64>,
 }
 
 /// A file to look for on the disk.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::DownloadError;
-use super::fetch::Source;
+use super::fetch::{INLINE_LIMIT, Source};
 use super::local_dir::LocalDir;
 use super::parallel::{Connections, fetch};
 use super::plan::{Action, PlannedFile};
@@ -155,8 +155,10 @@ impl Store {
     /// A legacy client's `<etag>.incomplete` is a prefix of the same content: it becomes our
     /// partial when we have none. The caller holds the lock that the legacy client takes as well.
     fn adopt_legacy_partial(&self, file: &PlannedFile) {
+        // A small file gains nothing by it.
+        let is_large = file.size.is_none_or(|size| size > INLINE_LIMIT);
         let ours = self.partial(file);
-        if self.local_dir.is_none() && !ours.exists() {
+        if is_large && self.local_dir.is_none() && !ours.exists() {
             let legacy = self
                 .repo
                 .blobs()

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::json;
 
-use crate::harness::hub::Hub;
+use crate::harness::hub::{Fault, Hub};
 use crate::harness::{Output, TestEnv};
 
 pub const LAPTOP: &str = "hf_laptoplaptoplaptoplaptoplaptoplapt";
@@ -337,6 +337,10 @@ fn errors_say_what_to_do_next() {
     let json = env.hf(["auth", "whoami", "--json"]).run().fails(1);
     let error: serde_json::Value = serde_json::from_str(json.stderr()).unwrap();
     assert_eq!(error["kind"], "invalid_token");
+    hub.fault(Fault::status(403).on("whoami").times(1));
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(output.stderr().contains("may not do this"), "{output}");
+    assert!(output.stderr().contains(&page), "{output}");
     env.set("HF_HUB_OFFLINE", "1");
     let output = env.run(["auth", "whoami"]).fails(1);
     assert!(output.stderr().contains("HF_HUB_OFFLINE"), "{output}");

@@ -6,7 +6,13 @@
 
 mod harness;
 
+mod auth_git;
+mod auth_interop;
+mod auth_keyring;
 mod auth_login;
+mod auth_renew;
+mod auth_status;
+mod auth_terminal;
 mod cache_delete;
 mod cache_ls;
 mod cache_made_up;

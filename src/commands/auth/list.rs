@@ -29,7 +29,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
             context.console.warn(&format!(
                 "The token {} cannot be shown: {}.",
                 escape(&saved.entry.name),
-                escape(&error.to_string())
+                escape(&error.in_words())
             ));
         }
     }

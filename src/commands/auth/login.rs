@@ -89,7 +89,8 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
                 Some(choice) => choice,
                 None => context
                     .console
-                    .ask_yes_no("Add token as git credential?", true)
+                    // Helpers often keep it in a plain file, which the keyring is chosen against.
+                    .ask_yes_no("Add token as git credential?", storage == Storage::File)
                     .map_err(unanswered)?,
             };
             (Grant::from(token), git)
@@ -270,6 +271,9 @@ fn show_code(context: &Context, code: &DeviceCode) {
         console.say(&format!(
             "Open {page} in a browser and enter the code {user_code}."
         ));
+        console.hint(
+            "to log in with an access token instead, pipe it into `hf auth login --token-stdin`",
+        );
         return;
     }
     console.say(&format!(

@@ -145,6 +145,14 @@ fn warn_of_link(context: &Context, done: &LoggedOut) {
 
 /// Better words for a refused token, where its origin and the settings page are known.
 fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError {
+    if error.kind == Kind::Forbidden {
+        let page = context.settings.endpoint.tokens_page();
+        return CliError {
+            message: format!("The token from {source} may not do this."),
+            hint: Some(format!("see and change what it may do at {page}")),
+            ..error
+        };
+    }
     if error.kind != Kind::InvalidToken {
         return error;
     }

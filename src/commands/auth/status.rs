@@ -187,7 +187,7 @@ fn note(survey: &Survey, index: usize) -> String {
     let winner = survey.winner();
     let mut note = match &row.state {
         State::Unset => return "not set".to_owned(),
-        State::Unusable(error) => format!("unusable: {error}"),
+        State::Unusable(error) => format!("unusable: {}", error.in_words()),
         _ if winner == Some(index) => "used: the first that is set".to_owned(),
         _ => match winner {
             Some(above) => format!("hidden by {}", short(&survey.rows[above])),
@@ -259,4 +259,29 @@ fn json_report(
         "sources": sources,
         "warnings": traps,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::api::Account;
+
+    #[test]
+    fn a_clock_that_is_far_off() {
+        let seen = |server_time| Seen {
+            account: Account {
+                name: "a".to_owned(),
+                orgs: Vec::new(),
+                token_name: None,
+                role: None,
+            },
+            server_time,
+        };
+        assert_eq!(clock_trap(&seen(None)), None);
+        assert_eq!(clock_trap(&seen(Some(now()))), None);
+        let ahead = clock_trap(&seen(Some(now() - 4000))).unwrap();
+        assert!(ahead.contains("s ahead of the Hub's"), "{ahead}");
+        let behind = clock_trap(&seen(Some(now() + 4000))).unwrap();
+        assert!(behind.contains("s behind the Hub's"), "{behind}");
+    }
 }

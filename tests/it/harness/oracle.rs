@@ -107,7 +107,7 @@ pub fn real_model() -> Option<PathBuf> {
 }
 
 /// Says what is not tested; fails where skipping is not allowed.
-fn skip<T>(what: &str) -> Option<T> {
+pub fn skip<T>(what: &str) -> Option<T> {
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(!strict, "{what}");
     // Not eprintln!, which the test runner swallows when the test passes.

@@ -1,0 +1,240 @@
+//! Renewal of browser logins, and the exchange of a CI job's identity.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::auth_login::{LAPTOP, hub, read};
+use crate::harness::hub::{Fault, Hub};
+use crate::harness::{Output, TestEnv};
+
+const OLD: &str = "hf_oauth_oldoldold";
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// bob's login of long ago, which expires in `seconds`.
+fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
+    let env = TestEnv::for_hub(hub);
+    hub.user("bob").oauth_token(OLD);
+    hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);
+    fs::write(env.hf_home().join("token"), OLD).unwrap();
+    let stored = format!(
+        "[oauth-bob]\nhf_token = {OLD}\nrefresh_token = hf_refresh_first\nexpires_at = {}\n\n[other]\nhf_token = {LAPTOP}\n\n",
+        now() + seconds
+    );
+    fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
+    env
+}
+
+fn token(output: &Output) -> &str {
+    output.stdout().trim_end()
+}
+
+#[test]
+fn a_login_is_renewed_in_its_last_day() {
+    let hub = hub();
+    let env = logged_in(&hub, 25 * 3600);
+    assert_eq!(token(&env.run(["auth", "token"]).ok()), OLD);
+    assert_eq!(hub.refreshes(), (0, 0));
+    let env = logged_in(&hub, 23 * 3600);
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), "hf_oauth_access00001");
+    assert_eq!(read(&env, "token"), "hf_oauth_access00001");
+    let stored = read(&env, "stored_tokens");
+    assert!(
+        stored.contains("refresh_token = hf_refresh_rotated00001\n"),
+        "{stored}"
+    );
+    assert!(
+        stored.ends_with(&format!("[other]\nhf_token = {LAPTOP}\n\n")),
+        "{stored}"
+    );
+    let json = env.run(["auth", "list", "--json"]).ok().json();
+    assert_eq!(json[0]["active"], true);
+    assert_eq!(json[0]["renewable"], true);
+    assert_eq!(hub.refreshes(), (1, 0), "it is good for a month now");
+}
+
+#[test]
+fn twenty_processes_renew_once() {
+    let hub = hub();
+    hub.configure(|settings| settings.latency = Duration::from_millis(50));
+    for round in 1..=3 {
+        let env = logged_in(&hub, 60);
+        let running: Vec<_> = (0..20).map(|_| env.hf(["auth", "token"]).spawn()).collect();
+        let tokens: Vec<String> = running
+            .into_iter()
+            .map(|process| token(&process.wait().ok()).to_owned())
+            .collect();
+        let fresh = read(&env, "token");
+        assert!(fresh.starts_with("hf_oauth_access"), "{fresh}");
+        assert!(tokens.iter().all(|token| *token == fresh), "{tokens:?}");
+        assert_eq!(hub.refreshes(), (round, 0));
+        env.run(["auth", "whoami"]).ok();
+    }
+}
+
+/// Tokens so short-lived that every command renews: each of many processes rotates the refresh token.
+#[test]
+fn processes_that_all_renew_never_use_a_spent_refresh_token() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    hub.refresh_token("bob", "hf_refresh_first", 600);
+    let running: Vec<_> = (0..20)
+        .map(|_| env.hf(["auth", "whoami", "-q"]).spawn())
+        .collect();
+    for process in running {
+        let output = process.wait().ok();
+        assert_eq!(output.stdout(), "bob\n");
+        assert_eq!(output.stderr(), "");
+    }
+    let (renewed, reused) = hub.refreshes();
+    assert!(renewed >= 1);
+    assert_eq!(reused, 0);
+    env.run(["auth", "whoami"]).ok();
+}
+
+#[test]
+fn a_login_that_ended_is_told_and_the_old_token_is_used() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    hub.refresh_token("bob", "another", 600);
+    let stored = read(&env, "stored_tokens").replace("hf_refresh_first", "hf_refresh_revoked");
+    fs::write(env.hf_home().join("stored_tokens"), &stored).unwrap();
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), OLD);
+    assert!(output.stderr().contains("oauth-bob has ended"), "{output}");
+    assert!(
+        output.stderr().contains("hf auth login --force"),
+        "{output}"
+    );
+    assert_eq!(read(&env, "stored_tokens"), stored);
+}
+
+#[test]
+fn passing_trouble_is_told_once_and_renewed_later() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let strikes = hub.fault(Fault::status(500).on("/oauth/token").times(1));
+    // `status` asks for the token more than once.
+    let output = env.run(["auth", "status"]).ok();
+    assert_eq!(
+        output
+            .stderr()
+            .matches("could not be renewed just now")
+            .count(),
+        1,
+        "{output}"
+    );
+    assert_eq!(strikes.count(), 1);
+    let offline = env
+        .hf(["auth", "token"])
+        .var("HF_HUB_OFFLINE", "1")
+        .run()
+        .ok();
+    assert_eq!(token(&offline), OLD);
+    assert!(!offline.stderr().contains("renewed"), "{offline}");
+    assert_eq!(
+        token(&env.run(["auth", "token"]).ok()),
+        "hf_oauth_access00001"
+    );
+}
+
+#[test]
+fn a_variable_and_a_switch_are_left_alone() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let output = env.hf(["auth", "token"]).var("HF_TOKEN", OLD).run().ok();
+    assert_eq!(token(&output), OLD);
+    env.run(["auth", "switch", "--token-name", "other"]).ok();
+    assert_eq!(token(&env.run(["auth", "token"]).ok()), LAPTOP);
+    assert_eq!(hub.refreshes(), (0, 0));
+}
+
+#[test]
+fn a_refresh_token_follows_no_redirect() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let elsewhere = format!("{}/steal", hub.cdn_origin());
+    hub.fault(
+        Fault::ForeignRedirect(elsewhere)
+            .on("/oauth/token")
+            .times(1),
+    );
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), OLD);
+    assert!(output.stderr().contains("not safe to follow"), "{output}");
+    assert_eq!(hub.count(|request| request.path == "/steal"), 0);
+}
+
+#[test]
+fn a_job_exchanges_its_identity() {
+    let hub = hub();
+    hub.trust_identity("eyJ.identity.token", "bob");
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model");
+    // Given by any CI system, and above HF_TOKEN.
+    let output = env
+        .hf(["auth", "whoami", "--json"])
+        .var("HF_OIDC_ID_TOKEN", "eyJ.identity.token")
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .ok();
+    assert_eq!(output.json()["user"], "bob");
+    assert_eq!(
+        output.json()["source"],
+        "the exchanged identity of this CI job for bob/model"
+    );
+    // Asked of GitHub Actions. The credential of the job goes there and nowhere else.
+    env.set("GITHUB_ACTIONS", "true")
+        .set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity?v=2", hub.endpoint()),
+        )
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    hub.clear_requests();
+    let output = env.run(["auth", "whoami", "-q"]).ok();
+    assert_eq!(output.stdout(), "bob\n");
+    let asked = hub.requests();
+    assert_eq!(asked.len(), 3, "{}", hub.log_text());
+    assert!(
+        asked[0].query.starts_with("v=2&audience=http"),
+        "{}",
+        asked[0].query
+    );
+    for request in &asked {
+        let shown = request.authorization.as_deref() == Some("job-credential");
+        assert_eq!(shown, request.path == "/actions/identity");
+    }
+    // --token stands above.
+    let output = env.run(["auth", "login", "--token", LAPTOP]).ok();
+    assert!(output.stderr().contains("Logged in as alice"), "{output}");
+}
+
+#[test]
+fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model")
+        .set("HF_TOKEN", LAPTOP);
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(output.stderr().contains("HF_OIDC_ID_TOKEN"), "{output}");
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("HF_OIDC_ID_TOKEN", "eyJ.unknown")
+        .run()
+        .fails(1);
+    assert!(output.stderr().contains("invalid_grant"), "{output}");
+    assert!(!output.stderr().contains("eyJ.unknown"), "{output}");
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("GITHUB_ACTIONS", "true")
+        .run()
+        .fails(1);
+    assert!(output.stderr().contains("id-token: write"), "{output}");
+    assert_eq!(hub.count(|request| request.authorization.is_some()), 0);
+}

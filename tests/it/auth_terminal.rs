@@ -1,0 +1,268 @@
+//! Logging in on a terminal: the menu, the hidden prompt, the browser, Ctrl-C.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::auth_login::{LAPTOP, SERVER, hub, login, read};
+use crate::harness::hub::{Fault, Hub};
+use crate::harness::{Terminal, TestEnv};
+
+fn start(env: &TestEnv, args: &[&str]) -> Terminal {
+    env.hf(args).terminal(40, 120)
+}
+
+/// A shell that runs `hf auth login` and then tells its exit code and whether the terminal echoes.
+fn in_a_shell(env: &TestEnv) -> Terminal {
+    let script = format!(
+        "{} auth login; echo code=$?; stty -a | grep -o '.echo ' | tr -c 'a-z-' '.'",
+        env!("CARGO_BIN_EXE_hf")
+    );
+    env.program("sh", ["-c", &script]).terminal(40, 120)
+}
+
+#[test]
+fn a_pasted_token_is_hidden_and_cleaned() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("How do you want to log in?");
+    terminal.send_line("2");
+    terminal.expect("Token (not shown while you type):");
+    // A wrong one, nothing, then the right one with what people copy along.
+    terminal.send_line("hf_a b");
+    terminal.expect("blanks in the middle");
+    terminal.send_line("");
+    terminal.expect("There is no token");
+    terminal.send_line(&format!("\"Bearer {LAPTOP}\""));
+    terminal.expect("Removed from the token: quotes, the word Bearer.");
+    terminal.expect("Add token as git credential? [Y/n]");
+    terminal.send_line("n");
+    terminal.expect("Logged in as alice.");
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(
+        !terminal.transcript().contains(&LAPTOP[3..]),
+        "{}",
+        terminal.transcript()
+    );
+    assert_eq!(read(&env, "token"), LAPTOP);
+}
+
+#[test]
+fn the_rest_of_a_paste_answers_no_question() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("Number [1]:");
+    terminal.send_line("2");
+    terminal.expect("Token (not shown");
+    terminal.send(&format!("{LAPTOP}\r\ry\r"));
+    terminal.expect("Add token as git credential? [Y/n]");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(
+        !terminal.screen().contains("Logged in"),
+        "{}",
+        terminal.screen()
+    );
+    terminal.send_line("n");
+    terminal.expect("Logged in as alice.");
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
+    let hub = hub();
+    hub.device_login("alice", &["authorization_pending"; 100], 0);
+    let env = TestEnv::for_hub(&hub);
+    type Steps = &'static [(&'static str, &'static str)];
+    let cases: [(Steps, &str); 4] = [
+        (&[], "Number [1]:"),
+        (&[("Number [1]:", "2")], "Token (not shown"),
+        (
+            &[("Number [1]:", "2"), ("Token (not shown", "hf_abc")],
+            "git credential? [Y/n]",
+        ),
+        (&[("Number [1]:", "1")], "Waiting for your confirmation"),
+    ];
+    for (steps, last) in cases {
+        let mut terminal = in_a_shell(&env);
+        for (shown, answer) in steps {
+            terminal.expect(shown);
+            terminal.send_line(answer);
+        }
+        terminal.expect(last);
+        terminal.send("\u{3}");
+        // The shell is interrupted as well, unless the program took the key itself; what counts is
+        // that nothing is left hidden.
+        if last.starts_with("Token") {
+            terminal.expect("code=130");
+            terminal.expect(".echo.");
+        }
+        terminal.exit_code();
+        assert_eq!(read(&env, "token"), "", "{last}");
+    }
+}
+
+#[test]
+fn interrupted_programs_end_with_130() {
+    let hub = hub();
+    hub.device_login("alice", &["authorization_pending"; 100], 0);
+    let env = TestEnv::for_hub(&hub);
+    for (answers, last) in [
+        (&[][..], "Number [1]:"),
+        (&["2"], "Token (not shown"),
+        (&["1"], "Waiting for your confirmation"),
+    ] {
+        let mut terminal = start(&env, &["auth", "login"]);
+        terminal.expect("Number [1]:");
+        for answer in answers {
+            terminal.send_line(answer);
+        }
+        terminal.expect(last);
+        terminal.send("\u{3}");
+        assert_eq!(terminal.exit_code(), 130, "{last}");
+    }
+    // The git question comes after work in the background: Ctrl-C must still end it.
+    login(&env, LAPTOP);
+    let mut terminal = start(&env, &["auth", "login", "--force"]);
+    terminal.expect("Number [1]:");
+    terminal.send_line("2");
+    terminal.expect("Token (not shown");
+    terminal.send_line("hf_abc");
+    terminal.expect("[Y/n]");
+    terminal.send("\u{3}");
+    assert_eq!(terminal.exit_code(), 130);
+}
+
+#[test]
+fn the_end_of_input_aborts() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("Number [1]:");
+    terminal.send("\u{4}");
+    terminal.expect("Aborted");
+    assert_eq!(terminal.exit_code(), 1);
+}
+
+#[test]
+fn in_the_browser_on_a_terminal() {
+    let hub = Hub::start();
+    hub.device_login(
+        "bob",
+        &["authorization_pending", "authorization_pending"],
+        3600 * 24 * 30,
+    );
+    let mut env = TestEnv::for_hub(&hub);
+    let opened = env.path("opened");
+    let browser = env.path("bin/browser");
+    fs::write(
+        &browser,
+        format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display()),
+    )
+    .unwrap();
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    env.set("BROWSER", &browser);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("Number [1]:");
+    terminal.send_line("");
+    terminal.expect("ABCD-EFGH");
+    terminal.expect("Waiting for your confirmation");
+    terminal.expect("Logged in as bob.");
+    terminal.expect("renewed by itself");
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(
+        !terminal.screen().contains("Waiting"),
+        "the spinner is gone\n{}",
+        terminal.screen()
+    );
+    let opened = fs::read_to_string(opened).unwrap();
+    assert!(
+        opened.contains("/oauth/device?user_code=ABCD-EFGH"),
+        "{opened}"
+    );
+    let stored = read(&env, "stored_tokens");
+    assert!(
+        stored.starts_with("[oauth-bob]\nhf_token = hf_oauth_access00001\n"),
+        "{stored}"
+    );
+    assert!(
+        stored.contains("refresh_token = hf_refresh_rotated00001\n"),
+        "{stored}"
+    );
+    assert!(stored.contains("expires_at = "), "{stored}");
+    assert_eq!(read(&env, "token"), "hf_oauth_access00001");
+}
+
+#[test]
+fn in_the_browser_without_a_terminal() {
+    let hub = Hub::start();
+    let env = TestEnv::for_hub(&hub);
+    let login = || env.run(["auth", "login", "--force"]);
+    // Blips of all kinds do not end it.
+    hub.device_login(
+        "bob",
+        &["authorization_pending", "authorization_pending"],
+        3600,
+    );
+    let strikes = hub.fault(Fault::status(503).on("/oauth/token").times(2));
+    let output = login().ok();
+    assert_eq!(strikes.count(), 2);
+    assert_eq!(output.stdout(), "");
+    assert!(
+        output.stderr().contains("enter the code ABCD-EFGH"),
+        "{output}"
+    );
+    assert!(
+        output.stderr().contains("Waiting for your confirmation"),
+        "{output}"
+    );
+    assert!(
+        output.stderr().contains("The Hub answers again"),
+        "{output}"
+    );
+    assert!(output.stderr().contains("Logged in as bob"), "{output}");
+    assert!(!output.stderr().contains('\u{1b}'), "{output}");
+    for (error, words) in [
+        ("expired_token", "expired before the login was confirmed"),
+        ("access_denied", "denied in the browser"),
+        (
+            "server_on_fire",
+            "the Hub says server_on_fire (said the test)",
+        ),
+    ] {
+        hub.device_login("bob", &[error], 3600);
+        let output = login().fails(1);
+        assert!(
+            output
+                .stderr()
+                .to_lowercase()
+                .contains(&words.to_lowercase()),
+            "{output}"
+        );
+    }
+    hub.fault(Fault::status(404).on("/oauth/device").times(1));
+    let output = login().fails(1);
+    assert!(output.stderr().contains("--token-stdin"), "{output}");
+}
+
+#[test]
+fn a_menu_of_saved_tokens() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    login(&env, LAPTOP);
+    login(&env, SERVER);
+    let mut terminal = start(&env, &["auth", "switch"]);
+    terminal.expect("2. server % 1");
+    terminal.send_line("7");
+    terminal.expect("Please type a number from 1 to 2.");
+    terminal.send_line("1");
+    terminal.expect("The active token is now my laptop.");
+    assert_eq!(terminal.exit_code(), 0);
+    assert_eq!(read(&env, "token"), LAPTOP);
+    // The arrow keys of a menu work too.
+    let mut terminal = start(&env, &["auth", "switch"]);
+    terminal.expect("Number [1]:");
+    terminal.send_line("\u{1b}[B");
+    terminal.expect("The active token is now server % 1.");
+    assert_eq!(terminal.exit_code(), 0);
+}

@@ -1,6 +1,7 @@
 //! `hf cache …`: what the commands of the group share, and which one runs.
 
 pub mod delete;
+pub mod doctor;
 pub mod ls;
 pub mod prune;
 pub mod rm;
@@ -27,6 +28,7 @@ pub enum CacheCommand {
     Rm(rm::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+    Doctor(doctor::Args),
     Scan(scan::Args),
     Delete(delete::Args),
 }
@@ -41,6 +43,7 @@ impl CacheCommand {
             CacheCommand::Ls(args) => ls::run(&args, context),
             CacheCommand::Rm(args) => rm::run(&args, context),
             CacheCommand::Prune(args) => prune::run(&args, context),
+            CacheCommand::Doctor(args) => doctor::run(&args, context),
             CacheCommand::Verify(args) => verify::run(&args, context),
             CacheCommand::Delete(args) => delete::run(&args, context),
             CacheCommand::Scan(args) => scan::run(&args, context),

@@ -199,7 +199,7 @@ impl From<EnvFileError> for CliError {
             EnvFileError::Read { path, source } => format!(
                 "cannot read the file {}: {}",
                 crate::console::text::escape(&path.display().to_string()),
-                reason(source)
+                crate::fs::reason(source)
             ),
             other => crate::console::text::escape(&other.to_string()),
         };
@@ -216,7 +216,7 @@ impl From<InvalidName> for CliError {
 impl From<FsError> for CliError {
     fn from(error: FsError) -> Self {
         let path = crate::console::text::escape(&error.path.display().to_string());
-        let reason = reason(&error.source);
+        let reason = crate::fs::reason(&error.source);
         let message = format!("Cannot {} {path}: {reason}.", error.action);
         let made = if error.is_disk_full() {
             CliError::new(Kind::DiskFull, message)
@@ -237,15 +237,6 @@ impl From<FsError> for CliError {
             }
         };
         made.caused_by(error)
-    }
-}
-
-/// The system's reason without Rust's "(os error 13)".
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => lower_first(words),
-        None => lower_first(&text),
     }
 }
 
@@ -373,14 +364,6 @@ pub fn sentence(text: &str) -> String {
         out.push('.');
     }
     out
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]

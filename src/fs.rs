@@ -38,6 +38,17 @@ impl FsError {
     }
 }
 
+/// The system's reason in words, without Rust's "(os error 13)" and starting small.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = words.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
 /// Creates a folder and its parents.
 ///
 /// # Errors
@@ -249,6 +260,13 @@ mod tests {
             0o600
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn reasons_are_the_systems_words() {
+        let error = io::Error::from_raw_os_error(13);
+        assert_eq!(reason(&error), "permission denied");
+        assert_eq!(reason(&io::Error::other("Own words")), "own words");
     }
 
     #[test]

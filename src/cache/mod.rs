@@ -3,6 +3,7 @@
 pub mod commit;
 pub mod delete;
 pub mod dir;
+pub mod doctor;
 pub mod evict;
 pub mod layout;
 pub mod report;

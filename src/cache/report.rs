@@ -136,7 +136,7 @@ pub enum ProblemKind {
     #[error("{}", refs_text(.0))]
     RefToMissing(Vec<(String, String)>),
     /// It cannot be read.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}", crate::fs::reason(.0))]
     Unreadable(io::Error),
 }
 

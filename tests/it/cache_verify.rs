@@ -138,6 +138,61 @@ fn offline_the_cache_proves_itself() {
 }
 
 #[test]
+fn fix_fetches_wrong_files_and_no_others() {
+    let (hub, env, snapshot) = downloaded();
+    let before = tree_of(env.cache());
+    damage(&snapshot.join("model.safetensors"));
+    damage(&snapshot.join("config.json"));
+    let bodies = |hub: &Hub| {
+        hub.requests()
+            .iter()
+            .filter(|r| r.path.contains("/resolve/"))
+            .count()
+    };
+    let asked = bodies(&hub);
+    let output = env
+        .run(["cache", "verify", "org/name", "--fix", "--json"])
+        .ok();
+    assert_eq!(output.json()["checked"], 4);
+    assert!(
+        bodies(&hub) > asked
+            && !hub
+                .requests()
+                .iter()
+                .skip(asked)
+                .all(|r| r.path.contains("empty"))
+    );
+    let strip = |nodes: Vec<crate::harness::tree::Node>| -> Vec<String> {
+        let nodes = nodes
+            .into_iter()
+            .filter(|node| !node.path.starts_with(".locks"));
+        nodes.map(|node| node.to_string()).collect()
+    };
+    assert_eq!(strip(tree_of(env.cache())), strip(before));
+
+    env.run(["download", "org/name", "--local-dir", "here"])
+        .ok();
+    fs::write(env.work().join("here/sub/copy.json"), "[]").unwrap();
+    let args = [
+        "cache",
+        "verify",
+        "org/name",
+        "--local-dir",
+        "here",
+        "--fix",
+    ];
+    let output = env.run(args).ok();
+    assert!(
+        output.stderr().contains("Fetched sub/copy.json anew"),
+        "{output}"
+    );
+    assert_eq!(
+        fs::read_to_string(env.work().join("here/sub/copy.json")).unwrap(),
+        "{}"
+    );
+}
+
+#[test]
 fn what_nobody_vouches_for_is_said() {
     let (_hub, env, snapshot) = downloaded();
     fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();

@@ -190,7 +190,7 @@ fn delete_whole(root: &Path, path: &Path) -> Result<(), FsError> {
 }
 
 /// Removes a file, a link, or a folder with all it holds; nothing there is fine.
-fn remove(path: &Path) -> Result<(), FsError> {
+pub fn remove(path: &Path) -> Result<(), FsError> {
     let removed = match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

@@ -21,8 +21,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use self::execute::Outcome;
+pub(super) use self::execute::{is_busy, remove};
 use self::tally::Tally;
 use super::dir::{path_of, text_of};
+use super::layout;
 use super::report::{CacheReport, CachedRepo, Incomplete};
 use super::shared::Payload;
 use super::targets::Selection;
@@ -305,13 +307,31 @@ fn blob_name(place: &[u8]) -> Option<&[u8]> {
 }
 
 /// Files of the cache that a snapshot of another repository links to.
-fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
+pub(super) fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
     report
         .repos
         .iter()
         .flat_map(|repo| &repo.blobs)
         .filter(|blob| blob.place.first() == Some(&b'/'))
-        .map(|blob| path_of(&blob.place))
+        .flat_map(|blob| spellings(&path_of(&blob.place)))
+        .collect()
+}
+
+/// The path that a link means, worked out as text, and with the links in its folders resolved: a
+/// cache may be reached by several names.
+pub(super) fn spellings(target: &Path) -> Vec<PathBuf> {
+    let resolved = || {
+        Some(
+            target
+                .parent()?
+                .canonicalize()
+                .ok()?
+                .join(target.file_name()?),
+        )
+    };
+    resolved()
+        .into_iter()
+        .chain([layout::normalize(target)])
         .collect()
 }
 

@@ -51,7 +51,7 @@ const THREADS: usize = 2;
 /// Below this many repositories a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 24;
 
-fn is_stray(name: &[u8]) -> bool {
+pub(super) fn is_stray(name: &[u8]) -> bool {
     STRAY.contains(&name)
 }
 

@@ -1,6 +1,7 @@
 //! `hf cache …`: what the commands of the group share, and which one runs.
 
 pub mod delete;
+pub mod doctor;
 pub mod ls;
 pub mod prune;
 pub mod rm;
@@ -13,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 
 use crate::cache::delete::{DeletePlan, Extent, Outcome};
-use crate::cache::report::{CacheReport, Problem};
+use crate::cache::report::{CacheReport, Problem, ProblemKind};
 use crate::console::{Fields, Mode, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind, sentence};
@@ -27,6 +28,7 @@ pub enum CacheCommand {
     Rm(rm::Args),
     Prune(prune::Args),
     Verify(verify::Args),
+    Doctor(doctor::Args),
     Scan(scan::Args),
     Delete(delete::Args),
 }
@@ -41,6 +43,7 @@ impl CacheCommand {
             CacheCommand::Ls(args) => ls::run(&args, context),
             CacheCommand::Rm(args) => rm::run(&args, context),
             CacheCommand::Prune(args) => prune::run(&args, context),
+            CacheCommand::Doctor(args) => doctor::run(&args, context),
             CacheCommand::Verify(args) => verify::run(&args, context),
             CacheCommand::Delete(args) => delete::run(&args, context),
             CacheCommand::Scan(args) => scan::run(&args, context),
@@ -71,15 +74,16 @@ pub(crate) fn shown(path: &Path) -> String {
 /// A problem in words, with the command that ends it where the folder's name says what it was.
 fn problem_text(problem: &Problem) -> String {
     let what = format!("{} {}", problem.path.display(), problem.kind);
+    let is_unreadable = matches!(problem.kind, ProblemKind::Unreadable(_));
     match problem.repo() {
-        Some((kind, id)) => {
+        Some((kind, id)) if !is_unreadable => {
             let id = text::escape(&format!("{kind}/{id}"));
             format!(
                 "{id} is damaged and left out: {}. `hf cache rm {id}` removes it.",
                 text::escape(&what)
             )
         }
-        None => format!("{} It is left out.", sentence(&text::escape(&what))),
+        _ => format!("{} It is left out.", sentence(&text::escape(&what))),
     }
 }
 
@@ -187,8 +191,6 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
     let Some(first) = outcome.failures.first() else {
         return Ok(());
     };
-    let reason = first.source.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default();
     let rest = match outcome.failures.len() - 1 {
         0 => String::new(),
         more => format!(", nor {}", text::count(more as u64, "other path")),
@@ -199,7 +201,7 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
             "cannot {} {}{rest}: {}",
             first.action,
             shown(&first.path),
-            text::escape(&reason.to_lowercase())
+            text::escape(&crate::fs::reason(&first.source))
         )),
     )
     .hint(format!(

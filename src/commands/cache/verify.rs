@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{cache_root, shown};
+use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::cache::verify::{
-    Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
+    Check, Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
 };
 use crate::commands::explain::Asked;
 use crate::commands::flags::{RepoArgs, TokenArgs};
@@ -17,6 +18,8 @@ use crate::console::text;
 use crate::context::Context;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
+use crate::download::select::Selection;
+use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::error::{CliError, Kind};
 use crate::listing::Listing;
 use crate::repo::{CommitHash, Repo, RepoType, Revision};
@@ -56,6 +59,9 @@ pub struct Args {
     /// Do not ask the Hub.
     #[arg(long)]
     offline: bool,
+    /// Fetch wrong files anew.
+    #[arg(long, conflicts_with_all = ["offline", "all"])]
+    fix: bool,
     /// Check every revision of every repository in the cache, without asking the Hub.
     #[arg(long, conflicts_with_all = ["repo_id", "repo_type", "revision", "local_dir"])]
     all: bool,
@@ -97,7 +103,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         ));
     }
     let progress = context.console.progress();
-    let wrong = hash_all(&plan.checks, progress.as_ref())?;
+    let mut wrong = hash_all(&plan.checks, progress.as_ref())?;
+    if args.fix && !wrong.is_empty() {
+        tell_wrong(&wrong, context);
+        args.refetch(&subject, &wrong, context)?;
+        let again: Vec<Check> = plan
+            .checks
+            .iter()
+            .filter(|check| wrong.iter().any(|file| file.path == check.path))
+            .cloned()
+            .collect();
+        wrong = hash_all(&again, progress.as_ref())?;
+    }
     args.judge(&subject, &plan, &wrong, context)
 }
 
@@ -155,6 +172,60 @@ impl Args {
         })
     }
 
+    /// Fetches wrong files anew, each over the one that is there.
+    fn refetch(
+        &self,
+        subject: &Subject,
+        wrong: &[Mismatch],
+        context: &Context,
+    ) -> Result<(), CliError> {
+        let token = self.token.resolve(context)?;
+        let asked = Asked {
+            context,
+            repo: &subject.repo,
+            revision: &subject.revision,
+            token: token.as_ref(),
+        };
+        let secret = token.as_ref().map(|resolved| resolved.token.clone());
+        let cache = cache_root(self.cache_dir.as_deref(), context);
+        for file in wrong {
+            let request = Request {
+                repo: subject.repo.clone(),
+                revision: subject.revision.clone(),
+                selection: Selection::new(std::slice::from_ref(&file.path), &[], &[]),
+                target: match self.local_dir {
+                    Some(_) => Target::LocalDir(LocalDir::new(subject.folder.clone())),
+                    None => Target::Cache,
+                },
+                cache: CacheLayout::new(&cache),
+                linking: if context.settings.disable_symlinks {
+                    Linking::Files
+                } else {
+                    Linking::Symlinks
+                },
+                force: true,
+                dry_run: false,
+                workers: Workers::new(None),
+                check_space: true,
+            };
+            let progress = context.console.progress();
+            let session = Session::new(context.hub()?, secret.clone(), request, progress);
+            let fetched = async {
+                match session.plan().await? {
+                    Planned::Plan(plan) => session.execute(&plan).await.map(drop),
+                    Planned::Cached { reason, .. } => Err(DownloadError::Hub {
+                        source: reason,
+                        path: None,
+                    }),
+                }
+            };
+            context.block_on_then(fetched, |error| asked.explain(error))?;
+            let path = text::escape(&file.path);
+            context.console.say(&format!("Fetched {path} anew."));
+        }
+        Ok(())
+    }
+
     /// Tells what was found.
     fn judge(
         &self,
@@ -201,7 +272,7 @@ impl Args {
                     shown(&subject.folder)
                 ),
             )
-            .hint("`hf download` with --force-download fetches wrong files anew, and without it missing ones"));
+            .hint("--fix fetches wrong files anew, and `hf download` missing ones"));
         }
         console.result(
             &format!(

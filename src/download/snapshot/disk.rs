@@ -1,0 +1,163 @@
+//! What the disk has of the wanted files.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Session, Target};
+use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::download::local_dir::LocalDir;
+use crate::download::plan::{OnDisk, PlannedFile};
+use crate::listing::{Checksum, FileEntry};
+use crate::repo::{CommitHash, RepoPath};
+
+impl Session<'_> {
+    /// A file that is there already, found without asking anyone: a commit never changes.
+    pub(super) fn present(&self, commit: &CommitHash, path: &RepoPath) -> Option<PlannedFile> {
+        let (file, etag) = match &self.request.target {
+            Target::Cache => {
+                let pointer = self.repo.pointer(commit, path);
+                let blob = fs::read_link(&pointer).ok();
+                let etag = blob.and_then(|blob| blob.file_name()?.to_str().map(str::to_owned));
+                (pointer, etag)
+            }
+            Target::LocalDir(dir) => {
+                let metadata = dir.metadata(path).filter(|m| m.commit == commit.as_str())?;
+                (dir.file(path), Some(metadata.etag))
+            }
+        };
+        if self.request.force {
+            return None;
+        }
+        let size = fs::metadata(file).ok().filter(fs::Metadata::is_file)?.len();
+        // Where links do not work the pointer is the file, and its hash is not known.
+        let checksum = etag.as_deref().and_then(Checksum::from_etag);
+        let checksum = checksum.unwrap_or_else(|| Checksum::Unknown(commit.as_str().to_owned()));
+        let disk = OnDisk {
+            file: true,
+            ..OnDisk::default()
+        };
+        Some(PlannedFile::new(
+            path.clone(),
+            checksum,
+            Some(size),
+            disk,
+            false,
+        ))
+    }
+
+    pub(super) fn tree_file(&self, commit: &CommitHash) -> PathBuf {
+        match &self.request.target {
+            Target::Cache => self.repo.tree(commit),
+            Target::LocalDir(dir) => dir.tree(commit),
+        }
+    }
+
+    /// What `blobs/` has: one look at the folder instead of one for every file.
+    pub(super) fn blobs(&self) -> Blobs {
+        let mut blobs = Blobs::default();
+        for entry in fs::read_dir(self.repo.blobs())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            match name.strip_suffix(PARTIAL_SUFFIX) {
+                Some(etag) => {
+                    let length = entry.metadata().map_or(0, |metadata| metadata.len());
+                    blobs.partials.insert(etag.to_owned(), length);
+                }
+                None => drop(blobs.names.insert(name)),
+            }
+        }
+        blobs
+    }
+
+    pub(super) fn on_disk(
+        &self,
+        commit: &CommitHash,
+        path: &RepoPath,
+        entry: &FileEntry,
+        blobs: &Blobs,
+    ) -> OnDisk {
+        let checksum = entry.checksum();
+        let probe = Probe {
+            commit,
+            path,
+            checksum: &checksum,
+            size: Some(entry.size),
+        };
+        self.probe(&probe, blobs)
+    }
+
+    pub(super) fn probe(&self, probe: &Probe<'_>, blobs: &Blobs) -> OnDisk {
+        let in_cache = self.repo.pointer(probe.commit, probe.path).exists();
+        match &self.request.target {
+            Target::Cache => OnDisk {
+                file: in_cache,
+                content: in_cache || self.repo.blob(probe.checksum).exists(),
+                partial: blobs
+                    .partials
+                    .get(probe.checksum.etag())
+                    .copied()
+                    .unwrap_or(0),
+                ..OnDisk::default()
+            },
+            Target::LocalDir(dir) => local_state(dir, probe, in_cache),
+        }
+    }
+
+    pub(super) fn path_at(&self, commit: &CommitHash) -> PathBuf {
+        let single = self
+            .request
+            .selection
+            .single_file()
+            .and_then(|name| name.parse::<RepoPath>().ok());
+        match (&self.request.target, single) {
+            (Target::Cache, Some(path)) => self.repo.pointer(commit, &path),
+            (Target::Cache, None) => self.repo.snapshot(commit),
+            (Target::LocalDir(dir), Some(path)) => dir.file(&path),
+            (Target::LocalDir(dir), None) => dir.root().to_path_buf(),
+        }
+    }
+}
+
+/// What the `blobs/` folder of a repository has.
+#[derive(Default)]
+pub(super) struct Blobs {
+    /// Complete blobs, and whatever else lies there.
+    names: HashSet<String>,
+    /// Sizes in bytes of unfinished downloads, by etag.
+    partials: HashMap<String, u64>,
+}
+
+/// A file to look for on the disk.
+pub(super) struct Probe<'a> {
+    pub(super) commit: &'a CommitHash,
+    pub(super) path: &'a RepoPath,
+    pub(super) checksum: &'a Checksum,
+    pub(super) size: Option<u64>,
+}
+
+fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
+    let metadata = dir.metadata(probe.path);
+    let same_etag = metadata
+        .as_ref()
+        .is_some_and(|m| m.etag == probe.checksum.etag());
+    let same_commit = metadata
+        .as_ref()
+        .is_some_and(|m| m.commit == probe.commit.as_str());
+    let has_size = || {
+        fs::metadata(dir.file(probe.path))
+            .is_ok_and(|file| file.is_file() && Some(file.len()) == probe.size)
+    };
+    OnDisk {
+        file: same_etag && same_commit,
+        stale_metadata: same_etag,
+        unknown_file: metadata.is_none() && has_size(),
+        content: in_cache,
+        partial: fs::metadata(dir.partial(probe.path, probe.checksum)).map_or(0, |file| file.len()),
+    }
+}

@@ -1,0 +1,305 @@
+//! From a request to files on disk: ask the Hub, look at the disk, plan, fetch with bounded
+//! workers, publish.
+
+mod disk;
+mod fallback;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::disk::Probe;
+pub use self::workers::Workers;
+use super::DownloadError;
+use super::local_dir::LocalDir;
+use super::plan::{DownloadPlan, PlannedFile};
+use super::select::Selection;
+use super::store::Store;
+use super::xet::XetOptions;
+use crate::cache::commit::{Linking, remember_absence, write_ref};
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::trees;
+use crate::fs::free_space;
+use crate::hub::http::Notice;
+use crate::hub::{Hub, HubError};
+use crate::listing::Listing;
+use crate::progress::Progress;
+use crate::repo::{Repo, RepoPath, Revision};
+use crate::token::Token;
+
+/// Where files go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The shared cache.
+    Cache,
+    /// A folder of plain files.
+    LocalDir(LocalDir),
+}
+
+/// What to download.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The repository.
+    pub repo: Repo,
+    /// Branch, tag or commit.
+    pub revision: Revision,
+    /// Which files.
+    pub selection: Selection,
+    /// Where to.
+    pub target: Target,
+    /// The main cache: the target, or for a local folder a source of content.
+    pub cache: CacheLayout,
+    /// Symlinks or files in the cache.
+    pub linking: Linking,
+    /// Fetch what is there already.
+    pub force: bool,
+    /// Only say what would be done: nothing is written.
+    pub dry_run: bool,
+    /// Most files in flight.
+    pub workers: Workers,
+    /// Refuse before fetching when the disk has too little room.
+    pub check_space: bool,
+}
+
+/// What a request comes to before anything is fetched.
+#[derive(Debug)]
+pub enum Planned {
+    /// The Hub answered, or was not needed.
+    Plan(DownloadPlan),
+    /// The Hub could not be asked; this path has what was asked for, as of an earlier download.
+    Cached {
+        /// The snapshot folder, file, or local folder.
+        path: PathBuf,
+        /// Why the Hub could not be asked.
+        reason: HubError,
+    },
+}
+
+/// One download: a request and what is needed to carry it out.
+pub struct Session<'a> {
+    hub: &'a Hub,
+    token: Option<Token>,
+    request: Request,
+    repo: RepoLayout,
+    progress: Arc<dyn Progress>,
+    xet: Option<XetOptions>,
+}
+
+impl<'a> Session<'a> {
+    /// Prepares a download; nothing happens yet.
+    pub fn new(
+        hub: &'a Hub,
+        token: Option<Token>,
+        request: Request,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        let repo = request.cache.repo(&request.repo);
+        Session {
+            hub,
+            token,
+            request,
+            repo,
+            progress,
+            xet: None,
+        }
+    }
+
+    /// Fetches what is in Xet storage from there; without this everything comes over HTTP.
+    #[must_use]
+    pub fn with_xet(mut self, options: XetOptions) -> Self {
+        self.xet = Some(options);
+        self
+    }
+
+    /// Decides what has to be done. At most one info call, one listing (in pages), or for a single
+    /// file one HEAD; nothing at all when a commit is asked for and its files are there.
+    ///
+    /// # Errors
+    /// [`DownloadError`].
+    pub async fn plan(&self) -> Result<Planned, DownloadError> {
+        let planned = match self.request.selection.single_file() {
+            Some(name) => self.plan_file(&name.parse()?).await,
+            None => self.plan_snapshot().await,
+        };
+        match planned {
+            Err(DownloadError::Hub { source, path: None })
+                if source.allows_cached_copy() && !self.request.force && !self.request.dry_run =>
+            {
+                self.cached_instead(source)
+            }
+            other => other.map(Planned::Plan),
+        }
+    }
+
+    async fn plan_file(&self, path: &RepoPath) -> Result<DownloadPlan, DownloadError> {
+        if let Some(commit) = self.request.revision.as_commit()
+            && let Some(file) = self.present(&commit, path)
+        {
+            return Ok(DownloadPlan {
+                commit,
+                files: vec![file],
+                new_listing: None,
+            });
+        }
+        let head = self
+            .hub
+            .file_head(
+                &self.request.repo,
+                &self.request.revision,
+                path,
+                self.token.as_ref(),
+            )
+            .await
+            .inspect_err(|error| self.note_absence(path, error))
+            .map_err(|error| match error {
+                HubError::EntryNotFound { .. } => DownloadError::Hub {
+                    source: error,
+                    path: Some(path.clone()),
+                },
+                other => other.into(),
+            })?;
+        let probe = Probe {
+            commit: &head.commit,
+            path,
+            checksum: &head.checksum,
+            size: head.size,
+        };
+        let disk = self.probe(&probe, &self.blobs());
+        let file = PlannedFile::new(
+            path.clone(),
+            head.checksum.clone(),
+            head.size,
+            disk,
+            self.request.force,
+        )
+        .with_xet_hash(head.xet_hash);
+        Ok(DownloadPlan {
+            commit: head.commit,
+            files: vec![file],
+            new_listing: None,
+        })
+    }
+
+    /// The Python client remembers that a file does not exist; libraries that share the cache ask
+    /// for optional files again and again.
+    fn note_absence(&self, path: &RepoPath, error: &HubError) {
+        if let (
+            HubError::EntryNotFound {
+                commit: Some(commit),
+            },
+            Target::Cache,
+            false,
+        ) = (error, &self.request.target, self.request.dry_run)
+            && let Ok(commit) = commit.parse()
+        {
+            remember_absence(&self.repo, &commit, path);
+        }
+    }
+
+    async fn plan_snapshot(&self) -> Result<DownloadPlan, DownloadError> {
+        let token = self.token.as_ref();
+        let request = &self.request;
+        let commit = match request.revision.as_commit() {
+            Some(commit) => commit,
+            None => {
+                self.hub
+                    .commit_of(&request.repo, &request.revision, token)
+                    .await?
+            }
+        };
+        let (listing, is_new) = match trees::read(&self.tree_file(&commit)) {
+            Some(listing) => (listing, false),
+            None => {
+                let listing = self.hub.tree(&request.repo, &commit, token, |_| {}).await?;
+                (listing, true)
+            }
+        };
+        let paths = self.select(&listing)?;
+        let blobs = self.blobs();
+        let files = paths
+            .into_iter()
+            .map(|path| {
+                let entry = &listing[&path];
+                let disk = self.on_disk(&commit, &path, entry, &blobs);
+                PlannedFile::of_entry(path, entry, disk, request.force)
+            })
+            .collect();
+        Ok(DownloadPlan {
+            commit,
+            files,
+            new_listing: is_new.then_some(listing),
+        })
+    }
+
+    fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {
+        let selected = self.request.selection.apply(listing);
+        if !selected.missing.is_empty() {
+            return Err(DownloadError::MissingFiles(selected.missing));
+        }
+        if selected.paths.is_empty() && !self.request.selection.is_everything() {
+            return Err(DownloadError::NothingMatches);
+        }
+        for pattern in selected.idle_patterns {
+            self.hub.tell(Notice::Warning(format!(
+                "No file matches the pattern {pattern:?}."
+            )));
+        }
+        Ok(selected.paths)
+    }
+
+    /// Room on the disk, before anything is fetched.
+    ///
+    /// # Errors
+    /// [`DownloadError::NoSpace`].
+    pub fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
+        let folder = match &self.request.target {
+            Target::Cache => self.request.cache.root(),
+            Target::LocalDir(dir) => dir.root(),
+        };
+        let (total, done) = plan.fetched_bytes();
+        let needed = total.saturating_sub(done);
+        match free_space(folder) {
+            Some(free) if self.request.check_space && needed > free => {
+                Err(DownloadError::NoSpace {
+                    needed,
+                    free,
+                    folder: folder.to_path_buf(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
+    /// the one file that was asked for.
+    ///
+    /// # Errors
+    /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.
+    pub async fn execute(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
+        let result = self.path_at(&plan.commit);
+        if plan.is_ready() && matches!(self.request.target, Target::Cache) {
+            // Everything is there: a read-only cache will do. Only the ref may be news.
+            let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
+            return Ok(result);
+        }
+        let store = Arc::new(Store::prepare(&self.request, &self.repo, &plan.commit)?);
+        let tree_file = self.tree_file(&plan.commit);
+        if let Some(listing) = &plan.new_listing {
+            // Spares the next download the question; not being able to is no reason to stop.
+            let _ = trees::write(&tree_file, listing);
+        }
+        let (bytes, done) = plan.fetched_bytes();
+        self.progress.begin(plan.files.len() as u64, bytes, done);
+        let fetched = self.run(plan, &store).await;
+        self.progress.finish();
+        if fetched.is_err() {
+            store.tidy(plan.new_listing.is_some().then_some(&*tree_file));
+        }
+        fetched?;
+        if let Target::Cache = self.request.target {
+            // Last of all: until now the previous snapshot was in force.
+            write_ref(&self.repo, &self.request.revision, &plan.commit)?;
+        }
+        Ok(result)
+    }
+}

@@ -36,8 +36,14 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// How to print the result.
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    /// How to print the result: auto, human, agent, json or quiet.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     format: Option<OutputFormat>,
     /// Same as --format json.
     #[arg(long, global = true)]
@@ -82,6 +88,7 @@ pub enum Command {
     /// Same as `hf auth whoami`.
     #[command(hide = true)]
     Whoami,
+    Download(commands::download::Args),
     /// Manage the local cache.
     #[command(arg_required_else_help = true)]
     Cache {
@@ -91,7 +98,6 @@ pub enum Command {
     },
     /// Describe this installation, for a bug report.
     Env,
-    Download(commands::download::Args),
     /// Print the version of this tool.
     Version,
     /// The legacy name of `hf cache scan`.

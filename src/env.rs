@@ -54,6 +54,13 @@ pub const HF_HUB_DISABLE_PROGRESS_BARS: &str = "HF_HUB_DISABLE_PROGRESS_BARS";
 pub const HF_HUB_DISABLE_SYMLINKS: &str = "HF_HUB_DISABLE_SYMLINKS";
 /// Keep quiet about a file system without symbolic links.
 pub const HF_HUB_DISABLE_SYMLINKS_WARNING: &str = "HF_HUB_DISABLE_SYMLINKS_WARNING";
+/// Fetch files over HTTP even when they are in Xet storage.
+pub const HF_HUB_DISABLE_XET: &str = "HF_HUB_DISABLE_XET";
+/// Let Xet transfers use more memory and connections.
+pub const HF_XET_HIGH_PERFORMANCE: &str = "HF_XET_HIGH_PERFORMANCE";
+/// Folder of the Xet library; default `$HF_HOME/xet`. The library reads further `HF_XET_*` variables
+/// by itself: they tune a transfer and change nothing about its result.
+pub const HF_XET_CACHE: &str = "HF_XET_CACHE";
 /// Seconds to wait for the answer to a metadata request; default 10.
 pub const HF_HUB_ETAG_TIMEOUT: &str = "HF_HUB_ETAG_TIMEOUT";
 /// Seconds to wait for the Hub while downloading; default 10.

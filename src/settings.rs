@@ -45,6 +45,12 @@ pub struct Settings {
     pub progress_bars: Option<bool>,
     /// Copy instead of link.
     pub disable_symlinks: bool,
+    /// Fetch files over HTTP even when they are in Xet storage.
+    pub disable_xet: bool,
+    /// Let Xet transfers use more memory and connections.
+    pub xet_high_performance: bool,
+    /// Folder of the Xet library.
+    pub xet_cache: PathBuf,
     /// Longest wait for the answer to a metadata request.
     pub etag_timeout: Duration,
     /// Longest wait for the answer to a download request.
@@ -83,6 +89,11 @@ impl Settings {
             (None, Some(path)) => (env.expand_path(path), env::HUGGINGFACE_HUB_CACHE),
             (None, None) => (hf_home.join("hub"), hf_home_source),
         };
+        // `~` and no more, as the Xet library does it in all clients.
+        let xet_cache = env.get_os(env::HF_XET_CACHE).map_or_else(
+            || hf_home.join("xet"),
+            |path| env.expand_home(path.as_ref()),
+        );
         let token_path = env
             .get_os(env::HF_TOKEN_PATH)
             .map_or_else(|| hf_home.join("token"), |path| env.expand_path(path));
@@ -115,6 +126,9 @@ impl Settings {
                 .switch(env::HF_HUB_DISABLE_PROGRESS_BARS)
                 .map(|disabled| !disabled),
             disable_symlinks: env.is_true(env::HF_HUB_DISABLE_SYMLINKS),
+            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET),
+            xet_high_performance: env.is_true(env::HF_XET_HIGH_PERFORMANCE),
+            xet_cache,
             etag_timeout: seconds(env::HF_HUB_ETAG_TIMEOUT),
             download_timeout: seconds(env::HF_HUB_DOWNLOAD_TIMEOUT),
             user_agent_origin: env.get(env::HF_HUB_USER_AGENT_ORIGIN),
@@ -247,6 +261,20 @@ mod tests {
             settings(&[("HF_TOKEN_PATH", "/t/tok")]).stored_tokens_path,
             Path::new("/t/stored_tokens")
         );
+    }
+
+    #[test]
+    fn xet_variables() {
+        let default = settings(&[("HF_HOME", "/h")]);
+        assert_eq!(default.xet_cache, Path::new("/h/xet"));
+        assert!(!default.disable_xet && !default.xet_high_performance);
+        let set = settings(&[
+            ("HF_XET_CACHE", "~/$A"),
+            ("HF_HUB_DISABLE_XET", "1"),
+            ("HF_XET_HIGH_PERFORMANCE", "yes"),
+        ]);
+        assert_eq!(set.xet_cache, Path::new("/home/u/$A"));
+        assert!(set.disable_xet && set.xet_high_performance);
     }
 
     #[test]

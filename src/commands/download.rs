@@ -15,6 +15,7 @@ use crate::download::local_dir::LocalDir;
 use crate::download::plan::DownloadPlan;
 use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
+use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
 use crate::progress::Silent;
 use crate::target::RepoTarget;
@@ -92,7 +93,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         context.console.progress()
     };
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
-    let session = Session::new(hub, secret, request.clone(), progress);
+    let mut session = Session::new(hub, secret, request.clone(), progress);
+    if !context.settings.disable_xet {
+        session = session.with_xet(XetOptions::from_settings(&context.settings));
+    }
     let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
     let path = match planned {
         Planned::Cached { path, reason } => {

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod select;
 pub mod snapshot;
 pub mod store;
+pub mod xet;
 
 use std::path::PathBuf;
 

@@ -60,9 +60,7 @@ pub async fn fetch(
     let mut partial = open(path, source.checksum, source.size).await?;
     for is_last in [false, true] {
         partial = fill(source, path, partial, connections).await?;
-        if is_split(source.size) {
-            remove_segments(path, source.size);
-        }
+        remove_segments(path, source.size);
         if partial.verify() {
             return Ok(());
         }
@@ -78,7 +76,11 @@ pub async fn fetch(
     })
 }
 
-async fn open(
+/// Opens a partial, or makes it.
+///
+/// # Errors
+/// [`DownloadError`] naming the partial.
+pub async fn open(
     path: &Path,
     checksum: &Checksum,
     size: Option<u64>,
@@ -135,7 +137,10 @@ fn segment_path(partial: &Path, k: u64) -> PathBuf {
 }
 
 /// Removes what is left of segments: after the file is complete they are of no use.
-fn remove_segments(partial: &Path, size: Option<u64>) {
+pub fn remove_segments(partial: &Path, size: Option<u64>) {
+    if !is_split(size) {
+        return;
+    }
     for k in 0..size.unwrap_or(0).div_ceil(SEGMENT) {
         // Most were appended and are gone; a leftover costs space and nothing else.
         let _ = std::fs::remove_file(segment_path(partial, k));

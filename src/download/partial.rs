@@ -66,6 +66,16 @@ impl Partial {
         self.len == 0
     }
 
+    /// Bytes still to come; `None` when the size of the content is unknown.
+    pub fn missing(&self) -> Option<u64> {
+        self.size.map(|size| size.saturating_sub(self.len))
+    }
+
+    /// Whether there are more bytes than the content has.
+    pub fn is_overfull(&self) -> bool {
+        self.size.is_some_and(|size| self.len > size)
+    }
+
     /// Writes the next bytes.
     ///
     /// # Errors

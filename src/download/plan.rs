@@ -49,6 +49,8 @@ pub struct PlannedFile {
     pub size: Option<u64>,
     /// What to do.
     pub action: Action,
+    /// Name of its content in Xet storage, when it is there.
+    pub xet_hash: Option<String>,
 }
 
 impl PlannedFile {
@@ -85,12 +87,21 @@ impl PlannedFile {
             checksum,
             size,
             action,
+            xet_hash: None,
         }
+    }
+
+    /// The same file, whose content is in Xet storage under this name.
+    #[must_use]
+    pub fn with_xet_hash(mut self, xet_hash: Option<String>) -> Self {
+        self.xet_hash = xet_hash;
+        self
     }
 
     /// Plans a file of a listing.
     pub fn of_entry(path: RepoPath, entry: &FileEntry, disk: OnDisk, force: bool) -> Self {
         PlannedFile::new(path, entry.checksum(), Some(entry.size), disk, force)
+            .with_xet_hash(entry.xet_hash.clone())
     }
 
     /// Whether bytes will come over the network, as far as can be told beforehand.

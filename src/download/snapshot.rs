@@ -16,6 +16,7 @@ use super::parallel::CONNECTIONS;
 use super::plan::{DownloadPlan, OnDisk, PlannedFile};
 use super::select::Selection;
 use super::store::{Job, Store};
+use super::xet::{Xet, XetOptions};
 use crate::cache::commit::{Linking, read_ref, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
 use crate::cache::trees;
@@ -106,6 +107,7 @@ pub struct Session<'a> {
     request: Request,
     repo: RepoLayout,
     progress: Arc<dyn Progress>,
+    xet: Option<XetOptions>,
 }
 
 impl<'a> Session<'a> {
@@ -123,7 +125,15 @@ impl<'a> Session<'a> {
             request,
             repo,
             progress,
+            xet: None,
         }
+    }
+
+    /// Fetches what is in Xet storage from there; without this everything comes over HTTP.
+    #[must_use]
+    pub fn with_xet(mut self, options: XetOptions) -> Self {
+        self.xet = Some(options);
+        self
     }
 
     /// Decides what has to be done. At most one info call, one listing (in pages), or for a single
@@ -186,7 +196,8 @@ impl<'a> Session<'a> {
             head.size,
             disk,
             self.request.force,
-        );
+        )
+        .with_xet_hash(head.xet_hash);
         Ok(DownloadPlan {
             commit: head.commit,
             files: vec![file],
@@ -417,6 +428,11 @@ impl<'a> Session<'a> {
     async fn run(&self, plan: &DownloadPlan, store: &Arc<Store>) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let xet = self.xet.clone().map(|options| {
+            let (hub, token) = (self.hub.clone(), self.token.clone());
+            let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
+            Arc::new(Xet::new(options, hub, token, repo, commit))
+        });
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
         let Workers { large, small } = self.request.workers;
         for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
@@ -430,6 +446,7 @@ impl<'a> Session<'a> {
                 progress: Arc::clone(&self.progress),
                 connections: Arc::clone(&connections),
                 store: Arc::clone(store),
+                xet: xet.clone(),
             };
             workers.spawn(async move {
                 while let Some(batch) = queues.next(index < large, index < small) {

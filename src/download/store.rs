@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::DownloadError;
 use super::fetch::{INLINE_LIMIT, Source};
 use super::local_dir::LocalDir;
-use super::parallel::{Connections, fetch};
+use super::parallel::{Connections, fetch, remove_segments};
 use super::plan::{Action, PlannedFile};
 use super::snapshot::{Request, Target};
+use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
 use crate::cache::layout::RepoLayout;
 use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
@@ -186,6 +187,8 @@ pub struct Job {
     pub connections: Connections,
     /// Where to.
     pub store: Arc<Store>,
+    /// Xet storage, unless it is switched off.
+    pub xet: Option<Arc<Xet>>,
 }
 
 impl Job {
@@ -250,15 +253,31 @@ impl Job {
             size: file.size,
             progress: &*self.progress,
         };
-        // A file's first connection is never refused; it only counts.
-        let permit = self.connections.try_acquire();
-        let fetched = fetch(&source, &partial, &self.connections).await;
-        drop(permit);
+        let fetched = self.fetch_content(file, &source, &partial).await;
         if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&partial);
         }
         fetched?;
         Ok(self.store.publish(file)?)
+    }
+
+    /// Fills the partial with verified content: from Xet storage when the file is there, else, or
+    /// for what Xet did not bring, over HTTP.
+    async fn fetch_content(
+        &self,
+        file: &PlannedFile,
+        source: &Source<'_>,
+        partial: &Path,
+    ) -> Result<(), DownloadError> {
+        if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
+            && xet.fetch(source, hash, partial, &*self.progress).await?
+        {
+            remove_segments(partial, file.size);
+            return Ok(());
+        }
+        // A file's first connection is never refused; it only counts.
+        let _permit = self.connections.try_acquire();
+        fetch(source, partial, &self.connections).await
     }
 
     async fn take_lock(&self, file: &PlannedFile) -> Result<LockGuard, DownloadError> {

@@ -26,7 +26,7 @@ fn encode(text: &str) -> String {
 }
 
 /// Percent-encodes a path, segment by segment.
-fn encode_path(path: &str) -> String {
+pub(super) fn encode_path(path: &str) -> String {
     path.split('/').map(encode).collect::<Vec<_>>().join("/")
 }
 
@@ -67,6 +67,8 @@ pub struct FileHead {
     pub checksum: Checksum,
     /// Size in bytes, when the Hub said it.
     pub size: Option<u64>,
+    /// Name of the content in Xet storage, when it is there.
+    pub xet_hash: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +271,7 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
         size: header("x-linked-size")
             .or_else(content_length)
             .and_then(|size| size.parse().ok()),
+        xet_hash: header("x-xet-hash").map(str::to_owned),
     })
 }
 
@@ -414,6 +417,7 @@ mod tests {
             ("x-linked-etag", format!("\"{sha256}\"")),
             ("x-linked-size", "99".to_owned()),
             ("content-length", "1000".to_owned()),
+            ("x-xet-hash", "e".repeat(64)),
             ("location", "https://cdn.test/".to_owned()),
         ]);
         let head = file_head(&large, &large).unwrap();
@@ -421,6 +425,7 @@ mod tests {
             (head.checksum, head.size),
             (Checksum::Sha256(sha256), Some(99))
         );
+        assert_eq!(head.xet_hash, Some("e".repeat(64)));
         assert!(file_head(&HeaderMap::new(), &HeaderMap::new()).is_err());
     }
 }

@@ -266,6 +266,23 @@ impl Hub {
             .expect("an endpoint with an encoded path is a URL")
     }
 
+    /// Value of the `user-agent` header.
+    pub fn user_agent(&self) -> &str {
+        &self.options.user_agent
+    }
+
+    /// Longest wait for a connection.
+    pub fn connect_timeout(&self) -> Duration {
+        self.options.etag_timeout
+    }
+
+    /// Says something to whoever set `HF_DEBUG`. Never a secret.
+    pub fn trace(&self, line: impl FnOnce() -> String) {
+        if self.options.debug {
+            self.tell(Notice::Trace(line()));
+        }
+    }
+
     /// Tells the user something, as the sender of requests.
     pub fn tell(&self, notice: Notice) {
         (self.notify)(notice);

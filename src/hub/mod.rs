@@ -6,6 +6,7 @@ pub mod http;
 pub mod oauth;
 pub mod redirect;
 pub mod retry;
+pub mod xet;
 
 pub use self::error::HubError;
 pub use self::http::{Hub, HubOptions};

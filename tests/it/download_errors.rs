@@ -318,7 +318,7 @@ fn folders_that_cannot_be_written() {
 
 /// Runs `hf` in a mount namespace of its own, after `setup` (shell commands that may mount). Works
 /// for root and, where user namespaces are allowed, for everybody.
-fn in_namespace(env: &TestEnv, setup: &str, arguments: &str) -> crate::harness::Output {
+pub fn in_namespace(env: &TestEnv, setup: &str, arguments: &str) -> crate::harness::Output {
     let script = format!("{setup} && exec \"$HF\" {arguments}");
     env.program(
         "unshare",

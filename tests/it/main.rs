@@ -23,6 +23,7 @@ mod download_basic;
 mod download_errors;
 mod download_local_dir;
 mod download_trouble;
+mod download_xet;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;

@@ -21,6 +21,7 @@
 )]
 
 pub mod cache;
+pub mod cas;
 pub mod env;
 pub mod http;
 pub mod hub;

@@ -31,7 +31,8 @@ fn with_repo(
     refusal.unwrap_or_else(|| answer(repo))
 }
 
-fn with_tree(
+/// Answers from a commit that the sender may list, or says why not.
+pub(super) fn with_tree(
     state: &State,
     asked: &Asked,
     place: &Place,
@@ -105,6 +106,9 @@ impl Row<'_> {
         if entry.lfs {
             let oid = entry.content.sha256();
             row["lfs"] = json!({"oid": oid, "size": size, "pointerSize": entry.pointer_size()});
+        }
+        if let Some(hash) = &entry.xet_hash {
+            row["xetHash"] = json!(hash);
         }
         row
     }
@@ -223,12 +227,5 @@ pub fn refs(state: &State, asked: &Asked, place: &Place) -> Reply {
             answer["pullRequests"] = json!(pull_requests);
         }
         Reply::json(&answer)
-    })
-}
-
-/// `GET /api/{kind}s/{id}/xet-read-token/{commit}`: no file here is stored by Xet.
-pub fn xet_read_token(state: &State, asked: &Asked, place: &Place) -> Reply {
-    with_tree(state, asked, place, |_, _, _| {
-        Reply::error(404, None, "Xet is not enabled for this repository")
     })
 }

@@ -36,6 +36,7 @@ mod resolve;
 mod route;
 mod server;
 mod wire;
+mod xet;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
@@ -49,6 +50,7 @@ pub use content::{Content, hex, sha1_hex, sha256_of};
 pub use faults::{Fault, Rule, Strikes};
 pub use log::{Origin, Request};
 pub use repo::{Access, Entry, Kind, Repo, Tree};
+pub use xet::{TOKEN as XET_TOKEN, XetGate};
 
 use server::State;
 
@@ -134,6 +136,7 @@ impl Hub {
             faults: faults::Faults::default(),
             log: log::Log::default(),
             warnings: RwLock::default(),
+            xet: RwLock::default(),
             numbers: AtomicU64::new(1),
         });
         let mut this = Self {
@@ -252,6 +255,19 @@ impl Hub {
     pub fn warning(&self, warning: &str) {
         let mut warnings = self.state.warnings.write().expect("warnings");
         warnings.push(warning.to_owned());
+    }
+
+    /// Sends clients to this Xet storage server from now on, with tokens that work for an hour; `None`: there is none.
+    pub fn xet(&self, server: Option<&str>) {
+        self.xet_tokens(server, [3600]);
+    }
+
+    /// As [`Hub::xet`], with tokens of these lifetimes.
+    pub fn xet_tokens<const N: usize>(&self, server: Option<&str>, lifetimes: [i64; N]) {
+        *self.state.xet.write().expect("xet") = server.map(|server| XetGate {
+            server: server.to_owned(),
+            lifetimes: lifetimes.to_vec(),
+        });
     }
 
     /// Every request so far, in order of arrival.

@@ -69,6 +69,8 @@ pub struct Entry {
     pub lfs: bool,
     /// Appears in the listing only: asking for it answers `EntryNotFound`.
     pub listed_only: bool,
+    /// Name of the content in Xet storage, when it is there.
+    pub xet_hash: Option<String>,
 }
 
 impl Entry {
@@ -124,6 +126,15 @@ impl Tree {
         self.with(path, content.into(), true, false)
     }
 
+    /// Adds or replaces a large file that is in Xet storage under this name as well.
+    #[must_use]
+    pub fn xet(self, path: &str, content: impl Into<Content>, xet_hash: &str) -> Self {
+        let mut tree = self.lfs(path, content);
+        let entry = tree.entries.get_mut(path).expect("just added");
+        entry.xet_hash = Some(xet_hash.to_owned());
+        tree
+    }
+
     /// Lists a file of `size` bytes that cannot be fetched; any text will do as a path.
     #[must_use]
     pub fn listed_only(self, path: &str, size: u64) -> Self {
@@ -145,6 +156,7 @@ impl Tree {
             content,
             lfs,
             listed_only,
+            xet_hash: None,
         };
         self.entries.insert(path.to_owned(), entry);
         self
@@ -218,6 +230,13 @@ impl Repo {
     #[must_use]
     pub fn lfs(mut self, path: &str, content: impl Into<Content>) -> Self {
         self.draft = self.draft.lfs(path, content);
+        self
+    }
+
+    /// Adds or replaces a large file on `main` that is in Xet storage as well.
+    #[must_use]
+    pub fn xet(mut self, path: &str, content: impl Into<Content>, xet_hash: &str) -> Self {
+        self.draft = self.draft.xet(path, content, xet_hash);
         self
     }
 

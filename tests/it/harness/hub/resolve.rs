@@ -9,6 +9,7 @@ use super::reply::Reply;
 use super::repo::{Entry, Repo};
 use super::route::{Place, encode, encode_path};
 use super::server::{Asked, State};
+use super::xet;
 
 /// Answers with the file, a signed link to it, or (small files, when switched on) the address of a cached copy.
 pub fn resolve(state: &State, asked: &Asked, place: &Place) -> Reply {
@@ -62,7 +63,7 @@ fn answer(state: &State, asked: &Asked, place: &Place, through_cache: bool) -> R
         Reply::content(&entry.content, state.range(asked))
     };
     let name = if entry.lfs { entry.oid() } else { entry.etag() };
-    reply
+    xet::announce(state, place, &commit, &entry, reply)
         .header("X-Repo-Commit", commit)
         .header("ETag", etag(state, &name))
 }

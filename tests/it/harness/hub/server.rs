@@ -20,6 +20,7 @@ use super::reply::{Payload, Reply};
 use super::repo::{Kind, Repo};
 use super::route::{Place, Route, decode};
 use super::wire::{Tls, Wire};
+use super::xet::{self, XetGate};
 use super::{Settings, api, auth, cdn, resolve};
 
 /// Everything both servers share.
@@ -44,6 +45,8 @@ pub struct State {
     pub log: Log,
     /// Sent as `X-HF-Warning` with every answer of the Hub.
     pub warnings: RwLock<Vec<String>>,
+    /// The way into Xet storage, when there is one.
+    pub xet: RwLock<Option<XetGate>>,
     pub numbers: AtomicU64,
 }
 
@@ -284,7 +287,7 @@ fn answer(state: &State, asked: &Asked) -> Reply {
         Route::Tree(place) => (api::tree, place),
         Route::PathsInfo(place) => (api::paths_info, place),
         Route::Refs(place) => (api::refs, place),
-        Route::XetReadToken(place) => (api::xet_read_token, place),
+        Route::XetReadToken(place) => (xet::read_token, place),
         Route::Resolve(place) => (resolve::resolve, place),
         Route::ResolveCache(place) => (resolve::resolve_cache, place),
         Route::Whoami

@@ -1,0 +1,178 @@
+//! Setting up the Xet library: its configuration, its token, and its errors in our words.
+//!
+//! The crate `hf-xet` is its public face. What it is made of is used where the face hides something
+//! that is needed here: a hook that renews the token through our own Hub client, and the count of
+//! bytes on the wire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use xet::XetError;
+use xet::xet_session::{HeaderMap, HeaderValue, XetConfig, header};
+use xet_client::cas_client::auth::{AuthConfig, AuthError, TokenRefresher};
+use xet_data::DataError;
+use xet_data::processing::FileDownloadSession;
+use xet_data::processing::configurations::{SessionContext, TranslatorConfig};
+use xet_runtime::core::XetContext;
+
+use super::XetOptions;
+use crate::hub::xet::XetAccess;
+use crate::hub::{Hub, HubError};
+use crate::repo::{CommitHash, Repo};
+use crate::token::Token;
+
+/// Attempts of the library at one request, and the first wait between two. Its own defaults add up
+/// to minutes; here a stream that broke is taken up again, or HTTP takes over.
+const ATTEMPTS: usize = 3;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Longest silence of the storage server. Longer than over HTTP: it may have to gather a file.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// Whose content is wanted, and who asks.
+#[derive(Clone)]
+pub struct Asker {
+    /// The Hub, which gives access.
+    pub hub: Hub,
+    /// Sent to Hub hosts only.
+    pub token: Option<Token>,
+    /// The repository.
+    pub repo: Repo,
+    /// The commit all files come from.
+    pub commit: CommitHash,
+}
+
+impl Asker {
+    async fn ask(&self) -> Result<XetAccess, HubError> {
+        self.hub
+            .xet_access(&self.repo, &self.commit, self.token.as_ref())
+            .await
+    }
+}
+
+/// The library calls it shortly before a token runs out.
+#[async_trait::async_trait]
+impl TokenRefresher for Asker {
+    async fn refresh(&self) -> Result<(String, u64), AuthError> {
+        let access = self.ask().await;
+        let access = access.map_err(AuthError::token_refresh_failure)?;
+        Ok((access.token.expose().to_owned(), access.expires_at))
+    }
+}
+
+/// Asks for access and starts the library with it, on the runtime we are on. The error is a reason
+/// in words.
+///
+/// # Errors
+/// The Hub gives no access, or the library does not start.
+pub async fn start(
+    asker: &Asker,
+    options: &XetOptions,
+) -> Result<Arc<FileDownloadSession>, String> {
+    let access = asker.ask().await.map_err(|error| error.to_string())?;
+    let server = access.server.as_str().trim_end_matches('/').to_owned();
+    asker
+        .hub
+        .trace(|| format!("Xet storage at {}", access.server.authority()));
+    let runtime = tokio::runtime::Handle::current();
+    let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.download_timeout());
+    let config = config(options.high_performance, connect, silence);
+    let context = XetContext::from_external(runtime, config);
+    let session = SessionContext {
+        endpoint: server,
+        auth: AuthConfig::maybe_new(
+            Some(access.token.expose().to_owned()),
+            Some(access.expires_at),
+            Some(Arc::new(asker.clone())),
+        ),
+        custom_headers: Some(Arc::new(headers(asker.hub.user_agent()))),
+        repo_paths: vec![String::new()],
+        session_id: None,
+        cache_root: Some(options.cache.clone()),
+    };
+    let started = async {
+        let config = TranslatorConfig::new(&context, session)?;
+        FileDownloadSession::new(Arc::new(config), None).await
+    };
+    let failed = |error: DataError| describe(&error.into()).to_owned();
+    started.await.map_err(failed)
+}
+
+fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetConfig {
+    let mut config = XetConfig::default();
+    if high_performance {
+        config = config.with_high_performance();
+    }
+    config.client.retry_max_attempts = ATTEMPTS;
+    config.client.retry_base_delay = FIRST_WAIT;
+    config.client.connect_timeout = connect;
+    config.client.read_timeout = LONGEST_SILENCE.max(silence);
+    // The user's own tuning of the library stands above ours.
+    let mut config = config.with_env_overrides();
+    // It would report each transfer to the server; this program reports nothing.
+    config.telemetry.enabled = false;
+    config
+}
+
+fn headers(user_agent: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_str(user_agent) {
+        headers.insert(header::USER_AGENT, value);
+    }
+    headers
+}
+
+/// What went wrong, for a person. The library's own words may hold addresses with signatures.
+pub fn describe(error: &XetError) -> &'static str {
+    match error {
+        XetError::Network(_) => "its server cannot be reached or refuses",
+        XetError::Timeout(_) => "its server does not answer in time",
+        XetError::RateLimited(_) => "its server asks to slow down",
+        XetError::ServerError(_) => "its server is in trouble",
+        XetError::Authentication(_) => "its server does not accept the token",
+        XetError::NotFound(_) => "it does not have the file",
+        XetError::DataIntegrity(_) => "it sent damaged data",
+        XetError::Io(_) => "its folder HF_XET_CACHE cannot be written",
+        _ => "its library failed",
+    }
+}
+
+/// The library's words for `HF_DEBUG`, without the queries of addresses.
+pub fn detail(error: &XetError) -> String {
+    let text = error.to_string();
+    let words = text.split(' ').map(|word| match word.split_once('?') {
+        Some((address, _)) if address.contains("://") => address,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_told() {
+        let seconds = Duration::from_secs;
+        let normal = config(false, seconds(3), seconds(10));
+        let fast = config(true, seconds(3), seconds(100));
+        assert_eq!(normal.client.connect_timeout, seconds(3));
+        assert_eq!(normal.client.read_timeout, LONGEST_SILENCE);
+        assert_eq!(fast.client.read_timeout, seconds(100));
+        assert!(!normal.telemetry.enabled && !fast.telemetry.enabled);
+        let streams = |config: &XetConfig| config.client.ac_initial_download_concurrency;
+        assert!(streams(&fast) > streams(&normal));
+    }
+
+    #[test]
+    fn signatures_stay_out_of_the_trace() {
+        let error = XetError::Network(
+            "error sending request for url (https://cdn.test/x?sig=secret&e=1) now".to_owned(),
+        );
+        assert_eq!(
+            detail(&error),
+            "Network error: error sending request for url (https://cdn.test/x now"
+        );
+        assert!(!describe(&error).contains("cdn.test"));
+    }
+}

@@ -1,0 +1,292 @@
+//! One file from Xet storage, through the library that the Python client uses as well.
+//!
+//! The library puts a file together from chunks that it fetches from several places at once, and
+//! hands it over as a stream from any offset on. So a Xet download fills the same partial as one over
+//! HTTP, bytes in order from the start: it goes on where another attempt stopped, whichever way that
+//! one went, and HTTP can go on where Xet gave up. The hash of the whole is checked here; that the
+//! library checks the chunks too is not relied on.
+//!
+//! Nothing is set up before the first file needs it, and then one session with one access token
+//! serves all workers. The library runs on our own runtime, so it ends with it.
+
+mod account;
+mod library;
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::OnceCell;
+use xet::XetError;
+use xet::xet_session::XetFileInfo;
+use xet_data::DataError;
+use xet_data::processing::{DownloadStream, FileDownloadSession};
+
+use self::account::Account;
+use self::library::{Asker, describe, detail};
+use super::DownloadError;
+use super::fetch::Source;
+use super::parallel::open;
+use super::partial::Partial;
+use crate::hub::Hub;
+use crate::hub::http::Notice;
+use crate::progress::Progress;
+use crate::repo::{CommitHash, Repo, is_lower_hex};
+use crate::settings::Settings;
+use crate::token::Token;
+
+/// How often progress is shown while no chunk is complete.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How to use Xet storage.
+#[derive(Debug, Clone)]
+pub struct XetOptions {
+    /// Folder of the library.
+    pub cache: PathBuf,
+    /// Use more memory and connections.
+    pub high_performance: bool,
+}
+
+impl XetOptions {
+    /// Options for these settings.
+    pub fn from_settings(settings: &Settings) -> Self {
+        XetOptions {
+            cache: settings.xet_cache.clone(),
+            high_performance: settings.xet_high_performance,
+        }
+    }
+}
+
+/// Xet storage for one repository at one commit.
+pub struct Xet {
+    asker: Asker,
+    options: XetOptions,
+    session: OnceCell<Arc<FileDownloadSession>>,
+    account: Mutex<Account>,
+    is_given_up: AtomicBool,
+}
+
+/// Why one attempt ended before the content was complete.
+enum Trouble {
+    /// The disk, or something else that HTTP does not mend either.
+    Fatal(DownloadError),
+    /// The storage.
+    Storage(XetError),
+    /// The stream ended without an error, yet too early.
+    Short,
+}
+
+impl Xet {
+    /// Prepares; nothing is set up and nobody is asked yet.
+    pub fn new(
+        options: XetOptions,
+        hub: Hub,
+        token: Option<Token>,
+        repo: Repo,
+        commit: CommitHash,
+    ) -> Self {
+        Xet {
+            asker: Asker {
+                hub,
+                token,
+                repo,
+                commit,
+            },
+            options,
+            session: OnceCell::new(),
+            account: Mutex::default(),
+            is_given_up: AtomicBool::new(false),
+        }
+    }
+
+    /// Fills the partial with the content named `hash` until it is whole and verified: `true`.
+    /// `false`: HTTP has to do it; good bytes stay in the partial for it to go on from.
+    ///
+    /// # Errors
+    /// [`DownloadError`] for what HTTP would not mend: the disk.
+    pub async fn fetch(
+        &self,
+        source: &Source<'_>,
+        hash: &str,
+        partial: &Path,
+        progress: &dyn Progress,
+    ) -> Result<bool, DownloadError> {
+        let is_name = hash.len() == 64 && is_lower_hex(hash);
+        let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
+            return Ok(false);
+        };
+        let Some(session) = self.session().await else {
+            return Ok(false);
+        };
+        let content = XetFileInfo::new(hash.to_owned(), size);
+        let mut partial = open(partial, source.checksum, Some(size)).await?;
+        loop {
+            let is_all_xet = partial.is_empty();
+            let filled = self.complete(session, source, &content, partial, progress);
+            let Some(after) = filled.await? else {
+                return Ok(false);
+            };
+            partial = after;
+            if partial.verify() {
+                return Ok(true);
+            }
+            progress.rewind(partial.len());
+            partial.restart()?;
+            if is_all_xet {
+                break;
+            }
+            // The wrong bytes may be those that an earlier attempt, or another client, left.
+        }
+        self.asker.hub.tell(Notice::Warning(format!(
+            "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
+            source.path
+        )));
+        Ok(false)
+    }
+
+    /// Attempts until all bytes are there; `None` when one brought nothing.
+    async fn complete(
+        &self,
+        session: &FileDownloadSession,
+        source: &Source<'_>,
+        content: &XetFileInfo,
+        mut partial: Partial,
+        progress: &dyn Progress,
+    ) -> Result<Option<Partial>, DownloadError> {
+        while partial.missing() != Some(0) {
+            let before = partial.len();
+            let (after, result) = self.attempt(session, content, partial, progress).await;
+            partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
+            let reason = match result {
+                Ok(()) => break,
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Short) => "it sent too few bytes",
+                Err(Trouble::Storage(error)) => {
+                    let line = || format!("Xet storage, {}: {}", source.path, detail(&error));
+                    self.asker.hub.trace(line);
+                    describe(&error)
+                }
+            };
+            if partial.len() == before {
+                self.give_up(reason);
+                return Ok(None);
+            }
+        }
+        Ok(Some(partial))
+    }
+
+    /// The session, set up on first use; `None` when that failed, or Xet storage was given up since.
+    async fn session(&self) -> Option<&Arc<FileDownloadSession>> {
+        let started = self.session.get_or_try_init(|| async {
+            if self.is_given_up.load(Ordering::Relaxed) {
+                return Err(());
+            }
+            let started = library::start(&self.asker, &self.options).await;
+            started.map_err(|reason| self.give_up(&reason))
+        });
+        let session = started.await.ok()?;
+        (!self.is_given_up.load(Ordering::Relaxed)).then_some(session)
+    }
+
+    /// Leaves Xet storage alone from now on and says so, once.
+    fn give_up(&self, reason: &str) {
+        if !self.is_given_up.swap(true, Ordering::Relaxed) {
+            self.asker.hub.tell(Notice::Warning(format!(
+                "Xet storage cannot be used ({reason}); downloading over HTTP instead."
+            )));
+        }
+    }
+
+    /// One stream from the current offset on. The partial comes back, except when writing panicked.
+    async fn attempt(
+        &self,
+        session: &FileDownloadSession,
+        content: &XetFileInfo,
+        partial: Partial,
+        progress: &dyn Progress,
+    ) -> (Option<Partial>, Result<(), Trouble>) {
+        let (from, size) = (partial.len(), content.file_size().unwrap_or_default());
+        let stream = match session.download_stream(content, Some(from..size)).await {
+            Ok((_, stream)) => stream,
+            Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
+        };
+        self.settle(session, progress, |account| account.begin(size - from));
+        let (partial, result) = self.receive(session, stream, partial, progress).await;
+        let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
+        self.settle(session, progress, |account| account.fall_short(missing));
+        let result = match result {
+            Ok(()) if missing > 0 => Err(Trouble::Short),
+            other => other,
+        };
+        (partial, result)
+    }
+
+    /// Writes what the stream brings. One chunk at a time: they are large, and while one is written
+    /// the library goes on fetching into a buffer whose size it bounds.
+    async fn receive(
+        &self,
+        session: &FileDownloadSession,
+        mut stream: DownloadStream,
+        mut partial: Partial,
+        progress: &dyn Progress,
+    ) -> (Option<Partial>, Result<(), Trouble>) {
+        // More bytes than the file has would be perhaps without end; their hash is wrong anyway.
+        while !partial.is_overfull() {
+            let chunk = match self.next_chunk(session, &mut stream, progress).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(trouble) => return (Some(partial), Err(trouble)),
+            };
+            let length = chunk.len() as u64;
+            let appending = tokio::task::spawn_blocking(move || {
+                let appended = partial.append(&chunk);
+                (partial, appended)
+            });
+            partial = match appending.await {
+                Ok((partial, Ok(()))) => partial,
+                Ok((partial, Err(error))) => {
+                    return (Some(partial), Err(Trouble::Fatal(error.into())));
+                }
+                Err(error) => return (None, Err(Trouble::Fatal(error.into()))),
+            };
+            self.settle(session, progress, |account| account.write(length));
+        }
+        (Some(partial), Ok(()))
+    }
+
+    /// Waits for the next chunk, showing meanwhile what comes over the wire.
+    async fn next_chunk(
+        &self,
+        session: &FileDownloadSession,
+        stream: &mut DownloadStream,
+        progress: &dyn Progress,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let mut ticks = tokio::time::interval(TICK);
+        // Dropping this future unfinished would lose the chunk it waits for.
+        let mut next = pin!(stream.next());
+        loop {
+            tokio::select! {
+                chunk = &mut next => {
+                    return chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()));
+                }
+                _ = ticks.tick() => self.settle(session, progress, |_| {}),
+            }
+        }
+    }
+
+    /// Notes a change and shows it.
+    fn settle(
+        &self,
+        session: &FileDownloadSession,
+        progress: &dyn Progress,
+        change: impl FnOnce(&mut Account),
+    ) {
+        let on_the_wire = session.report().total_transfer_bytes_completed;
+        let mut account = self.account.lock().unwrap();
+        change(&mut account);
+        account.settle(on_the_wire, progress);
+    }
+}

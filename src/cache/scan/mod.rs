@@ -6,6 +6,7 @@
 //! repositories are shared out between two threads. Folders that cannot be read are a problem here;
 //! the Python client fails as a whole on some of them and takes others for empty.
 
+mod blobs;
 mod links;
 mod repo;
 

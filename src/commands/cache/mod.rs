@@ -7,6 +7,7 @@ pub mod prune;
 pub mod rm;
 pub mod scan;
 pub mod verify;
+mod verify_all;
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};

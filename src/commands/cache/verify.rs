@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::verify_all::verify_all;
 use super::{cache_root, shown};
 use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout};
-use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::cache::verify::{
     Check, Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
@@ -85,7 +85,7 @@ struct Subject {
 /// cannot be asked.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if args.all {
-        return verify_all(args, context);
+        return verify_all(args.cache_dir.as_deref(), context);
     }
     let subject = args.subject(context)?;
     let local = local_files(&subject.folder)?;
@@ -290,7 +290,8 @@ impl Args {
     }
 }
 
-fn tell_wrong(wrong: &[Mismatch], context: &Context) {
+/// Names wrong files.
+pub fn tell_wrong(wrong: &[Mismatch], context: &Context) {
     for file in wrong {
         context.console.warn(&format!(
             "{} is damaged: its {} is {} and should be {}.",
@@ -356,64 +357,4 @@ fn not_cached(name: &str, revision: &Revision, folder: &Path) -> CliError {
         )
     };
     CliError::new(Kind::RevisionNotFound, what).hint(hint)
-}
-
-/// Checks everything against what the cache knows.
-fn verify_all(args: &Args, context: &Context) -> Result<(), CliError> {
-    let root = cache_root(args.cache_dir.as_deref(), context);
-    let report = scan(&root, Detail::Totals)?;
-    super::report_problems(&report, true, "", context);
-    let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
-    for repo in &report.repos {
-        let folder = repo.path(&report.root);
-        for revision in &repo.revisions {
-            let tree = folder
-                .join("trees")
-                .join(format!("{}.json", revision.commit));
-            let local = local_files(&revision.path(&folder))?;
-            let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
-            missing += plan.missing.len();
-            unknown += not_known.len();
-            revisions += 1;
-            let prefix = format!("{} {} ", repo.cache_id(), revision.commit);
-            checks.extend(plan.checks.into_iter().map(|mut check| {
-                check.path.insert_str(0, &prefix);
-                check
-            }));
-        }
-    }
-    let wrong = hash_all(&checks, context.console.progress().as_ref())?;
-    tell_wrong(&wrong, context);
-    for (count, what) in [
-        (missing, "listed for their revisions and not here"),
-        (unknown, "of unknown hash and were not checked"),
-    ] {
-        if count > 0 {
-            let files = text::count(count as u64, "file");
-            context.console.warn(&format!("{files} are {what}."));
-        }
-    }
-    if !wrong.is_empty() || !report.problems.is_empty() {
-        return Err(CliError::new(
-            Kind::Corrupt,
-            format!(
-                "The cache in {} has {} and {}.",
-                shown(&report.root),
-                text::count(wrong.len() as u64, "wrong file"),
-                text::count(report.problems.len() as u64, "damaged or foreign entry")
-                    .replace("entrys", "entries")
-            ),
-        )
-        .hint("`hf cache rm` removes a repository or file, `hf download` fetches it anew"));
-    }
-    context.console.result(
-        "The cache is sound.",
-        vec![
-            ("checked", json!(checks.len())),
-            ("repos", json!(report.repos.len())),
-            ("revisions", json!(revisions)),
-            ("path", json!(report.root.to_string_lossy())),
-        ],
-    );
-    Ok(())
 }

@@ -1,0 +1,77 @@
+//! `hf cache verify --all`: every file of the cache against what the cache itself says.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::verify::tell_wrong;
+use super::{cache_root, report_problems, shown};
+use crate::cache::scan::{Detail, scan};
+use crate::cache::trees;
+use crate::cache::verify::{against_cache, hash_all, local_files};
+use crate::console::text;
+use crate::context::Context;
+use crate::error::{CliError, Kind};
+
+/// Checks everything against what the cache knows.
+///
+/// # Errors
+/// A wrong file or a damaged repository, or something that cannot be read.
+pub fn verify_all(cache_dir: Option<&Path>, context: &Context) -> Result<(), CliError> {
+    let root = cache_root(cache_dir, context);
+    let report = scan(&root, Detail::Totals)?;
+    report_problems(&report, true, "", context);
+    let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
+    for repo in &report.repos {
+        let folder = repo.path(&report.root);
+        for revision in &repo.revisions {
+            let tree = folder
+                .join("trees")
+                .join(format!("{}.json", revision.commit));
+            let local = local_files(&revision.path(&folder))?;
+            let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
+            missing += plan.missing.len();
+            unknown += not_known.len();
+            revisions += 1;
+            let prefix = format!("{} {} ", repo.cache_id(), revision.commit);
+            checks.extend(plan.checks.into_iter().map(|mut check| {
+                check.path.insert_str(0, &prefix);
+                check
+            }));
+        }
+    }
+    let wrong = hash_all(&checks, context.console.progress().as_ref())?;
+    tell_wrong(&wrong, context);
+    for (count, what) in [
+        (missing, "listed for their revisions and not here"),
+        (unknown, "of unknown hash and were not checked"),
+    ] {
+        if count > 0 {
+            let files = text::count(count as u64, "file");
+            context.console.warn(&format!("{files} are {what}."));
+        }
+    }
+    if !wrong.is_empty() || !report.problems.is_empty() {
+        return Err(CliError::new(
+            Kind::Corrupt,
+            format!(
+                "The cache in {} has {} and {}.",
+                shown(&report.root),
+                text::count(wrong.len() as u64, "wrong file"),
+                text::count(report.problems.len() as u64, "damaged or foreign entry")
+                    .replace("entrys", "entries")
+            ),
+        )
+        .hint("`hf cache rm` removes a repository or file, `hf download` fetches it anew"));
+    }
+    context.console.result(
+        "The cache is sound.",
+        vec![
+            ("checked", json!(checks.len())),
+            ("repos", json!(report.repos.len())),
+            ("revisions", json!(revisions)),
+            ("path", json!(report.root.to_string_lossy())),
+        ],
+    );
+    Ok(())
+}

@@ -61,7 +61,7 @@ pub const HF_XET_HIGH_PERFORMANCE: &str = "HF_XET_HIGH_PERFORMANCE";
 /// Folder of the Xet library; default `$HF_HOME/xet`. The library reads further `HF_XET_*` variables
 /// by itself: they tune a transfer and change nothing about its result.
 pub const HF_XET_CACHE: &str = "HF_XET_CACHE";
-/// Seconds to wait for the answer to a metadata request; default 10.
+/// Seconds to wait for a connection, and for the answer to a HEAD request; default 10.
 pub const HF_HUB_ETAG_TIMEOUT: &str = "HF_HUB_ETAG_TIMEOUT";
 /// Seconds to wait for the Hub while downloading; default 10.
 pub const HF_HUB_DOWNLOAD_TIMEOUT: &str = "HF_HUB_DOWNLOAD_TIMEOUT";

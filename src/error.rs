@@ -161,7 +161,10 @@ impl CliError {
             console.hint(hint);
         }
         if let (true, Some(source)) = (debug, &self.source) {
-            console.say(&format!("Cause: {source:?}"));
+            console.say(&format!(
+                "Cause: {}",
+                crate::console::text::escape(&format!("{source:#}"))
+            ));
         }
     }
 

@@ -62,12 +62,15 @@ pub fn create_dir_all(path: &Path) -> Result<(), FsError> {
 pub enum Mode {
     /// `0666 & ~umask`, as any program that just opens a file.
     Umask,
-    /// `0600`: a secret.
+    /// As [`Mode::Umask`], and flushed to disk before it shows: for what others rely on.
+    Durable,
+    /// `0600`, flushed to disk: a secret.
     Secret,
 }
 
-/// Replaces a file so that a reader, or a crash at any point, sees the old content or the new one
-/// and never a part: written beside the target, flushed to disk, renamed over it.
+/// Replaces a file so that a reader, or a process killed at any point, sees the old content or the
+/// new one and never a part: written beside the target and renamed over it. A power cut may also
+/// leave an empty file, unless the mode says that the content is flushed first.
 ///
 /// # Errors
 /// [`FsError`] naming the target; the old content is then untouched.
@@ -94,14 +97,14 @@ pub fn write_atomic_staged(
             use std::os::unix::fs::PermissionsExt;
             let bits = match mode {
                 // tempfile passes these to open(2), where the umask applies.
-                Mode::Umask => 0o666,
+                Mode::Umask | Mode::Durable => 0o666,
                 Mode::Secret => 0o600,
             };
             builder.permissions(fs::Permissions::from_mode(bits));
         }
         let mut temporary = builder.tempfile_in(staging)?;
         temporary.write_all(content)?;
-        if mode == Mode::Secret {
+        if mode != Mode::Umask {
             // Losing a token to a power cut costs a login; losing a cache listing costs nothing.
             temporary.as_file().sync_all()?;
         }

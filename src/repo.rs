@@ -276,7 +276,7 @@ impl FromStr for RepoPath {
         if text.contains('\\') {
             return bad("contains a backslash");
         }
-        if text.chars().any(is_deceptive) {
+        if text.chars().any(|c| c.is_control() || is_bidi(c)) {
             return bad("contains a control or direction-changing character");
         }
         if text.len() > 4096 {
@@ -312,6 +312,11 @@ impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Characters that change the direction of the text around them (Unicode, Bidi_Control).
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Control characters and the bidirectional and invisible format characters that make a name look
@@ -362,6 +367,7 @@ mod tests {
             "..a/b..",
             ".gitattributes",
             ".cache/x",
+            "نمی\u{200c}دانم.txt",
         ] {
             assert!(good.parse::<RepoPath>().is_ok(), "{good}");
         }

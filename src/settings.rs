@@ -51,7 +51,7 @@ pub struct Settings {
     pub xet_high_performance: bool,
     /// Folder of the Xet library.
     pub xet_cache: PathBuf,
-    /// Longest wait for the answer to a metadata request.
+    /// Longest wait for a connection, and for the answer to a HEAD request.
     pub etag_timeout: Duration,
     /// Longest wait for the answer to a download request.
     pub download_timeout: Duration,
@@ -200,9 +200,14 @@ impl Endpoint {
         self.text == DEFAULT_ENDPOINT
     }
 
+    /// The endpoint as it may be shown: without the password that a mirror's address may hold.
+    pub fn shown(&self) -> String {
+        without_userinfo(&self.text)
+    }
+
     /// Page where tokens are made.
     pub fn tokens_page(&self) -> String {
-        format!("{}/settings/tokens", self.text)
+        format!("{}/settings/tokens", self.shown())
     }
 }
 

@@ -139,7 +139,7 @@ impl Survey {
         if url.scheme() == "http" && !is_loopback(url) {
             traps.push(format!(
                 "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
-                settings.endpoint.as_str()
+                settings.endpoint.shown()
             ));
         }
         traps

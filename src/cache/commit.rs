@@ -70,7 +70,14 @@ pub fn link(
         return fs::rename(&blob, &pointer).map_err(FsError::of("write", &pointer));
     }
     let copy = staging_path(repo);
-    fs::copy(&blob, &copy)
+    // Content only: the shared store's read-only mode is not for a file of its own.
+    let copied = || {
+        io::copy(
+            &mut fs::File::open(&blob)?,
+            &mut fs::File::create_new(&copy)?,
+        )
+    };
+    copied()
         .and_then(|_| fs::rename(&copy, &pointer))
         .inspect_err(|_| drop(fs::remove_file(&copy)))
         .map_err(FsError::of("write", &pointer))

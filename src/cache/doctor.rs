@@ -141,8 +141,7 @@ fn examine_repo(report: &CacheReport, folder: &[u8], findings: &mut Vec<Finding>
     for name in names(&blobs).unwrap_or_default() {
         let place = blobs.join(&name);
         let bytes = name.as_encoded_bytes();
-        let is_partial =
-            bytes.ends_with(b".incomplete") || bytes.ends_with(layout::PARTIAL_SUFFIX.as_bytes());
+        let is_partial = bytes.ends_with(b".incomplete") || layout::partial_etag(bytes).is_some();
         if is_staging(bytes) {
             findings.push(finding(Ailment::Leftover, folder, place));
         } else if !is_partial && !used.contains(&place) && !linked_from_elsewhere.contains(&place) {

@@ -16,8 +16,9 @@
 //! 4. **One writer per blob.** `.locks/<repo folder>/<etag>.lock` is held with `flock(2)` while a
 //!    blob is fetched and linked. Lock files are never deleted: a process may be waiting on one.
 //!
-//! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order. The
-//! name matters: the Python clients append to (legacy) or delete (modern's `prune`) what ends in
+//! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order, and
+//! `blobs/<etag>.hf-part-<k>`: the same from segment `k` on (see `download/parallel.rs`). The names
+//! matter: the Python clients append to (legacy) or delete (modern's `prune`) what ends in
 //! `.incomplete`, and would trust bytes that are not theirs. A partial is worth nothing until the
 //! whole file's hash is right.
 //!
@@ -49,6 +50,22 @@ pub const CACHEDIR_TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806b
 
 /// Ending of our unfinished downloads. See the module text for why it is not `.incomplete`.
 pub const PARTIAL_SUFFIX: &str = ".hf-part";
+
+/// The etag of one of our unfinished downloads: `<etag>.hf-part`, or a segment ahead of it,
+/// `<etag>.hf-part-<k>` ([`crate::download::parallel`]). `None` for any other name.
+pub fn partial_etag(name: &[u8]) -> Option<&[u8]> {
+    let suffix = PARTIAL_SUFFIX.as_bytes();
+    let digits = name
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let stem = match name[..name.len() - digits].strip_suffix(b"-") {
+        Some(stem) if digits > 0 => stem,
+        _ => name,
+    };
+    stem.strip_suffix(suffix)
+}
 
 /// Paths of a cache with a given root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,6 +286,27 @@ mod tests {
             ("/a/b/../../../c", "/c"),
         ] {
             assert_eq!(normalize(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn partials_and_their_segments() {
+        for (name, etag) in [
+            ("abc.hf-part", Some("abc")),
+            ("abc.hf-part-0", Some("abc")),
+            ("abc.hf-part-12", Some("abc")),
+            ("d41d8-3.hf-part", Some("d41d8-3")),
+            ("abc.hf-part-", None),
+            ("abc-12", None),
+            ("abc", None),
+            ("12", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                partial_etag(name.as_bytes()),
+                etag.map(str::as_bytes),
+                "{name}"
+            );
         }
     }
 

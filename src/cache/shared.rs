@@ -184,7 +184,7 @@ pub fn write_manifest(manifest: &Path, users: &[PathBuf]) -> Result<(), FsError>
         .iter()
         .map(|user| format!("{}\n", user.display()))
         .collect();
-    write_atomic(manifest, text.as_bytes(), Mode::Umask)?;
+    write_atomic(manifest, text.as_bytes(), Mode::Durable)?;
     open_to_all(manifest);
     Ok(())
 }

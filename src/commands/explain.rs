@@ -70,10 +70,11 @@ impl Asked<'_> {
             DownloadError::Incomplete { missing, reason } => CliError::new(
                 kind_of(&reason),
                 format!(
-                    "The cached snapshot of {} lacks {} ({}), and the Hub cannot be asked: {reason}.",
+                    "The cached snapshot of {} lacks {} ({}), and the Hub cannot be asked: {}.",
                     self.title(),
                     count(missing.len() as u64, "file"),
-                    sample(&missing)
+                    sample(&missing),
+                    escape(&reason.to_string())
                 ),
             )
             .hint("run the same command with network access to complete it"),
@@ -195,13 +196,13 @@ impl Asked<'_> {
         };
         let account = self.context.hub().ok().and_then(|hub| {
             self.context
-                .block_on(async { hub.whoami(&resolved.token).await })
+                .block_on(async { hub.whoami_once(&resolved.token).await })
                 .ok()
         });
         match account {
             Some(account) => format!(
                 "the account {} (token from {})",
-                escape(&account.name),
+                escape(&account.account.name),
                 resolved.source
             ),
             None => format!("the token from {}", resolved.source),
@@ -222,7 +223,7 @@ impl Asked<'_> {
     fn web_page(&self) -> String {
         format!(
             "{}/{}",
-            self.context.settings.endpoint.as_str(),
+            self.context.settings.endpoint.shown(),
             self.repo.web_path()
         )
     }

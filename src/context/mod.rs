@@ -59,7 +59,9 @@ impl Context {
             let notify: Notify = Arc::new(move |notice| match notice {
                 Notice::Waiting(text) => console.say(&crate::console::text::escape(&text)),
                 Notice::Warning(text) => console.warn(&crate::console::text::escape(&text)),
-                Notice::Trace(text) => console.say(&format!("[debug] {text}")),
+                Notice::Trace(text) => {
+                    console.say(&format!("[debug] {}", crate::console::text::escape(&text)))
+                }
             });
             let hub = Hub::new(HubOptions::from_settings(&self.settings)?, notify)?;
             let _ = self.hub.set(hub);

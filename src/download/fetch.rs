@@ -3,6 +3,7 @@
 //! A span is the whole file or a part of it; [`super::parallel`] runs several at a time. Everything
 //! that can go wrong with a connection or an answer is handled here, for both.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -45,6 +46,20 @@ pub struct Source<'a> {
     pub size: Option<u64>,
     /// Told of every byte.
     pub progress: &'a dyn Progress,
+    /// The signed link that the Hub redirected to last, while it is good: the next request for a
+    /// part of this file goes there without asking the Hub again.
+    pub link: Mutex<Option<Url>>,
+}
+
+impl Source<'_> {
+    fn address(&self) -> Url {
+        let link = self.link.lock().unwrap();
+        link.as_ref().unwrap_or(&self.url).clone()
+    }
+
+    fn remember(&self, link: Option<Url>) {
+        *self.link.lock().unwrap() = link;
+    }
 }
 
 /// Part of a content: where a partial's bytes belong. Offsets in bytes.
@@ -123,7 +138,7 @@ pub async fn complete(
             return (Some(partial), Err(error));
         }
         if !(has_expired && retries == 0)
-            && let Err(error) = source.hub.wait_before_retry(retries, &failure).await
+            && let Err(error) = source.hub.wait_before_retry(retries, failure).await
         {
             return (Some(partial), Err(error.into()));
         }
@@ -146,6 +161,8 @@ async fn attempt(
     {
         Ok(answer) => answer,
         Err(failure) => {
+            // Whatever went wrong, the next attempt begins at the Hub.
+            source.remember(None);
             // The offset is behind the end: these bytes are not of this file.
             if !partial.is_empty() && is_status(&failure.error, StatusCode::RANGE_NOT_SATISFIABLE) {
                 let restarted = restart(source, &mut partial);
@@ -157,6 +174,9 @@ async fn attempt(
             return (Some(partial), Err(Trouble::Attempt(failure)));
         }
     };
+    if answer.is_foreign {
+        source.remember(Some(answer.response.url().clone()));
+    }
     let (status, headers) = (answer.response.status(), answer.response.headers());
     let usable = match check_answer(status, headers, offset, source.size) {
         Ok(Start::Continue) => Ok(()),
@@ -175,7 +195,7 @@ async fn attempt(
 }
 
 fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
-    let request = Request::new(Method::GET, source.url.clone())
+    let request = Request::new(Method::GET, source.address())
         // A compressed transfer could not be resumed, nor checked against the announced size.
         .header("accept-encoding", "identity")
         .header("x-hf-download-counter", "1");

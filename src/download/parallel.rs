@@ -26,7 +26,6 @@ use super::DownloadError;
 use super::fetch::{INLINE_LIMIT, Source, Span, complete};
 use super::partial::Partial;
 use crate::fs::FsError;
-use crate::hub::HubError;
 use crate::listing::Checksum;
 
 /// Length of a segment in bytes. Long enough that asking for it costs little, short enough that the
@@ -238,8 +237,6 @@ struct Fill<'a> {
     front: AtomicU64,
     /// Bytes received by helpers, to tell their rate.
     helped: AtomicU64,
-    /// The server sends parts of files.
-    has_ranges: std::sync::atomic::AtomicBool,
 }
 
 impl<'a> Fill<'a> {
@@ -266,7 +263,6 @@ impl<'a> Fill<'a> {
             end: AtomicU64::new(segments.end_of_front(partial.len())),
             front: AtomicU64::new(partial.len()),
             helped: AtomicU64::new(0),
-            has_ranges: std::sync::atomic::AtomicBool::new(true),
             segments,
         }
     }
@@ -281,7 +277,6 @@ impl<'a> Fill<'a> {
             end,
             front,
             helped,
-            has_ranges,
         } = self;
         let shared = Shared {
             source,
@@ -295,12 +290,17 @@ impl<'a> Fill<'a> {
         let mut tick = tokio::time::interval(TICK);
         let mut main: Option<Step<'_>> = Some(shared.stream(partial));
         let mut waiting: Option<Partial> = None;
+        let mut may_help = true;
         loop {
             if let Some(partial) = waiting.take() {
                 let position = partial.len();
                 match segments.at(position) {
                     _ if position >= size => return Ok(partial),
-                    Some((k, State::Done)) => main = Some(shared.absorb(partial, k)),
+                    Some((k, State::Done)) => {
+                        // Its file goes with it: should the front ever start over, so does this.
+                        segments.set(k, State::Free);
+                        main = Some(shared.absorb(partial, k));
+                    }
                     Some((_, State::Running)) => waiting = Some(partial),
                     _ => {
                         end.store(segments.end_of_front(position), Ordering::Relaxed);
@@ -316,9 +316,10 @@ impl<'a> Fill<'a> {
                 }
                 Some((k, result)) = helpers.next(), if !helpers.is_empty() => match result {
                     Ok(()) => segments.set(k, State::Done),
-                    Err(DownloadError::Hub { source: HubError::RangeIgnored, .. }) => {
-                        // The main connection brings it all, then.
-                        has_ranges.store(false, Ordering::Relaxed);
+                    Err(DownloadError::Hub { .. }) => {
+                        // No ranges, or no further connection for us (servers limit them): the main
+                        // connection brings it all, then, and fails if it must.
+                        may_help = false;
                         segments.set(k, State::Free);
                         end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
                     }
@@ -328,7 +329,7 @@ impl<'a> Fill<'a> {
                     let position = front.load(Ordering::Relaxed);
                     let active = helpers.len() as u64 + u64::from(main.is_some());
                     let is_slow = pace.is_slow(position + helped.load(Ordering::Relaxed), active);
-                    if is_slow && has_ranges.load(Ordering::Relaxed)
+                    if is_slow && may_help
                         && let Ok(permit) = Arc::clone(&connections).try_acquire_owned()
                         && let Some(k) = segments.claim(position)
                     {

@@ -1,6 +1,8 @@
 //! What has to happen to each file. Pure: a listing of wanted files and what the disk has, in; a
 //! plan, out.
 
+use std::collections::HashSet;
+
 use crate::listing::{Checksum, FileEntry, Listing};
 use crate::repo::{CommitHash, RepoPath};
 
@@ -133,12 +135,31 @@ impl DownloadPlan {
     }
 
     /// Size of the files to be fetched, and how much of that is there already, both in bytes.
+    /// A content that several files share counts for each; see [`DownloadPlan::distinct_bytes`].
     pub fn fetched_bytes(&self) -> (u64, u64) {
         self.files
             .iter()
             .fold((0, 0), |(total, done), file| match file.action {
-                Action::Fetch { from } => (total + file.size.unwrap_or(0), done + from),
+                Action::Fetch { from } => (
+                    total.saturating_add(file.size.unwrap_or(0)),
+                    done.saturating_add(from),
+                ),
                 _ => (total, done),
+            })
+    }
+
+    /// Bytes that have to find room on the disk: what is fetched and not there yet, each content
+    /// once.
+    pub fn distinct_bytes(&self) -> u64 {
+        let mut seen = HashSet::new();
+        self.files
+            .iter()
+            .filter(|file| seen.insert(file.checksum.etag()))
+            .fold(0, |sum: u64, file| match file.action {
+                Action::Fetch { from } => {
+                    sum.saturating_add(file.size.unwrap_or(0).saturating_sub(from))
+                }
+                _ => sum,
             })
     }
 }

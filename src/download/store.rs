@@ -1,8 +1,10 @@
 //! Where a fetched file goes: lock, partial, publish. One file at a time, called by the workers.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::DownloadError;
 use super::fetch::{INLINE_LIMIT, Source};
@@ -12,7 +14,7 @@ use super::plan::{Action, PlannedFile};
 use super::snapshot::{Request, Target};
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
-use crate::cache::layout::RepoLayout;
+use crate::cache::layout::{PARTIAL_SUFFIX, RepoLayout};
 use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
 use crate::hash::ContentHasher;
 use crate::hub::Hub;
@@ -27,6 +29,8 @@ pub struct Store {
     commit: CommitHash,
     linking: Linking,
     local_dir: Option<LocalDir>,
+    /// The user was told that this file system has no locks.
+    told_of_locks: AtomicBool,
 }
 
 impl Store {
@@ -56,6 +60,7 @@ impl Store {
             commit: commit.clone(),
             linking: request.linking,
             local_dir,
+            told_of_locks: AtomicBool::new(false),
         })
     }
 
@@ -128,19 +133,18 @@ impl Store {
     }
 
     /// Publishes a verified partial.
-    fn publish(&self, file: &PlannedFile) -> Result<(), FsError> {
-        let partial = self.partial(file);
+    fn publish(&self, file: &PlannedFile, partial: &Path) -> Result<(), FsError> {
         match &self.local_dir {
             Some(dir) => {
                 let target = dir.file(&file.path);
                 if let Some(folder) = target.parent() {
                     create_dir_all(folder)?;
                 }
-                fs::rename(&partial, &target).map_err(FsError::of("write", &target))?;
+                fs::rename(partial, &target).map_err(FsError::of("write", &target))?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
             None => {
-                publish_blob(&partial, &self.repo.blob(&file.checksum))?;
+                publish_blob(partial, &self.repo.blob(&file.checksum))?;
                 link(
                     &self.repo,
                     &self.commit,
@@ -209,7 +213,7 @@ impl Job {
     }
 
     async fn bring(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
-        let _lock = self.take_lock(file).await?;
+        let lock = self.take_lock(file).await?;
         match (file.action, &self.store.local_dir) {
             (Action::Touch, Some(dir)) => {
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
@@ -231,14 +235,28 @@ impl Job {
                 None => Ok(self.store.reuse(file)?),
             };
         }
-        self.fetch(file, force).await
+        let partial = match lock {
+            Some(_) => self.store.partial(file),
+            None => own_name(&self.store.partial(file)),
+        };
+        let fetched = self.fetch(file, &partial, force).await;
+        if fetched.is_err() && lock.is_none() {
+            // Nobody will find it again.
+            let _ = fs::remove_file(&partial);
+        }
+        fetched
     }
 
-    async fn fetch(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
-        let partial = self.store.partial(file);
+    async fn fetch(
+        &self,
+        file: &PlannedFile,
+        partial: &Path,
+        force: bool,
+    ) -> Result<(), DownloadError> {
         if force {
             // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
-            let _ = fs::remove_file(&partial);
+            let _ = fs::remove_file(partial);
+            remove_segments(partial, file.size);
         } else {
             self.store.adopt_legacy_partial(file);
         }
@@ -252,13 +270,14 @@ impl Job {
             checksum: &file.checksum,
             size: file.size,
             progress: &*self.progress,
+            link: Mutex::new(None),
         };
-        let fetched = self.fetch_content(file, &source, &partial).await;
-        if fetched.is_err() && fs::metadata(&partial).is_ok_and(|file| file.len() == 0) {
-            let _ = fs::remove_file(&partial);
+        let fetched = self.fetch_content(file, &source, partial).await;
+        if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(partial);
         }
         fetched?;
-        Ok(self.store.publish(file)?)
+        Ok(self.store.publish(file, partial)?)
     }
 
     /// Fills the partial with verified content: from Xet storage when the file is there, else, or
@@ -280,17 +299,37 @@ impl Job {
         fetch(source, partial, &self.connections).await
     }
 
-    async fn take_lock(&self, file: &PlannedFile) -> Result<LockGuard, DownloadError> {
+    /// The lock of a file's content; `None` on a file system without locks. There each process
+    /// works on a partial of its own, which costs bandwidth and harms nobody.
+    async fn take_lock(&self, file: &PlannedFile) -> Result<Option<LockGuard>, DownloadError> {
         let path = self.store.lock_file(file);
-        if let Some(guard) = try_lock(&path)? {
-            return Ok(guard);
+        match try_lock(&path) {
+            Ok(Some(guard)) => return Ok(Some(guard)),
+            Ok(None) => {}
+            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
+                if !self.store.told_of_locks.swap(true, Ordering::Relaxed) {
+                    self.hub.tell(Notice::Warning(
+                        "This file system has no locks: several downloads of the same file at the same time would each fetch it.".to_owned(),
+                    ));
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
         }
         self.hub.tell(Notice::Waiting(format!(
             "another process is downloading {}; waiting for it",
             file.path
         )));
-        Ok(tokio::task::spawn_blocking(move || lock(&path)).await??)
+        let guard = tokio::task::spawn_blocking(move || lock(&path)).await??;
+        Ok(Some(guard))
     }
+}
+
+/// A name for a partial that no other process uses.
+fn own_name(partial: &Path) -> PathBuf {
+    let name = partial.file_stem().unwrap_or_default().to_string_lossy();
+    let unique = format!("{name}.{:08x}{PARTIAL_SUFFIX}", fastrand::u32(..));
+    partial.with_file_name(unique)
 }
 
 /// Whether a file the user already has is the wanted content.
@@ -309,7 +348,15 @@ async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadErr
 
 /// Copies through a file beside the target's state, so that the target is never half written.
 fn copy_atomic(from: &Path, staging: &Path, to: &Path) -> Result<(), FsError> {
-    fs::copy(from, staging)
+    // Content only: the shared store's read-only mode is not for the user's own file.
+    let copy = || {
+        let _ = fs::remove_file(staging);
+        io::copy(
+            &mut fs::File::open(from)?,
+            &mut fs::File::create_new(staging)?,
+        )
+    };
+    copy()
         .and_then(|_| fs::rename(staging, to))
         .inspect_err(|_| drop(fs::remove_file(staging)))
         .map_err(FsError::of("write", to))

@@ -1,5 +1,7 @@
 //! Typed calls to the Hub: who am I, repository info, tree, file location (REFERENCE 4).
 
+use std::collections::HashSet;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -169,10 +171,10 @@ impl Hub {
         );
         let mut next = Some(self.url(&path));
         let mut listing = Listing::new();
+        let mut visited = HashSet::new();
         while let Some(url) = next {
             let request = Request::new(Method::GET, url.clone());
             let (rows, headers): (Vec<TreeRow>, _) = self.send_for_json(&request, token).await?;
-            let before = listing.len();
             for row in rows {
                 if row.kind == "file" {
                     let (path, entry) = file_of(row)?;
@@ -181,9 +183,8 @@ impl Hub {
             }
             on_page(listing.len());
             next = self.next_page(&url, &headers)?;
-            if next.as_ref() == Some(&url)
-                || (next.is_some() && listing.len() == before && before > 0)
-            {
+            visited.insert(url);
+            if next.as_ref().is_some_and(|next| visited.contains(next)) {
                 return Err(HubError::BadAnswer(
                     "the file listing repeats itself".to_owned(),
                 ));
@@ -307,13 +308,18 @@ fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
 }
 
 fn next_link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let (target, parameters) = link.split_once(';')?;
-        let is_next = parameters
-            .split(';')
-            .any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
-        is_next.then(|| target.trim().strip_prefix('<')?.strip_suffix('>'))?
-    })
+    // The address may hold commas and semicolons, so its brackets come first (RFC 8288, 3).
+    let mut rest = header;
+    while let Some(start) = rest.find('<') {
+        let (target, after) = rest[start + 1..].split_once('>')?;
+        let end = after.find('<').unwrap_or(after.len());
+        let mut parameters = after[..end].split([';', ',']).map(str::trim);
+        if parameters.any(|parameter| matches!(parameter, "rel=\"next\"" | "rel=next")) {
+            return Some(target);
+        }
+        rest = &after[end..];
+    }
+    None
 }
 
 fn account(body: &Value) -> Result<Account, HubError> {
@@ -359,6 +365,7 @@ mod tests {
             ),
             ("<a>; rel=\"prev\", <b>; rel=\"next\"", Some("b")),
             ("<a>; rel=\"prev\"", None),
+            ("<a?x=1,2;3>; rel=\"next\"", Some("a?x=1,2;3")),
             ("nonsense", None),
         ] {
             assert_eq!(next_link(header), expected, "{header}");

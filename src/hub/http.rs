@@ -36,7 +36,7 @@ pub struct HubOptions {
     pub endpoint: Endpoint,
     /// Refuse every request.
     pub offline: bool,
-    /// Longest wait for a connection, and for the answer to a metadata request.
+    /// Longest wait for a connection, and for the answer to a HEAD request.
     pub etag_timeout: Duration,
     /// Longest silence while an answer is read.
     pub download_timeout: Duration,
@@ -307,7 +307,7 @@ impl Hub {
             if !failure.transient || !request.may_repeat() || retries >= MAX_RETRIES {
                 return Err(failure.error);
             }
-            self.wait_before_retry(retries, &failure).await?;
+            self.wait_before_retry(retries, failure).await?;
             retries += 1;
         }
     }
@@ -339,7 +339,7 @@ impl Hub {
                     if !request.may_repeat() || retries >= MAX_RETRIES {
                         return Err(failure.error);
                     }
-                    self.wait_before_retry(retries, &failure).await?;
+                    self.wait_before_retry(retries, failure).await?;
                     retries += 1;
                 }
             }
@@ -430,6 +430,10 @@ impl Hub {
         if let Some(json) = &request.json {
             builder = builder.json(json);
         }
+        if request.method == Method::HEAD {
+            // Its answer is all there is to wait for.
+            builder = builder.timeout(self.options.etag_timeout);
+        }
         let result = builder.send().await;
         if self.options.debug {
             let outcome = match &result {
@@ -466,12 +470,9 @@ impl Hub {
     ///
     /// # Errors
     /// The failure itself, when the server asks for more patience than anyone has.
-    pub async fn wait_before_retry(&self, retries: u32, failure: &Failure) -> Result<(), HubError> {
+    pub async fn wait_before_retry(&self, retries: u32, failure: Failure) -> Result<(), HubError> {
         match failure.server_wait {
-            Some(wait) if wait > LONGEST_SERVER_WAIT => Err(HubError::BadAnswer(format!(
-                "it asks to wait {} seconds before the next request",
-                wait.as_secs()
-            ))),
+            Some(wait) if wait > LONGEST_SERVER_WAIT => Err(failure.error),
             Some(wait) => {
                 if self.gate.close_for(wait) {
                     self.tell(Notice::Waiting(format!(

@@ -44,7 +44,14 @@ impl Hub {
         );
         let request = Request::new(Method::GET, self.url(&path));
         let answer = self.send(&request, token).await?;
-        access(answer.response.headers())
+        let access = access(answer.response.headers())?;
+        let is_protected = access.server.scheme() == "https" || is_loopback(&access.server);
+        if !is_protected && self.endpoint().url().scheme() == "https" {
+            return Err(HubError::BadAnswer(
+                "its storage server has no https address".to_owned(),
+            ));
+        }
+        Ok(access)
     }
 }
 
@@ -63,6 +70,15 @@ fn access(headers: &HeaderMap) -> Result<XetAccess, HubError> {
         token: token.ok_or_else(|| bad(TOKEN))?,
         expires_at: header(EXPIRY)?.parse().map_err(|_| bad(EXPIRY))?,
     })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 fn bad(name: &str) -> HubError {

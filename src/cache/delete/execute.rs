@@ -41,9 +41,9 @@ pub fn is_downloading(root: &Path, file: &Incomplete) -> bool {
 }
 
 /// The etag that an unfinished download is for: `<etag>.incomplete`, `<etag>.<8 hex>.incomplete` or
-/// `<etag>.hf-part`.
+/// one of ours.
 fn etag_of(name: &[u8]) -> &[u8] {
-    if let Some(etag) = name.strip_suffix(layout::PARTIAL_SUFFIX.as_bytes()) {
+    if let Some(etag) = layout::partial_etag(name) {
         return etag;
     }
     let stem = name.strip_suffix(b".incomplete").unwrap_or(name);

@@ -13,8 +13,8 @@ use crate::cache::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
 
-/// Endings of unfinished downloads: the Python clients' and ours.
-const INCOMPLETE: [&[u8]; 2] = [b".incomplete", layout::PARTIAL_SUFFIX.as_bytes()];
+/// Ending of the Python clients' unfinished downloads.
+const INCOMPLETE: &[u8] = b".incomplete";
 /// Most bytes read of a ref. A longer one is no commit anyway.
 const LONGEST_REF: usize = 4096;
 
@@ -72,7 +72,7 @@ impl<'a> Scanner<'a> {
         };
         let listed: io::Result<()> = blobs.for_each(&mut self.buffers, |entry, _, _| {
             let bytes = entry.to_bytes();
-            if INCOMPLETE.iter().any(|ending| bytes.ends_with(ending))
+            if (bytes.ends_with(INCOMPLETE) || layout::partial_etag(bytes).is_some())
                 && let Ok(stat) = blobs.stat(entry, true)
             {
                 found.push(Incomplete {

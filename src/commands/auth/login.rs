@@ -314,7 +314,7 @@ fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
             CliError {
                 message: format!(
                     "{} does not accept this token.",
-                    context.settings.endpoint.as_str()
+                    context.settings.endpoint.shown()
                 ),
                 hint: Some(hint),
                 ..error

@@ -159,7 +159,7 @@ fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError
     CliError {
         message: format!(
             "{} does not accept the token from {source}.",
-            context.settings.endpoint.as_str()
+            context.settings.endpoint.shown()
         ),
         hint: Some(new_token_hint(context, Some(source))),
         ..error

@@ -133,7 +133,7 @@ fn show_winner(context: &Context, survey: &Survey, resolved: &ResolvedToken, ans
             ("expires", expires(survey, resolved)),
             (
                 "endpoint",
-                (!endpoint.is_default()).then(|| endpoint.as_str()).into(),
+                (!endpoint.is_default()).then(|| endpoint.shown()).into(),
             ),
         ],
     );
@@ -248,7 +248,7 @@ fn json_report(
     json!({
         "resolved": resolved.is_some(),
         "source": resolved.map(|resolved| resolved.source.to_string()),
-        "endpoint": context.settings.endpoint.as_str(),
+        "endpoint": context.settings.endpoint.shown(),
         "offline": context.settings.offline,
         "user": account.map(|account| &account.name),
         "orgs": account.map_or(Value::Null, orgs),

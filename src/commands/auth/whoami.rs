@@ -26,7 +26,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         ("orgs", orgs(&account)),
         (
             "endpoint",
-            (!endpoint.is_default()).then(|| endpoint.as_str()).into(),
+            (!endpoint.is_default()).then(|| endpoint.shown()).into(),
         ),
     ];
     if context.console.mode() == Mode::Json {

@@ -156,7 +156,10 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
     OnDisk {
         file: same_etag && same_commit,
         stale_metadata: same_etag,
-        unknown_file: metadata.is_none() && has_size(),
+        // Its hash would tell, if there is one.
+        unknown_file: metadata.is_none()
+            && !matches!(probe.checksum, Checksum::Unknown(_))
+            && has_size(),
         content: in_cache,
         partial: fs::metadata(dir.partial(probe.path, probe.checksum)).map_or(0, |file| file.len()),
     }

@@ -256,8 +256,13 @@ impl<'a> Session<'a> {
             Target::Cache => self.request.cache.root(),
             Target::LocalDir(dir) => dir.root(),
         };
-        let (total, done) = plan.fetched_bytes();
-        let needed = total.saturating_sub(done);
+        let needed = match &self.request.target {
+            Target::Cache => plan.distinct_bytes(),
+            Target::LocalDir(_) => {
+                let (total, done) = plan.fetched_bytes();
+                total.saturating_sub(done)
+            }
+        };
         match free_space(folder) {
             Some(free) if self.request.check_space && needed > free => {
                 Err(DownloadError::NoSpace {

@@ -44,7 +44,7 @@ impl Table {
 
     /// Keeps these columns for JSON: a table has no room for them.
     pub fn only_in_json(mut self, columns: &[&'static str]) -> Self {
-        self.json_only = columns.to_vec();
+        self.json_only.extend(columns);
         self
     }
 

@@ -139,6 +139,23 @@ pub fn screaming_snake(name: &str) -> String {
     out
 }
 
+/// A part of a whole as a bar of up to ten blocks, in eighths of a block, and in percent.
+pub fn share(part: u64, whole: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    #[expect(clippy::cast_precision_loss, reason = "a bar needs no more")]
+    let share = (part as f64 / whole.max(1) as f64).clamp(0.0, 1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 80"
+    )]
+    let eighths = (share * 80.0).round() as usize;
+    let bar = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
+    format!("{bar} {:.0}%", share * 100.0)
+        .trim_start()
+        .to_owned()
+}
+
 /// `1 file`, `2 files`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -162,6 +179,21 @@ mod tests {
             (2_700_000_000, "2.7G"),
         ] {
             assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn shares() {
+        for (part, whole, expected) in [
+            (0, 0, "0%"),
+            (0, 10, "0%"),
+            (10, 10, "██████████ 100%"),
+            (1, 2, "█████ 50%"),
+            (1, 80, "▏ 1%"),
+            (9, 80, "█▏ 11%"),
+            (5, 1, "██████████ 100%"),
+        ] {
+            assert_eq!(share(part, whole), expected, "{part} of {whole}");
         }
     }
 

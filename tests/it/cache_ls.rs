@@ -205,3 +205,28 @@ fn names_from_the_disk_are_escaped_and_nothing_is_written() {
     }
     assert_eq!(tree_of(env.cache()), before);
 }
+
+#[test]
+fn a_person_sees_shares_and_damaged_repositories() {
+    let env = TestEnv::new();
+    let cache = CacheTree::at(env.cache());
+    cache.model("o/large").main([("f", &"x".repeat(900))]);
+    cache.model("o/small").main([("f", &"y".repeat(100))]);
+    cache.dataset("o/broken").without_snapshots();
+    let mut terminal = env.hf(["cache", "ls"]).terminal(24, 120);
+    assert_eq!(terminal.exit_code(), 0);
+    let screen = terminal.screen();
+    assert!(screen.contains("█████████ 90%"), "{screen}");
+    assert!(
+        screen.contains("dataset/o/broken") && screen.contains("damaged"),
+        "{screen}"
+    );
+    let piped = env.run(["cache", "ls"]).ok();
+    assert!(!piped.stdout().contains('%'), "{piped}");
+    assert!(!piped.stdout().contains("damaged"), "{piped}");
+    assert!(piped.stderr().contains("damaged"), "{piped}");
+    let quiet = env.run(["cache", "ls", "-q"]).ok();
+    assert_eq!(quiet.stdout(), "model/o/large\nmodel/o/small\n");
+    env.run(["cache", "rm", "dataset/o/broken", "--yes"]).ok();
+    assert!(!env.cache().join("datasets--o--broken").exists());
+}

@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use super::{cache_root, now, report_problems, shown};
+use crate::cache::layout;
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::select::{self, Filter, Row, Sort};
@@ -64,13 +65,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     rows.truncate(args.limit.unwrap_or(usize::MAX));
 
+    let is_part = args.revisions || !filters.is_empty() || args.limit.is_some();
     let table = if args.revisions {
         revision_table(&report, &rows, now)
     } else {
-        repo_table(&report, &rows, now)
+        let is_seen = context.console.mode() == Mode::Human && context.console.stdout_is_terminal();
+        let extras = Extras {
+            share: is_seen,
+            damaged: is_seen && !is_part,
+        };
+        repo_table(&report, &rows, now, &extras)
     };
     context.console.table(&table);
-    let is_part = args.revisions || !filters.is_empty() || args.limit.is_some();
     tell_totals(&report, &rows, is_part, context);
     report_problems(
         &report,
@@ -82,38 +88,44 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
-    let mut table = Table::new(&[
-        "id",
-        "repo_id",
-        "repo_type",
-        "size",
-        "last_accessed",
-        "last_modified",
-        "refs",
+/// What only people at a terminal are shown: a pipe gets the rows and columns of the Python client.
+struct Extras {
+    /// A bar for each repository's share of the cache.
+    share: bool,
+    /// Rows of repositories that the Python client leaves out because something is wrong with them.
+    damaged: bool,
+}
+
+fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras) -> Table {
+    let mut columns = vec!["id", "repo_id", "repo_type", "size"];
+    columns.extend(extras.share.then_some("share"));
+    columns.extend(["last_accessed", "last_modified", "refs"]);
+    let only_in_json = [
         "size_bytes",
         "last_accessed_at",
         "last_modified_at",
         "revisions",
         "path",
-    ])
-    .only_in_json(&[
-        "repo_id",
-        "repo_type",
-        "size_bytes",
-        "last_accessed_at",
-        "last_modified_at",
-        "revisions",
-        "path",
-    ])
-    .right_aligned("size");
+    ];
+    columns.extend(only_in_json);
+    let mut table = Table::new(&columns)
+        .only_in_json(&["repo_id", "repo_type"])
+        .only_in_json(&only_in_json)
+        .right_aligned("size");
     for row in rows {
         let repo = row.repo;
-        table.push(vec![
+        let mut cells = vec![
             json!(repo.cache_id()),
             json!(repo.id),
             json!(repo.repo_type.as_str()),
             json!(text::size(repo.size)),
+        ];
+        cells.extend(
+            extras
+                .share
+                .then(|| json!(text::share(repo.size, report.size))),
+        );
+        cells.extend([
             json!(text::age(now - repo.accessed)),
             json!(text::age(now - repo.modified)),
             json!(row.refs()),
@@ -123,8 +135,31 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
             json!(repo.revisions.len()),
             path_value(&repo.path(&report.root)),
         ]);
+        table.push(cells);
+    }
+    if extras.damaged {
+        for id in damaged_ids(report) {
+            let mut cells = vec![Value::Null; columns.len()];
+            cells[0] = json!(id);
+            let refs = columns.iter().position(|&column| column == "refs");
+            cells[refs.unwrap_or_default()] = json!("damaged (see --show-warnings)");
+            table.push(cells);
+        }
     }
     table
+}
+
+/// Ids of the repositories that are no rows because something is wrong with them, each once.
+fn damaged_ids(report: &CacheReport) -> BTreeSet<String> {
+    report
+        .problems
+        .iter()
+        .filter_map(|problem| {
+            let name = std::str::from_utf8(&problem.folder).ok()?;
+            let (repo_type, id) = layout::parse_repo_folder_name(name)?;
+            Some(format!("{repo_type}/{id}"))
+        })
+        .collect()
 }
 
 fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {

@@ -18,6 +18,7 @@ mod cache_doctor;
 mod cache_ls;
 mod cache_made_up;
 mod cache_rm;
+mod cache_users;
 mod cache_verify;
 mod download_basic;
 mod download_errors;

@@ -78,14 +78,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     context.console.table(&table);
     tell_totals(&report, &rows, is_part, context);
+    tell_waste(&report, context);
     report_problems(
         &report,
         args.show_warnings,
         "`hf cache ls --show-warnings`",
         context,
-    );
-    tell_waste(&report, context);
-    Ok(())
+    )
 }
 
 /// What only people at a terminal are shown: a pipe gets the rows and columns of the Python client.

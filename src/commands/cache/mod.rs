@@ -88,18 +88,41 @@ fn problem_text(problem: &Problem) -> String {
     }
 }
 
-/// Tells of problems: each of them when `all`, else how many.
-fn report_problems(report: &CacheReport, all: bool, flag: &str, context: &Context) {
+/// Tells of problems: each of them when `all`, else how many, besides what cannot be read, which is
+/// named always.
+///
+/// # Errors
+/// Something could not be read: what was shown is not all there is.
+fn report_problems(
+    report: &CacheReport,
+    all: bool,
+    flag: &str,
+    context: &Context,
+) -> Result<(), CliError> {
+    let is_unreadable = |problem: &&Problem| matches!(problem.kind, ProblemKind::Unreadable(_));
+    let (unreadable, others): (Vec<&Problem>, Vec<&Problem>) =
+        report.problems.iter().partition(is_unreadable);
     if all {
-        for problem in &report.problems {
+        for problem in &others {
             context.console.warn(&problem_text(problem));
         }
-    } else if !report.problems.is_empty() {
+    } else if !others.is_empty() {
         context.console.warn(&format!(
             "{} in the cache left out as damaged or foreign; {flag} tells which.",
-            text::count(report.problems.len() as u64, "entry").replace("entrys", "entries")
+            text::count(others.len() as u64, "entry").replace("entrys", "entries")
         ));
     }
+    for problem in &unreadable {
+        context.console.warn(&problem_text(problem));
+    }
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::new(
+        Kind::Disk,
+        "A part of the cache cannot be read, so it is not in the list.",
+    )
+    .hint("check who owns these folders; run the command as that user to see all"))
 }
 
 /// Says what a plan will remove: talk for a person, before the question.

@@ -93,8 +93,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text::size(report.size)
         ));
     }
-    report_problems(&report, args.verbose >= 3, "`hf cache scan -vvv`", context);
-    Ok(())
+    report_problems(&report, args.verbose >= 3, "`hf cache scan -vvv`", context)
 }
 
 fn repo_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::verify::tell_wrong;
-use super::{cache_root, report_problems, shown};
+use super::{cache_root, problem_text, shown};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::cache::verify::{against_cache, hash_all, local_files};
@@ -20,7 +20,9 @@ use crate::error::{CliError, Kind};
 pub fn verify_all(cache_dir: Option<&Path>, context: &Context) -> Result<(), CliError> {
     let root = cache_root(cache_dir, context);
     let report = scan(&root, Detail::Totals)?;
-    report_problems(&report, true, "", context);
+    for problem in &report.problems {
+        context.console.warn(&problem_text(problem));
+    }
     let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
     for repo in &report.repos {
         let folder = repo.path(&report.root);

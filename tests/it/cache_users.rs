@@ -1,0 +1,136 @@
+//! The cache seen by a user who may not do everything: unreadable and unwritable folders, shared
+//! caches whose folders hand on their group.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::harness::cache::CacheTree;
+use crate::harness::hub::{Hub, Repo};
+use crate::harness::{Output, TestEnv};
+
+/// Nobody in particular, by number: what Debian calls `nobody`.
+const STRANGER: u32 = 65534;
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Runs `hf` as a user whom modes stop. Root is not stopped, so it becomes somebody else first, who
+/// is given all of the test's folder.
+fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
+    if !is_root() {
+        return env.hf(arguments).run();
+    }
+    let program = env.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_hf"), &program).expect("copy of the program");
+    chmod(&program, 0o755);
+    give(env.root());
+    let id = STRANGER.to_string();
+    let mut line = vec!["--reuid", &id, "--regid", &id, "--clear-groups"];
+    let program = program.display().to_string();
+    line.push(&program);
+    line.extend(arguments);
+    env.program("setpriv", line).run()
+}
+
+fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).expect("owner");
+    let is_folder = fs::symlink_metadata(path).expect("entry").is_dir();
+    for entry in is_folder
+        .then(|| fs::read_dir(path).expect("folder"))
+        .into_iter()
+        .flatten()
+    {
+        give(&entry.expect("entry").path());
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_skipped() {
+    let env = TestEnv::new();
+    let cache = CacheTree::at(env.cache());
+    cache.model("o/open").main([("f", "x")]);
+    let closed = cache.model("o/closed");
+    closed.main([("f", "y")]);
+    chmod(closed.root(), 0o000);
+    for command in [
+        &["cache", "ls", "-q"][..],
+        &["cache", "ls", "--revisions"],
+        &["cache", "scan"],
+    ] {
+        let output = as_stranger(&env, command).fails(1);
+        assert!(output.stdout().lines().count() >= 1, "{output}");
+        assert!(!output.stdout().contains("closed"), "{output}");
+        assert!(output.stderr().contains("models--o--closed"), "{output}");
+    }
+    chmod(closed.root(), 0o755);
+    let output = as_stranger(&env, &["cache", "ls", "-q"]).ok();
+    assert_eq!(output.stdout(), "model/o/closed\nmodel/o/open\n");
+}
+
+#[test]
+fn what_cannot_be_deleted_is_named_and_the_cache_stays_whole() {
+    let env = TestEnv::new();
+    let cache = CacheTree::at(env.cache());
+    let repo = cache.model("o/name");
+    repo.main([("f", "x")]);
+    for folder in ["refs", "snapshots", "blobs", ""] {
+        chmod(&repo.root().join(folder), 0o555);
+    }
+    let output = as_stranger(&env, &["cache", "rm", "model/o/name", "--yes"]).fails(1);
+    assert!(output.stderr().contains("permission denied"), "{output}");
+    let listed = as_stranger(&env, &["cache", "ls", "-q"]).ok();
+    assert_eq!(listed.stdout(), "model/o/name\n");
+}
+
+#[test]
+fn a_read_only_folder_is_an_error_that_says_so() {
+    let hub = Hub::start();
+    hub.add(Repo::model("o/name").file("f", "x"));
+    let env = TestEnv::for_hub(&hub);
+    fs::create_dir_all(env.cache()).unwrap();
+    chmod(&env.cache(), 0o555);
+    let output = as_stranger(&env, &["download", "o/name"]).fails(1);
+    assert!(output.stderr().contains("permission denied"), "{output}");
+    assert!(output.stderr().contains("Hint: check who owns"), "{output}");
+    assert_eq!(fs::read_dir(env.cache()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_group_shares_what_is_downloaded() {
+    let hub = Hub::start();
+    hub.add(Repo::model("o/name").file("d/f", "x").lfs("l", "large"));
+    let env = TestEnv::for_hub(&hub);
+    fs::create_dir_all(env.cache()).unwrap();
+    // A setgid folder hands its group on; only root may give it one that it is not in.
+    let group = if is_root() {
+        STRANGER
+    } else {
+        fs::metadata(env.cache()).unwrap().gid()
+    };
+    std::os::unix::fs::chown(env.cache(), None, Some(group)).unwrap();
+    chmod(&env.cache(), 0o2775);
+    let script = "umask 002 && exec \"$HF\" download o/name";
+    env.program("sh", ["-c", script])
+        .var("HF", env!("CARGO_BIN_EXE_hf"))
+        .run()
+        .ok();
+    let mut looked_at = 0;
+    for node in crate::harness::tree_of(env.cache()) {
+        let metadata = fs::symlink_metadata(env.cache().join(&node.path)).unwrap();
+        let mode = metadata.mode() & 0o7777;
+        assert_eq!(metadata.gid(), group, "{node}");
+        if metadata.is_dir() {
+            assert_eq!(mode, 0o2775, "{node}");
+        } else if metadata.is_file() {
+            assert_eq!(mode, 0o664, "{node}");
+        }
+        looked_at += 1;
+    }
+    assert!(looked_at > 10);
+}

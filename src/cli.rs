@@ -1,7 +1,7 @@
 //! The modern grammar: `hf` and its global flags. Each command's own arguments stand in its file
 //! below [`crate::commands`].
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
 use crate::console::OutputFormat;
@@ -11,10 +11,8 @@ use crate::error::CliError;
 #[derive(Debug, Parser)]
 #[command(
     name = "hf",
-    version,
     disable_version_flag = true,
     arg_required_else_help = true,
-    subcommand_required = true,
     after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
 )]
 pub struct Cli {
@@ -25,11 +23,11 @@ pub struct Cli {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Print the version.
-    #[arg(short = 'v', long, action = ArgAction::Version)]
-    version: Option<bool>,
+    #[arg(short = 'v', long, exclusive = true)]
+    pub version: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// How results are printed; accepted before and after the command.

@@ -145,6 +145,10 @@ impl CliError {
     /// Says the error on stderr: as JSON in that format, in words else.
     pub fn report(&self, console: &Console, debug: bool) {
         if self.kind == Kind::Interrupted {
+            // Who pressed Ctrl-C knows; what is worth saying is what comes of it.
+            if let (Some(hint), Mode::Human) = (&self.hint, console.mode()) {
+                console.say(hint);
+            }
             return;
         }
         if console.mode() == Mode::Json {

@@ -72,10 +72,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
             "{name} has no effect in the file of --env-file: set it in the environment itself."
         ));
     }
-    let result = env_file.and(format).and_then(|_| {
-        let context = Context::new(env, settings?, Arc::clone(&console));
-        cli.command.run(&context)
-    });
+    let result =
+        env_file.and(format).and_then(|_| {
+            let context = Context::new(env, settings?, Arc::clone(&console));
+            match cli.command {
+                Some(command) => command.run(&context),
+                // As the Python client: the bare number, for scripts that compare it.
+                None if cli.version => {
+                    console.line(env!("CARGO_PKG_VERSION"));
+                    Ok(())
+                }
+                None => Err(CliError::usage("What to do is missing.")
+                    .hint("`hf --help` lists the commands")),
+            }
+        });
     let result = result.and_then(|()| {
         console
             .finish()

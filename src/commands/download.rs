@@ -114,7 +114,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             session
                 .check_space(&plan)
                 .map_err(|error| asked.explain(error))?;
-            context.block_on_then(session.execute(&plan), |error| asked.explain(error))?
+            context
+                .block_on_then(session.execute(&plan), |error| asked.explain(error))
+                .map_err(|error| match error.kind {
+                    Kind::Interrupted => error.hint("Stopped. The same command goes on from here."),
+                    _ => error,
+                })?
         }
     };
     show_path(&context.console, &path.to_string_lossy());

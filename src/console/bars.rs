@@ -63,6 +63,8 @@ impl Progress for Bars {
         self.group.add(self.files.clone());
         self.group.add(self.bytes.clone());
         self.bytes.enable_steady_tick(Duration::from_millis(250));
+        // Without a first tick it would only show when the first file is complete.
+        self.files.tick();
     }
 
     fn advance(&self, bytes: u64) {

@@ -248,6 +248,10 @@ fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
     running.signal(Signal::INT);
     let output = running.wait().fails(130);
     assert_eq!(output.stdout(), "");
+    assert_eq!(
+        output.stderr(),
+        "Stopped. The same command goes on from here.\n"
+    );
     let partial = tree_of(env.cache())
         .into_iter()
         .find(|node| node.path.ends_with(".hf-part"));

@@ -64,7 +64,7 @@ pub struct Args {
     no_dry_run: bool,
     #[command(flatten)]
     token: TokenArgs,
-    /// Most files to fetch at the same time [default: 8, and 32 of up to a megabyte].
+    /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     max_workers: Option<u16>,
     /// Start even when the disk seems to have too little room.

@@ -308,36 +308,43 @@ impl<'a> Fill<'a> {
                     }
                 }
             }
-            tokio::select! {
+            let wants_helper = tokio::select! {
                 (partial, result) = step(&mut main), if main.is_some() => {
                     main = None;
                     result?;
                     waiting = Some(partial.ok_or_else(writer_gone)?);
+                    false
                 }
                 Some((k, result)) = helpers.next(), if !helpers.is_empty() => match result {
-                    Ok(()) => segments.set(k, State::Done),
+                    Ok(()) => {
+                        segments.set(k, State::Done);
+                        // Where one helped, the next one does.
+                        true
+                    }
                     Err(DownloadError::Hub { .. }) => {
                         // No ranges, or no further connection for us (servers limit them): the main
                         // connection brings it all, then, and fails if it must.
                         may_help = false;
                         segments.set(k, State::Free);
                         end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
+                        false
                     }
                     Err(error) => return Err(error),
                 },
                 _ = tick.tick() => {
-                    let position = front.load(Ordering::Relaxed);
+                    let received = front.load(Ordering::Relaxed) + helped.load(Ordering::Relaxed);
                     let active = helpers.len() as u64 + u64::from(main.is_some());
-                    let is_slow = pace.is_slow(position + helped.load(Ordering::Relaxed), active);
-                    if is_slow && may_help
-                        && let Ok(permit) = Arc::clone(&connections).try_acquire_owned()
-                        && let Some(k) = segments.claim(position)
-                    {
-                        let claimed = segments.end_of_front(position);
-                        end.fetch_min(claimed, Ordering::Relaxed);
-                        helpers.push(shared.help(k, segments.length(k), permit));
-                    }
+                    pace.is_slow(received, active)
                 }
+            };
+            let position = front.load(Ordering::Relaxed);
+            if wants_helper
+                && may_help
+                && let Ok(permit) = Arc::clone(&connections).try_acquire_owned()
+                && let Some(k) = segments.claim(position)
+            {
+                end.fetch_min(segments.end_of_front(position), Ordering::Relaxed);
+                helpers.push(shared.help(k, segments.length(k), permit));
             }
         }
     }

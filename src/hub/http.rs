@@ -3,209 +3,20 @@
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::error::{HubError, classify};
+use super::failure::innermost;
+pub use super::failure::{Failure, host};
+pub use super::options::{HubOptions, Notice, Notify};
 use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
+pub use super::request::{Answer, Request};
 use super::retry::{self, LONGEST_SERVER_WAIT, MAX_RETRIES, RateGate};
-use crate::settings::{Endpoint, Settings};
+use crate::settings::Endpoint;
 use crate::token::Token;
-
-/// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
-/// request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// A wait or a retry, in words for a person.
-    Waiting(String),
-    /// `X-HF-Warning`: the server's words.
-    Warning(String),
-    /// A line for `HF_DEBUG`.
-    Trace(String),
-}
-
-/// Receives notices; called from many threads.
-pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
-
-/// What a client is made of.
-#[derive(Clone)]
-pub struct HubOptions {
-    /// The Hub to talk to.
-    pub endpoint: Endpoint,
-    /// Refuse every request.
-    pub offline: bool,
-    /// Longest wait for a connection, and for the answer to a HEAD request.
-    pub etag_timeout: Duration,
-    /// Longest silence while an answer is read.
-    pub download_timeout: Duration,
-    /// Value of the `user-agent` header.
-    pub user_agent: String,
-    /// More certificate authorities, in PEM.
-    pub extra_ca: Option<Vec<u8>>,
-    /// Trace requests.
-    pub debug: bool,
-}
-
-impl HubOptions {
-    /// Options for these settings.
-    ///
-    /// # Errors
-    /// [`HubError::Setup`] when the file of certificate authorities cannot be read.
-    pub fn from_settings(settings: &Settings) -> Result<Self, HubError> {
-        let extra_ca = match &settings.ca_bundle {
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                HubError::Setup(format!("cannot read {}: {error}", path.display()))
-            })?),
-            None => None,
-        };
-        Ok(HubOptions {
-            endpoint: settings.endpoint.clone(),
-            offline: settings.offline,
-            etag_timeout: settings.etag_timeout,
-            download_timeout: settings.download_timeout,
-            user_agent: user_agent(settings.user_agent_origin.as_deref()),
-            extra_ca,
-            debug: settings.debug,
-        })
-    }
-}
-
-fn user_agent(origin: Option<&str>) -> String {
-    let mut text = format!(
-        "hf-cli/{}; {}/{}",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    );
-    if let Some(origin) = origin {
-        text.push_str("; origin/");
-        text.extend(origin.chars().filter(|c| c.is_ascii_graphic() || *c == ' '));
-    }
-    text
-}
-
-/// A request, not yet sent. GET and HEAD are repeated on trouble; a POST is sent once. It has no
-/// `Debug`: a form may hold secrets.
-#[derive(Clone)]
-pub struct Request {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    form: Option<Vec<(String, String)>>,
-    json: Option<serde_json::Value>,
-    follow: bool,
-    once: bool,
-    any_status: bool,
-    /// A credential for this URL's own origin, which need not be the Hub.
-    credential: Option<Token>,
-}
-
-impl Request {
-    /// A request without a body.
-    pub fn new(method: Method, url: Url) -> Self {
-        Request {
-            method,
-            url,
-            headers: HeaderMap::new(),
-            form: None,
-            json: None,
-            follow: true,
-            once: false,
-            any_status: false,
-            credential: None,
-        }
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
-        self
-    }
-
-    /// Sends a form.
-    #[must_use]
-    pub fn form(mut self, fields: Vec<(String, String)>) -> Self {
-        self.form = Some(fields);
-        self
-    }
-
-    /// Sends JSON.
-    #[must_use]
-    pub fn json(mut self, body: serde_json::Value) -> Self {
-        self.json = Some(body);
-        self
-    }
-
-    /// Follows redirects within the Hub, but answers with the redirect that leaves it.
-    #[must_use]
-    pub fn stop_at_foreign_redirect(mut self) -> Self {
-        self.follow = false;
-        self
-    }
-
-    /// Sends it a single time, even where a repetition would be harmless: for questions whose
-    /// answer is nice to have.
-    #[must_use]
-    pub fn once(mut self) -> Self {
-        self.once = true;
-        self
-    }
-
-    /// Answers with any final status instead of failing: OAuth says in the body what is wrong
-    /// (RFC 6749, 5.2).
-    #[must_use]
-    pub fn accept_any_status(mut self) -> Self {
-        self.any_status = true;
-        self
-    }
-
-    /// Sends this credential, in place of the Hub's token, to the origin of the request's own URL
-    /// and to no other.
-    #[must_use]
-    pub fn with_credential(mut self, credential: Token) -> Self {
-        self.credential = Some(credential);
-        self
-    }
-
-    fn may_repeat(&self) -> bool {
-        !self.once && matches!(self.method, Method::GET | Method::HEAD)
-    }
-
-    fn has_body(&self) -> bool {
-        self.form.is_some() || self.json.is_some()
-    }
-
-    /// What may be sent as authorization on this hop.
-    fn authorization<'a>(&'a self, hop: &Hop, token: Option<&'a Token>) -> Option<&'a Token> {
-        match &self.credential {
-            Some(own) => Some(own).filter(|_| hop.url.origin() == self.url.origin()),
-            None => token.filter(|_| hop.is_hub),
-        }
-    }
-}
-
-/// A successful answer (2xx, or the foreign redirect that was asked for).
-#[derive(Debug)]
-pub struct Answer {
-    /// Status, headers and the body to be read.
-    pub response: Response,
-    /// Headers of the first Hub answer of a redirect chain, which carry what the CDN does not know.
-    pub hub_headers: HeaderMap,
-    /// Whether the body comes from a signed link outside the Hub.
-    pub is_foreign: bool,
-}
-
-impl Answer {
-    /// A header as text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
-    }
-}
 
 /// The client: connection pool, options, rate gate. Cheap to clone.
 #[derive(Clone)]
@@ -514,60 +325,6 @@ impl Hub {
     }
 }
 
-/// A failed attempt.
-#[derive(Debug)]
-pub struct Failure {
-    /// What happened.
-    pub error: HubError,
-    /// Whether trying again may help.
-    pub transient: bool,
-    /// The wait that the server asked for.
-    pub server_wait: Option<Duration>,
-}
-
-impl Failure {
-    /// Trying again does not help.
-    pub fn fatal(error: HubError) -> Self {
-        Failure {
-            error,
-            transient: false,
-            server_wait: None,
-        }
-    }
-
-    /// No answer, or one that broke off.
-    pub fn network(url: &Url, error: &reqwest::Error) -> Self {
-        let reason = if error.is_timeout() {
-            "no answer in time".to_owned()
-        } else {
-            innermost(error)
-        };
-        Failure {
-            error: HubError::Unreachable {
-                host: host(url),
-                reason,
-            },
-            transient: !error.is_builder() && !is_certificate_error(error),
-            server_wait: None,
-        }
-    }
-}
-
-/// Whether the other side could not prove who it is: no patience mends that.
-fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return matches!(error, rustls::Error::InvalidCertificate(_));
-    }
-    // The source of an I/O error is not the error inside it, but that one's source.
-    let inside = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref);
-    match inside {
-        Some(inside) => is_certificate_error(inside),
-        None => error.source().is_some_and(is_certificate_error),
-    }
-}
-
 /// Makes the one crypto library known to rustls; the first call counts.
 fn install_crypto() {
     static ONCE: Once = Once::new();
@@ -594,23 +351,4 @@ fn merge_missing(known: &mut HeaderMap, more: &HeaderMap) {
             known.insert(name.clone(), value.clone());
         }
     }
-}
-
-/// Scheme, host and port of a URL: what may be shown of it.
-pub fn host(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-/// The innermost cause of an error: the one that says something. The outer ones repeat the URL.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    // Rust appends the number of the system's error, which tells nobody more.
-    let text = cause.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }

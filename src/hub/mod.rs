@@ -2,9 +2,12 @@
 
 pub mod api;
 pub mod error;
+mod failure;
 pub mod http;
 pub mod oauth;
+mod options;
 pub mod redirect;
+mod request;
 pub mod retry;
 pub mod xet;
 

@@ -1,0 +1,79 @@
+//! What a client is made of, and whom it tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::HubError;
+use crate::settings::{Endpoint, Settings};
+
+/// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
+/// request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A wait or a retry, in words for a person.
+    Waiting(String),
+    /// `X-HF-Warning`: the server's words.
+    Warning(String),
+    /// A line for `HF_DEBUG`.
+    Trace(String),
+}
+
+/// Receives notices; called from many threads.
+pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// What a client is made of.
+#[derive(Clone)]
+pub struct HubOptions {
+    /// The Hub to talk to.
+    pub endpoint: Endpoint,
+    /// Refuse every request.
+    pub offline: bool,
+    /// Longest wait for a connection, and for the answer to a HEAD request.
+    pub etag_timeout: Duration,
+    /// Longest silence while an answer is read.
+    pub download_timeout: Duration,
+    /// Value of the `user-agent` header.
+    pub user_agent: String,
+    /// More certificate authorities, in PEM.
+    pub extra_ca: Option<Vec<u8>>,
+    /// Trace requests.
+    pub debug: bool,
+}
+
+impl HubOptions {
+    /// Options for these settings.
+    ///
+    /// # Errors
+    /// [`HubError::Setup`] when the file of certificate authorities cannot be read.
+    pub fn from_settings(settings: &Settings) -> Result<Self, HubError> {
+        let extra_ca = match &settings.ca_bundle {
+            Some(path) => Some(std::fs::read(path).map_err(|error| {
+                HubError::Setup(format!("cannot read {}: {error}", path.display()))
+            })?),
+            None => None,
+        };
+        Ok(HubOptions {
+            endpoint: settings.endpoint.clone(),
+            offline: settings.offline,
+            etag_timeout: settings.etag_timeout,
+            download_timeout: settings.download_timeout,
+            user_agent: user_agent(settings.user_agent_origin.as_deref()),
+            extra_ca,
+            debug: settings.debug,
+        })
+    }
+}
+
+fn user_agent(origin: Option<&str>) -> String {
+    let mut text = format!(
+        "hf-cli/{}; {}/{}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    if let Some(origin) = origin {
+        text.push_str("; origin/");
+        text.extend(origin.chars().filter(|c| c.is_ascii_graphic() || *c == ' '));
+    }
+    text
+}

@@ -10,6 +10,7 @@ pub mod parallel;
 pub mod partial;
 pub mod pattern;
 pub mod plan;
+pub mod segments;
 pub mod select;
 pub mod snapshot;
 pub mod store;

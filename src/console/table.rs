@@ -108,16 +108,7 @@ impl Table {
             .map(|row| shown.iter().map(|&c| human_cell(&row[c])).collect())
             .collect();
         let truncated = width.is_some_and(|width| fit(&headers, &mut cells, width));
-        let widths: Vec<usize> = (0..headers.len())
-            .map(|c| {
-                cells
-                    .iter()
-                    .map(|row| chars(&row[c]))
-                    .chain([chars(&headers[c])])
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let widths = natural_widths(&headers, &cells);
         let rule: Vec<String> = widths.iter().map(|&w| "-".repeat(w)).collect();
         let lines: Vec<String> = [&headers, &rule]
             .into_iter()
@@ -239,18 +230,19 @@ fn padded(row: &[String], widths: &[usize], right: &[bool]) -> String {
     cells.join(" ")
 }
 
+/// Characters of the longest cell of each column, its header included.
+fn natural_widths(headers: &[String], cells: &[Vec<String>]) -> Vec<usize> {
+    (0..headers.len())
+        .map(|c| {
+            let cells = cells.iter().map(|row| chars(&row[c]));
+            cells.chain([chars(&headers[c])]).max().unwrap_or(0)
+        })
+        .collect()
+}
+
 /// Cuts cells until a line fits: the widest column gives first, none below its header.
 fn fit(headers: &[String], cells: &mut [Vec<String>], width: usize) -> bool {
-    let mut caps: Vec<usize> = (0..headers.len())
-        .map(|c| {
-            cells
-                .iter()
-                .map(|row| chars(&row[c]))
-                .chain([chars(&headers[c])])
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
+    let mut caps = natural_widths(headers, cells);
     let floors: Vec<usize> = headers.iter().map(|header| chars(header).max(4)).collect();
     let budget = width.saturating_sub(headers.len().saturating_sub(1));
     while caps.iter().sum::<usize>() > budget {

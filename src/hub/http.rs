@@ -26,6 +26,7 @@ pub struct Hub {
     gate: Arc<RateGate>,
     notify: Notify,
     warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
+    retries: u32,
 }
 
 impl Hub {
@@ -58,7 +59,18 @@ impl Hub {
             gate: Arc::default(),
             notify,
             warned_topics: Arc::default(),
+            retries: MAX_RETRIES,
         })
+    }
+
+    /// The same client with less patience: this many retries. For questions to which there is
+    /// another answer at hand.
+    #[must_use]
+    pub fn with_retries(&self, retries: u32) -> Self {
+        Hub {
+            retries,
+            ..self.clone()
+        }
     }
 
     /// The Hub this client talks to.
@@ -115,7 +127,7 @@ impl Hub {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if !failure.transient || !request.may_repeat() || retries >= MAX_RETRIES {
+            if !failure.transient || !request.may_repeat() || retries >= self.retries {
                 return Err(failure.error);
             }
             self.wait_before_retry(retries, failure).await?;
@@ -147,7 +159,7 @@ impl Hub {
                 // The answer broke off in the middle: the same as not answering.
                 Err(error) => {
                     let failure = Failure::network(&request.url, &error);
-                    if !request.may_repeat() || retries >= MAX_RETRIES {
+                    if !request.may_repeat() || retries >= self.retries {
                         return Err(failure.error);
                     }
                     self.wait_before_retry(retries, failure).await?;

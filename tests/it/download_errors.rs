@@ -211,6 +211,8 @@ fn a_hub_that_is_gone() {
     hub.stop();
     let cached = env.run(["download", "org/name"]).ok();
     assert_eq!(cached.stdout(), before.stdout());
+    let tries = cached.stderr().matches("trying again").count();
+    assert_eq!(tries, 1, "with a copy at hand nobody waits long: {cached}");
     let fresh = TestEnv::for_hub(&hub);
     let output = fresh.run(["download", "org/name"]).fails(1);
     assert!(

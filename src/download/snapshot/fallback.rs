@@ -11,6 +11,18 @@ use crate::hub::HubError;
 use crate::repo::{CommitHash, RepoPath};
 
 impl Session<'_> {
+    /// Whether what an earlier download left would do.
+    pub(super) fn may_fall_back(&self) -> bool {
+        !self.request.force && !self.request.dry_run
+    }
+
+    /// Whether there is one, as far as one look tells; whether it is whole is seen later.
+    pub(super) fn has_earlier_download(&self) -> bool {
+        let commit = self.request.revision.as_commit();
+        let commit = commit.or_else(|| read_ref(&self.repo, &self.request.revision));
+        commit.is_some_and(|commit| self.path_at(&commit).exists())
+    }
+
     /// The Hub cannot be asked: an earlier download may serve, if it has all that is asked for.
     pub(super) fn cached_instead(&self, reason: HubError) -> Result<Planned, DownloadError> {
         let commit = self

@@ -117,13 +117,19 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`DownloadError`].
     pub async fn plan(&self) -> Result<Planned, DownloadError> {
+        // With an earlier download at hand nobody waits long for a Hub that is not there.
+        let hub = if self.may_fall_back() && self.has_earlier_download() {
+            self.hub.with_retries(1)
+        } else {
+            self.hub.clone()
+        };
         let planned = match self.request.selection.single_file() {
-            Some(name) => self.plan_file(&name.parse()?).await,
-            None => self.plan_snapshot().await,
+            Some(name) => self.plan_file(&hub, &name.parse()?).await,
+            None => self.plan_snapshot(&hub).await,
         };
         match planned {
             Err(DownloadError::Hub { source, path: None })
-                if source.allows_cached_copy() && !self.request.force && !self.request.dry_run =>
+                if source.allows_cached_copy() && self.may_fall_back() =>
             {
                 self.cached_instead(source)
             }
@@ -131,7 +137,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn plan_file(&self, path: &RepoPath) -> Result<DownloadPlan, DownloadError> {
+    async fn plan_file(&self, hub: &Hub, path: &RepoPath) -> Result<DownloadPlan, DownloadError> {
         if let Some(commit) = self.request.revision.as_commit()
             && let Some(file) = self.present(&commit, path)
         {
@@ -141,8 +147,7 @@ impl<'a> Session<'a> {
                 new_listing: None,
             });
         }
-        let head = self
-            .hub
+        let head = hub
             .file_head(
                 &self.request.repo,
                 &self.request.revision,
@@ -196,14 +201,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn plan_snapshot(&self) -> Result<DownloadPlan, DownloadError> {
+    async fn plan_snapshot(&self, hub: &Hub) -> Result<DownloadPlan, DownloadError> {
         let token = self.token.as_ref();
         let request = &self.request;
         let commit = match request.revision.as_commit() {
             Some(commit) => commit,
             None => {
-                self.hub
-                    .commit_of(&request.repo, &request.revision, token)
+                hub.commit_of(&request.repo, &request.revision, token)
                     .await?
             }
         };

@@ -103,8 +103,11 @@ impl Context {
         let _held = crate::console::interrupt::hold();
         let result = runtime.block_on(async {
             tokio::select! {
-                result = work => Some(result),
+                // In this order: the listener stands before the work begins, or a Ctrl-C in its
+                // first moments would be nobody's.
+                biased;
                 _ = tokio::signal::ctrl_c() => None,
+                result = work => Some(result),
             }
         });
         match result {

@@ -15,6 +15,7 @@ impl Console {
         self.prompt(question);
         // Ctrl-C must not end the process before the terminal shows its input again.
         let _held = super::interrupt::hold();
+        let _kept = super::interrupt::keep_terminal();
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
         // What was pasted after the first line must not answer the next question.

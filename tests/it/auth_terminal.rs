@@ -103,6 +103,21 @@ fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_hidden_prompt_that_is_terminated_leaves_the_terminal_as_it_was() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("Number [1]:");
+    assert!(terminal.echoes());
+    terminal.send_line("2");
+    terminal.expect("Token (not shown");
+    terminal.wait_until("the echo is off", |terminal| !terminal.echoes());
+    terminal.terminate();
+    assert_eq!(terminal.exit_code(), 128 + 15);
+    assert!(terminal.echoes());
+}
+
+#[test]
 fn interrupted_programs_end_with_130() {
     let hub = hub();
     hub.device_login("alice", &["authorization_pending"; 100], 0);

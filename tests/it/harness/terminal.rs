@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// How long to wait for something to show before the test fails.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -86,12 +86,31 @@ impl Terminal {
     /// Waits until the screen shows `text`.
     #[track_caller]
     pub fn expect(&self, text: &str) {
+        self.wait_until(text, |terminal| terminal.screen().contains(text));
+    }
+
+    /// Waits until something holds; `what` names it in the failure.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
-        while !self.screen().contains(text) {
+        while !holds(self) {
             let screen = self.screen();
-            assert!(start.elapsed() < LIMIT, "not shown: {text:?}\n{screen}");
+            assert!(start.elapsed() < LIMIT, "not seen: {what:?}\n{screen}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        let state = tcgetattr(&self.master).expect("terminal state");
+        state.local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// Asks the program to end (SIGTERM).
+    pub fn terminate(&self) {
+        let id = i32::try_from(self.child.id()).expect("process id");
+        let id = rustix::process::Pid::from_raw(id).expect("process id");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signal");
     }
 
     /// What a person sees now: lines without colours, trailing blanks and trailing empty lines.

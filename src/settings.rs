@@ -205,10 +205,31 @@ impl Endpoint {
         without_userinfo(&self.text)
     }
 
+    /// A warning for who is about to send a token there, when others on the way can read it.
+    pub fn eavesdropping(&self) -> Option<String> {
+        is_open_to_eavesdroppers(&self.url).then(|| {
+            format!(
+                "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
+                self.shown()
+            )
+        })
+    }
+
     /// Page where tokens are made.
     pub fn tokens_page(&self) -> String {
         format!("{}/settings/tokens", self.shown())
     }
+}
+
+/// Whether what is sent there crosses a network unencrypted.
+pub fn is_open_to_eavesdroppers(url: &Url) -> bool {
+    let stays_here = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() != "https" && !stays_here
 }
 
 /// A web address without the user name and password it may hold.

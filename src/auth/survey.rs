@@ -135,13 +135,7 @@ impl Survey {
         if settings.disable_implicit_token {
             traps.push("HF_HUB_DISABLE_IMPLICIT_TOKEN is set: downloads carry no token unless --token gives one.".to_owned());
         }
-        let url = settings.endpoint.url();
-        if url.scheme() == "http" && !is_loopback(url) {
-            traps.push(format!(
-                "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
-                settings.endpoint.shown()
-            ));
-        }
+        traps.extend(settings.endpoint.eavesdropping());
         traps
     }
 
@@ -197,15 +191,6 @@ pub fn kind_of(source: &TokenSource) -> &'static str {
         TokenSource::Variable { .. } => "variable",
         TokenSource::File(_) => "file",
         TokenSource::Keyring(_) => "keyring",
-    }
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

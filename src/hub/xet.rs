@@ -9,6 +9,7 @@ use super::api::encode_path;
 use super::error::HubError;
 use super::http::{Hub, Request};
 use crate::repo::{CommitHash, Repo};
+use crate::settings::is_open_to_eavesdroppers;
 use crate::token::Token;
 
 const SERVER: &str = "x-xet-cas-url";
@@ -45,8 +46,7 @@ impl Hub {
         let request = Request::new(Method::GET, self.url(&path));
         let answer = self.send(&request, token).await?;
         let access = access(answer.response.headers())?;
-        let is_protected = access.server.scheme() == "https" || is_loopback(&access.server);
-        if !is_protected && self.endpoint().url().scheme() == "https" {
+        if is_open_to_eavesdroppers(&access.server) && self.endpoint().url().scheme() == "https" {
             return Err(HubError::BadAnswer(
                 "its storage server has no https address".to_owned(),
             ));
@@ -70,15 +70,6 @@ fn access(headers: &HeaderMap) -> Result<XetAccess, HubError> {
         token: token.ok_or_else(|| bad(TOKEN))?,
         expires_at: header(EXPIRY)?.parse().map_err(|_| bad(EXPIRY))?,
     })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 fn bad(name: &str) -> HubError {

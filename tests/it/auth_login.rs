@@ -54,6 +54,23 @@ fn a_token_is_verified_named_and_saved() {
 }
 
 #[test]
+fn sending_a_token_over_plain_http_is_warned_of() {
+    let env = TestEnv::new();
+    // The warning comes before the token goes anywhere, so the test need not send one.
+    let output = env
+        .hf(["auth", "login", "--token", LAPTOP])
+        .var("HF_ENDPOINT", "http://hub.invalid")
+        .var("HF_HUB_OFFLINE", "1")
+        .run()
+        .fails(1);
+    let warning = output.stderr().find("everybody on the way can read");
+    assert!(
+        warning.is_some() && warning < output.stderr().find("Error:"),
+        "{output}"
+    );
+}
+
+#[test]
 fn every_format_of_every_command() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);

@@ -61,6 +61,9 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     let storage = storage(args.storage, context.settings.token_storage.as_deref())?;
     // A file that cannot be extended is better found before anybody types a token.
     TokenStore::new(&context.settings).list()?;
+    if let Some(warning) = context.settings.endpoint.eavesdropping() {
+        context.console.warn(&warning);
+    }
     let git = args.git.choice();
     if let Some(text) = &args.token {
         let grant = Grant::from(cleaned(&context.console, text, "--token")?);

@@ -32,3 +32,4 @@ mod hub_fidelity;
 mod hub_wire;
 mod interop;
 mod layers;
+mod readme;

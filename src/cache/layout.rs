@@ -14,7 +14,8 @@
 //!    rename. We write it when the snapshot it names is complete, so an interrupted download leaves
 //!    the previous one in force.
 //! 4. **One writer per blob.** `.locks/<repo folder>/<etag>.lock` is held with `flock(2)` while a
-//!    blob is fetched and linked. Lock files are never deleted: a process may be waiting on one.
+//!    blob is fetched and linked. Lock files stay: a process may be waiting on one. Only `hf cache
+//!    doctor` removes them, of a repository that is gone, when nobody took one for a day.
 //!
 //! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order, and
 //! `blobs/<etag>.hf-part-<k>`: the same from segment `k` on (see `download/parallel.rs`). The names

@@ -30,6 +30,12 @@ fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     fs::copy(env!("CARGO_BIN_EXE_hf"), &program).expect("copy of the program");
     chmod(&program, 0o755);
     give(env.root());
+    stranger_again(env, arguments)
+}
+
+/// As [`as_stranger`], with owners as they are by now. Only for root.
+fn stranger_again(env: &TestEnv, arguments: &[&str]) -> Output {
+    let program = env.path("program");
     let id = STRANGER.to_string();
     let mut line = vec!["--reuid", &id, "--regid", &id, "--clear-groups"];
     let program = program.display().to_string();
@@ -133,4 +139,29 @@ fn a_group_shares_what_is_downloaded() {
         looked_at += 1;
     }
     assert!(looked_at > 10);
+}
+
+#[test]
+fn doctor_names_what_belongs_to_another_user() {
+    if !is_root() {
+        return;
+    }
+    let env = TestEnv::new();
+    let cache = CacheTree::at(env.cache());
+    cache.model("o/mine").main([("f", "x")]);
+    let theirs = cache.model("o/theirs");
+    theirs.main([("f", "x")]);
+    as_stranger(&env, &["cache", "doctor"]).ok();
+    // As after `sudo hf download`: readable, and nothing more can be downloaded into it.
+    std::os::unix::fs::chown(theirs.root(), Some(0), Some(0)).expect("owner");
+    chmod(theirs.root(), 0o755);
+    let output = stranger_again(&env, &["cache", "doctor", "--json"]).fails(1);
+    let rows = output.json();
+    assert_eq!(rows.as_array().map(Vec::len), Some(1), "{output}");
+    assert_eq!(rows[0]["ailment"], "no-access");
+    assert_eq!(rows[0]["repo"], "model/o/theirs");
+    assert_eq!(rows[0]["detail"], "belongs to user 0");
+    // A cache that is one to read only lacks nothing.
+    chmod(&env.cache(), 0o555);
+    stranger_again(&env, &["cache", "doctor"]).ok();
 }

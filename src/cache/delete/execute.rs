@@ -42,7 +42,7 @@ pub fn is_downloading(root: &Path, file: &Incomplete) -> bool {
 
 /// The etag that an unfinished download is for: `<etag>.incomplete`, `<etag>.<8 hex>.incomplete` or
 /// one of ours.
-fn etag_of(name: &[u8]) -> &[u8] {
+pub fn etag_of(name: &[u8]) -> &[u8] {
     if let Some(etag) = layout::partial_etag(name) {
         return etag;
     }
@@ -240,7 +240,7 @@ fn check_folder(path: &Path) -> Result<(), FsError> {
 
 /// Removes a payload of the shared store when its manifest has no true line left, under its lock;
 /// otherwise the manifest is cut down to its true lines. Answers the bytes that became free.
-fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
+pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
     let place = root.join(payload.place());
     let open = |path: &Path| Dir::open(path).map_err(FsError::of("read", path));
     let dir = open(root)?;

@@ -36,7 +36,12 @@ impl Hub {
     /// [`HubError::Setup`] when a certificate or a proxy setting is unusable.
     pub fn new(options: HubOptions, notify: Notify) -> Result<Self, HubError> {
         install_crypto();
-        let mut builder = reqwest::Client::builder()
+        let is_encrypted = options.endpoint.url().scheme() == "https";
+        let tls = super::tls::config(
+            options.extra_ca.as_deref(),
+            is_encrypted && !options.offline,
+        );
+        let client = reqwest::Client::builder()
             .user_agent(options.user_agent.clone())
             // Several TCP connections carry more than one shared by many streams.
             .http1_only()
@@ -44,13 +49,8 @@ impl Hub {
             .referer(false)
             .connect_timeout(options.etag_timeout)
             .read_timeout(options.download_timeout)
-            .tcp_nodelay(true);
-        if let Some(pem) = &options.extra_ca {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|error| HubError::Setup(innermost(&error)))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder
+            .tcp_nodelay(true)
+            .tls_backend_preconfigured(tls.map_err(HubError::Setup)?)
             .build()
             .map_err(|error| HubError::Setup(innermost(&error)))?;
         Ok(Hub {

@@ -9,6 +9,7 @@ mod options;
 pub mod redirect;
 mod request;
 pub mod retry;
+mod tls;
 pub mod xet;
 
 pub use self::error::HubError;

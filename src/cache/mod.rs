@@ -6,6 +6,7 @@ pub mod dir;
 pub mod doctor;
 pub mod evict;
 pub mod layout;
+pub mod pointers;
 pub mod report;
 pub mod scan;
 pub mod select;

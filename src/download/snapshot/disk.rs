@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::{Session, Target};
 use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::cache::pointers::{Pointers, blob_files};
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
 use crate::listing::{Checksum, FileEntry};
@@ -55,24 +56,18 @@ impl Session<'_> {
 
     /// What `blobs/` has: one look at the folder instead of one for every file.
     pub(super) fn blobs(&self) -> Blobs {
-        let mut blobs = Blobs::default();
-        for entry in fs::read_dir(self.repo.blobs())
+        let folder = self.repo.blobs();
+        let (partials, complete) = blob_files(&folder)
             .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            match name.strip_suffix(PARTIAL_SUFFIX) {
-                Some(etag) => {
-                    let length = entry.metadata().map_or(0, |metadata| metadata.len());
-                    blobs.partials.insert(etag.to_owned(), length);
-                }
-                None => drop(blobs.names.insert(name)),
-            }
+            .partition::<Vec<_>, _>(|name| name.ends_with(PARTIAL_SUFFIX));
+        let lengths = partials.into_iter().map(|name| {
+            let length = fs::metadata(folder.join(&name)).map_or(0, |metadata| metadata.len());
+            (name.trim_end_matches(PARTIAL_SUFFIX).to_owned(), length)
+        });
+        Blobs {
+            partials: lengths.collect(),
+            complete: complete.into_iter().collect(),
         }
-        blobs
     }
 
     pub(super) fn on_disk(
@@ -80,9 +75,20 @@ impl Session<'_> {
         commit: &CommitHash,
         path: &RepoPath,
         entry: &FileEntry,
-        blobs: &Blobs,
+        (pointers, blobs): (&mut Pointers, &Blobs),
     ) -> OnDisk {
         let checksum = entry.checksum();
+        if matches!(self.request.target, Target::Cache)
+            && blobs.complete.contains(checksum.etag())
+            && pointers.names(path, &checksum)
+        {
+            return OnDisk {
+                file: true,
+                content: true,
+                ..OnDisk::default()
+            };
+        }
+        // Not there, or there in another form: a copy, a link of somebody else's making.
         let probe = Probe {
             commit,
             path,
@@ -125,10 +131,9 @@ impl Session<'_> {
 }
 
 /// What the `blobs/` folder of a repository has.
-#[derive(Default)]
 pub(super) struct Blobs {
-    /// Complete blobs, and whatever else lies there.
-    names: HashSet<String>,
+    /// Names of complete blobs that are regular files.
+    complete: HashSet<String>,
     /// Sizes in bytes of unfinished downloads, by etag.
     partials: HashMap<String, u64>,
 }

@@ -18,6 +18,7 @@ use super::store::Store;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::pointers::Pointers;
 use crate::cache::trees;
 use crate::fs::free_space;
 use crate::hub::http::Notice;
@@ -219,12 +220,12 @@ impl<'a> Session<'a> {
             }
         };
         let paths = self.select(&listing)?;
-        let blobs = self.blobs();
+        let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
         let files = paths
             .into_iter()
             .map(|path| {
                 let entry = &listing[&path];
-                let disk = self.on_disk(&commit, &path, entry, &blobs);
+                let disk = self.on_disk(&commit, &path, entry, (&mut pointers, &blobs));
                 PlannedFile::of_entry(path, entry, disk, request.force)
             })
             .collect();

@@ -181,6 +181,11 @@ impl Faults {
         strikes
     }
 
+    /// Whether nothing is going to go wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().expect("faults").is_empty()
+    }
+
     /// Ends all faults.
     pub fn clear(&self) {
         self.0.lock().expect("faults").clear();

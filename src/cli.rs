@@ -13,6 +13,7 @@ use crate::error::CliError;
     name = "hf",
     disable_version_flag = true,
     arg_required_else_help = true,
+    args_override_self = true,
     after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
 )]
 pub struct Cli {
@@ -55,6 +56,14 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// What `--quiet` of the legacy grammar means.
+    pub(crate) fn quiet(quiet: bool) -> Self {
+        OutputArgs {
+            quiet,
+            ..OutputArgs::default()
+        }
+    }
+
     /// The format asked for, if one was.
     ///
     /// # Errors

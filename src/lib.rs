@@ -21,6 +21,7 @@ pub mod error;
 pub mod fs;
 pub mod hash;
 pub mod hub;
+pub mod legacy;
 pub mod listing;
 pub mod progress;
 pub mod repo;
@@ -33,9 +34,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::cli::Cli;
-use crate::console::Console;
+use crate::console::{Console, Style};
 use crate::context::Context;
 use crate::env::Env;
 use crate::error::{CliError, Kind};
@@ -43,9 +45,14 @@ use crate::settings::Settings;
 
 /// Runs one command line in this process: everything that the binary does.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => return report_usage(&error),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let style = match args.first() {
+        Some(name) if legacy::is_legacy_name(name) => Style::Legacy,
+        _ => Style::Modern,
+    };
+    let (cli, ignored) = match read(&args, style) {
+        Ok(read) => read,
+        Err(error) => return report_usage(&error, style),
     };
     let (env, env_file) = match &cli.env_file {
         Some(path) => match env.clone().with_file(path) {
@@ -55,6 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         None => (env, Ok(())),
     };
     let mut console = Console::from_process(&env);
+    console.set_style(style);
     let settings = Settings::resolve(&env);
     let format = cli.output.format();
     console.configure(
@@ -71,6 +79,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         console.warn(&format!(
             "{name} has no effect in the file of --env-file: set it in the environment itself."
         ));
+    }
+    for flag in ignored {
+        console.say(&format!("{flag} is deprecated and has no effect."));
     }
     let result =
         env_file.and(format).and_then(|_| {
@@ -100,9 +111,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     }
 }
 
+/// Reads the command line in the grammar of the name; also answers flags that do nothing.
+fn read(args: &[OsString], style: Style) -> Result<(Cli, Vec<&'static str>), clap::Error> {
+    match style {
+        Style::Modern => Ok((Cli::try_parse_from(args)?, Vec::new())),
+        Style::Legacy => legacy::parse(args).map(|lowered| (lowered.cli, lowered.ignored)),
+    }
+}
+
 /// Help and version go to stdout with exit 0, mistakes to stderr with exit 2: clap knows which.
-fn report_usage(error: &clap::Error) -> ExitCode {
+fn report_usage(error: &clap::Error, style: Style) -> ExitCode {
     // A closed pipe (`hf --help | head -1`) is no failure.
     let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    let code = match (style, error.kind()) {
+        // What huggingface_hub 0.36.2 answers a missing command with.
+        (Style::Legacy, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) => 1,
+        _ => u8::try_from(error.exit_code()).unwrap_or(2),
+    };
+    ExitCode::from(code)
 }

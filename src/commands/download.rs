@@ -36,40 +36,40 @@ use crate::target::RepoTarget;
   P=$(hf download openai-community/gpt2 config.json)")]
 pub struct Args {
     #[command(flatten)]
-    repo: RepoArgs,
+    pub(crate) repo: RepoArgs,
     /// Files to download; with a final slash a folder. Without any, the whole repository.
     #[arg(value_name = "FILENAMES")]
-    filenames: Vec<String>,
+    pub(crate) filenames: Vec<String>,
     /// Download what matches this pattern (may be repeated).
     #[arg(long, value_name = "PATTERN")]
-    include: Vec<String>,
+    pub(crate) include: Vec<String>,
     /// Leave out what matches this pattern (may be repeated).
     #[arg(long, value_name = "PATTERN")]
-    exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// Use this cache folder instead of HF_HUB_CACHE.
     #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
+    pub(crate) cache_dir: Option<PathBuf>,
     /// Put plain files into this folder instead of the cache.
     #[arg(long, value_name = "DIR")]
-    local_dir: Option<PathBuf>,
+    pub(crate) local_dir: Option<PathBuf>,
     /// Fetch files that are there already.
     #[arg(long, overrides_with = "no_force_download")]
-    force_download: bool,
+    pub(crate) force_download: bool,
     #[arg(long, hide = true, overrides_with = "force_download")]
-    no_force_download: bool,
+    pub(crate) no_force_download: bool,
     /// Say what would be fetched, and fetch nothing.
     #[arg(long, overrides_with = "no_dry_run")]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[arg(long, hide = true, overrides_with = "dry_run")]
-    no_dry_run: bool,
+    pub(crate) no_dry_run: bool,
     #[command(flatten)]
-    token: TokenArgs,
+    pub(crate) token: TokenArgs,
     /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    max_workers: Option<u16>,
+    pub(crate) max_workers: Option<u16>,
     /// Start even when the disk seems to have too little room.
     #[arg(long)]
-    no_space_check: bool,
+    pub(crate) no_space_check: bool,
 }
 
 /// Downloads.
@@ -122,6 +122,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
                 })?
         }
     };
+    let path = match context.console.is_legacy() {
+        true => args.as_typed(path, context),
+        false => path,
+    };
     show_path(&context.console, &path.to_string_lossy());
     Ok(())
 }
@@ -133,7 +137,9 @@ impl Args {
         target: &RepoTarget,
         revision: crate::repo::Revision,
     ) -> Result<Request, CliError> {
-        if self.local_dir.is_some() && self.cache_dir.is_some() {
+        // The legacy client takes both: what the cache has is then copied instead of fetched.
+        let one_only = !context.console.is_legacy();
+        if one_only && self.local_dir.is_some() && self.cache_dir.is_some() {
             return Err(CliError::new(
                 Kind::Other,
                 "--local-dir and --cache-dir cannot be used together.",
@@ -165,6 +171,26 @@ impl Args {
             workers: Workers::new(self.max_workers.map(usize::from)),
             check_space: !self.no_space_check,
         })
+    }
+
+    /// The path as huggingface_hub 0.36.2 prints it: below the folder as it was given, links and all,
+    /// save that a whole `--local-dir` is resolved.
+    fn as_typed(&self, path: PathBuf, context: &Context) -> PathBuf {
+        let typed = match (&self.local_dir, &self.cache_dir) {
+            (Some(folder), _) if self.filenames.len() == 1 => folder
+                .components()
+                .filter(|part| *part != std::path::Component::CurDir)
+                .collect(),
+            (Some(_), _) => return path,
+            (None, Some(folder)) => folder.clone(),
+            (None, None) => context.settings.hub_cache.clone(),
+        };
+        let whole = context.env.expand_home(&typed);
+        match path.strip_prefix(real_path(whole.clone())) {
+            Ok(rest) if typed.starts_with("~") => whole.join(rest),
+            Ok(rest) => typed.join(rest),
+            Err(_) => path,
+        }
     }
 
     fn selection(&self, target: &RepoTarget) -> Result<Selection, CliError> {
@@ -204,9 +230,10 @@ fn real_path(path: PathBuf) -> PathBuf {
     existing.unwrap_or(path)
 }
 
-/// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works.
+/// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works;
+/// by the legacy name always.
 fn show_path(console: &Console, path: &str) {
-    if console.format_given() || console.stdout_is_terminal() {
+    if !console.is_legacy() && (console.format_given() || console.stdout_is_terminal()) {
         console.result("Downloaded", vec![("path", json!(path))]);
     } else {
         console.line(path);

@@ -73,6 +73,11 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
+    /// What `--token` gave.
+    pub(crate) fn new(token: Option<String>) -> Self {
+        TokenArgs { token }
+    }
+
     /// The token for download and verify requests.
     ///
     /// # Errors

@@ -51,6 +51,16 @@ pub enum Mode {
     Quiet,
 }
 
+/// Whose output it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    /// `hf`.
+    #[default]
+    Modern,
+    /// `huggingface-cli`: what huggingface_hub 0.36.2 prints to stdout, and its exit codes.
+    Legacy,
+}
+
 /// A result: keys and values in order of importance. The first value is what `quiet` prints.
 pub type Fields = Vec<(&'static str, Value)>;
 
@@ -88,6 +98,7 @@ impl Stream {
 
 /// Where commands speak. See the module text.
 pub struct Console {
+    style: Style,
     mode: Mode,
     format_given: bool,
     no_truncate: bool,
@@ -137,6 +148,7 @@ impl Console {
         let stdout_is_terminal = io::stdout().is_terminal();
         let stderr_is_terminal = io::stderr().is_terminal();
         Console {
+            style: Style::Modern,
             mode: Mode::Human,
             format_given: false,
             no_truncate: false,
@@ -172,6 +184,7 @@ impl Console {
             failure: None,
         };
         let console = Console {
+            style: Style::Modern,
             mode: Mode::Human,
             format_given: false,
             no_truncate: false,
@@ -202,6 +215,16 @@ impl Console {
         self.format_given = format.is_some();
         self.no_truncate = no_truncate;
         self.progress_bars = progress_bars;
+    }
+
+    /// Sets by which name the program was called.
+    pub fn set_style(&mut self, style: Style) {
+        self.style = style;
+    }
+
+    /// Whether the program was called by its legacy name.
+    pub fn is_legacy(&self) -> bool {
+        self.style == Style::Legacy
     }
 
     /// The format in force.

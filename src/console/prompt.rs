@@ -63,18 +63,26 @@ impl Console {
     /// # Errors
     /// Stdin cannot be read.
     pub fn ask_yes_no(&self, question: &str, default: bool) -> io::Result<bool> {
+        Ok(self.ask_yes_no_or_end(question, default)?.unwrap_or(false))
+    }
+
+    /// As [`Console::ask_yes_no`]; `None` at the end of the input.
+    ///
+    /// # Errors
+    /// Stdin cannot be read.
+    pub fn ask_yes_no_or_end(&self, question: &str, default: bool) -> io::Result<Option<bool>> {
         let choices = if default { "[Y/n]" } else { "[y/N]" };
         loop {
             self.prompt(&format!("{question} {choices} "));
             let mut answer = String::new();
             if io::stdin().lock().read_line(&mut answer)? == 0 {
                 self.prompt("\n");
-                return Ok(false);
+                return Ok(None);
             }
             match answer.trim().to_ascii_lowercase().as_str() {
-                "" => return Ok(default),
-                "y" | "yes" => return Ok(true),
-                "n" | "no" => return Ok(false),
+                "" => return Ok(Some(default)),
+                "y" | "yes" | "1" => return Ok(Some(true)),
+                "n" | "no" | "0" => return Ok(Some(false)),
                 _ => self.prompt("Please answer y or n.\n"),
             }
         }

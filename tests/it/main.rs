@@ -32,4 +32,5 @@ mod hub_fidelity;
 mod hub_wire;
 mod interop;
 mod layers;
+mod legacy;
 mod readme;

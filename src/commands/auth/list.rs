@@ -41,6 +41,10 @@ fn show(console: &Console, stored: &[Saved], current: Option<&Token>, now: i64) 
     if stored.is_empty() && matches!(console.mode(), Mode::Human | Mode::Agent) {
         return;
     }
+    if console.is_legacy() {
+        console.line(&legacy_table(stored, current));
+        return;
+    }
     let human = console.mode() == Mode::Human;
     let mut columns = vec![if human { " " } else { "active" }, "name", "token"];
     let with_expiry = stored.iter().any(|saved| saved.entry.expires_at.is_some());
@@ -78,6 +82,28 @@ fn show(console: &Console, stored: &[Saved], current: Option<&Token>, now: i64) 
         table.push_with(cells, json_only(saved, now));
     }
     console.table(&table);
+}
+
+/// The table of huggingface_hub 0.36.2, every row padded to its end.
+fn legacy_table(stored: &[Saved], current: Option<&Token>) -> String {
+    let names: Vec<String> = stored
+        .iter()
+        .map(|saved| escape(&saved.entry.name))
+        .collect();
+    let longest = names.iter().map(|name| name.chars().count()).max();
+    let width = longest.unwrap_or(0).max("token".len()) + 2;
+    let row = |mark: &str, name: &str, token: &str| format!("{mark} {name:<width$}| {token:<15}");
+    let mut lines = vec![
+        row(" ", "name", "token"),
+        format!("{}|{}", "-".repeat(width + 2), "-".repeat(15)),
+    ];
+    lines.extend(stored.iter().zip(&names).map(|(saved, name)| {
+        let token = saved.entry.token.as_ref();
+        let is_active = token.is_some() && token == current;
+        let masked = token.map_or_else(|| NOT_SET.to_owned(), Token::masked);
+        row(if is_active { "*" } else { " " }, name, &masked)
+    }));
+    lines.join("\n")
 }
 
 /// Keys that only JSON shows.

@@ -23,30 +23,30 @@ use crate::hub::oauth::DeviceCode;
 use crate::token::Token;
 
 /// Arguments of `hf auth login`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct LoginArgs {
     /// The access token. Others may see it in the process list: --token-stdin keeps it to yourself.
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    pub(crate) token: Option<String>,
     /// Read the access token from standard input.
     #[arg(long, conflicts_with = "token")]
-    token_stdin: bool,
+    pub(crate) token_stdin: bool,
     #[command(flatten)]
-    git: GitArgs,
+    pub(crate) git: GitArgs,
     /// Log in again although there is a token already.
     #[arg(long, overrides_with = "no_force")]
-    force: bool,
+    pub(crate) force: bool,
     #[arg(long, hide = true, overrides_with = "force")]
-    no_force: bool,
+    pub(crate) no_force: bool,
     /// Where to keep the token: a file, which the Python clients share, or the system's keyring,
     /// which only this tool reads [default: HF_TOKEN_STORAGE, or file].
     #[arg(long, value_enum, value_name = "WHERE")]
-    storage: Option<StorageArg>,
+    pub(crate) storage: Option<StorageArg>,
 }
 
 /// Values of `--storage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StorageArg {
+pub(crate) enum StorageArg {
     /// `token` and `stored_tokens` in HF_HOME.
     File,
     /// Secret Service, Keychain or Credential Manager.
@@ -76,10 +76,16 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     if matches!(context.console.mode(), Mode::Json | Mode::Quiet) {
         return Err(nobody_to_ask());
     }
-    if !args.force && already_logged_in(context)? {
+    let legacy = context.console.is_legacy();
+    if !args.force && !legacy && already_logged_in(context)? {
         return Ok(());
     }
-    let (grant, git) = match ask_method(context)? {
+    let method = if legacy {
+        Method::Paste
+    } else {
+        ask_method(context)?
+    };
+    let (grant, git) = match method {
         Method::Browser => {
             if git == Some(true) {
                 context.console.warn("--add-to-git-credential is ignored: a browser login is renewed from time to time, and git would keep the old token.");
@@ -87,7 +93,11 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
             (in_browser(context)?, false)
         }
         Method::Paste => {
-            let token = paste(context)?;
+            let token = if context.console.is_interactive() {
+                paste(context)?
+            } else {
+                first_line(context)?
+            };
             let git = match git {
                 Some(choice) => choice,
                 None => context
@@ -167,6 +177,23 @@ fn from_stdin(context: &Context) -> Result<Token, CliError> {
             CliError::new(Kind::Other, "Cannot read a token from standard input.").caused_by(error)
         })?;
     cleaned(console, &text, "standard input")
+}
+
+/// The token as the first line of what is piped in; what follows may answer further questions.
+fn first_line(context: &Context) -> Result<Token, CliError> {
+    let line = context
+        .console
+        .ask_line("Token: ")
+        .map_err(unanswered)?
+        .map(Zeroizing::new);
+    match line {
+        Some(line) => cleaned(&context.console, &line, "standard input"),
+        None => Err(CliError::new(
+            Kind::Other,
+            "There is no terminal to ask for a token on, and standard input is empty.",
+        )
+        .hint("pass the token with --token, or pipe it into this command")),
+    }
 }
 
 fn nobody_to_ask() -> CliError {

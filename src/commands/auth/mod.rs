@@ -25,12 +25,12 @@ use crate::token::Token;
 pub struct AuthArgs {
     /// What to do.
     #[command(subcommand)]
-    command: AuthCommand,
+    pub(crate) command: AuthCommand,
 }
 
 /// The commands of `hf auth`.
 #[derive(Debug, Subcommand)]
-enum AuthCommand {
+pub(crate) enum AuthCommand {
     /// Log in with an access token or in the browser.
     Login(login::LoginArgs),
     /// Forget all saved tokens, or one of them.
@@ -65,7 +65,7 @@ pub fn run(args: AuthArgs, context: &Context) -> Result<(), CliError> {
 }
 
 /// A git flag shared by login and switch.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct GitArgs {
     /// Also give the token to git's credential helper, for `git push` to the Hub.
     #[arg(long, overrides_with = "no_add_to_git_credential")]
@@ -75,6 +75,14 @@ pub struct GitArgs {
 }
 
 impl GitArgs {
+    /// The flag given, or not.
+    pub(crate) fn new(add_to_git_credential: bool) -> Self {
+        GitArgs {
+            add_to_git_credential,
+            no_add_to_git_credential: false,
+        }
+    }
+
     /// `None` when neither form of the flag was given.
     fn choice(&self) -> Option<bool> {
         (self.add_to_git_credential || self.no_add_to_git_credential)

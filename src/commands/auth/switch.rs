@@ -26,6 +26,10 @@ pub struct SwitchArgs {
 pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let mut stored = saved::list(&context.settings)?;
+    if stored.is_empty() && console.is_legacy() && args.token_name.is_some() {
+        return Err(CliError::new(Kind::Other, "No token is saved.")
+            .hint("`huggingface-cli login` saves one"));
+    }
     if stored.is_empty() {
         console.say("No token is saved, so there is none to switch to.");
         console.hint("`hf auth login` saves one");
@@ -78,7 +82,8 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
 
 fn choose(context: &Context, stored: &[Saved]) -> Result<String, CliError> {
     let console = &context.console;
-    if !console.may_ask() || !console.is_interactive() {
+    let anybody = console.is_interactive() || console.is_legacy();
+    if !console.may_ask() || !anybody {
         return Err(CliError::usage("Nobody can be asked which token to use.")
             .hint("name it with --token-name; `hf auth list` shows the names"));
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::explain;
 use crate::console::Mode;
+use crate::console::text::escape;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::hub::api::Account;
@@ -14,6 +15,10 @@ use crate::hub::api::Account;
 /// There is no token, or the Hub does not accept it.
 pub fn run(context: &Context) -> Result<(), CliError> {
     let Some(resolved) = context.token(None)? else {
+        if context.console.is_legacy() {
+            context.console.line("Not logged in");
+            return Ok(());
+        }
         return Err(CliError::not_logged_in());
     };
     let hub = context.hub()?;
@@ -21,6 +26,13 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         .block_on(hub.whoami(&resolved.token))
         .map_err(|error| explain(context, error, &resolved.source))?;
     let endpoint = &context.settings.endpoint;
+    if context.console.is_legacy() {
+        let mirror = (!endpoint.is_default()).then(|| endpoint.shown());
+        for line in legacy_lines(&account, mirror.as_deref()) {
+            context.console.line(&line);
+        }
+        return Ok(());
+    }
     let mut fields = vec![
         ("user", json!(account.name)),
         ("orgs", orgs(&account)),
@@ -36,6 +48,20 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     }
     context.console.result("Logged in", fields);
     Ok(())
+}
+
+/// The lines of huggingface_hub 0.36.2: the name alone on the first (REFERENCE 3).
+fn legacy_lines(account: &Account, mirror: Option<&str>) -> Vec<String> {
+    let mut lines = vec![escape(&account.name)];
+    if !account.orgs.is_empty() {
+        lines.push(format!("orgs:  {}", escape(&account.orgs.join(","))));
+    }
+    if let Some(endpoint) = mirror {
+        lines.push(format!(
+            "Authenticated through private endpoint: {endpoint}"
+        ));
+    }
+    lines
 }
 
 /// Organisations, joined with commas as the Python client does; null when there are none.

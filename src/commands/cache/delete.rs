@@ -28,8 +28,9 @@ pub struct Args {
     #[arg(long)]
     disable_tui: bool,
     /// Order of the repositories.
-    #[arg(long, value_enum, value_name = "ORDER")]
-    sort: Option<Order>,
+    // Without a value it is no order at all, as in the legacy client.
+    #[arg(long, value_enum, value_name = "ORDER", num_args = 0..=1)]
+    sort: Option<Option<Order>>,
 }
 
 /// Orders of repositories in the list.
@@ -69,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     let root = cache_root(args.dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
-    let items = items(&report, args.sort);
+    let items = items(&report, args.sort.flatten());
     let chosen = if items.is_empty() {
         BTreeSet::new()
     } else if args.disable_tui {
@@ -84,7 +85,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         return Ok(());
     }
     let question = format!("{} Delete them?", comes_to(&plan));
-    ask_default_yes(&question, context)?;
+    if !ask_default_yes(&question, context)? {
+        console.say("Nothing was deleted.");
+        return Ok(());
+    }
     let counts = plan.counts();
     let outcome = plan.execute(report.store.as_ref());
     tell_busy(&outcome.busy, context);

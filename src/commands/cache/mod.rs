@@ -195,11 +195,16 @@ fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
 }
 
 /// Asks where the user has just chosen by hand: an empty line means yes, as in the legacy client.
+/// By the legacy name a "no" is a good end, and answered; else it is an error.
 ///
 /// # Errors
-/// The answer is no.
-fn ask_default_yes(question: &str, context: &Context) -> Result<(), CliError> {
-    answered(context.console.ask_yes_no(question, true))
+/// The answer is no, or there is none.
+fn ask_default_yes(question: &str, context: &Context) -> Result<bool, CliError> {
+    let console = &context.console;
+    match console.ask_yes_no_or_end(question, true) {
+        Ok(Some(false)) if console.is_legacy() => Ok(false),
+        answer => answered(answer.map(|answer| answer == Some(true))).map(|()| true),
+    }
 }
 
 fn answered(answer: std::io::Result<bool>) -> Result<(), CliError> {

@@ -7,8 +7,9 @@
 //! The state on disk stays as simple as that of one connection, so that any process can take it up
 //! after a `kill -9`: the partial (`<etag>.hf-part`) is the file from its start, and a segment
 //! (`<etag>.hf-part-<k>`) is the file from byte k × [`SEGMENT`]; their lengths are all there is to
-//! know. When the partial reaches a segment that is complete, the segment is appended to it, which
-//! is also when its bytes are hashed: the hash needs them in order, and they come from memory.
+//! know. When the partial reaches a segment that nobody is at, the segment is appended to it, whole or
+//! begun, which is also when its bytes are hashed: the hash needs them in order, and they come from
+//! memory.
 
 use std::future::Future;
 use std::path::Path;
@@ -151,10 +152,10 @@ impl<'a> Fill<'a> {
     ) -> Self {
         // What the partial is past already is a leftover of a crash.
         let ahead = partial.len().div_ceil(SEGMENT)..size.div_ceil(SEGMENT);
-        let existing = ahead.filter_map(|k| {
-            let length = std::fs::metadata(segment_path(path, k)).ok()?.len();
+        let existing = ahead.map(|k| {
+            let length = length_of(&segment_path(path, k));
             source.progress.advance(length);
-            Some((k, length))
+            (k, length)
         });
         let segments = Segments::new(size, existing.collect::<Vec<_>>());
         Fill {
@@ -198,7 +199,8 @@ impl<'a> Fill<'a> {
                 let position = partial.len();
                 match segments.at(position) {
                     _ if position >= size => return Ok(partial),
-                    Some((k, State::Done)) => {
+                    // Begun: what an earlier attempt has of it, and the front goes on behind that.
+                    Some((k, State::Done | State::Begun)) => {
                         // Its file goes with it: should the front ever start over, so does this.
                         segments.set(k, State::Free);
                         main = Some(shared.absorb(partial, k));
@@ -227,7 +229,7 @@ impl<'a> Fill<'a> {
                         // No ranges, or no further connection for us (servers limit them): the main
                         // connection brings it all, then, and fails if it must.
                         may_help = false;
-                        segments.set(k, State::Free);
+                        segments.found(k, length_of(&segment_path(path, k)));
                         end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
                         false
                     }
@@ -250,6 +252,11 @@ impl<'a> Fill<'a> {
             }
         }
     }
+}
+
+/// Bytes of a file; none where there is none.
+fn length_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Waits for a step; only called when there is one.
@@ -314,7 +321,7 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// Appends a complete segment to the partial and removes it. Killed in between, both hold its
+    /// Appends what there is of a segment to the partial and removes it. Killed in between, both hold its
     /// bytes; the next process sees that the partial is past it.
     fn absorb(self, mut partial: Partial, k: u64) -> Step<'a> {
         let path = segment_path(self.path, k);

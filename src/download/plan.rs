@@ -18,8 +18,8 @@ pub struct OnDisk {
     /// The content, elsewhere in the cache: a blob without this pointer, or for `--local-dir` a
     /// file of the main cache.
     pub content: bool,
-    /// Bytes of an unfinished download.
-    pub partial: u64,
+    /// Bytes of an unfinished download, when there is one.
+    pub partial: Option<u64>,
 }
 
 /// What to do with a file.
@@ -53,6 +53,9 @@ pub struct PlannedFile {
     pub action: Action,
     /// Name of its content in Xet storage, when it is there.
     pub xet_hash: Option<String>,
+    /// There is an unfinished download of it that nobody needs any more: another client brought the
+    /// file in the meantime.
+    pub leftover: bool,
 }
 
 impl PlannedFile {
@@ -68,7 +71,7 @@ impl PlannedFile {
             from: if force {
                 0
             } else {
-                disk.partial.min(size.unwrap_or(u64::MAX))
+                disk.partial.unwrap_or(0).min(size.unwrap_or(u64::MAX))
             },
         };
         let action = match disk {
@@ -88,6 +91,7 @@ impl PlannedFile {
             path,
             checksum,
             size,
+            leftover: disk.partial.is_some() && matches!(action, Action::Ready),
             action,
             xet_hash: None,
         }
@@ -175,7 +179,7 @@ mod tests {
             (nothing, false, Action::Fetch { from: 0 }),
             (
                 OnDisk {
-                    partial: 4,
+                    partial: Some(4),
                     ..nothing
                 },
                 false,
@@ -183,7 +187,7 @@ mod tests {
             ),
             (
                 OnDisk {
-                    partial: 99,
+                    partial: Some(99),
                     ..nothing
                 },
                 false,
@@ -191,7 +195,7 @@ mod tests {
             ),
             (
                 OnDisk {
-                    partial: 4,
+                    partial: Some(4),
                     ..nothing
                 },
                 true,
@@ -217,7 +221,7 @@ mod tests {
             (
                 OnDisk {
                     content: true,
-                    partial: 3,
+                    partial: Some(3),
                     ..nothing
                 },
                 false,

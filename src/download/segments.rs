@@ -34,8 +34,10 @@ pub fn remove_segments(partial: &Path, size: Option<u64>) {
 /// How far a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nobody is at it; there may be bytes of an earlier attempt.
+    /// Nobody is at it and there is nothing of it.
     Free,
+    /// Nobody is at it; its first bytes are there, of an earlier attempt.
+    Begun,
     /// A helper is at it.
     Running,
     /// All bytes are there.
@@ -59,11 +61,21 @@ impl Segments {
                 .collect(),
         };
         for (k, length) in existing {
-            if length == segments.length(k) {
-                segments.states.insert(k, State::Done);
-            }
+            segments.found(k, length);
         }
         segments
+    }
+
+    /// Notes that nobody is at segment `k`, of which `length` bytes are on disk. More of them than
+    /// the segment has are worthless: whoever opens it drops them.
+    pub fn found(&mut self, k: u64, length: u64) {
+        let state = match length {
+            0 => State::Free,
+            length if length == self.length(k) => State::Done,
+            length if length < self.length(k) => State::Begun,
+            _ => State::Free,
+        };
+        self.states.insert(k, state);
     }
 
     /// Bytes of segment `k`.
@@ -71,7 +83,8 @@ impl Segments {
         (self.size - k * SEGMENT).min(SEGMENT)
     }
 
-    /// First byte, at or behind `front`, that the main connection need not bring.
+    /// First byte, at or behind `front`, that the main connection need not bring: it is there
+    /// already, or a helper is at it.
     pub fn end_of_front(&self, front: u64) -> u64 {
         self.states
             .iter()
@@ -79,14 +92,13 @@ impl Segments {
             .map_or(self.size, |(&k, _)| k * SEGMENT)
     }
 
-    /// The segment for the next helper: the first free one that the main connection does not reach
-    /// soon.
+    /// The segment for the next helper: the first one, free or begun, that the main connection does
+    /// not reach soon.
     pub fn claim(&mut self, front: u64) -> Option<u64> {
         let margin = front + SEGMENT / 2;
-        let (&k, state) = self
-            .states
-            .iter_mut()
-            .find(|&(&k, &mut state)| k * SEGMENT >= margin && state == State::Free)?;
+        let (&k, state) = self.states.iter_mut().find(|(k, state)| {
+            *k * SEGMENT >= margin && matches!(state, State::Free | State::Begun)
+        })?;
         *state = State::Running;
         Some(k)
     }
@@ -138,7 +150,26 @@ mod tests {
     fn complete_segments_of_an_earlier_attempt_count() {
         let segments = Segments::new(4 * S, [(1, S), (2, S - 1)]);
         assert_eq!(segments.at(S), Some((1, State::Done)));
-        assert_eq!(segments.at(2 * S), Some((2, State::Free)));
+        assert_eq!(segments.at(2 * S), Some((2, State::Begun)));
         assert_eq!(segments.end_of_front(3), S);
+    }
+
+    #[test]
+    fn begun_segments_end_the_front_and_may_be_claimed() {
+        let mut segments = Segments::new(4 * S, [(2, 5), (3, S + 1)]);
+        assert_eq!(
+            segments.end_of_front(0),
+            2 * S,
+            "its bytes are not fetched again"
+        );
+        assert_eq!(
+            segments.end_of_front(2 * S + 5),
+            4 * S,
+            "too long is worthless"
+        );
+        assert_eq!(segments.claim(S), Some(2));
+        assert_eq!(segments.at(2 * S), Some((2, State::Running)));
+        segments.found(2, 0);
+        assert_eq!(segments.at(2 * S), Some((2, State::Free)));
     }
 }

@@ -15,7 +15,7 @@ use super::segments::remove_segments;
 use super::snapshot::{Request, Target};
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
-use crate::cache::layout::{PARTIAL_SUFFIX, RepoLayout};
+use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
 use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
 use crate::hash::ContentHasher;
 use crate::hub::Hub;
@@ -26,6 +26,7 @@ use crate::token::Token;
 
 /// The place that files of one download go to.
 pub struct Store {
+    cache: CacheLayout,
     repo: RepoLayout,
     commit: CommitHash,
     linking: Linking,
@@ -35,34 +36,51 @@ pub struct Store {
 }
 
 impl Store {
+    /// The place of a request. Nothing is written yet.
+    pub fn new(request: &Request, repo: &RepoLayout, commit: &CommitHash) -> Self {
+        Store {
+            cache: request.cache.clone(),
+            repo: repo.clone(),
+            commit: commit.clone(),
+            linking: request.linking,
+            local_dir: match &request.target {
+                Target::Cache => None,
+                Target::LocalDir(dir) => Some(dir.clone()),
+            },
+            told_of_locks: AtomicBool::new(false),
+        }
+    }
+
     /// Makes the folders.
     ///
     /// # Errors
     /// [`FsError`] when one cannot be made.
-    pub fn prepare(
-        request: &Request,
-        repo: &RepoLayout,
-        commit: &CommitHash,
-    ) -> Result<Self, FsError> {
-        let local_dir = match &request.target {
-            Target::Cache => {
-                prepare_root(&request.cache)?;
-                create_dir_all(&repo.blobs())?;
-                create_dir_all(&repo.snapshot(commit))?;
-                None
+    pub fn prepare(&self) -> Result<(), FsError> {
+        if let Some(dir) = &self.local_dir {
+            return dir.prepare();
+        }
+        prepare_root(&self.cache)?;
+        create_dir_all(&self.repo.blobs())?;
+        create_dir_all(&self.repo.snapshot(&self.commit))
+    }
+
+    /// Removes unfinished downloads of files that came to be in another way. Those that somebody is
+    /// at, or that cannot be removed, stay.
+    pub fn sweep(&self, files: &[PlannedFile]) {
+        for file in files.iter().filter(|file| file.leftover) {
+            if let Ok(Some(_lock)) = try_lock(&self.lock_file(file))
+                && self.has_content(file)
+            {
+                self.discard_partial(file);
             }
-            Target::LocalDir(dir) => {
-                dir.prepare()?;
-                Some(dir.clone())
-            }
-        };
-        Ok(Store {
-            repo: repo.clone(),
-            commit: commit.clone(),
-            linking: request.linking,
-            local_dir,
-            told_of_locks: AtomicBool::new(false),
-        })
+        }
+    }
+
+    /// Removes what there is of an unfinished download. The caller holds the lock.
+    fn discard_partial(&self, file: &PlannedFile) {
+        let partial = self.partial(file);
+        let _ = fs::remove_file(&partial);
+        remove_segments(&partial, file.size);
     }
 
     /// After a failure: takes back folders in which nothing came to be, so that a refused download
@@ -230,6 +248,9 @@ impl Job {
             if let Action::Fetch { from } = file.action {
                 self.progress
                     .advance(file.size.unwrap_or(0).saturating_sub(from));
+            }
+            if lock.is_some() {
+                self.store.discard_partial(file);
             }
             return match &self.store.local_dir {
                 Some(_) => Ok(()),

@@ -104,11 +104,7 @@ impl Session<'_> {
             Target::Cache => OnDisk {
                 file: in_cache,
                 content: in_cache || self.repo.blob(probe.checksum).exists(),
-                partial: blobs
-                    .partials
-                    .get(probe.checksum.etag())
-                    .copied()
-                    .unwrap_or(0),
+                partial: blobs.partials.get(probe.checksum.etag()).copied(),
                 ..OnDisk::default()
             },
             Target::LocalDir(dir) => local_state(dir, probe, in_cache),
@@ -166,6 +162,8 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
             && !matches!(probe.checksum, Checksum::Unknown(_))
             && has_size(),
         content: in_cache,
-        partial: fs::metadata(dir.partial(probe.path, probe.checksum)).map_or(0, |file| file.len()),
+        partial: fs::metadata(dir.partial(probe.path, probe.checksum))
+            .ok()
+            .map(|file| file.len()),
     }
 }

@@ -287,12 +287,14 @@ impl<'a> Session<'a> {
     /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.
     pub async fn execute(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
         let result = self.path_at(&plan.commit);
+        let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
+        store.sweep(&plan.files);
         if plan.is_ready() && matches!(self.request.target, Target::Cache) {
             // Everything is there: a read-only cache will do. Only the ref may be news.
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
             return Ok(result);
         }
-        let store = Arc::new(Store::prepare(&self.request, &self.repo, &plan.commit)?);
+        store.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = &plan.new_listing {
             // Spares the next download the question; not being able to is no reason to stop.

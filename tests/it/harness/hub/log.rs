@@ -117,6 +117,15 @@ impl Log {
         records.iter().map(|record| record.snapshot()).collect()
     }
 
+    /// Bytes of file content sent so far in answer to requests that fit.
+    pub fn content_bytes(&self, fits: impl Fn(&Request) -> bool) -> u64 {
+        let records = self.records.lock().expect("log");
+        let content = records
+            .iter()
+            .filter(|record| record.content.load(SeqCst) && fits(&record.asked));
+        content.map(|record| record.sent.load(SeqCst)).sum()
+    }
+
     /// Forgets all records and the number of connections.
     pub fn clear(&self) {
         self.records.lock().expect("log").clear();

@@ -289,6 +289,12 @@ impl Hub {
             .sum()
     }
 
+    /// As [`Hub::content_bytes_sent`], of the requests that fit (status and bytes of these are not set yet). Cheap
+    /// enough to be asked every millisecond.
+    pub fn content_bytes_sent_for(&self, fits: impl Fn(&Request) -> bool) -> u64 {
+        self.state.log.content_bytes(fits)
+    }
+
     /// Requests that showed a token to the CDN: there must never be one.
     pub fn leaked_tokens(&self) -> Vec<Request> {
         let mut requests = self.requests();

@@ -1,0 +1,330 @@
+//! Hundreds of downloads that are killed at a random moment (SIGKILL), with Python clients in between,
+//! until the repository is there: byte for byte the right one, and with hardly a byte sent twice.
+//!
+//! # What is counted
+//!
+//! Bytes of file content that the Hub handed to the connections of *our* client (told by its
+//! `user-agent`), kill or no kill: what still sat in a buffer of the Hub, of the kernel or of the
+//! killed process when it died counts against us, although it never reached the disk. Set against it
+//! is the size of the repository, each content once. The Python client starts a file anew after a
+//! kill, by design; what it fetches is not counted, for or against us, but a file that it completed
+//! is one that we need not fetch.
+//!
+//! The Hub sends to each connection at a fixed rate, in pieces of a twentieth of a second, so that
+//! buffers are as full as behind a real line and not as on a loopback device.
+//!
+//! The moments are drawn from a seed that a failure prints; `HF_TORTURE_SEED` replays the draws
+//! (though not the scheduler).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::harness::hub::{Content, Entry, Hub, Repo, Request, Settings};
+use crate::harness::oracle::Oracle;
+use crate::harness::tree::{listing, tree_of};
+use crate::harness::{Running, TestEnv};
+
+/// Bytes per second of one connection. With eight to sixteen of them a round of some hundred
+/// milliseconds brings about its share of the repository.
+const RATE: u64 = 150_000;
+
+/// A repository of every kind of file: large ones that several connections fetch, LFS behind a
+/// redirect to the CDN, many small ones in folders, empty and doubled ones.
+fn repository(large: &[u64]) -> (Hub, BTreeMap<String, Entry>) {
+    let hub = Hub::with(Settings {
+        bandwidth: Some(RATE),
+        page_size: 50,
+        resolve_cache: true,
+        ..Settings::default()
+    });
+    let mut repo = Repo::model("org/name").file("empty.txt", "");
+    let mut paths = vec!["empty.txt".to_owned()];
+    for (n, size) in large.iter().enumerate() {
+        let path = format!("weights/large-{n}.safetensors");
+        repo = repo.lfs(&path, Content::synthetic(*size, 100 + n as u64));
+        paths.push(path);
+    }
+    for n in 0..6 {
+        let path = format!("medium-{n}.bin");
+        repo = repo.lfs(&path, Content::synthetic(400_000 + n * 150_000, 200 + n));
+        paths.push(path);
+    }
+    for n in 0..120 {
+        let path = format!("data/{}/small {n}.json", n % 7);
+        // Every tenth has the content of another one.
+        let seed = if n % 10 == 9 { n - 9 } else { n };
+        let text = Content::synthetic(500 + seed * 61, seed).to_bytes();
+        repo = repo.file(&path, text);
+        paths.push(path);
+    }
+    hub.add(repo);
+    let published = hub.repo("models/org/name");
+    let entries = paths
+        .into_iter()
+        .map(|path| (path.clone(), published.entry(&path)))
+        .collect();
+    (hub, entries)
+}
+
+fn is_ours(request: &Request) -> bool {
+    let agent = request.user_agent.as_deref().unwrap_or_default();
+    agent.starts_with("hf-cli/")
+}
+
+fn ours(hub: &Hub) -> u64 {
+    hub.content_bytes_sent_for(is_ours)
+}
+
+/// Prints the seed when the test fails.
+struct Seed(u64);
+
+impl Seed {
+    fn draw() -> Self {
+        let given = std::env::var("HF_TORTURE_SEED").ok();
+        Seed(given.map_or_else(
+            || fastrand::u64(..),
+            |seed| seed.parse().expect("HF_TORTURE_SEED is a number"),
+        ))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to draw the same moments again: HF_TORTURE_SEED={}", self.0);
+        }
+    }
+}
+
+/// One torture: where files go, how long, and who else takes part.
+struct Torture<'a> {
+    hub: &'a Hub,
+    env: TestEnv,
+    place: &'a [&'a str],
+    random: fastrand::Rng,
+    /// Bytes that a round may bring at most, to spread the kills over the whole download.
+    share: u64,
+    oracle: Option<Oracle>,
+    /// A Python client at work, and when it is to be killed (`None`: when it is done).
+    python: Vec<(Running, Option<Instant>)>,
+    /// Kills that hit a Python client.
+    python_kills: usize,
+    /// Bytes sent to us in killed rounds.
+    killed: u64,
+}
+
+impl<'a> Torture<'a> {
+    fn new(hub: &'a Hub, place: &'a [&'a str], seed: &Seed, share: u64) -> Self {
+        Torture {
+            hub,
+            env: TestEnv::for_hub(hub),
+            place,
+            random: fastrand::Rng::with_seed(seed.0),
+            share,
+            oracle: Oracle::modern(),
+            python: Vec::new(),
+            python_kills: 0,
+            killed: 0,
+        }
+    }
+
+    fn arguments(&self) -> Vec<&'a str> {
+        let mut arguments = vec!["download", "org/name"];
+        arguments.extend(self.place);
+        arguments
+    }
+
+    /// Starts a download and kills it, at the latest when it brought its share.
+    fn round(&mut self) {
+        let limit = Duration::from_millis(self.random.u64(5..1000));
+        let most = self.random.u64(0..2 * self.share);
+        let before = ours(self.hub);
+        let start = Instant::now();
+        let mut running = self.env.hf(self.arguments()).spawn();
+        while start.elapsed() < limit && ours(self.hub) - before < most && !running.ended() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let ended = running.ended();
+        let output = running.kill();
+        // It may have died on the way, but never by itself.
+        assert!(
+            !ended || output.code == Some(0),
+            "a round failed by itself\n{output}"
+        );
+    }
+
+    /// Sometimes lets a Python client take part: of all files, to be killed, or of one, to its end.
+    fn maybe_python(&mut self, every: usize) {
+        let mut going = Vec::new();
+        for (mut running, end) in self.python.drain(..) {
+            match end {
+                Some(end) if Instant::now() >= end || running.ended() => {
+                    self.python_kills += 1;
+                    drop(running.kill());
+                }
+                None if running.ended() => drop(running.wait().ok()),
+                _ => going.push((running, end)),
+            }
+        }
+        self.python = going;
+        let Some(oracle) = &self.oracle else { return };
+        if self.python.len() > 1 || self.random.usize(0..every) > 0 {
+            return;
+        }
+        if self.random.bool() {
+            let moment = Duration::from_millis(self.random.u64(600..4000));
+            let running = oracle.hf(&self.env, self.arguments()).spawn();
+            self.python.push((running, Some(Instant::now() + moment)));
+        } else {
+            let file = format!("medium-{}.bin", self.random.u8(0..6));
+            let mut arguments: Vec<&str> = self.arguments();
+            arguments.insert(2, &file);
+            let running = oracle.hf(&self.env, arguments).spawn();
+            self.python.push((running, None));
+        }
+    }
+
+    /// All rounds, then one download that is left alone.
+    fn run(&mut self, rounds: usize, python_every: usize) -> PathBuf {
+        for _ in 0..rounds {
+            self.maybe_python(python_every);
+            self.round();
+        }
+        for (running, end) in self.python.drain(..) {
+            match end {
+                Some(_) => drop(running.kill()),
+                None => drop(running.wait().ok()),
+            }
+        }
+        self.killed = ours(self.hub);
+        // Faster, but still a line: an endless one fills megabytes of buffers that are not ours.
+        self.hub
+            .configure(|settings| settings.bandwidth = Some(20 * RATE));
+        let output = self.env.run(self.arguments()).ok();
+        PathBuf::from(output.stdout().trim_end())
+    }
+}
+
+/// Every file is there with its very bytes, and nothing else is in the folder but `also`.
+#[track_caller]
+fn is_identical(folder: &Path, entries: &BTreeMap<String, Entry>, also: &str) {
+    for (path, entry) in entries {
+        assert!(
+            fs::read(folder.join(path)).unwrap() == entry.content.to_bytes(),
+            "{path}"
+        );
+    }
+    let found: Vec<String> = tree_of(folder)
+        .into_iter()
+        .filter(|node| !folder.join(&node.path).is_dir() && !node.path.starts_with(also))
+        .map(|node| node.path)
+        .collect();
+    let wanted: Vec<String> = entries.keys().cloned().collect();
+    assert_eq!(found, wanted);
+}
+
+/// Not a tenth of the repository was sent in vain, and the kills struck while there was work.
+#[track_caller]
+fn is_thrifty(hub: &Hub, before_last: u64, size: u64, rounds: usize) {
+    let sent = ours(hub);
+    let line = format!(
+        "{rounds} kills: {sent} bytes sent to us for {size} ({before_last} of them in killed rounds)"
+    );
+    // Not eprintln!, which the test runner swallows when the test passes.
+    drop(std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("{line}\n").as_bytes(),
+    ));
+    assert!(sent <= size + size / 10, "{line}");
+    assert!(before_last > size / 8, "the kills hit too little: {line}");
+}
+
+#[test]
+fn two_hundred_kills_into_the_cache() {
+    const ROUNDS: usize = 200;
+    let seed = Seed::draw();
+    let (hub, entries) = repository(&[36_000_000, 34_500_000, 33_600_001]);
+    let mut contents = BTreeMap::new();
+    for entry in entries.values() {
+        contents.insert(entry.etag(), entry.content.len());
+    }
+    let size: u64 = contents.values().sum();
+    let mut torture = Torture::new(&hub, &[], &seed, size / ROUNDS as u64);
+    let snapshot = torture.run(ROUNDS, 12);
+    is_identical(&snapshot, &entries, "-");
+    is_thrifty(&hub, torture.killed, size, ROUNDS);
+    let env = torture.env;
+    // One blob for each content, none of which is unfinished.
+    let blobs = tree_of(env.cache().join("models--org--name/blobs"));
+    let of_python = |path: &str| torture.python_kills > 0 && path.ends_with(".incomplete");
+    let names: Vec<&str> = blobs
+        .iter()
+        .map(|node| node.path.as_str())
+        .filter(|path| !of_python(path))
+        .collect();
+    assert_eq!(
+        names,
+        contents.keys().collect::<Vec<_>>(),
+        "{}",
+        listing(env.cache())
+    );
+    env.run([
+        "cache",
+        "verify",
+        "org/name",
+        "--fail-on-missing-files",
+        "--fail-on-extra-files",
+    ])
+    .ok();
+    let ours = env.run(["cache", "ls", "--show-warnings"]).ok();
+    assert!(!ours.stderr().to_lowercase().contains("warning"), "{ours}");
+    let Some(oracle) = torture.oracle else { return };
+    let code = "from huggingface_hub import scan_cache_dir\n\
+                print([str(w) for w in scan_cache_dir().warnings])";
+    let scan = oracle.python(&env, code).run().ok();
+    assert_eq!(scan.stdout(), "[]\n");
+    oracle
+        .hf(
+            &env,
+            [
+                "cache",
+                "verify",
+                "org/name",
+                "--fail-on-missing-files",
+                "--fail-on-extra-files",
+            ],
+        )
+        .run()
+        .ok();
+}
+
+#[test]
+fn kills_into_a_local_folder() {
+    const ROUNDS: usize = 60;
+    let seed = Seed::draw();
+    let (hub, entries) = repository(&[34_000_000]);
+    let size: u64 = entries.values().map(|entry| entry.content.len()).sum();
+    let mut torture = Torture::new(&hub, &["--local-dir", "out"], &seed, size / ROUNDS as u64);
+    let folder = torture.run(ROUNDS, 12);
+    is_identical(&folder, &entries, ".cache/");
+    is_thrifty(&hub, torture.killed, size, ROUNDS);
+    let state = listing(folder.join(".cache"));
+    assert!(
+        !state.contains(".hf-part") && !state.contains(".tmp"),
+        "{state}"
+    );
+    let env = torture.env;
+    let Some(oracle) = torture.oracle else { return };
+    let before = hub.content_bytes_sent();
+    oracle
+        .hf(&env, ["download", "org/name", "--local-dir", "out"])
+        .run()
+        .ok();
+    assert_eq!(
+        hub.content_bytes_sent(),
+        before,
+        "Python finds everything there"
+    );
+}

@@ -86,6 +86,8 @@ pub const COLUMNS: &str = "COLUMNS";
 pub const TERM: &str = "TERM";
 /// PEM file of the certificate authorities to trust instead of the system's.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// Folders of such files, in the form that OpenSSL gives them.
+pub const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
 /// PEM file of additional certificate authorities (name used by Python's requests).
 pub const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
 /// PEM file of additional certificate authorities (name used by curl).
@@ -185,12 +187,13 @@ impl Env {
     /// Variables of the file that have no effect, because the libraries that use them read the
     /// environment itself: proxies, and the file of certificate authorities.
     pub fn ineffective_in_file(&self) -> Vec<&str> {
-        const DIRECT: [&str; 5] = [
+        const DIRECT: [&str; 6] = [
             "HTTP_PROXY",
             "HTTPS_PROXY",
             "ALL_PROXY",
             "NO_PROXY",
             SSL_CERT_FILE,
+            SSL_CERT_DIR,
         ];
         let names = self.file.iter().flat_map(|file| file.vars.keys());
         names

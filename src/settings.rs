@@ -59,6 +59,8 @@ pub struct Settings {
     pub user_agent_origin: Option<String>,
     /// Extra certificate authorities, a PEM file.
     pub ca_bundle: Option<PathBuf>,
+    /// Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` is set; the TLS library reads them by itself.
+    pub is_system_ca_replaced: bool,
     /// Say on stderr what goes over the wire.
     pub debug: bool,
 }
@@ -132,6 +134,9 @@ impl Settings {
             etag_timeout: seconds(env::HF_HUB_ETAG_TIMEOUT),
             download_timeout: seconds(env::HF_HUB_DOWNLOAD_TIMEOUT),
             user_agent_origin: env.get(env::HF_HUB_USER_AGENT_ORIGIN),
+            is_system_ca_replaced: [env::SSL_CERT_FILE, env::SSL_CERT_DIR]
+                .into_iter()
+                .any(|name| env.get_os(name).is_some()),
             ca_bundle: [env::REQUESTS_CA_BUNDLE, env::CURL_CA_BUNDLE]
                 .iter()
                 .find_map(|name| env.get_os(name))

@@ -150,6 +150,7 @@ fn network_facts(settings: &Settings, env: &env::Env) -> Facts {
     }
     for name in [
         env::SSL_CERT_FILE,
+        env::SSL_CERT_DIR,
         env::REQUESTS_CA_BUNDLE,
         env::CURL_CA_BUNDLE,
     ] {

@@ -48,7 +48,11 @@ impl Failure {
 /// Whether the other side could not prove who it is: no patience mends that.
 fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return matches!(error, rustls::Error::InvalidCertificate(_));
+        // `Other`: there is no authority to ask (see `super::tls`).
+        return matches!(
+            error,
+            rustls::Error::InvalidCertificate(_) | rustls::Error::Other(_)
+        );
     }
     // The source of an I/O error is not the error inside it, but that one's source.
     let inside = error

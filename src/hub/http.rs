@@ -39,6 +39,7 @@ impl Hub {
         let is_encrypted = options.endpoint.url().scheme() == "https";
         let tls = super::tls::config(
             options.extra_ca.as_deref(),
+            options.is_system_ca_replaced,
             is_encrypted && !options.offline,
         );
         let client = reqwest::Client::builder()

@@ -36,6 +36,8 @@ pub struct HubOptions {
     pub user_agent: String,
     /// More certificate authorities, in PEM.
     pub extra_ca: Option<Vec<u8>>,
+    /// Whether the user named certificate authorities to use instead of the system's.
+    pub is_system_ca_replaced: bool,
     /// Trace requests.
     pub debug: bool,
 }
@@ -59,6 +61,7 @@ impl HubOptions {
             download_timeout: settings.download_timeout,
             user_agent: user_agent(settings.user_agent_origin.as_deref()),
             extra_ca,
+            is_system_ca_replaced: settings.is_system_ca_replaced,
             debug: settings.debug,
         })
     }

@@ -3,23 +3,39 @@
 //! Reading the system's authorities takes up to ten milliseconds (hundreds of small files), longer
 //! than all else that a start does. So they are read on a thread of their own while the first
 //! connection is being made, and not at all when nothing is encrypted.
+//!
+//! A system that has none (a slim container image) is lent those of Mozilla, which the Python client
+//! carries as well; not so when the user named a file or folder of them, which has to be right.
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 
-/// The configuration of TLS for HTTP/1.1. `extra_ca` adds certificate authorities, in PEM; `is_near`
-/// says that a connection will be needed soon.
+/// The variables that name authorities to use instead of the system's hold none.
+#[derive(Debug, thiserror::Error)]
+#[error("no certificate authority is to be found where SSL_CERT_FILE or SSL_CERT_DIR points")]
+struct NothingNamed;
+
+/// The configuration of TLS for HTTP/1.1. `extra_ca` adds certificate authorities, in PEM;
+/// `is_system_replaced` says that the user named others than the system's, which the verifier finds
+/// by itself; `is_near` that a connection will be needed soon.
 ///
 /// # Errors
 /// An added authority is unusable, in words. Trouble with those of the system shows on the first
 /// connection.
-pub fn config(extra_ca: Option<&[u8]>, is_near: bool) -> Result<ClientConfig, String> {
+pub fn config(
+    extra_ca: Option<&[u8]>,
+    is_system_replaced: bool,
+    is_near: bool,
+) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut extra = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(extra_ca.unwrap_or_default()) {
@@ -31,6 +47,7 @@ pub fn config(extra_ca: Option<&[u8]>, is_near: bool) -> Result<ClientConfig, St
     let trust = Arc::new(Trust {
         provider: Arc::clone(&provider),
         extra,
+        is_system_replaced,
         verifier: OnceLock::new(),
     });
     if is_near {
@@ -55,16 +72,38 @@ pub fn config(extra_ca: Option<&[u8]>, is_near: bool) -> Result<ClientConfig, St
 struct Trust {
     provider: Arc<CryptoProvider>,
     extra: Vec<CertificateDer<'static>>,
-    verifier: OnceLock<Result<Verifier, Error>>,
+    is_system_replaced: bool,
+    verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
 }
 
 impl Trust {
-    fn verifier(&self) -> Result<&Verifier, Error> {
-        let made = self.verifier.get_or_init(|| {
-            let extra = self.extra.iter().cloned();
-            Verifier::new_with_extra_roots(extra, Arc::clone(&self.provider))
-        });
-        made.as_ref().map_err(Clone::clone)
+    fn verifier(&self) -> Result<&dyn ServerCertVerifier, Error> {
+        match self.verifier.get_or_init(|| self.make()) {
+            Ok(verifier) => Ok(verifier.as_ref()),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    fn make(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let extra = self.extra.iter().cloned();
+        match Verifier::new_with_extra_roots(extra, Arc::clone(&self.provider)) {
+            Ok(verifier) => Ok(Arc::new(verifier)),
+            // The added authorities were found good before: what fails is that there are none.
+            Err(_) if self.is_system_replaced => {
+                Err(Error::Other(OtherError(Arc::new(NothingNamed))))
+            }
+            Err(_) => self.of_mozilla(),
+        }
+    }
+
+    fn of_mozilla(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+        let provider = Arc::clone(&self.provider);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| Error::General(error.to_string()))?;
+        Ok(verifier)
     }
 }
 
@@ -114,8 +153,8 @@ mod tests {
 
     #[test]
     fn added_authorities_are_looked_at_at_once() {
-        assert!(config(None, false).is_ok());
+        assert!(config(None, false, false).is_ok());
         let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(config(Some(text.as_bytes()), false).is_err());
+        assert!(config(Some(text.as_bytes()), false, false).is_err());
     }
 }

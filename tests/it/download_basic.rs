@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::download_errors::in_namespace;
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Origin, Repo, Settings};
 use crate::harness::tree::{NodeKind, listing, tree_of};
@@ -464,4 +465,34 @@ fn over_tls_with_an_authority_of_ones_own() {
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name", "a"]).fails(1);
     assert!(output.stderr().contains("certificate"), "{output}");
+}
+
+#[test]
+fn a_system_without_authorities_is_lent_some() {
+    let hub = Hub::with(Settings {
+        tls: true,
+        ..Settings::default()
+    });
+    let hidden = "for folder in /etc/ssl /usr/lib/ssl /etc/pki /usr/share/ca-certificates; do \
+                  test ! -d $folder || mount -t tmpfs none $folder; done";
+    let mut env = TestEnv::for_hub(&hub);
+    // The test Hub's authority is none of Mozilla's: it is refused for that, not for want of any.
+    let output = in_namespace(&env, hidden, "download org/name a").fails(1);
+    assert!(output.stderr().contains("UnknownIssuer"), "{output}");
+    // Who names authorities means those and no others.
+    let empty = env.path("empty.pem");
+    fs::write(&empty, "").unwrap();
+    env.set("SSL_CERT_FILE", &empty);
+    for output in [
+        in_namespace(&env, hidden, "download org/name a"),
+        env.run(["download", "org/name", "a"]),
+    ] {
+        let output = output.fails(1);
+        assert!(
+            output
+                .stderr()
+                .contains("no certificate authority is to be found where SSL_CERT_FILE"),
+            "{output}"
+        );
+    }
 }

@@ -254,7 +254,7 @@ impl From<HubError> for CliError {
         let (kind, hint) = match &error {
             HubError::Offline => (
                 Kind::Offline,
-                Some("unset HF_HUB_OFFLINE to go online".to_owned()),
+                Some("to go online, leave out --offline and unset HF_HUB_OFFLINE".to_owned()),
             ),
             HubError::Unreachable { reason, .. } if is_about_time(reason) => (
                 Kind::Unreachable,
@@ -264,7 +264,7 @@ impl From<HubError> for CliError {
                 Kind::Unreachable,
                 Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
             ),
-            HubError::Unreachable { .. } => (
+            HubError::Unreachable { .. } | HubError::Stalled { .. } => (
                 Kind::Unreachable,
                 Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),
             ),

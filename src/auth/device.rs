@@ -102,7 +102,10 @@ async fn poll(
 fn is_passing(error: &HubError) -> bool {
     matches!(
         error,
-        HubError::Unreachable { .. } | HubError::Status { .. } | HubError::BadAnswer(_)
+        HubError::Unreachable { .. }
+            | HubError::Stalled { .. }
+            | HubError::Status { .. }
+            | HubError::BadAnswer(_)
     )
 }
 

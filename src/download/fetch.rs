@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -16,7 +16,7 @@ use super::DownloadError;
 use super::partial::Partial;
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
-use crate::hub::{Hub, HubError};
+use crate::hub::{Body, Hub, HubError};
 use crate::listing::Checksum;
 use crate::progress::Progress;
 use crate::repo::RepoPath;
@@ -187,11 +187,12 @@ async fn attempt(
     if let Err(trouble) = usable {
         return (Some(partial), Err(trouble));
     }
+    let body = source.hub.body(answer.response);
     if span.missing_from(span.offset(&partial)) <= INLINE_LIMIT {
-        let result = receive_inline(source, span, answer.response, &mut partial).await;
+        let result = receive_inline(source, span, body, &mut partial).await;
         return (Some(partial), result);
     }
-    receive_with_writer(source, span, answer.response, partial).await
+    receive_with_writer(source, span, body, partial).await
 }
 
 fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
@@ -270,11 +271,11 @@ fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
 async fn receive_inline(
     source: &Source<'_>,
     span: &Span<'_>,
-    mut response: Response,
+    mut body: Body,
     partial: &mut Partial,
 ) -> Result<(), Trouble> {
     let mut incoming = Incoming::new(source, span, partial);
-    while let Some(chunk) = incoming.next(&mut response).await? {
+    while let Some(chunk) = incoming.next(&mut body).await? {
         partial.append(&chunk)?;
     }
     incoming.ended()
@@ -283,7 +284,7 @@ async fn receive_inline(
 async fn receive_with_writer(
     source: &Source<'_>,
     span: &Span<'_>,
-    mut response: Response,
+    mut body: Body,
     mut partial: Partial,
 ) -> (Option<Partial>, Result<(), Trouble>) {
     let mut incoming = Incoming::new(source, span, &partial);
@@ -297,7 +298,7 @@ async fn receive_with_writer(
         (partial, Ok(()))
     });
     let received = loop {
-        match incoming.next(&mut response).await {
+        match incoming.next(&mut body).await {
             // A closed channel means that the writer failed: its own error says why.
             Ok(Some(chunk)) => {
                 if sender.send(chunk).await.is_err() {
@@ -332,16 +333,12 @@ impl<'a> Incoming<'a> {
     }
 
     /// The next bytes; `None` at the end of the span or of the answer.
-    async fn next(&mut self, response: &mut Response) -> Result<Option<Bytes>, Trouble> {
+    async fn next(&mut self, body: &mut Body) -> Result<Option<Bytes>, Trouble> {
         let missing = self.span.missing_from(self.offset);
         if missing == 0 {
             return Ok(None);
         }
-        let chunk = response
-            .chunk()
-            .await
-            .map_err(|error| Trouble::Attempt(Failure::network(&self.source.url, &error)))?;
-        let Some(mut chunk) = chunk else {
+        let Some(mut chunk) = body.chunk().await.map_err(Trouble::Attempt)? else {
             return Ok(None);
         };
         // Looked at again: the end may have come closer while we waited.

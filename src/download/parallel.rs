@@ -238,7 +238,8 @@ impl<'a> Fill<'a> {
                 _ = tick.tick() => {
                     let received = front.load(Ordering::Relaxed) + helped.load(Ordering::Relaxed);
                     let active = helpers.len() as u64 + u64::from(main.is_some());
-                    pace.is_slow(received, active)
+                    // Where it is the user who holds back, more connections bring nothing.
+                    pace.is_slow(received, active) && !source.hub.is_held_back()
                 }
             };
             let position = front.load(Ordering::Relaxed);

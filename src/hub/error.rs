@@ -20,6 +20,16 @@ pub enum HubError {
         /// Why.
         reason: String,
     },
+    /// A connection that brings nothing, or next to nothing.
+    #[error("{host} {}", pace(*bytes, *seconds))]
+    Stalled {
+        /// Scheme, host and port.
+        host: String,
+        /// What came.
+        bytes: u64,
+        /// In this time.
+        seconds: u64,
+    },
     /// The Hub knows no such repository, or hides it from this token.
     #[error("no such repository, or no access to it")]
     RepoNotFound,
@@ -75,6 +85,14 @@ pub enum HubError {
     /// The HTTP client could not be set up (certificates, proxy).
     #[error("cannot set up the HTTP client: {0}")]
     Setup(String),
+}
+
+fn pace(bytes: u64, seconds: u64) -> String {
+    match bytes {
+        0 => format!("sent nothing for {seconds} s"),
+        1 => format!("sent one byte in {seconds} s"),
+        _ => format!("sent no more than {bytes} bytes in {seconds} s"),
+    }
 }
 
 fn detail(message: &str, request_id: Option<&str>) -> String {

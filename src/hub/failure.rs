@@ -6,6 +6,8 @@ use url::Url;
 
 use super::error::HubError;
 
+const NO_ANSWER: &str = "no answer in time";
+
 /// A failed attempt.
 #[derive(Debug)]
 pub struct Failure {
@@ -27,10 +29,22 @@ impl Failure {
         }
     }
 
+    /// The request was sent and nothing came.
+    pub fn silent(url: &Url) -> Self {
+        Failure {
+            error: HubError::Unreachable {
+                host: host(url),
+                reason: NO_ANSWER.to_owned(),
+            },
+            transient: true,
+            server_wait: None,
+        }
+    }
+
     /// No answer, or one that broke off.
     pub fn network(url: &Url, error: &reqwest::Error) -> Self {
         let reason = if error.is_timeout() {
-            "no answer in time".to_owned()
+            NO_ANSWER.to_owned()
         } else {
             innermost(error)
         };

@@ -8,15 +8,21 @@ use reqwest::{Method, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::body::Body;
 use super::error::{HubError, classify};
 use super::failure::innermost;
 pub use super::failure::{Failure, host};
+use super::limit::Limiter;
 pub use super::options::{HubOptions, Notice, Notify};
 use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 pub use super::request::{Answer, Request};
 use super::retry::{self, LONGEST_SERVER_WAIT, MAX_RETRIES, RateGate};
+use super::stall::Patience;
 use crate::settings::Endpoint;
 use crate::token::Token;
+
+/// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
+const IMPATIENT_ATTEMPTS: u32 = 2;
 
 /// The client: connection pool, options, rate gate. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +33,8 @@ pub struct Hub {
     notify: Notify,
     warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
     retries: u32,
+    patience: Arc<Patience>,
+    limiter: Option<Arc<Limiter>>,
 }
 
 impl Hub {
@@ -49,13 +57,14 @@ impl Hub {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(options.etag_timeout)
-            .read_timeout(options.download_timeout)
             .tcp_nodelay(true)
             .tls_backend_preconfigured(tls.map_err(HubError::Setup)?)
             .build()
             .map_err(|error| HubError::Setup(innermost(&error)))?;
         Ok(Hub {
             client,
+            patience: Arc::new(Patience::new(options.download_timeout)),
+            limiter: None,
             options: Arc::new(options),
             gate: Arc::default(),
             notify,
@@ -74,14 +83,44 @@ impl Hub {
         }
     }
 
+    /// The same client with another stall timeout (see [`super::stall`]).
+    #[must_use]
+    pub fn with_stall_timeout(&self, timeout: Duration) -> Self {
+        Hub {
+            patience: Arc::new(Patience::new(timeout)),
+            ..self.clone()
+        }
+    }
+
+    /// The same client with a limit on what all its connections receive together, in bytes a second.
+    #[must_use]
+    pub fn with_limit(&self, bytes_per_second: u64) -> Self {
+        Hub {
+            limiter: Some(Arc::new(Limiter::new(bytes_per_second))),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is the user's limit that holds connections back.
+    pub fn is_held_back(&self) -> bool {
+        self.limiter
+            .as_ref()
+            .is_some_and(|limiter| limiter.is_holding_back())
+    }
+
+    /// The body of an answer, to be received.
+    pub fn body(&self, response: Response) -> Body {
+        Body::new(response, Arc::clone(&self.patience), self.limiter.clone())
+    }
+
     /// The Hub this client talks to.
     pub fn endpoint(&self) -> &Endpoint {
         &self.options.endpoint
     }
 
-    /// Longest silence while an answer is read.
-    pub fn download_timeout(&self) -> Duration {
-        self.options.download_timeout
+    /// Longest silence while an answer is waited for or read.
+    pub fn stall_timeout(&self) -> Duration {
+        self.patience.timeout()
     }
 
     /// The URL of a path below the endpoint. The path must be percent-encoded already.
@@ -149,7 +188,11 @@ impl Hub {
         loop {
             let answer = self.send(request, token).await?;
             let headers = answer.response.headers().clone();
-            match answer.response.bytes().await {
+            let mut body = self.body(answer.response);
+            if retries >= IMPATIENT_ATTEMPTS {
+                body = body.patiently();
+            }
+            match body.json().await {
                 Ok(body) => {
                     return serde_json::from_slice(&body)
                         .map(|value| (value, headers))
@@ -158,9 +201,8 @@ impl Hub {
                         });
                 }
                 // The answer broke off in the middle: the same as not answering.
-                Err(error) => {
-                    let failure = Failure::network(&request.url, &error);
-                    if !request.may_repeat() || retries >= self.retries {
+                Err(failure) => {
+                    if !failure.transient || !request.may_repeat() || retries >= self.retries {
                         return Err(failure.error);
                     }
                     self.wait_before_retry(retries, failure).await?;
@@ -258,29 +300,33 @@ impl Hub {
             // Its answer is all there is to wait for.
             builder = builder.timeout(self.options.etag_timeout);
         }
-        let result = builder.send().await;
-        if self.options.debug {
+        let sent = tokio::time::timeout(self.patience.timeout(), builder.send());
+        let result = match sent.await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(Failure::network(&hop.url, &error)),
+            Err(_) => Err(Failure::silent(&hop.url)),
+        };
+        self.trace(|| {
             let outcome = match &result {
                 Ok(response) => response.status().to_string(),
-                Err(error) => innermost(error),
+                Err(failure) => failure.error.to_string(),
             };
             // Neither headers nor query: the one holds tokens, the other signatures.
-            self.tell(Notice::Trace(format!(
+            format!(
                 "{} {}{} {}→ {outcome}",
                 request.method,
                 host(&hop.url),
                 hop.url.path(),
                 if token.is_some() { "(with token) " } else { "" },
-            )));
-        }
-        result.map_err(|error| Failure::network(&hop.url, &error))
+            )
+        });
+        result
     }
 
     async fn failure(&self, response: Response, signed_link: bool) -> Failure {
         let status = response.status();
         let headers = response.headers().clone();
-        // An error page that does not arrive changes nothing about the error.
-        let body = response.text().await.unwrap_or_default();
+        let body = self.body(response).error_page().await;
         Failure {
             error: classify(status, &headers, &body, signed_link),
             transient: retry::is_transient(status),

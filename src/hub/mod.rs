@@ -1,16 +1,20 @@
 //! The Hub on the wire: the only user of the HTTP crate. Knows nothing of the disk or the terminal.
 
 pub mod api;
+mod body;
 pub mod error;
 mod failure;
 pub mod http;
+pub mod limit;
 pub mod oauth;
 mod options;
 pub mod redirect;
 mod request;
 pub mod retry;
+pub mod stall;
 mod tls;
 pub mod xet;
 
+pub use self::body::Body;
 pub use self::error::HubError;
 pub use self::http::{Hub, HubOptions};

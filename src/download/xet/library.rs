@@ -75,7 +75,7 @@ pub async fn start(
         .hub
         .trace(|| format!("Xet storage at {}", access.server.authority()));
     let runtime = tokio::runtime::Handle::current();
-    let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.download_timeout());
+    let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.stall_timeout());
     let config = config(options.high_performance, connect, silence);
     let context = XetContext::from_external(runtime, config);
     let session = SessionContext {

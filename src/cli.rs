@@ -20,6 +20,9 @@ pub struct Cli {
     /// Read variables from a dotenv file, for those that are not set.
     #[arg(long, global = true, value_name = "PATH")]
     pub env_file: Option<std::path::PathBuf>,
+    /// Send no request: use what is there already, as with HF_HUB_OFFLINE=1.
+    #[arg(long, global = true)]
+    pub offline: bool,
     /// Flags of every command.
     #[command(flatten)]
     pub output: OutputArgs,

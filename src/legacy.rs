@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::{Cli, Command, OutputArgs};
 use crate::commands::auth::{AuthArgs, AuthCommand, GitArgs, login, logout, switch};
-use crate::commands::flags::{RepoArgs, TokenArgs};
+use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::commands::{cache, download};
 use crate::repo::RepoType;
 
@@ -189,6 +189,7 @@ pub fn parse(args: &[OsString]) -> Result<Lowered, clap::Error> {
     };
     let cli = Cli {
         env_file: None,
+        offline: false,
         output: OutputArgs::quiet(quiet),
         version: false,
         command: Some(command),
@@ -262,6 +263,8 @@ impl DownloadArgs {
                 .max_workers
                 .and_then(|workers| u16::try_from(workers.min(MOST_WORKERS)).ok()),
             no_space_check: false,
+            transfer: TransferArgs::default(),
+            progress: ProgressArgs::default(),
         })
     }
 }

@@ -63,7 +63,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     };
     let mut console = Console::from_process(&env);
     console.set_style(style);
-    let settings = Settings::resolve(&env);
+    let settings = Settings::resolve(&env).map(|settings| Settings {
+        offline: settings.offline || cli.offline,
+        ..settings
+    });
     let format = cli.output.format();
     console.configure(
         format.as_ref().ok().copied().flatten(),

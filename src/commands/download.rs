@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use serde_json::{Map, json};
 
 use super::explain::Asked;
-use super::flags::{RepoArgs, TokenArgs};
+use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
 use crate::console::{Console, Table, text};
@@ -70,6 +70,10 @@ pub struct Args {
     /// Start even when the disk seems to have too little room.
     #[arg(long)]
     pub(crate) no_space_check: bool,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 /// Downloads.
@@ -86,15 +90,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         revision: &request.revision,
         token: token.as_ref(),
     };
-    let hub = context.hub()?;
+    let hub = args.transfer.apply(context.hub()?);
     let progress = if args.dry_run {
         std::sync::Arc::new(Silent)
     } else {
-        context.console.progress()
+        context.console.progress(args.progress.progress)
     };
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
-    let mut session = Session::new(hub, secret, request.clone(), progress);
-    if !context.settings.disable_xet {
+    let mut session = Session::new(&hub, secret, request.clone(), progress);
+    // The Xet library knows no limit.
+    if !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
     }
     let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
@@ -114,6 +119,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             session
                 .check_space(&plan)
                 .map_err(|error| asked.explain(error))?;
+            if args.transfer.limit_rate.is_some()
+                && !context.settings.disable_xet
+                && plan
+                    .files
+                    .iter()
+                    .any(|file| file.is_fetched() && file.xet_hash.is_some())
+            {
+                context
+                    .console
+                    .say("Downloading over HTTP: Xet storage knows no --limit-rate.");
+            }
             context
                 .block_on_then(session.execute(&plan), |error| asked.explain(error))
                 .map_err(|error| match error.kind {

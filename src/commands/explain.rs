@@ -173,7 +173,7 @@ impl Asked<'_> {
                     self.title(),
                     self.revision
                 ),
-                "unset HF_HUB_OFFLINE to go online".to_owned(),
+                "to go online, leave out --offline and unset HF_HUB_OFFLINE".to_owned(),
             ),
             _ => return error.into(),
         };

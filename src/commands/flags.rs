@@ -1,10 +1,14 @@
 //! Arguments that several commands share.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::auth::resolve::ResolvedToken;
+use crate::console::ProgressStyle;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::hub::Hub;
 use crate::repo::{RepoType, Revision};
 use crate::target::{self, Form, RepoTarget};
 
@@ -89,5 +93,80 @@ impl TokenArgs {
                 .warn("A token on the command line can be seen by every user of this machine; HF_TOKEN is safer.");
         }
         context.token_for_download(self.token.as_deref())
+    }
+}
+
+/// How progress is shown.
+#[derive(Debug, Default, Args)]
+pub struct ProgressArgs {
+    /// How to show progress: auto (bars on a terminal, else a line every ten seconds), bar, plain
+    /// (lines) or none.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "STYLE",
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub progress: ProgressStyle,
+}
+
+/// How a transfer treats the network.
+#[derive(Debug, Default, Args)]
+pub struct TransferArgs {
+    /// Receive no more than this in a second, all connections together: 20M, 500k. Files then come
+    /// over HTTP, never from Xet storage.
+    #[arg(long, value_name = "BYTES", value_parser = rate)]
+    pub limit_rate: Option<u64>,
+    /// Drop a connection that brings nothing, or less than 1 kB a second, for this many seconds, and
+    /// go on with another one [default: HF_HUB_DOWNLOAD_TIMEOUT, 10].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub stall_timeout: Option<u64>,
+}
+
+impl TransferArgs {
+    /// The client with these manners.
+    pub fn apply(&self, hub: &Hub) -> Hub {
+        let mut hub = hub.clone();
+        if let Some(seconds) = self.stall_timeout {
+            hub = hub.with_stall_timeout(Duration::from_secs(seconds));
+        }
+        if let Some(bytes_per_second) = self.limit_rate {
+            hub = hub.with_limit(bytes_per_second);
+        }
+        hub
+    }
+}
+
+/// Bytes a second: a size, perhaps with `/s`.
+fn rate(text: &str) -> Result<u64, String> {
+    let bytes = text.strip_suffix("/s").unwrap_or(text);
+    match crate::cache::select::size(bytes).map(u64::try_from) {
+        Ok(Ok(rate)) if rate > 0 => Ok(rate),
+        _ => Err("write bytes a second, perhaps with k, M or G, as in 20M".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates() {
+        for (text, expected) in [
+            ("20M", Some(20_000_000)),
+            ("500k", Some(500_000)),
+            ("1GB/s", Some(1_000_000_000)),
+            ("1000", Some(1000)),
+            ("0", None),
+            ("-5", None),
+            ("1.5M", None),
+            ("fast", None),
+            ("", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(rate(text).ok(), expected, "{text}");
+        }
     }
 }

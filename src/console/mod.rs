@@ -9,6 +9,7 @@ mod bars;
 pub mod interrupt;
 pub mod json;
 pub mod picker;
+mod plain;
 pub mod prompt;
 pub mod table;
 pub mod text;
@@ -36,6 +37,37 @@ pub enum OutputFormat {
     Json,
     /// The bare essential value, one a line.
     Quiet,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ProgressStyle {
+    /// Bars on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// Bars; lines where there is no terminal to draw them on.
+    Bar,
+    /// A line every ten seconds.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+impl ProgressStyle {
+    /// What to show. `switch` is [`crate::settings::Settings::progress_bars`]; `can_draw`: stderr is
+    /// a terminal that knows how to move its cursor.
+    fn decide(self, mode: Mode, switch: Option<bool>, can_draw: bool) -> ProgressStyle {
+        let wanted = match self {
+            ProgressStyle::Auto if switch.unwrap_or(mode == Mode::Human) => ProgressStyle::Bar,
+            ProgressStyle::Auto => ProgressStyle::None,
+            given => given,
+        };
+        match wanted {
+            // A log would be full of them.
+            ProgressStyle::Bar if !can_draw => ProgressStyle::Plain,
+            other => other,
+        }
+    }
 }
 
 /// Output format in force.
@@ -105,6 +137,7 @@ pub struct Console {
     columns: Option<usize>,
     progress_bars: Option<bool>,
     stdin_is_terminal: bool,
+    is_dumb: bool,
     stdout: Mutex<Stream>,
     stderr: Arc<Mutex<Stream>>,
     bars: Arc<indicatif::MultiProgress>,
@@ -143,8 +176,8 @@ impl Capture {
 impl Console {
     /// The console of this process, in `human` mode until [`Console::configure`] says otherwise.
     pub fn from_process(env: &Env) -> Self {
-        let color_wanted =
-            env.get(env::NO_COLOR).is_none() && env.get(env::TERM).as_deref() != Some("dumb");
+        let is_dumb = env.get(env::TERM).as_deref() == Some("dumb");
+        let color_wanted = env.get(env::NO_COLOR).is_none() && !is_dumb;
         let stdout_is_terminal = io::stdout().is_terminal();
         let stderr_is_terminal = io::stderr().is_terminal();
         Console {
@@ -158,6 +191,7 @@ impl Console {
                 .filter(|&c| c > 0),
             progress_bars: None,
             stdin_is_terminal: io::stdin().is_terminal(),
+            is_dumb,
             stdout: Mutex::new(Stream {
                 sink: Sink::Stdout(io::stdout()),
                 is_terminal: stdout_is_terminal,
@@ -191,6 +225,7 @@ impl Console {
             columns: Some(80),
             progress_bars: None,
             stdin_is_terminal: false,
+            is_dumb: false,
             stdout: Mutex::new(stream(&capture.stdout)),
             stderr: Arc::new(Mutex::new(stream(&capture.stderr))),
             bars: Arc::new(indicatif::MultiProgress::new()),
@@ -364,14 +399,21 @@ impl Console {
         self.to_stderr(&format!("Error: {text}"), Some(RED));
     }
 
-    /// Progress bars on stderr, or nothing: only in `human` on a terminal, unless
-    /// `HF_HUB_DISABLE_PROGRESS_BARS` decides otherwise.
-    pub fn progress(&self) -> Arc<dyn Progress> {
-        let default = self.mode == Mode::Human && self.stderr.lock().unwrap().is_terminal;
-        if self.progress_bars.unwrap_or(default) {
-            Arc::new(bars::Bars::new(Arc::clone(&self.bars)))
-        } else {
-            Arc::new(Silent)
+    /// Progress on stderr, as bars or lines: in `human`, unless `--progress` or
+    /// `HF_HUB_DISABLE_PROGRESS_BARS` says otherwise.
+    pub fn progress(&self, style: ProgressStyle) -> Arc<dyn Progress> {
+        let can_draw = self.stderr.lock().unwrap().is_terminal && !self.is_dumb;
+        match style.decide(self.mode, self.progress_bars, can_draw) {
+            ProgressStyle::Plain => {
+                let stderr = Arc::clone(&self.stderr);
+                Arc::new(plain::Lines::new(Arc::new(move |line| {
+                    stderr.lock().unwrap().write(&format!("{line}\n"));
+                })))
+            }
+            ProgressStyle::None => Arc::new(Silent),
+            ProgressStyle::Auto | ProgressStyle::Bar => {
+                Arc::new(bars::Bars::new(Arc::clone(&self.bars)))
+            }
         }
     }
 
@@ -454,6 +496,31 @@ mod tests {
             "{\"user\": \"alice\", \"orgs\": null}\n"
         );
         assert_eq!(shown(OutputFormat::Quiet, fields()), "alice\n");
+    }
+
+    #[test]
+    fn progress_styles() {
+        use ProgressStyle::{Auto, Bar, None as Nothing, Plain};
+        for (given, mode, switch, can_draw, expected) in [
+            (Auto, Mode::Human, None, true, Bar),
+            (Auto, Mode::Human, None, false, Plain),
+            (Auto, Mode::Json, None, true, Nothing),
+            (Auto, Mode::Quiet, None, false, Nothing),
+            (Auto, Mode::Human, Some(false), true, Nothing),
+            (Auto, Mode::Human, Some(false), false, Nothing),
+            (Auto, Mode::Json, Some(true), true, Bar),
+            (Auto, Mode::Json, Some(true), false, Plain),
+            (Bar, Mode::Json, Some(false), true, Bar),
+            (Bar, Mode::Human, None, false, Plain),
+            (Plain, Mode::Quiet, Some(false), true, Plain),
+            (Nothing, Mode::Human, Some(true), true, Nothing),
+        ] {
+            assert_eq!(
+                given.decide(mode, switch, can_draw),
+                expected,
+                "{given:?} {mode:?} {switch:?} {can_draw}"
+            );
+        }
     }
 
     #[test]

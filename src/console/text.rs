@@ -17,6 +17,34 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1}Y")
 }
 
+/// A rate in bytes a second: `980 kB/s`, `2.1 MB/s`.
+pub fn rate(bytes_per_second: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let mut value = bytes_per_second as f64;
+    let mut unit = "B/s";
+    for larger in ["kB/s", "MB/s", "GB/s", "TB/s"] {
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = larger;
+    }
+    // A digit after the point where there is but one before it.
+    let digits = usize::from(unit != "B/s" && value < 9.95);
+    format!("{value:.digits$} {unit}")
+}
+
+/// A stretch of time in its two largest units: `54 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+pub fn time(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min {} s", seconds % 60),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
 /// How long ago something was, in words (REFERENCE 5). `seconds` may be negative (a clock that was
 /// set back): that is "a few seconds ago", as the Python clients say.
 pub fn age(seconds: f64) -> String {
@@ -179,6 +207,34 @@ mod tests {
             (2_700_000_000, "2.7G"),
         ] {
             assert_eq!(size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn rates_and_times() {
+        for (bytes, expected) in [
+            (0, "0 B/s"),
+            (999, "999 B/s"),
+            (1000, "1.0 kB/s"),
+            (9949, "9.9 kB/s"),
+            (9950, "10 kB/s"),
+            (999_499, "999 kB/s"),
+            (999_500, "1.0 MB/s"),
+            (210_400_000, "210 MB/s"),
+            (u64::MAX, "18446744 TB/s"),
+        ] {
+            assert_eq!(rate(bytes), expected, "{bytes}");
+        }
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min 0 s"),
+            (3599, "59 min 59 s"),
+            (3600, "1 h 0 min"),
+            (86_399, "23 h 59 min"),
+            (100_000, "1 d 3 h"),
+        ] {
+            assert_eq!(time(seconds), expected, "{seconds}");
         }
     }
 

@@ -178,7 +178,7 @@ fn offline_uses_the_cache_or_says_so() {
     let missing = env.run(["download", "org/other"]).fails(1);
     insta::assert_snapshot!(missing.stderr(), @"
     Error: The model org/other is not in the cache at revision main, and offline mode is on.
-    Hint: unset HF_HUB_OFFLINE to go online
+    Hint: to go online, leave out --offline and unset HF_HUB_OFFLINE
     ");
     assert_eq!(hub.requests().len(), requests, "not one request");
 }

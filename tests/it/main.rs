@@ -24,6 +24,7 @@ mod cli_basics;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;
+mod download_manners;
 mod download_torture;
 mod download_trouble;
 mod download_xet;

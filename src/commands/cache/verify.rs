@@ -13,7 +13,7 @@ use crate::cache::verify::{
     Check, Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
 };
 use crate::commands::explain::Asked;
-use crate::commands::flags::{RepoArgs, TokenArgs};
+use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
 use crate::context::Context;
 use crate::download::DownloadError;
@@ -56,9 +56,6 @@ pub struct Args {
     /// Fail when there are files here that the Hub does not have.
     #[arg(long)]
     fail_on_extra_files: bool,
-    /// Do not ask the Hub.
-    #[arg(long)]
-    offline: bool,
     /// Fetch wrong files anew.
     #[arg(long, conflicts_with_all = ["offline", "all"])]
     fix: bool,
@@ -67,6 +64,8 @@ pub struct Args {
     all: bool,
     #[command(flatten)]
     token: TokenArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Where the files are and which revision they should be.
@@ -85,12 +84,12 @@ struct Subject {
 /// cannot be asked.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if args.all {
-        return verify_all(args.cache_dir.as_deref(), context);
+        return verify_all(args.cache_dir.as_deref(), args.progress.progress, context);
     }
     let subject = args.subject(context)?;
     let local = local_files(&subject.folder)?;
     let remembered = || subject.tree.as_deref().and_then(trees::read);
-    let (plan, unknown) = if args.offline || context.settings.offline {
+    let (plan, unknown) = if context.settings.offline {
         against_cache(remembered().as_ref(), &local)
     } else {
         let listing = args.remote_listing(&subject, context)?;
@@ -102,7 +101,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text::count(unknown.len() as u64, "file")
         ));
     }
-    let progress = context.console.progress();
+    let progress = context.console.progress(args.progress.progress);
     let mut wrong = hash_all(&plan.checks, progress.as_ref())?;
     if args.fix && !wrong.is_empty() {
         tell_wrong(&wrong, context);
@@ -208,7 +207,7 @@ impl Args {
                 workers: Workers::new(None),
                 check_space: true,
             };
-            let progress = context.console.progress();
+            let progress = context.console.progress(self.progress.progress);
             let session = Session::new(context.hub()?, secret.clone(), request, progress);
             let fetched = async {
                 match session.plan().await? {

@@ -9,7 +9,7 @@ use super::{cache_root, problem_text, shown};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::cache::verify::{against_cache, hash_all, local_files};
-use crate::console::text;
+use crate::console::{ProgressStyle, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
 
@@ -17,7 +17,11 @@ use crate::error::{CliError, Kind};
 ///
 /// # Errors
 /// A wrong file or a damaged repository, or something that cannot be read.
-pub fn verify_all(cache_dir: Option<&Path>, context: &Context) -> Result<(), CliError> {
+pub fn verify_all(
+    cache_dir: Option<&Path>,
+    style: ProgressStyle,
+    context: &Context,
+) -> Result<(), CliError> {
     let root = cache_root(cache_dir, context);
     let report = scan(&root, Detail::Totals)?;
     for problem in &report.problems {
@@ -42,7 +46,7 @@ pub fn verify_all(cache_dir: Option<&Path>, context: &Context) -> Result<(), Cli
             }));
         }
     }
-    let wrong = hash_all(&checks, context.console.progress().as_ref())?;
+    let wrong = hash_all(&checks, context.console.progress(style).as_ref())?;
     tell_wrong(&wrong, context);
     for (count, what) in [
         (missing, "listed for their revisions and not here"),

@@ -30,6 +30,8 @@ pub enum Fault {
         code: u16,
         headers: Vec<(String, String)>,
     },
+    /// This status, and an error page that never ends.
+    StalledError { code: u16 },
     /// The CDN refuses the signed link with 403, and will refuse that very link for ever; a fresh one works.
     ExpiredLink,
     /// A range request gets 200 and the whole file.
@@ -215,7 +217,12 @@ pub fn before(fault: &Fault) -> bool {
     use Fault::*;
     matches!(
         fault,
-        NeverAnswer | Status { .. } | RedirectLoop | ForeignRedirect(_) | HttpDowngrade
+        NeverAnswer
+            | Status { .. }
+            | StalledError { .. }
+            | RedirectLoop
+            | ForeignRedirect(_)
+            | HttpDowngrade
     )
 }
 

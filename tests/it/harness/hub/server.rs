@@ -129,8 +129,16 @@ pub async fn handle(
     if !settings.latency.is_zero() {
         tokio::time::sleep(settings.latency).await;
     }
+    let mut manner = Manner {
+        rate: settings.bandwidth,
+        ..Manner::default()
+    };
     let mut reply = match state.faults.strike(&asked, faults::before) {
         Some(Fault::NeverAnswer) => std::future::pending().await,
+        Some(Fault::StalledError { code }) => {
+            manner.cut = Some((1, End::Stall));
+            Reply::error(code, None, "A fault was asked for")
+        }
         Some(fault) => struck(&state, &asked, &fault),
         None => answer(&state, &asked),
     };
@@ -151,10 +159,6 @@ pub async fn handle(
             _ => {}
         }
     }
-    let mut manner = Manner {
-        rate: settings.bandwidth,
-        ..Manner::default()
-    };
     let mut length_error = 0;
     if reply.is_success()
         && asked.method != "HEAD"

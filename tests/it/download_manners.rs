@@ -1,0 +1,319 @@
+//! Manners of a download: connections that bring too little, a limit on the rate, progress in a log, no network at all.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::harness::cas::Cas;
+use crate::harness::hub::{Content, Fault, Hub, Origin, Repo};
+use crate::harness::tree::listing;
+use crate::harness::{Output, TestEnv};
+
+const SIZE: u64 = 3_000_000;
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    let repo = Repo::model("org/name").file("a.txt", "a");
+    hub.add(repo.lfs("big.bin", Content::synthetic(SIZE, 3)));
+    hub
+}
+
+#[track_caller]
+fn arrived(env: &TestEnv, hub: &Hub) {
+    let repo = hub.repo("models/org/name");
+    let snapshot = env.cache().join("models--org--name/snapshots");
+    let file = snapshot.join(repo.commit("main")).join("big.bin");
+    assert!(fs::read(file).unwrap() == repo.entry("big.bin").content.to_bytes());
+    assert!(!listing(env.cache()).contains(".hf-part"));
+}
+
+/// Bytes of the large file that were sent.
+fn sent(hub: &Hub) -> u64 {
+    let requests = hub.requests().into_iter();
+    let content = requests.filter(|r| r.origin == Origin::Cdn && r.content);
+    content.map(|r| r.body_bytes_sent).sum()
+}
+
+#[test]
+fn a_trickle_is_dropped_and_continued_at_the_offset() {
+    let hub = hub();
+    // Never silent for long, so that only its pace can tell.
+    let trickle = Fault::Trickle {
+        bytes_per_second: 40,
+    };
+    let strikes = hub.fault(trickle.on("big.bin").times(1));
+    let env = TestEnv::for_hub(&hub);
+    let output = env
+        .run(["download", "org/name", "--stall-timeout", "1"])
+        .ok();
+    arrived(&env, &hub);
+    assert_eq!(strikes.count(), 1);
+    assert!(sent(&hub) < SIZE + 1000, "{}", hub.log_text());
+    let ranges = hub.count(|r| r.origin == Origin::Cdn && r.range.is_some());
+    assert_eq!(ranges, 1, "{}", hub.log_text());
+    assert!(output.stderr().contains("bytes in 1 s"), "{output}");
+}
+
+#[test]
+fn a_body_that_stalls_once_is_continued() {
+    let hub = hub();
+    let stall = Fault::Stall {
+        after_bytes: 1_000_000,
+    };
+    hub.fault(stall.on("big.bin").times(1));
+    let env = TestEnv::for_hub(&hub);
+    let output = env
+        .run(["download", "org/name", "--stall-timeout", "1"])
+        .ok();
+    arrived(&env, &hub);
+    assert!(sent(&hub) < SIZE + SIZE / 10, "{}", hub.log_text());
+    assert!(output.stderr().contains("sent nothing for 1 s"), "{output}");
+}
+
+#[test]
+fn progress_keeps_a_server_that_always_stalls_alive() {
+    let hub = hub();
+    let stall = Fault::Stall {
+        after_bytes: 1_000_000,
+    };
+    let strikes = hub.fault(stall.on("big.bin"));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name", "--stall-timeout", "1"])
+        .ok();
+    arrived(&env, &hub);
+    assert!(strikes.count() >= 2);
+}
+
+#[test]
+fn a_server_that_only_stalls_is_given_up() {
+    let hub = hub();
+    let strikes = hub.fault(Fault::Stall { after_bytes: 0 }.on("a.txt"));
+    let env = TestEnv::for_hub(&hub);
+    let arguments = ["download", "org/name", "a.txt", "--stall-timeout", "1"];
+    let output = env.run(arguments).fails(1);
+    assert_eq!(strikes.count(), 6, "the first attempt and five more");
+    assert!(
+        output.stderr().contains("sent nothing for 1 s."),
+        "{output}"
+    );
+    assert!(!listing(env.cache()).contains("snapshots/"));
+}
+
+#[test]
+fn a_line_that_is_slow_for_good_gets_there() {
+    let hub = Hub::start();
+    hub.add(Repo::model("org/name").file("slow.txt", "x".repeat(2500)));
+    let trickle = Fault::Trickle {
+        bytes_per_second: 400,
+    };
+    let strikes = hub.fault(trickle.on("slow.txt"));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name", "slow.txt", "--stall-timeout", "1"])
+        .ok();
+    // 400 in the first second are too few; so are 800 in two; a kilobyte in four will do.
+    assert_eq!(strikes.count(), 3, "{}", hub.log_text());
+    let bytes: u64 = hub.requests().iter().map(|r| r.body_bytes_sent).sum();
+    assert!(bytes < 3500, "hardly a byte twice: {}", hub.log_text());
+}
+
+#[test]
+fn a_listing_that_stalls_or_trickles_is_asked_for_again() {
+    for fault in [
+        Fault::Stall { after_bytes: 20 },
+        Fault::Trickle {
+            bytes_per_second: 30,
+        },
+    ] {
+        for route in ["/tree/", "/revision/"] {
+            let hub = hub();
+            let strikes = hub.fault(fault.clone().on(route).times(1));
+            let env = TestEnv::for_hub(&hub);
+            env.run(["download", "org/name", "--stall-timeout", "1"])
+                .ok();
+            arrived(&env, &hub);
+            assert_eq!(strikes.count(), 1, "{fault:?} {route}");
+        }
+    }
+}
+
+#[test]
+fn an_error_page_without_end_is_not_waited_for() {
+    let hub = hub();
+    hub.fault(Fault::StalledError { code: 404 }.on("/revision/"));
+    let env = TestEnv::for_hub(&hub);
+    let arguments = ["download", "org/name", "--stall-timeout", "1"];
+    let output = env.run(arguments).fails(1);
+    assert!(output.stderr().contains("404"), "{output}");
+}
+
+#[test]
+fn the_rate_is_limited_over_all_connections() {
+    let hub = Hub::start();
+    let mut repo = Repo::model("org/name");
+    for k in 0..6 {
+        repo = repo.lfs(&format!("{k}.bin"), Content::synthetic(400_000, k));
+    }
+    hub.add(repo);
+    let env = TestEnv::for_hub(&hub);
+    let start = Instant::now();
+    // With a stall timeout far shorter than the wait of each connection for its turn.
+    let arguments = ["--limit-rate", "1M", "--stall-timeout", "1"];
+    env.run(["download", "org/name"].iter().chain(&arguments))
+        .ok();
+    let took = start.elapsed();
+    // Listing and the like are counted too; what is made up for a pause is at most a tenth of a second's worth.
+    assert!(took >= Duration::from_millis(2200), "{took:?} for 2.4 MB");
+    assert_eq!(hub.content_bytes_sent(), 2_400_000, "nothing was dropped");
+}
+
+#[test]
+fn a_very_low_limit_is_no_stall() {
+    let hub = Hub::start();
+    hub.add(
+        Repo::model("org/name")
+            .file("a.txt", "x".repeat(1000))
+            .file("b.txt", "y".repeat(1000)),
+    );
+    let env = TestEnv::for_hub(&hub);
+    let arguments = ["--limit-rate", "500", "--stall-timeout", "1"];
+    let output = env
+        .run(["download", "org/name"].iter().chain(&arguments))
+        .ok();
+    assert_eq!(output.stderr(), "");
+    assert_eq!(hub.count(|r| r.content), 2, "{}", hub.log_text());
+}
+
+#[test]
+fn a_limit_keeps_files_out_of_xet_storage() {
+    let (cas, hub) = (Cas::start(), Hub::start());
+    let content = Content::synthetic(300_000, 5).to_bytes().to_vec();
+    let hash = cas.store(&content);
+    hub.add(Repo::model("org/name").xet("big.bin", content, &hash));
+    hub.xet(Some(cas.endpoint()));
+    let env = TestEnv::for_hub(&hub);
+    let arguments = ["download", "org/name", "--limit-rate", "100M"];
+    let output = env.run(arguments).ok();
+    assert_eq!(
+        output.stderr(),
+        "Downloading over HTTP: Xet storage knows no --limit-rate.\n"
+    );
+    assert_eq!(hub.count(|r| r.path.contains("xet-read-token")), 0);
+    assert_eq!(hub.content_bytes_sent(), 300_000);
+    let again = env.run(arguments).ok();
+    assert_eq!(again.stderr(), "", "nothing to fetch, nothing to say");
+}
+
+#[test]
+fn rates_and_times_that_are_none() {
+    let env = TestEnv::new();
+    for arguments in [
+        ["--limit-rate", "fast"],
+        ["--limit-rate", "0"],
+        ["--stall-timeout", "0"],
+        ["--stall-timeout", "x"],
+        ["--progress", "loud"],
+    ] {
+        let output = env
+            .run(["download", "org/name"].iter().chain(&arguments))
+            .fails(2);
+        assert!(output.stderr().contains(arguments[0]), "{output}");
+    }
+}
+
+#[test]
+fn offline_asks_nobody() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let refused = |arguments: &[&str]| -> Output {
+        let output = env.run(arguments).fails(1);
+        assert_eq!(hub.requests().len(), 0, "{}", hub.log_text());
+        output
+    };
+    let output = refused(&["download", "org/name", "--offline"]);
+    assert!(output.stderr().contains("--offline"), "{output}");
+    refused(&["--offline", "auth", "whoami", "--env-file", "/dev/null"]);
+    let online = env.run(["download", "org/name"]).ok();
+    hub.clear_requests();
+    let offline = env.run(["--offline", "download", "org/name"]).ok();
+    assert_eq!(offline.stdout(), online.stdout());
+    env.run(["cache", "verify", "org/name", "--offline"]).ok();
+    assert_eq!(hub.requests().len(), 0);
+}
+
+#[test]
+fn a_log_gets_lines_and_a_quick_download_none() {
+    let hub = hub();
+    for (style, format) in [
+        ("auto", "human"),
+        ("plain", "human"),
+        ("bar", "json"),
+        ("none", "human"),
+    ] {
+        let env = TestEnv::for_hub(&hub);
+        let arguments = [
+            "download",
+            "org/name",
+            "--progress",
+            style,
+            "--format",
+            format,
+        ];
+        let output = env.run(arguments).ok();
+        assert_eq!(output.stderr(), "", "{style}");
+    }
+}
+
+/// Takes as long as the first line does.
+#[test]
+fn a_long_download_tells_how_far_it_is() {
+    let hub = hub();
+    hub.configure(|settings| settings.bandwidth = Some(250_000));
+    let elsewhere = TestEnv::for_hub(&hub);
+    let quiet = elsewhere
+        .hf(["download", "org/name"])
+        .var("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        .spawn();
+    let env = TestEnv::for_hub(&hub);
+    let output = env.run(["download", "org/name"]).ok();
+    let lines: Vec<&str> = output.stderr().lines().collect();
+    assert!(lines.len() >= 2, "{output}");
+    assert!(
+        lines[0].starts_with("1 of 2 files, ") && lines[0].ends_with(" s left"),
+        "{output}"
+    );
+    assert!(
+        lines[lines.len() - 1].starts_with("2 of 2 files, 3.0M of 3.0M in "),
+        "{output}"
+    );
+    assert_eq!(quiet.wait().ok().stderr(), "");
+}
+
+#[test]
+fn plain_lines_on_a_terminal_are_no_bars() {
+    let hub = hub();
+    hub.configure(|settings| settings.bandwidth = Some(2_000_000));
+    let env = TestEnv::for_hub(&hub);
+    for style in ["plain", "none"] {
+        let arguments = [
+            "download",
+            "org/name",
+            "--progress",
+            style,
+            "--force-download",
+        ];
+        let mut terminal = env.hf(arguments).terminal(24, 100);
+        assert_eq!(terminal.exit_code(), 0);
+        assert!(!terminal.transcript().contains("Fetching"), "{style}");
+    }
+    let mut terminal = env
+        .hf([
+            "download",
+            "org/name",
+            "--progress",
+            "bar",
+            "--force-download",
+        ])
+        .var("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        .terminal(24, 100);
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(terminal.transcript().contains("Fetching"));
+}

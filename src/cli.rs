@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::completion::Shell;
 use crate::console::OutputFormat;
 use crate::error::CliError;
 
@@ -29,6 +30,12 @@ pub struct Cli {
     /// Print the version.
     #[arg(short = 'v', long, exclusive = true)]
     pub version: bool,
+    /// Turn completion on in the files of your shell, or of the one named.
+    #[arg(long, value_enum, value_name = "SHELL", num_args = 0..=1, hide_possible_values = true)]
+    pub install_completion: Option<Option<Shell>>,
+    /// Print the completion script of your shell, or of the one named.
+    #[arg(long, value_enum, value_name = "SHELL", num_args = 0..=1, hide_possible_values = true)]
+    pub show_completion: Option<Option<Shell>>,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -110,6 +117,7 @@ pub enum Command {
     Env,
     /// Print the version of this tool.
     Version,
+    Completions(commands::completions::Args),
     /// The legacy name of `hf cache scan`.
     #[command(name = "scan-cache", hide = true)]
     ScanCache(commands::cache::scan::Args),
@@ -134,6 +142,7 @@ impl Command {
             Command::DeleteCache(args) => commands::cache::delete::run(&args, context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
+            Command::Completions(args) => commands::completions::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

@@ -84,6 +84,23 @@ pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 pub const COLUMNS: &str = "COLUMNS";
 /// Kind of terminal; `dumb` means no colour and no bars.
 pub const TERM: &str = "TERM";
+/// The user's login shell: which one completion is for when nothing is said.
+pub const SHELL: &str = "SHELL";
+/// Folder of zsh's own files, instead of the home folder.
+pub const ZDOTDIR: &str = "ZDOTDIR";
+/// Base folder of configuration files (XDG base directory specification); default `~/.config`.
+pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
+/// Set by a shell that asks for a completion: which shell, and how it wants the answer.
+pub const HF_COMPLETE: &str = "_HF_COMPLETE";
+/// The words of the command line to complete, in the form of the Python client's shell functions.
+pub const COMP_WORDS: &str = "COMP_WORDS";
+/// Which of them, counted from 0; in fish the word itself.
+pub const COMP_CWORD: &str = "COMP_CWORD";
+/// The command line to complete, in the form of older Python clients.
+pub const TYPER_COMPLETE_ARGS: &str = "_TYPER_COMPLETE_ARGS";
+/// What fish asks of an older Python client: `get-args` or `is-args`.
+pub const TYPER_COMPLETE_FISH_ACTION: &str = "_TYPER_COMPLETE_FISH_ACTION";
+
 /// PEM file of the certificate authorities to trust instead of the system's.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 /// Folders of such files, in the form that OpenSSL gives them.

@@ -191,6 +191,8 @@ pub fn parse(args: &[OsString]) -> Result<Lowered, clap::Error> {
         env_file: None,
         offline: false,
         output: OutputArgs::quiet(quiet),
+        install_completion: None,
+        show_completion: None,
         version: false,
         command: Some(command),
     };

@@ -13,6 +13,7 @@ pub mod auth;
 pub mod cache;
 pub mod cli;
 pub mod commands;
+pub mod completion;
 pub mod console;
 pub mod context;
 pub mod download;
@@ -46,6 +47,10 @@ use crate::settings::Settings;
 /// Runs one command line in this process: everything that the binary does.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(answer) = completion::answer(&env, &args) {
+        Console::from_process(&env).lines(&answer.text);
+        return ExitCode::from(u8::from(!answer.success));
+    }
     let style = match args.first() {
         Some(name) if legacy::is_legacy_name(name) => Style::Legacy,
         _ => Style::Modern,
@@ -95,6 +100,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
                 None if cli.version => {
                     console.line(env!("CARGO_PKG_VERSION"));
                     Ok(())
+                }
+                None if cli.install_completion.is_some() => {
+                    commands::completions::install(cli.install_completion.flatten(), &context)
+                }
+                None if cli.show_completion.is_some() => {
+                    commands::completions::show(cli.show_completion.flatten(), &context)
                 }
                 None => Err(CliError::usage("What to do is missing.")
                     .hint("`hf --help` lists the commands")),

@@ -296,6 +296,11 @@ impl Console {
         self.stdout.lock().unwrap().write(&format!("{text}\n"));
     }
 
+    /// Prints lines of data as they are, each of which ends already.
+    pub fn lines(&self, text: &str) {
+        self.stdout.lock().unwrap().write(text);
+    }
+
     /// Prints free text: `human` and `agent` only.
     pub fn text(&self, text: &str) {
         if matches!(self.mode, Mode::Human | Mode::Agent) {

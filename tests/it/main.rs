@@ -21,6 +21,7 @@ mod cache_rm;
 mod cache_users;
 mod cache_verify;
 mod cli_basics;
+mod completion;
 mod download_basic;
 mod download_errors;
 mod download_local_dir;

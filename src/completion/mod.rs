@@ -1,0 +1,63 @@
+//! Completion in the shell.
+//!
+//! A shell that wants to know how a line could go on starts this program with `_HF_COMPLETE` set and
+//! reads the answer from its output. Three generations of shell functions ask, each in its own words
+//! ([`request`]): those that this program prints ([`script`]), and those that Python clients have
+//! left in people's files. What could follow is found in one way for all ([`candidates`]): commands
+//! and flags in the grammar, names of repositories and tokens on the disk ([`shelf`]). Then it is
+//! spelled as whoever asked reads it ([`reply`]).
+//!
+//! Nobody asked for it by name, so it must never be in the way: no network, no word on stderr, no
+//! waiting, and no token in the answer.
+
+mod candidates;
+pub mod install;
+mod reply;
+mod request;
+pub mod script;
+mod shelf;
+mod words;
+
+use std::ffi::OsString;
+use std::panic;
+
+use crate::env::{self, Env};
+
+pub use self::script::Shell;
+
+/// What to print, and whether that is a success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The text, each line ended.
+    pub text: String,
+    /// Exit code 0 instead of 1.
+    pub success: bool,
+}
+
+/// The answer when a shell asks for a completion, `None` when nobody does.
+pub fn answer(env: &Env, args: &[OsString]) -> Option<Answer> {
+    let asked = env.get(env::HF_COMPLETE)?;
+    // Between two lines of a prompt there is no place for the report of a mistake of ours.
+    panic::set_hook(Box::new(|_| {}));
+    let found = panic::catch_unwind(|| find(&asked, env, args))
+        .ok()
+        .flatten();
+    Some(found.unwrap_or(Answer {
+        text: String::new(),
+        success: false,
+    }))
+}
+
+fn find(asked: &str, env: &Env, args: &[OsString]) -> Option<Answer> {
+    let request = request::parse(asked, env, args)?;
+    match request {
+        request::Request::Script(shell) => Some(Answer {
+            text: shell.script(script::program(args.first())),
+            success: true,
+        }),
+        request::Request::Complete { line, form } => {
+            let found = candidates::find(&line.words, env);
+            Some(reply::spell(&found, &line, &form))
+        }
+    }
+}

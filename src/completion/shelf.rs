@@ -1,0 +1,257 @@
+//! Names that are on this machine: repositories and revisions in the cache, saved tokens. What
+//! cannot be read has no names.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use crate::auth::keychain::Keychain;
+use crate::auth::store::TokenStore;
+use crate::cache::layout::{CacheLayout, parse_repo_folder};
+use crate::env::Env;
+use crate::repo::{CommitHash, Repo, RepoType, Revision};
+use crate::settings::Settings;
+use crate::target;
+
+/// From so many digits on, a word may be the beginning of a commit.
+const SHORTEST_COMMIT: usize = 4;
+
+/// Where to look, as the words before the cursor and the environment say.
+pub struct Shelf {
+    env: Env,
+    settings: Option<Settings>,
+    words: Vec<String>,
+}
+
+impl Shelf {
+    /// A shelf for this line, whose first word is the program and whose last one is incomplete.
+    pub fn new(env: &Env, words: &[String]) -> Self {
+        let before = &words[1..words.len().max(2) - 1];
+        let env = match option(before, &["--env-file"]) {
+            Some(path) => env
+                .clone()
+                .with_file(Path::new(path))
+                .unwrap_or_else(|_| env.clone()),
+            None => env.clone(),
+        };
+        Shelf {
+            settings: Settings::resolve(&env).ok(),
+            env,
+            words: before.to_vec(),
+        }
+    }
+
+    /// The environment.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// `org/name` and `datasets/org/name`, or names of one type when `--repo-type` stands before.
+    pub fn repo_ids(&self, _current: &str) -> Vec<String> {
+        let asked = option(&self.words, &["--repo-type", "--type"]);
+        let asked = asked.and_then(|word| RepoType::from_str(word, true).ok());
+        let id = |repo: &Repo| match asked {
+            Some(_) => repo.id.to_string(),
+            None => repo.web_path(),
+        };
+        let wanted = |repo: &Repo| asked.is_none_or(|asked| asked == repo.repo_type);
+        self.named(wanted, id)
+    }
+
+    /// `model/org/name`, as the cache commands write it.
+    pub fn cache_ids(&self, _current: &str) -> Vec<String> {
+        self.named(|_| true, cache_id)
+    }
+
+    /// What `hf cache rm` takes: ids, `hf://…`, commits.
+    pub fn targets(&self, current: &str) -> Vec<String> {
+        let mut targets = if current.starts_with("hf:") {
+            // There an id has two parts.
+            let has_namespace = |repo: &Repo| repo.id.as_str().contains('/');
+            self.named(has_namespace, |repo| format!("hf://{}", repo.web_path()))
+        } else {
+            self.cache_ids(current)
+        };
+        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, 'a'..='f');
+        if current.len() >= SHORTEST_COMMIT && current.chars().all(is_digit) {
+            for repo in self.repos() {
+                targets.extend(self.commits(&repo).iter().map(ToString::to_string));
+            }
+        }
+        targets
+    }
+
+    /// Refs of the repository that is named on the line, and its commits for who has typed digits.
+    pub fn revisions(&self, current: &str) -> Vec<String> {
+        let Some(repo) = self.repo_on_line() else {
+            return Vec::new();
+        };
+        let Some(layout) = self.layout() else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        let refs = layout.repo(&repo).folder().join("refs");
+        collect_refs(&refs, &refs, 0, &mut names);
+        names.sort();
+        if !current.is_empty() {
+            names.extend(self.commits(&repo).iter().map(ToString::to_string));
+        }
+        names
+    }
+
+    /// Names of saved tokens: those of the file, and those in the keyring, which is not opened.
+    pub fn token_names(&self, _current: &str) -> Vec<String> {
+        let Some(settings) = &self.settings else {
+            return Vec::new();
+        };
+        let stored = TokenStore::new(settings).list().unwrap_or_default();
+        let mut names: Vec<String> = stored.into_iter().map(|entry| entry.name).collect();
+        names.extend(
+            Keychain::new(settings)
+                .index()
+                .map(|index| index.names)
+                .unwrap_or_default(),
+        );
+        names
+    }
+
+    fn named(&self, wanted: impl Fn(&Repo) -> bool, name: impl Fn(&Repo) -> String) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .repos()
+            .iter()
+            .filter(|r| wanted(r))
+            .map(name)
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn layout(&self) -> Option<CacheLayout> {
+        let option = option(&self.words, &["--cache-dir", "--dir"]);
+        let root: PathBuf = match option {
+            Some(path) => self.env.expand_home(Path::new(path)),
+            None => self.settings.as_ref()?.hub_cache.clone(),
+        };
+        Some(CacheLayout::new(root))
+    }
+
+    fn repos(&self) -> Vec<Repo> {
+        let Some(layout) = self.layout() else {
+            return Vec::new();
+        };
+        names_in(layout.root())
+            .iter()
+            .filter_map(|name| parse_repo_folder(name))
+            .collect()
+    }
+
+    fn commits(&self, repo: &Repo) -> Vec<CommitHash> {
+        let Some(layout) = self.layout() else {
+            return Vec::new();
+        };
+        let mut commits: Vec<CommitHash> = names_in(&layout.repo(repo).snapshots())
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        commits.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        commits
+    }
+
+    /// The first word that names a cached repository.
+    fn repo_on_line(&self) -> Option<Repo> {
+        let asked = option(&self.words, &["--repo-type", "--type"]);
+        let asked = asked.and_then(|word| RepoType::from_str(word, true).ok());
+        let endpoint = &self.settings.as_ref()?.endpoint;
+        let cached = self.repos();
+        self.words.iter().find_map(|word| {
+            let target = target::parse(word, asked, endpoint).ok()?;
+            cached.contains(&target.repo).then_some(target.repo)
+        })
+    }
+}
+
+fn cache_id(repo: &Repo) -> String {
+    format!("{}/{}", repo.repo_type, repo.id)
+}
+
+/// The value of an option on the line, as `--name value` or `--name=value`.
+fn option<'a>(words: &'a [String], names: &[&str]) -> Option<&'a str> {
+    words.iter().enumerate().rev().find_map(|(at, word)| {
+        let name = names.iter().find(|name| word.starts_with(**name))?;
+        match &word[name.len()..] {
+            "" => words.get(at + 1).map(String::as_str),
+            rest => rest.strip_prefix('='),
+        }
+    })
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// Refs have slashes in their names, and no more than a few.
+fn collect_refs(folder: &Path, root: &Path, depth: usize, names: &mut Vec<String>) {
+    const DEEPEST: usize = 6;
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth < DEEPEST => {
+                collect_refs(&path, root, depth + 1, names);
+            }
+            Ok(kind) if kind.is_file() => {
+                let name = path.strip_prefix(root).ok().and_then(Path::to_str);
+                let revision = name.and_then(|name| name.parse::<Revision>().ok());
+                names.extend(revision.map(|revision| revision.to_string()));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf(home: &Path, line: &str) -> Shelf {
+        let env = Env::from_pairs(home, []);
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Shelf::new(&env, &words)
+    }
+
+    #[test]
+    fn names_as_each_command_takes_them() {
+        let home = tempfile::tempdir().unwrap();
+        let hub = home.path().join(".cache/huggingface/hub");
+        let commit = "a1b2".repeat(10);
+        for path in [
+            format!("models--org--name/snapshots/{commit}"),
+            "models--gpt2/snapshots".into(),
+            "datasets--o--d/refs/refs/pr".into(),
+            "models--bad--/x".into(),
+            "blobs".into(),
+        ] {
+            std::fs::create_dir_all(hub.join(path)).unwrap();
+        }
+        std::fs::write(hub.join("datasets--o--d/refs/main"), &commit).unwrap();
+        std::fs::write(hub.join("datasets--o--d/refs/refs/pr/1"), &commit).unwrap();
+        let any = shelf(home.path(), "hf cache rm ");
+        assert_eq!(
+            any.targets(""),
+            ["dataset/o/d", "model/gpt2", "model/org/name"]
+        );
+        assert_eq!(any.targets("hf:"), ["hf://datasets/o/d", "hf://org/name"]);
+        assert!(any.targets("a1b2").contains(&commit));
+        assert!(!any.targets("a1b").contains(&commit));
+        assert_eq!(any.repo_ids(""), ["datasets/o/d", "gpt2", "org/name"]);
+        let typed = shelf(home.path(), "hf cache verify --repo-type dataset ");
+        assert_eq!(typed.repo_ids(""), ["o/d"]);
+        let revision = shelf(home.path(), "hf download datasets/o/d --revision ");
+        assert_eq!(revision.revisions(""), ["main", "refs/pr/1"]);
+        let elsewhere = shelf(home.path(), "hf cache rm --cache-dir=/nowhere ");
+        assert!(elsewhere.targets("").is_empty());
+    }
+}

@@ -115,6 +115,7 @@ pub enum Command {
     },
     /// Describe this installation, for a bug report.
     Env,
+    Alias(commands::alias::AliasArgs),
     /// Print the version of this tool.
     Version,
     Completions(commands::completions::Args),
@@ -133,6 +134,7 @@ impl Command {
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
         match self {
+            Command::Alias(args) => commands::alias::run(&args, context),
             Command::Auth(args) => commands::auth::run(args, context),
             Command::Login(args) => commands::auth::login::run(args, context),
             Command::Logout(args) => commands::auth::logout::run(args, context),

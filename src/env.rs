@@ -80,6 +80,8 @@ pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 pub const BROWSER: &str = "BROWSER";
 /// Set in a login from another machine: a browser would open on the wrong screen.
 pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
+/// Folders in which a shell looks for programs.
+pub const PATH: &str = "PATH";
 /// Width of tables, in columns; asked before the terminal.
 pub const COLUMNS: &str = "COLUMNS";
 /// Kind of terminal; `dumb` means no colour and no bars.

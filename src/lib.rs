@@ -9,6 +9,7 @@
     reason = "console/ is the only stdout and stderr"
 )]
 
+pub mod alias;
 pub mod auth;
 pub mod cache;
 pub mod cli;
@@ -29,13 +30,13 @@ pub mod repo;
 pub mod settings;
 pub mod target;
 pub mod token;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 
 use crate::cli::Cli;
 use crate::console::{Console, Style};
@@ -57,7 +58,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     };
     let (cli, ignored) = match read(&args, style) {
         Ok(read) => read,
-        Err(error) => return report_usage(&error, style),
+        Err(error) => return usage::report(&error, &args, style, Console::from_process(&env)),
     };
     let (env, env_file) = match &cli.env_file {
         Some(path) => match env.clone().with_file(path) {
@@ -74,7 +75,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     });
     let format = cli.output.format();
     console.configure(
-        format.as_ref().ok().copied().flatten(),
+        match &format {
+            Ok(format) => *format,
+            // Too many: the error about it still comes in one of them.
+            Err(_) => usage::wanted_format(&args),
+        },
         cli.output.no_truncate,
         settings
             .as_ref()
@@ -131,16 +136,4 @@ fn read(args: &[OsString], style: Style) -> Result<(Cli, Vec<&'static str>), cla
         Style::Modern => Ok((Cli::try_parse_from(args)?, Vec::new())),
         Style::Legacy => legacy::parse(args).map(|lowered| (lowered.cli, lowered.ignored)),
     }
-}
-
-/// Help and version go to stdout with exit 0, mistakes to stderr with exit 2: clap knows which.
-fn report_usage(error: &clap::Error, style: Style) -> ExitCode {
-    // A closed pipe (`hf --help | head -1`) is no failure.
-    let _ = error.print();
-    let code = match (style, error.kind()) {
-        // What huggingface_hub 0.36.2 answers a missing command with.
-        (Style::Legacy, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) => 1,
-        _ => u8::try_from(error.exit_code()).unwrap_or(2),
-    };
-    ExitCode::from(code)
 }

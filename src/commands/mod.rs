@@ -1,5 +1,6 @@
 //! One file per command: its arguments, whose doc comments are the help, and `run`.
 
+pub mod alias;
 pub mod auth;
 pub mod cache;
 pub mod completions;

@@ -110,6 +110,14 @@ struct Stream {
 }
 
 impl Stream {
+    fn write_styled(&mut self, text: &clap::builder::StyledStr) {
+        let text = match self.color {
+            true => text.ansi().to_string(),
+            false => text.to_string(),
+        };
+        self.write(&text);
+    }
+
     fn write(&mut self, text: &str) {
         if self.failure.is_some() {
             return;
@@ -299,6 +307,16 @@ impl Console {
     /// Prints lines of data as they are, each of which ends already.
     pub fn lines(&self, text: &str) {
         self.stdout.lock().unwrap().write(text);
+    }
+
+    /// Prints a page of help.
+    pub fn page(&self, text: &clap::builder::StyledStr) {
+        self.stdout.lock().unwrap().write_styled(text);
+    }
+
+    /// Says on stderr, in clap's words, what is wrong with a command line.
+    pub fn complaint(&self, text: &clap::builder::StyledStr) {
+        self.stderr.lock().unwrap().write_styled(text);
     }
 
     /// Prints free text: `human` and `agent` only.

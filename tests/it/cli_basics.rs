@@ -33,7 +33,7 @@ fn help_and_version() {
 fn mistakes_are_usage_errors() {
     let env = TestEnv::new();
     for (arguments, expected) in [
-        (&["dowload", "o/n"][..], "'download'"),
+        (&["dowload", "o/n"][..], "did you mean `hf download`?"),
         (&["download"], "<REPO_ID>"),
         (&["download", "o/n", "--max-workers", "0"], "1..=256"),
         (&["download", "o/n", "--repo-type", "modle"], "'model'"),

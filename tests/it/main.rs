@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod alias;
 mod auth_git;
 mod auth_interop;
 mod auth_keyring;
@@ -37,3 +38,4 @@ mod interop;
 mod layers;
 mod legacy;
 mod readme;
+mod scripts;

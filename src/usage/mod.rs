@@ -1,0 +1,399 @@
+//! A command line that cannot be carried out: what is said about it.
+//!
+//! clap finds the mistake; here it gets its words. A command that only the Python client has is
+//! named with what to use instead, a mistyped one with the nearest, and in the machine formats the
+//! error looks like every other one (REFERENCE 6).
+
+mod nearest;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory, ValueEnum};
+
+use self::nearest::{known, nearest};
+use crate::cli::Cli;
+use crate::console::{Console, Mode, OutputFormat, Style, text::escape};
+use crate::error::{CliError, Kind, sentence};
+use crate::legacy::LegacyCli;
+
+/// Commands of the Python clients that are not here, and what 2.4.0 calls them.
+const ELSEWHERE: [(&str, &str); 25] = [
+    ("--skills", "skills preview"),
+    ("buckets", "buckets"),
+    ("collections", "collections"),
+    ("cp", "cp"),
+    ("datasets", "datasets"),
+    ("discussions", "discussions"),
+    ("endpoints", "endpoints"),
+    ("ext", "extensions"),
+    ("extensions", "extensions"),
+    ("jobs", "jobs"),
+    ("lfs-enable-largefiles", "lfs-enable-largefiles"),
+    ("lfs-multipart-upload", "lfs-multipart-upload"),
+    ("models", "models"),
+    ("papers", "papers"),
+    ("repo", "repos"),
+    ("repo-files", "repos delete-files"),
+    ("repos", "repos"),
+    ("sandbox", "sandbox"),
+    ("skills", "skills"),
+    ("spaces", "spaces"),
+    ("sync", "sync"),
+    ("tag", "repos tag"),
+    ("upload", "upload"),
+    ("upload-large-folder", "upload"),
+    ("webhooks", "webhooks"),
+];
+
+/// Prints help to stdout (exit 0), or says what is wrong with the command line (exit 2).
+pub fn report(
+    error: &clap::Error,
+    args: &[OsString],
+    style: Style,
+    mut console: Console,
+) -> ExitCode {
+    if !error.use_stderr() {
+        console.page(&error.render());
+        return match console.finish() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    console.configure(wanted_format(args), false, None);
+    let root = match style {
+        Style::Modern => Cli::command(),
+        Style::Legacy => LegacyCli::command(),
+    };
+    let place = Place::of(args, &root);
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    match explain(error, &place, &root, style, console.mode() == Mode::Json) {
+        Some(explained) => explained.report(&console, false),
+        None if console.mode() == Mode::Human => console.complaint(&error.render()),
+        None if is_help => CliError::usage("What to do is missing.")
+            .hint(place.help_hint())
+            .report(&console, false),
+        None => in_one_line(&error.render().to_string(), &place).report(&console, false),
+    }
+    ExitCode::from(match (style, is_help) {
+        // What huggingface_hub 0.36.2 answers a missing command with.
+        (Style::Legacy, true) => 1,
+        _ => Kind::Usage.exit_code(),
+    })
+}
+
+/// The output format that a command line asks for, though it makes no sense as a whole.
+pub fn wanted_format(args: &[OsString]) -> Option<OutputFormat> {
+    let words: Vec<&str> = args
+        .iter()
+        .skip(1)
+        .take_while(|word| *word != "--")
+        .map(|word| word.to_str().unwrap_or_default())
+        .collect();
+    let asked = words.iter().enumerate().filter_map(|(index, &word)| {
+        let value = match word {
+            "--json" => "json",
+            "-q" | "--quiet" => "quiet",
+            "--format" => words.get(index + 1)?,
+            _ => word.strip_prefix("--format=")?,
+        };
+        OutputFormat::from_str(value, false).ok()
+    });
+    // Of several JSON counts: whoever wrote that reads the error by a program.
+    let asked: Vec<OutputFormat> = asked.collect();
+    let json = asked.iter().find(|&&format| format == OutputFormat::Json);
+    json.or(asked.first()).copied()
+}
+
+/// How far a command line can be followed: the name, the groups, and the first unknown word.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// The program's name and the commands that were understood.
+    path: Vec<String>,
+    /// The first word after them that is no command.
+    word: Option<String>,
+}
+
+impl Place {
+    fn of(args: &[OsString], root: &Command) -> Self {
+        let mut command = root;
+        let mut place = Place {
+            path: vec![root.get_name().to_owned()],
+            word: None,
+        };
+        let takes_value = |flag: &str| {
+            root.get_arguments()
+                .find(|arg| arg.get_long() == flag.strip_prefix("--"))
+                .is_some_and(|arg| arg.get_action().takes_values())
+        };
+        let mut words = args.iter().skip(1).map(|word| word.to_string_lossy());
+        while let Some(word) = words.next() {
+            if word == "--" || !command.has_subcommands() {
+                break;
+            }
+            if word.starts_with('-') {
+                if takes_value(&word) {
+                    words.next();
+                }
+                continue;
+            }
+            match command.find_subcommand(word.as_ref()) {
+                Some(found) => {
+                    place.path.push(found.get_name().to_owned());
+                    command = found;
+                }
+                None => {
+                    place.word = Some(word.into_owned());
+                    break;
+                }
+            }
+        }
+        place
+    }
+
+    fn called(&self) -> String {
+        self.path.join(" ")
+    }
+
+    fn help_hint(&self) -> String {
+        format!("`{} --help` shows what can be given", self.called())
+    }
+}
+
+/// Better words than clap's, where there are some.
+fn explain(
+    error: &clap::Error,
+    place: &Place,
+    root: &Command,
+    style: Style,
+    json: bool,
+) -> Option<CliError> {
+    let at_top = place.path.len() == 1;
+    if error.kind() == ErrorKind::UnknownArgument {
+        let ContextValue::String(flag) = error.get(ContextKind::InvalidArg)? else {
+            return None;
+        };
+        let found = ELSEWHERE.iter().find(|(known, _)| known == flag)?;
+        return at_top.then(|| elsewhere(&place.called(), found.0, found.1, json));
+    }
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let word = place.word.as_deref()?;
+    let name = place.called();
+    if at_top {
+        if word == "update" {
+            return Some(not_here(
+                &format!("`{name} update` is not part of this tool"),
+                "to get a newer version, install it the way this one was installed",
+                json,
+            ));
+        }
+        if let Some((_, theirs)) = ELSEWHERE.iter().find(|(known, _)| *known == word) {
+            return Some(elsewhere(&name, word, theirs, json));
+        }
+    }
+    let unknown = CliError::usage(format!("There is no command `{name} {}`.", escape(word)));
+    let modern = Cli::command();
+    if style == Style::Legacy && at_top && modern.find_subcommand(word).is_some() {
+        return Some(unknown.hint(format!("`hf {word}` is one: call this tool by its name hf")));
+    }
+    let nearest = nearest(word, &place.path[1..], &known(root));
+    Some(match nearest.as_slice() {
+        [] => unknown.hint(place.help_hint()),
+        found => {
+            let program = &place.path[0];
+            let found: Vec<String> = found
+                .iter()
+                .map(|path| format!("`{program} {path}`"))
+                .collect();
+            unknown.hint(format!("did you mean {}?", found.join(" or ")))
+        }
+    })
+}
+
+/// What the Python client has and this tool has not.
+fn elsewhere(name: &str, word: &str, theirs: &str, json: bool) -> CliError {
+    let or_git = match theirs {
+        "upload" => ", or `git push`",
+        _ => "",
+    };
+    not_here(
+        &format!("`{name} {word}` is not part of this tool"),
+        &format!("use the Python client: `uvx --from huggingface_hub hf {theirs} …`{or_git}"),
+        json,
+    )
+}
+
+/// One line for people; error and hint for programs.
+fn not_here(what: &str, instead: &str, json: bool) -> CliError {
+    if json {
+        CliError::usage(format!("{what}.")).hint(instead)
+    } else {
+        CliError::usage(format!("{what}; {instead}."))
+    }
+}
+
+/// clap's text as a sentence and a hint.
+fn in_one_line(text: &str, place: &Place) -> CliError {
+    let fold = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = text.split("\n\n").map(fold);
+    let first = paragraphs.next().unwrap_or_default();
+    let what = first.strip_prefix("error: ").unwrap_or(&first);
+    let tip = paragraphs.find_map(|text| Some(text.strip_prefix("tip: ")?.to_owned()));
+    CliError::usage(sentence(what)).hint(tip.unwrap_or_else(|| place.help_hint()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn formats_of_senseless_lines() {
+        for (line, expected) in [
+            ("hf bogus", None),
+            ("hf bogus --json", Some(OutputFormat::Json)),
+            ("hf --json bogus", Some(OutputFormat::Json)),
+            ("hf cache --format json bogus", Some(OutputFormat::Json)),
+            ("hf cache --format=agent bogus", Some(OutputFormat::Agent)),
+            ("hf bogus -q", Some(OutputFormat::Quiet)),
+            ("hf bogus -q --json", Some(OutputFormat::Json)),
+            ("hf bogus --format", None),
+            ("hf bogus --format xml", None),
+            ("hf bogus -- --json", None),
+            ("--json bogus", None),
+        ] {
+            assert_eq!(wanted_format(&args(line)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn places() {
+        for (line, path, word) in [
+            ("hf", "hf", None),
+            ("hf bogus x", "hf", Some("bogus")),
+            ("hf --format json bogus", "hf", Some("bogus")),
+            ("hf --env-file ls bogus", "hf", Some("bogus")),
+            ("hf --format=json -q cache bogus", "hf cache", Some("bogus")),
+            ("hf cache list bogus", "hf cache ls", None),
+            ("hf -- bogus", "hf", None),
+        ] {
+            let place = Place::of(&args(line), &Cli::command());
+            assert_eq!(place.called(), path, "{line}");
+            assert_eq!(place.word.as_deref(), word, "{line}");
+        }
+    }
+
+    fn said(line: &str, json: bool) -> (String, Option<String>) {
+        let args = args(line);
+        let (style, root, error) = if line.starts_with("hf") {
+            let error = <Cli as clap::Parser>::try_parse_from(&args).unwrap_err();
+            (Style::Modern, Cli::command(), error)
+        } else {
+            let error = crate::legacy::parse(&args).unwrap_err();
+            (Style::Legacy, LegacyCli::command(), error)
+        };
+        let place = Place::of(&args, &root);
+        let error = explain(&error, &place, &root, style, json)
+            .unwrap_or_else(|| in_one_line(&error.render().to_string(), &place));
+        assert_eq!(error.kind, Kind::Usage);
+        (error.message, error.hint)
+    }
+
+    #[test]
+    fn mistyped_commands() {
+        for (line, expected) in [
+            ("hf dowload o/n", "did you mean `hf download`?"),
+            ("hf loign", "did you mean `hf login`?"),
+            ("hf ls", "did you mean `hf cache ls` or `hf auth list`?"),
+            ("hf rm model/gpt2", "did you mean `hf cache rm`?"),
+            ("hf prune", "did you mean `hf cache prune`?"),
+            ("hf verfy gpt2", "did you mean `hf cache verify`?"),
+            ("hf token", "did you mean `hf auth token`?"),
+            ("hf cache lsit", "did you mean `hf cache ls`?"),
+            ("hf cache whoami", "did you mean `hf auth whoami`?"),
+            ("hf cache clear", "did you mean `hf cache prune`?"),
+            ("hf pull gpt2", "did you mean `hf download`?"),
+            ("hf auth download x", "did you mean `hf download`?"),
+            ("hf xyzzy", "`hf --help` shows what can be given"),
+            (
+                "hf cache xyzzy",
+                "`hf cache --help` shows what can be given",
+            ),
+            (
+                "huggingface-cli scan",
+                "did you mean `huggingface-cli scan-cache`?",
+            ),
+            (
+                "huggingface-cli switch",
+                "did you mean `huggingface-cli auth switch`?",
+            ),
+            (
+                "huggingface-cli cache ls",
+                "`hf cache` is one: call this tool by its name hf",
+            ),
+        ] {
+            let (message, hint) = said(line, false);
+            assert!(message.starts_with("There is no command `"), "{message}");
+            assert_eq!(hint.as_deref(), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_python_client_has_is_said_in_one_line() {
+        for (line, expected) in [
+            (
+                "hf upload o/n . --json",
+                "`hf upload` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf upload …`, or `git push`.",
+            ),
+            (
+                "hf repo create x",
+                "`hf repo` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf repos …`.",
+            ),
+            (
+                "huggingface-cli tag o/n v1",
+                "`huggingface-cli tag` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf repos tag …`.",
+            ),
+            (
+                "hf --skills",
+                "`hf --skills` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf skills preview …`.",
+            ),
+            (
+                "hf update",
+                "`hf update` is not part of this tool; to get a newer version, install it the way this one was installed.",
+            ),
+        ] {
+            assert_eq!(said(line, false), (expected.to_owned(), None), "{line}");
+            let (message, hint) = said(line, true);
+            assert!(message.ends_with("is not part of this tool."), "{message}");
+            assert!(hint.is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn other_mistakes_fit_into_a_line() {
+        for (line, what, hint) in [
+            (
+                "hf download",
+                "The following required arguments were not provided: <REPO_ID>.",
+                "`hf download --help` shows what can be given",
+            ),
+            (
+                "hf cache ls --limt 3",
+                "Unexpected argument '--limt' found.",
+                "a similar argument exists: '--limit'",
+            ),
+        ] {
+            assert_eq!(
+                said(line, true),
+                (what.to_owned(), Some(hint.to_owned())),
+                "{line}"
+            );
+        }
+    }
+}

@@ -31,6 +31,8 @@
 //!                         snapshots/<commit>/<path>  ->  ../../blobs/<etag>
 //!                         trees/<commit>.json
 //!                         .no_exist/<commit>/<path>
+//!                         .hf-pin                        ours: not to be deleted (pins.rs)
+//!                         set-aside/                     ours: what doctor moved out of the way
 //! ```
 //!
 //! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 and 0.36.2 by the interop tests.

@@ -25,6 +25,7 @@ pub(super) use self::execute::{etag_of, is_busy, is_downloading, remove, sweep};
 use self::tally::Tally;
 use super::dir::{path_of, text_of};
 use super::layout;
+use super::pins::Pins;
 use super::report::{CacheReport, CachedRepo, Incomplete};
 use super::shared::Payload;
 use super::targets::Selection;
@@ -42,6 +43,8 @@ pub struct DeletePlan {
     pub unused: Vec<Payload>,
     /// Ids of repositories that somebody downloads into: they are left alone.
     pub busy: Vec<String>,
+    /// Ids of repositories that are pinned: they are left alone too.
+    pub pinned: Vec<String>,
     /// Bytes the disk will get back.
     pub freed: u64,
     tally: Tally,
@@ -98,33 +101,37 @@ pub struct Counts {
 }
 
 impl DeletePlan {
-    /// Plans the removal of a selection. The report must have been made with
+    /// Plans the removal of a selection, without what is pinned. The report must have been made with
     /// [`super::scan::Detail::Files`].
     ///
     /// # Errors
     /// [`FsError`] when a folder to be removed cannot be read.
-    pub fn build(report: &CacheReport, selection: &Selection<'_>) -> Result<Self, FsError> {
+    pub fn build(
+        report: &CacheReport,
+        selection: &Selection<'_>,
+        pins: &Pins,
+    ) -> Result<Self, FsError> {
         let mut plan = DeletePlan {
             root: report.root.clone(),
             ..DeletePlan::default()
         };
         for (&index, revisions) in &selection.repos {
             let repo = &report.repos[index];
-            if plan.is_free(&repo.folder, &repo.cache_id()) {
+            if plan.is_free(pins, &repo.folder, &repo.cache_id()) {
                 plan.add_repo(report, repo, revisions)?;
             }
         }
         for problem in &selection.damaged {
             let (kind, id) = problem.repo().expect("selected by its id");
             let cache_id = format!("{kind}/{id}");
-            if plan.is_free(&problem.folder, &cache_id) {
+            if plan.is_free(pins, &problem.folder, &cache_id) {
                 plan.add_whole(report, problem.folder.clone(), cache_id, 0)?;
             }
         }
         let by_repo: BTreeSet<usize> = selection.files.iter().map(|&(repo, ..)| repo).collect();
         for index in by_repo {
             let repo = &report.repos[index];
-            if plan.is_free(&repo.folder, &repo.cache_id()) {
+            if plan.is_free(pins, &repo.folder, &repo.cache_id()) {
                 plan.add_files(report, index, &selection.files);
             }
         }
@@ -176,8 +183,12 @@ impl DeletePlan {
         counts
     }
 
-    /// Whether nobody downloads into the repository; remembers its id otherwise.
-    fn is_free(&mut self, folder: &[u8], cache_id: &str) -> bool {
+    /// Whether the repository is not pinned and nobody downloads into it; remembers its id otherwise.
+    fn is_free(&mut self, pins: &Pins, folder: &[u8], cache_id: &str) -> bool {
+        if pins.contains(folder) {
+            self.pinned.push(cache_id.to_owned());
+            return false;
+        }
         let busy = execute::is_busy(&self.root, folder);
         if busy {
             self.busy.push(cache_id.to_owned());

@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{ask_default_yes, cache_root, now, push_bytes, shown, tell_busy, tell_failures};
+use super::{
+    ask_default_yes, cache_root, now, push_bytes, shown, tell_busy, tell_failures, tell_spared,
+};
 use crate::cache::delete::DeletePlan;
+use crate::cache::pins::Pins;
 use crate::cache::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::targets::Selection;
@@ -71,15 +74,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let root = cache_root(args.dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
     let items = items(&report, args.sort.flatten());
+    let pins = Pins::read(&report);
     let chosen = if items.is_empty() {
         BTreeSet::new()
     } else if args.disable_tui {
-        choose_in_file(&report, &items, context)?
+        choose_in_file(&report, &items, &pins, context)?
     } else {
-        choose_on_terminal(&report, &items, context)?
+        choose_on_terminal(&report, &items, &pins, context)?
     };
-    let plan = plan(&report, &items, &chosen)?;
-    tell_busy(&plan.busy, context);
+    let plan = plan(&report, &items, &chosen, &pins)?;
+    tell_spared(&plan, context);
     if plan.is_empty() {
         console.say("Nothing was chosen, and nothing was deleted.");
         return Ok(());
@@ -137,15 +141,20 @@ fn items(report: &CacheReport, order: Option<Order>) -> Vec<Item> {
 }
 
 /// `Model org/name (2.7G, used 2 days ago)`.
-fn heading(repo: &CachedRepo, now: f64) -> String {
+fn heading(repo: &CachedRepo, pins: &Pins, now: f64) -> String {
     let kind = repo.repo_type.as_str();
     text::escape(&format!(
-        "{}{} {} ({}, used {})",
+        "{}{} {} ({}, used {}{})",
         kind[..1].to_uppercase(),
         &kind[1..],
         repo.id,
         text::size(repo.size),
-        text::legacy_age(now - repo.accessed)
+        text::legacy_age(now - repo.accessed),
+        if pins.contains(&repo.folder) {
+            ", pinned"
+        } else {
+            ""
+        }
     ))
 }
 
@@ -166,6 +175,7 @@ fn plan(
     report: &CacheReport,
     items: &[Item],
     chosen: &BTreeSet<usize>,
+    pins: &Pins,
 ) -> Result<DeletePlan, FsError> {
     let mut repos: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for item in chosen.iter().map(|&index| items[index]) {
@@ -175,7 +185,7 @@ fn plan(
         repos,
         ..Selection::default()
     };
-    DeletePlan::build(report, &selection)
+    DeletePlan::build(report, &selection, pins)
 }
 
 /// `2 revisions, 1.5K`.
@@ -190,6 +200,7 @@ fn comes_to(plan: &DeletePlan) -> String {
 fn choose_on_terminal(
     report: &CacheReport,
     items: &[Item],
+    pins: &Pins,
     context: &Context,
 ) -> Result<BTreeSet<usize>, CliError> {
     if !context.console.is_interactive() {
@@ -207,14 +218,15 @@ fn choose_on_terminal(
             let short: String = commit(report, item).chars().take(8).collect();
             let opens = previous.replace(item.repo) != Some(item.repo);
             Entry {
-                heading: opens.then(|| heading(&report.repos[item.repo], now)),
+                heading: opens.then(|| heading(&report.repos[item.repo], pins, now)),
                 label: format!("{}: {refs} # modified {age}", text::escape(&short)),
             }
         })
         .collect();
     let question = "Revisions to delete? Space ticks, a ticks all, Enter goes on, q leaves.";
     let picked = context.console.pick(question, &entries, |ticked| {
-        plan(report, items, ticked).map_or_else(|error| error.to_string(), |plan| comes_to(&plan))
+        plan(report, items, ticked, pins)
+            .map_or_else(|error| error.to_string(), |plan| comes_to(&plan))
     });
     match picked {
         Ok(chosen) => Ok(chosen.unwrap_or_default()),
@@ -232,12 +244,15 @@ const INSTRUCTIONS: &str = "\
 ";
 
 /// The file to edit.
-fn file_text(report: &CacheReport, items: &[Item], now: f64) -> String {
+fn file_text(report: &CacheReport, items: &[Item], pins: &Pins, now: f64) -> String {
     let mut text = INSTRUCTIONS.to_owned();
     let mut previous = None;
     for &item in items {
         if previous.replace(item.repo) != Some(item.repo) {
-            text.push_str(&format!("\n# {}\n", heading(&report.repos[item.repo], now)));
+            text.push_str(&format!(
+                "\n# {}\n",
+                heading(&report.repos[item.repo], pins, now)
+            ));
         }
         let (refs, age) = refs_and_age(report, item, now);
         let commit = text::escape(commit(report, item));
@@ -275,6 +290,7 @@ fn read_choice<'a>(
 fn choose_in_file(
     report: &CacheReport,
     items: &[Item],
+    pins: &Pins,
     context: &Context,
 ) -> Result<BTreeSet<usize>, CliError> {
     let folder = std::env::temp_dir();
@@ -283,7 +299,7 @@ fn choose_in_file(
         .suffix(".txt")
         .tempfile()
         .map_err(FsError::of("create a file in", &folder))?;
-    file.write_all(file_text(report, items, now()).as_bytes())
+    file.write_all(file_text(report, items, pins, now()).as_bytes())
         .map_err(FsError::of("write", file.path()))?;
     let path = file.path().to_path_buf();
     let console = &context.console;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{cache_root, now, report_problems, shown};
 use crate::cache::layout;
+use crate::cache::pins::Pins;
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::select::{self, Filter, Row, Sort};
@@ -72,6 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let is_seen = context.console.mode() == Mode::Human && context.console.stdout_is_terminal();
         let extras = Extras {
             share: is_seen,
+            pins: (is_seen || context.console.mode() == Mode::Json).then(|| Pins::read(&report)),
             damaged: is_seen && !is_part,
         };
         repo_table(&report, &rows, now, &extras)
@@ -91,6 +93,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 struct Extras {
     /// A bar for each repository's share of the cache.
     share: bool,
+    /// Which repositories are pinned; in JSON too.
+    pins: Option<Pins>,
     /// Rows of repositories that the Python client leaves out because something is wrong with them.
     damaged: bool,
 }
@@ -107,6 +111,7 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
         "path",
     ];
     columns.extend(only_in_json);
+    columns.push("pinned");
     let mut table = Table::new(&columns)
         .only_in_json(&["repo_id", "repo_type"])
         .only_in_json(&only_in_json)
@@ -124,6 +129,7 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
                 .share
                 .then(|| json!(text::share(repo.size, report.size))),
         );
+        let is_pinned = extras.pins.as_ref().map(|pins| pins.contains(&repo.folder));
         cells.extend([
             json!(text::age(now - repo.accessed)),
             json!(text::age(now - repo.modified)),
@@ -133,6 +139,8 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
             json!(text::rfc3339(repo.modified)),
             json!(repo.revisions.len()),
             path_value(&repo.path(&report.root)),
+            // A column without a tick is not shown to people.
+            json!(is_pinned.filter(|&pinned| pinned || !extras.share)),
         ]);
         table.push(cells);
     }

@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod doctor;
 pub mod ls;
+pub mod pin;
 pub mod prune;
 pub mod rm;
 pub mod scan;
@@ -28,6 +29,8 @@ pub enum CacheCommand {
     Ls(ls::Args),
     Rm(rm::Args),
     Prune(prune::Args),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
     Verify(verify::Args),
     Doctor(doctor::Args),
     Scan(scan::Args),
@@ -44,6 +47,8 @@ impl CacheCommand {
             CacheCommand::Ls(args) => ls::run(&args, context),
             CacheCommand::Rm(args) => rm::run(&args, context),
             CacheCommand::Prune(args) => prune::run(&args, context),
+            CacheCommand::Pin(args) => pin::pin(&args, context),
+            CacheCommand::Unpin(args) => pin::unpin(&args, context),
             CacheCommand::Doctor(args) => doctor::run(&args, context),
             CacheCommand::Verify(args) => verify::run(&args, context),
             CacheCommand::Delete(args) => delete::run(&args, context),
@@ -166,7 +171,18 @@ fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
     context.console.say(&lines.join("\n"));
 }
 
-/// Names the repositories that are left alone.
+/// Names the repositories that a plan leaves alone.
+fn tell_spared(plan: &DeletePlan, context: &Context) {
+    tell_busy(&plan.busy, context);
+    for id in &plan.pinned {
+        let id = text::escape(id);
+        context.console.warn(&format!(
+            "{id} is pinned; it is left alone. `hf cache unpin {id}` lifts that."
+        ));
+    }
+}
+
+/// Names the repositories that are left alone because somebody downloads into them.
 fn tell_busy(busy: &[String], context: &Context) {
     for id in busy {
         context.console.warn(&format!(

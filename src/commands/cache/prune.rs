@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{ask, cache_root, now, push_bytes, show_plan, tell_busy, tell_failures};
 use crate::cache::delete::DeletePlan;
 use crate::cache::evict::{Policy, evict};
-use crate::cache::report::CachedRepo;
+use crate::cache::pins::Pins;
+use crate::cache::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::{select, shared};
 use crate::console::text;
@@ -35,9 +36,12 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
     /// Keep everything of the repositories whose id (type/name, as `hf cache ls` shows it) matches
-    /// this pattern. May be given several times.
+    /// this pattern, in this run. May be given several times. See also `hf cache pin`.
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<String>,
+    /// In this run, do not mind the pins of the repositories whose id matches this pattern.
+    #[arg(long, value_name = "PATTERN")]
+    unpin: Vec<String>,
     /// Cache folder to work in [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -58,13 +62,10 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let policy = args.policy()?;
-    let pins: Vec<Pattern> = args.pin.iter().map(|text| Pattern::new(text)).collect();
     let root = cache_root(args.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
-    let is_pinned = |repo: &CachedRepo| {
-        let id = repo.cache_id();
-        pins.iter().any(|pin| pin.matches(&id))
-    };
+    let pins = args.pins(&report);
+    let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
     let eviction = evict(&report, &policy, is_pinned, now());
     if policy
         .max_size
@@ -75,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text::size(eviction.remaining)
         ));
     }
-    let mut plan = DeletePlan::build(&report, &eviction.selection)?;
+    let mut plan = DeletePlan::build(&report, &eviction.selection, &pins)?;
     let unused = report
         .store
         .as_ref()
@@ -130,6 +131,25 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 }
 
 impl Args {
+    /// The remembered pins, and what this run says otherwise. A pattern of `--pin` wins.
+    fn pins(&self, report: &CacheReport) -> Pins {
+        let patterns = |words: &[String]| -> Vec<Pattern> {
+            words.iter().map(|text| Pattern::new(text)).collect()
+        };
+        let (pinned, unpinned) = (patterns(&self.pin), patterns(&self.unpin));
+        let mut pins = Pins::read(report);
+        for repo in &report.repos {
+            let id = repo.cache_id();
+            let is_any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(&id));
+            if is_any(&pinned) {
+                pins.set(&repo.folder, true);
+            } else if is_any(&unpinned) {
+                pins.set(&repo.folder, false);
+            }
+        }
+        pins
+    }
+
     fn policy(&self) -> Result<Policy, CliError> {
         #[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
         let seconds = |text: &String| {

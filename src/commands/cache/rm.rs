@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{ask, cache_root, push_bytes, show_plan, tell_busy, tell_failures};
+use super::{ask, cache_root, push_bytes, show_plan, tell_busy, tell_failures, tell_spared};
 use crate::cache::delete::{DeletePlan, Extent};
+use crate::cache::pins::Pins;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::targets::{Target, select};
 use crate::console::text;
@@ -56,11 +57,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if !selection.missing.is_empty() {
         console.hint("`hf cache ls` shows the names to use, and with --revisions the commits");
     }
-    let plan = DeletePlan::build(&report, &selection)?;
-    tell_busy(&plan.busy, context);
+    let plan = DeletePlan::build(&report, &selection, &Pins::read(&report))?;
+    tell_spared(&plan, context);
     if plan.is_empty() {
         console.say("Nothing to delete.");
-        return refused(&plan.busy);
+        return refused(&plan.busy, &plan.pinned);
     }
     let (counts, size) = (plan.counts(), text::size(plan.freed));
     let parts = [
@@ -107,11 +108,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             fields,
         );
     }
-    refused(&[plan.busy, outcome.busy].concat())
+    refused(&[plan.busy, outcome.busy].concat(), &plan.pinned)
 }
 
 /// What the word means.
-fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
+pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
     if target::form(word) != Form::Uri {
         return Ok(Target::of_word(word));
     }
@@ -144,7 +145,14 @@ fn summary(parts: &[(usize, &str)]) -> String {
 }
 
 /// What was asked for by name and left alone makes the command fail.
-fn refused(busy: &[String]) -> Result<(), CliError> {
+fn refused(busy: &[String], pinned: &[String]) -> Result<(), CliError> {
+    if !pinned.is_empty() {
+        let ids = text::escape(&pinned.join(", "));
+        let what = format!("{ids} is pinned and was left alone.");
+        return Err(
+            CliError::new(Kind::Other, what).hint("`hf cache unpin` it, and run the command again")
+        );
+    }
     if busy.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,79 @@
+//! Which repositories are pinned: kept by `cache rm`, `cache delete` and `cache prune`.
+//!
+//! A pin is an empty file `.hf-pin` in the repository's folder. There it belongs to the cache and not
+//! to a user, goes wherever the folder goes, and disturbs nobody: the Python clients look at
+//! `blobs`, `refs`, `snapshots` and `trees` of a repository and at nothing else, while an unknown
+//! entry in the cache's root would be an inconsistency to them. They know nothing of pins either:
+//! their own commands remove a pinned repository.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::dir::path_of;
+use super::report::CacheReport;
+use crate::fs::FsError;
+
+/// Name of the file.
+pub const MARKER: &str = ".hf-pin";
+
+/// Names of the folders of pinned repositories.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins(BTreeSet<Vec<u8>>);
+
+impl Pins {
+    /// Looks up the pins of all repositories of a report, damaged ones included.
+    pub fn read(report: &CacheReport) -> Pins {
+        let healthy = report.repos.iter().map(|repo| &repo.folder);
+        let damaged = report.problems.iter().map(|problem| &problem.folder);
+        let pinned = healthy
+            .chain(damaged)
+            .filter(|folder| marker(&report.root, folder).symlink_metadata().is_ok());
+        Pins(pinned.cloned().collect())
+    }
+
+    /// Whether the repository in this folder of the root is pinned.
+    pub fn contains(&self, folder: &[u8]) -> bool {
+        self.0.contains(folder)
+    }
+
+    /// Counts a repository as pinned or not, whatever the disk says: for one run.
+    pub fn set(&mut self, folder: &[u8], pinned: bool) {
+        if pinned {
+            self.0.insert(folder.to_vec());
+        } else {
+            self.0.remove(folder);
+        }
+    }
+}
+
+/// Pins a repository; answers whether it was not before.
+///
+/// # Errors
+/// [`FsError`] naming the pin.
+pub fn pin(root: &Path, folder: &[u8]) -> Result<bool, FsError> {
+    let path = marker(root, folder);
+    match OpenOptions::new().write(true).create_new(true).open(&path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(FsError::of("write", &path)(error)),
+    }
+}
+
+/// Takes a pin away; answers whether there was one.
+///
+/// # Errors
+/// [`FsError`] naming the pin.
+pub fn unpin(root: &Path, folder: &[u8]) -> Result<bool, FsError> {
+    let path = marker(root, folder);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(FsError::of("remove", &path)(error)),
+    }
+}
+
+fn marker(root: &Path, folder: &[u8]) -> PathBuf {
+    root.join(path_of(folder)).join(MARKER)
+}

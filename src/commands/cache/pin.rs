@@ -1,0 +1,179 @@
+//! `hf cache pin` and `hf cache unpin`: repositories that are not to be deleted.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{cache_root, rm};
+use crate::cache::pins::{self, Pins};
+use crate::cache::report::{CacheReport, CachedRepo, Problem};
+use crate::cache::scan::{Detail, scan};
+use crate::cache::targets::Target;
+use crate::console::{Table, text};
+use crate::context::Context;
+use crate::download::pattern::Pattern;
+use crate::error::{CliError, Kind};
+use crate::fs::FsError;
+use crate::target::{self, Form};
+
+/// Keep repositories from being deleted, or list those that are kept.
+///
+/// What is pinned is left alone by `hf cache rm`, `hf cache delete` and `hf cache prune` until
+/// `hf cache unpin`. The Python client knows no pins: its commands delete a pinned repository.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  hf cache pin model/openai-community/gpt2
+  hf cache pin \"model/my-org/*\"
+  hf cache pin")]
+pub struct PinArgs {
+    /// What to pin: `model/org/name` as `hf cache ls` shows it, a pattern of such names, or
+    /// `hf://org/name`. Without any, the pinned repositories are listed.
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+/// Let pinned repositories be deleted again.
+#[derive(Debug, clap::Args)]
+pub struct UnpinArgs {
+    /// What to unpin: a name, a pattern of names, or `hf://org/name`.
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+/// Pins, or lists pins.
+///
+/// # Errors
+/// A target that is not in the cache, or a folder that cannot be written to.
+pub fn pin(args: &PinArgs, context: &Context) -> Result<(), CliError> {
+    let report = scan(
+        &cache_root(args.cache_dir.as_deref(), context),
+        Detail::Totals,
+    )?;
+    if args.targets.is_empty() {
+        context.console.table(&list(&report));
+        return Ok(());
+    }
+    let change = |folder: &[u8]| pins::pin(&report.root, folder);
+    apply(&report, &args.targets, change, "pinned", context)
+}
+
+/// Unpins.
+///
+/// # Errors
+/// As [`pin`].
+pub fn unpin(args: &UnpinArgs, context: &Context) -> Result<(), CliError> {
+    let report = scan(
+        &cache_root(args.cache_dir.as_deref(), context),
+        Detail::Totals,
+    )?;
+    let change = |folder: &[u8]| pins::unpin(&report.root, folder);
+    apply(&report, &args.targets, change, "unpinned", context)
+}
+
+fn list(report: &CacheReport) -> Table {
+    let pins = Pins::read(report);
+    let mut table = Table::new(&["id", "size", "refs", "size_bytes"])
+        .only_in_json(&["size_bytes"])
+        .right_aligned("size");
+    for repo in report.repos.iter().filter(|r| pins.contains(&r.folder)) {
+        table.push(vec![
+            json!(repo.cache_id()),
+            json!(text::size(repo.size)),
+            json!(repo.refs()),
+            json!(repo.size),
+        ]);
+    }
+    table
+}
+
+/// Changes the pins of all targets; `done` is what the changed ones are then.
+fn apply(
+    report: &CacheReport,
+    targets: &[String],
+    change: impl Fn(&[u8]) -> Result<bool, FsError>,
+    done: &'static str,
+    context: &Context,
+) -> Result<(), CliError> {
+    let (mut ids, mut missing) = (Vec::new(), Vec::new());
+    for word in targets {
+        let matcher = Matcher::of(word, context)?;
+        let found = repos(report).filter(|(id, _)| matcher.matches(id));
+        let found: Vec<(String, &[u8])> = found.collect();
+        if found.is_empty() {
+            missing.push(text::escape(word));
+        }
+        for (id, folder) in found {
+            if change(folder)? {
+                ids.push(id);
+            } else {
+                let id = text::escape(&id);
+                context.console.say(&format!("{id} was {done} already."));
+            }
+        }
+    }
+    if !missing.is_empty() {
+        return Err(CliError::new(
+            Kind::Other,
+            format!("The cache has no {}.", missing.join(", ")),
+        )
+        .hint("`hf cache ls` shows the names to use"));
+    }
+    let count = text::count(ids.len() as u64, "repo");
+    let fields = vec![(done, json!(ids.len())), ("ids", json!(ids))];
+    let done = format!("{}{}", done[..1].to_uppercase(), &done[1..]);
+    context.console.result(&format!("{done} {count}."), fields);
+    Ok(())
+}
+
+/// Ids and folders of all repositories, damaged ones included.
+fn repos(report: &CacheReport) -> impl Iterator<Item = (String, &[u8])> {
+    let damaged = |problem: &'_ Problem| {
+        let (kind, id) = problem.repo()?;
+        Some(format!("{kind}/{id}"))
+    };
+    let healthy = report
+        .repos
+        .iter()
+        .map(|repo: &CachedRepo| (repo.cache_id(), repo.folder.as_slice()));
+    healthy.chain(
+        report
+            .problems
+            .iter()
+            .filter_map(move |problem| Some((damaged(problem)?, problem.folder.as_slice()))),
+    )
+}
+
+/// What a target stands for; letters count without their case, as in `hf cache rm`.
+enum Matcher {
+    Id(String),
+    Pattern(Pattern),
+}
+
+impl Matcher {
+    fn of(word: &str, context: &Context) -> Result<Matcher, CliError> {
+        if target::form(word) != Form::Uri {
+            return Ok(Matcher::Pattern(Pattern::new(&word.to_lowercase())));
+        }
+        match rm::parse(word, context)? {
+            Target::Repo(id) => Ok(Matcher::Id(id)),
+            _ => Err(CliError::new(
+                Kind::Other,
+                "Only whole repositories can be pinned.",
+            )),
+        }
+    }
+
+    fn matches(&self, id: &str) -> bool {
+        let id = id.to_lowercase();
+        match self {
+            Matcher::Id(wanted) => *wanted == id,
+            Matcher::Pattern(pattern) => pattern.matches(&id),
+        }
+    }
+}

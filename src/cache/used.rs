@@ -24,6 +24,15 @@ pub fn mark(path: &Path) {
     }
 }
 
+/// Notes the same of all files below a folder, links to folders not entered.
+pub fn mark_all(path: &Path) {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return mark(path);
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.for_each(|entry| mark_all(&entry.path()));
+}
+
 #[cfg(unix)]
 fn touch(path: &Path) -> std::io::Result<()> {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
@@ -75,6 +84,6 @@ mod tests {
         File::open(&file).unwrap().set_times(times).unwrap();
         mark(&file);
         assert!(file.metadata().unwrap().accessed().unwrap() > now);
-        mark(&folder.path().join("none"));
+        mark_all(&folder.path().join("none"));
     }
 }

@@ -506,3 +506,51 @@ fn dying_half_way_leaves_a_sound_cache() {
         assert_sound(&env);
     }
 }
+
+/// On a disk mounted with `noatime` reads leave no trace: a download that finds all in place has to
+/// say itself that it used the files.
+#[test]
+fn what_a_download_finds_in_place_counts_as_used() {
+    let hub = crate::harness::hub::Hub::start();
+    hub.add(crate::harness::hub::Repo::model("o/used").file("f", "x"));
+    let env = TestEnv::for_hub(&hub);
+    // Mounting needs a name space of one's own, which not every system grants; without it the times
+    // are as old, and only nobody forbids the reads to renew them.
+    let mount = "mount -t tmpfs -o noatime none \"$HF_HOME/hub\"";
+    let try_it = format!("mkdir -p \"$HF_HOME/hub\" && {mount}");
+    let can = env.program("unshare", ["-rm", "sh", "-c", &try_it]).run();
+    let (mount, program, flags) = match can.code {
+        Some(0) => (mount, "unshare", &["-rm", "sh", "-c"][..]),
+        _ => ("true", "sh", &["-c"][..]),
+    };
+    let script = format!(
+        "set -e; mkdir -p \"$HF_HOME/hub\"; {mount}
+        \"$HF\" download o/used -q
+        find \"$HF_HOME/hub\" -type f -path '*/blobs/*' -exec touch -a -d '-90 days' '{{}}' +
+        find \"$HF_HOME/hub\" -type f -path '*/blobs/*' -exec touch -m -d '-90 days' '{{}}' +
+        \"$HF\" cache prune --older-than 60d --dry-run --json
+        \"$HF\" download o/used --dry-run -q >/dev/null
+        \"$HF\" cache prune --older-than 60d --dry-run -q
+        $AGAIN
+        \"$HF\" cache prune --older-than 60d --dry-run --json"
+    );
+    for again in [
+        "\"$HF\" download o/used -q",
+        "HF_HUB_OFFLINE=1 \"$HF\" download o/used -q",
+    ] {
+        let _ = fs::remove_dir_all(env.cache());
+        let script = script.replace("$AGAIN", again);
+        let output = env
+            .program(program, [flags, &[script.as_str()]].concat())
+            .var("HF", env!("CARGO_BIN_EXE_hf"))
+            .run()
+            .ok();
+        let lines: Vec<&str> = output.stdout().lines().collect();
+        let [_, before, dry, _] = lines.as_slice() else {
+            panic!("{output}");
+        };
+        assert!(before.contains("\"revisions\": 1"), "{output}");
+        assert_eq!(*dry, "True", "a dry run uses nothing: {output}");
+        assert!(output.stderr().contains("Nothing to prune"), "{output}");
+    }
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Planned, Session, Target};
 use crate::cache::commit::read_ref;
-use crate::cache::trees;
+use crate::cache::{trees, used};
 use crate::download::DownloadError;
 use crate::hub::HubError;
 use crate::repo::{CommitHash, RepoPath};
@@ -36,6 +36,7 @@ impl Session<'_> {
         let path = self.path_at(&commit);
         if self.request.selection.single_file().is_some() {
             return if path.is_file() {
+                used::mark_all(&path);
                 Ok(Planned::Cached { path, reason })
             } else {
                 Err(reason.into())
@@ -46,6 +47,7 @@ impl Session<'_> {
         }
         let missing = self.missing_files(&commit, &path)?;
         if missing.is_empty() {
+            used::mark_all(&path);
             Ok(Planned::Cached { path, reason })
         } else {
             Err(DownloadError::Incomplete { missing, reason })

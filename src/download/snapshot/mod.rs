@@ -19,7 +19,7 @@ use super::xet::XetOptions;
 use crate::cache::commit::{Linking, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::pointers::Pointers;
-use crate::cache::trees;
+use crate::cache::{trees, used};
 use crate::fs::free_space;
 use crate::hub::http::Notice;
 use crate::hub::{Hub, HubError};
@@ -289,6 +289,10 @@ impl<'a> Session<'a> {
         let result = self.path_at(&plan.commit);
         let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
         store.sweep(&plan.files);
+        if matches!(self.request.target, Target::Cache) {
+            let present = plan.files.iter().filter(|file| !file.is_fetched());
+            present.for_each(|file| used::mark(&self.repo.pointer(&plan.commit, &file.path)));
+        }
         if plan.is_ready() && matches!(self.request.target, Target::Cache) {
             // Everything is there: a read-only cache will do. Only the ref may be news.
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);

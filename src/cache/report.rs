@@ -48,7 +48,9 @@ pub struct CachedRepo {
 /// A snapshot of a repository.
 #[derive(Debug)]
 pub struct CachedRevision {
-    /// Name of its folder: the commit.
+    /// Name of its folder, as bytes of the file system.
+    pub name: Vec<u8>,
+    /// The same as text: the commit.
     pub commit: String,
     /// The refs that name this commit, sorted. None: the revision is detached.
     pub refs: Vec<String>,
@@ -191,7 +193,7 @@ impl CachedRepo {
 impl CachedRevision {
     /// Path of the snapshot, given the repository's folder.
     pub fn path(&self, repo: &Path) -> PathBuf {
-        repo.join("snapshots").join(&self.commit)
+        repo.join("snapshots").join(path_of(&self.name))
     }
 }
 

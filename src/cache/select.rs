@@ -348,6 +348,7 @@ mod tests {
             repo_type: RepoType::Model,
             id: id.to_owned(),
             revisions: vec![CachedRevision {
+                name: "c".repeat(40).into_bytes(),
                 commit: "c".repeat(40),
                 refs: refs.iter().map(|&name| name.to_owned()).collect(),
                 file_count: 1,

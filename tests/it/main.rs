@@ -18,6 +18,7 @@ mod cache_delete;
 mod cache_doctor;
 mod cache_ls;
 mod cache_made_up;
+mod cache_odd;
 mod cache_pins;
 mod cache_rm;
 mod cache_users;

@@ -114,7 +114,7 @@ impl DeletePlan {
             Extent::Files(files) => {
                 check_inside(&path)?;
                 for (commit, name) in files {
-                    let snapshot = path.join("snapshots").join(commit);
+                    let snapshot = path.join("snapshots").join(path_of(commit));
                     check_folder(&snapshot)?;
                     remove(&snapshot.join(path_of(name)))?;
                 }
@@ -148,20 +148,31 @@ impl DeletePlan {
 }
 
 fn delete_revisions(path: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
-    let refs = path.join("refs");
-    for name in revisions.iter().flat_map(|revision| &revision.refs) {
-        let file = refs.join(name);
-        remove(&file)?;
-        // Folders such as refs/refs/pr, when this was their last ref.
-        let mut folder = file.parent();
-        while let Some(empty) = folder.filter(|f| *f != refs && fs::remove_dir(f).is_ok()) {
-            folder = empty.parent();
-        }
-    }
+    delete_refs(&path.join("refs"), revisions)?;
     for revision in revisions {
-        remove(&path.join("snapshots").join(&revision.commit))?;
-        remove(&path.join(".no_exist").join(&revision.commit))?;
-        remove(&path.join("trees").join(format!("{}.json", revision.commit)))?;
+        let name = path_of(&revision.name);
+        let tree = path_of(&[&revision.name, &b".json"[..]].concat());
+        remove(&path.join("snapshots").join(&name))?;
+        remove(&path.join(".no_exist").join(&name))?;
+        remove(&path.join("trees").join(tree))?;
+    }
+    Ok(())
+}
+
+/// Removes the refs that name one of the revisions, and folders such as `refs/refs/pr` when this was
+/// their last ref. What they hold counts, not what the plan knew: a ref may have moved on since.
+fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
+    if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    for entry in list(folder)? {
+        if entry.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            delete_refs(&entry, revisions)?;
+            // Fails while it holds anything.
+            let _ = fs::remove_dir(&entry);
+        } else if fs::read(&entry).is_ok_and(|commit| revisions.iter().any(|r| r.name == commit)) {
+            remove(&entry)?;
+        }
     }
     Ok(())
 }

@@ -72,8 +72,8 @@ pub enum Extent {
     },
     /// Some revisions.
     Revisions(Vec<RevisionDeletion>),
-    /// Some files: (commit, path).
-    Files(Vec<(String, Vec<u8>)>),
+    /// Some files: (name of the snapshot's folder, path).
+    Files(Vec<(Vec<u8>, Vec<u8>)>),
 }
 
 /// A revision to remove.
@@ -81,6 +81,8 @@ pub enum Extent {
 pub struct RevisionDeletion {
     /// Its commit.
     pub commit: String,
+    /// Name of its folder.
+    name: Vec<u8>,
     /// The refs that name it, which go too.
     pub refs: Vec<String>,
     /// Bytes it shows; not all of them need become free.
@@ -235,6 +237,7 @@ impl DeletePlan {
             let revision = &repo.revisions[number];
             RevisionDeletion {
                 commit: revision.commit.clone(),
+                name: revision.name.clone(),
                 refs: revision.refs.clone(),
                 size: revision.size,
             }
@@ -264,7 +267,7 @@ impl DeletePlan {
             let name = revision.files[file].path.to_vec();
             let place = revision.path(&path).join(path_of(&name));
             self.tally.add_file(&self.root, &place);
-            files.push((revision.commit.clone(), name));
+            files.push((revision.name.clone(), name));
         }
         self.repos.push(RepoDeletion {
             cache_id: repo.cache_id(),

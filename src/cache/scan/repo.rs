@@ -261,6 +261,7 @@ impl RepoScan<'_> {
         buffers: &mut Buffers,
     ) -> Result<CachedRevision, Corrupted> {
         let mut revision = CachedRevision {
+            name: commit.to_vec(),
             commit: text_of(commit),
             refs: Vec::new(),
             file_count: 0,

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "KEY[:asc|:desc]")]
     sort: Option<String>,
     /// Show at most this many rows.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<usize>,
     /// Tell what is wrong in the cache, entry by entry.
     #[arg(long, overrides_with = "no_show_warnings")]

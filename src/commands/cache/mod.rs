@@ -151,12 +151,13 @@ fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
                         refs => text::escape(&refs.join(" ")),
                     };
                     let size = text::size(revision.size);
-                    lines.push(format!("    {} ({refs}) {size}", revision.commit));
+                    let commit = text::escape(&revision.commit);
+                    lines.push(format!("    {commit} ({refs}) {size}"));
                 }
             }
             Extent::Files(files) => lines.extend(files.iter().map(|(commit, path)| {
-                let path = text::escape(&String::from_utf8_lossy(path));
-                format!("  {id} {commit} {path}")
+                let shown = |bytes: &[u8]| text::escape(&String::from_utf8_lossy(bytes));
+                format!("  {id} {} {}", shown(commit), shown(path))
             })),
         }
     }

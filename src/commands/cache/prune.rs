@@ -27,13 +27,13 @@ use crate::error::CliError;
   hf cache prune --max-size 200GB --yes")]
 pub struct Args {
     /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo.
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_name = "AGE", allow_hyphen_values = true)]
     older_than: Option<String>,
     /// Also remove all but the last N revisions of each repository.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     keep_last: Option<usize>,
     /// Also remove repositories, least used first, until the cache is no larger, as in 200GB.
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     max_size: Option<String>,
     /// Keep everything of the repositories whose id (type/name, as `hf cache ls` shows it) matches
     /// this pattern, in this run. May be given several times. See also `hf cache pin`.

@@ -240,7 +240,12 @@ impl DownloadArgs {
     fn lower(self) -> Result<download::Args, clap::Error> {
         // An empty list of patterns is not "everything": it is what an unset variable leaves.
         if self.filenames.is_empty() && self.include.as_ref().is_some_and(Vec::is_empty) {
-            return Err(LegacyCli::command().error(
+            let mut root = LegacyCli::command();
+            root.build();
+            let command = root
+                .find_subcommand_mut("download")
+                .expect("this is the command in hand");
+            return Err(command.error(
                 ErrorKind::TooFewValues,
                 "no pattern follows '--include', so nothing would be downloaded",
             ));

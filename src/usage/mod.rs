@@ -320,6 +320,7 @@ mod tests {
             ("hf cache clear", "did you mean `hf cache prune`?"),
             ("hf pull gpt2", "did you mean `hf download`?"),
             ("hf auth download x", "did you mean `hf download`?"),
+            ("hf bogus", "`hf --help` shows what can be given"),
             ("hf xyzzy", "`hf --help` shows what can be given"),
             (
                 "hf cache xyzzy",

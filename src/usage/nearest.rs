@@ -18,8 +18,9 @@ const SYNONYMS: [(&str, &str); 9] = [
     ("remove", "cache rm"),
 ];
 
-/// How alike two words have to be, from 0 to 1, to take one for the other; the same as in clap.
-const ALIKE: f64 = 0.7;
+/// How alike two words have to be, from 0 to 1, to take one for the other. clap is content with 0.7,
+/// and takes `bogus` for `logout`.
+const ALIKE: f64 = 0.75;
 /// As [`ALIKE`], for a command of another group.
 const ALIKE_ELSEWHERE: f64 = 0.85;
 
@@ -49,7 +50,7 @@ impl Known {
     }
 
     fn alike(&self, word: &str) -> f64 {
-        let each = self.words.iter().map(|own| strsim::jaro_winkler(word, own));
+        let each = self.words.iter().map(|own| strsim::jaro(word, own));
         each.fold(0.0, f64::max)
     }
 }

@@ -208,6 +208,30 @@ pub fn free_space(_path: &Path) -> Option<u64> {
     None
 }
 
+/// Whether this error says that the file system, or the server behind it, has no locks at all.
+pub fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    // What NFS answers when nobody runs the lock service.
+    if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Whether the file system of `path`, or of its nearest existing ancestor, tells upper from lower
+/// case. One that cannot be tried is taken to do so: writing there will fail anyway.
+pub fn is_case_sensitive(path: &Path) -> bool {
+    let folder = path.ancestors().find(|ancestor| ancestor.is_dir());
+    let probe = folder.and_then(|folder| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".hf-case-").tempfile_in(folder).ok()
+    });
+    let Some(probe) = probe else { return true };
+    let name = probe.path().file_name().unwrap_or_default();
+    let other = name.to_string_lossy().to_uppercase();
+    !probe.path().with_file_name(other).exists()
+}
+
 /// What a file system can do. `None`: it could not be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
@@ -279,6 +303,34 @@ mod tests {
         assert_eq!(able.symlinks, Some(true));
         assert_eq!(able.locks, Some(true));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn case_is_told_apart_here_and_the_probe_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // Any Linux file system in everyday use does.
+        #[cfg(target_os = "linux")]
+        assert!(is_case_sensitive(&folder.path().join("not/there/yet")));
+        assert!(
+            is_case_sensitive(Path::new("/proc/self/nothing")),
+            "cannot be tried"
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn no_locks_is_told_from_other_trouble() {
+        use rustix::io::Errno;
+        for (errno, expected) in [
+            (Errno::NOLCK, true),
+            (Errno::NOTSUP, true),
+            (Errno::NOSYS, true),
+            (Errno::INTR, false),
+            (Errno::ACCESS, false),
+        ] {
+            let error = io::Error::from_raw_os_error(errno.raw_os_error());
+            assert_eq!(has_no_locks(&error), expected, "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a repository holds at a commit: the common language of the Hub (which lists it), the cache
 //! (which remembers it) and the download (which plans by it).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::repo::{RepoPath, is_lower_hex};
@@ -85,9 +85,89 @@ impl FileEntry {
 /// All files of a repository at a commit, by path.
 pub type Listing = BTreeMap<RepoPath, FileEntry>;
 
+/// A file that is listed as a folder of others as well: no disk can hold both. The folder's file
+/// comes second.
+pub fn file_and_folder(listing: &Listing) -> Option<(&RepoPath, &RepoPath)> {
+    let mut last_folder = "";
+    listing.keys().find_map(|path| {
+        let (folder, _) = path.as_str().rsplit_once('/')?;
+        // Neighbours share their folder: it is looked up once.
+        if std::mem::replace(&mut last_folder, folder) == folder {
+            return None;
+        }
+        let ends = folder.match_indices('/').map(|(end, _)| end);
+        ends.chain([folder.len()]).find_map(|end| {
+            let (file, _) = listing.get_key_value(&folder[..end])?;
+            Some((file, path))
+        })
+    })
+}
+
+/// Two paths that are one and the same where upper and lower case are not told apart: files, or
+/// their folders. `None` when all differ by more.
+pub fn case_collision<'a>(
+    paths: impl Iterator<Item = &'a RepoPath>,
+) -> Option<(&'a RepoPath, &'a RepoPath)> {
+    let mut seen: HashMap<String, &RepoPath> = HashMap::new();
+    for path in paths {
+        if let Some(other) = seen.insert(path.as_str().to_lowercase(), path) {
+            return Some((other, path));
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn paths(names: &[&str]) -> Vec<RepoPath> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn files_that_are_folders_too() {
+        let entry = FileEntry {
+            size: 1,
+            blob_id: "a".repeat(40),
+            lfs: None,
+            xet_hash: None,
+        };
+        for (names, expected) in [
+            (&["a", "b/c", "b/d/e", "b/d-e"][..], None),
+            (&["a", "a-b", "a.b", "a/b"], Some(("a", "a/b"))),
+            (
+                &["x/y", "x/y-", "x/y/z/1", "x/y/z/2"],
+                Some(("x/y", "x/y/z/1")),
+            ),
+            (&["x/yy", "x/y/z"], None),
+        ] {
+            let listing: Listing = paths(names)
+                .into_iter()
+                .map(|path| (path, entry.clone()))
+                .collect();
+            let found = file_and_folder(&listing);
+            let found = found.map(|(file, below)| (file.as_str(), below.as_str()));
+            assert_eq!(found, expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_by_case() {
+        for (names, expected) in [
+            (&["A.txt", "a.txt"][..], true),
+            (&["d/A", "D/a"], true),
+            (&["É", "é"], true),
+            (&["a", "b", "a/b", "ab"], false),
+        ] {
+            let paths = paths(names);
+            assert_eq!(
+                case_collision(paths.iter()).is_some(),
+                expected,
+                "{names:?}"
+            );
+        }
+    }
 
     #[test]
     fn etags() {

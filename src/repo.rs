@@ -69,11 +69,24 @@ impl fmt::Display for RepoType {
 
 /// Why a name was refused. The text names the value, escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} {value:?} {reason}")]
+#[error("{what} {:?} {reason}", shortened(value))]
 pub struct InvalidName {
     what: &'static str,
     value: String,
     reason: &'static str,
+}
+
+/// A name as it can be shown: of one that fills the screen, the two ends.
+pub fn shortened(name: &str) -> std::borrow::Cow<'_, str> {
+    const LONGEST: usize = 160;
+    const END: usize = 40;
+    let count = name.chars().count();
+    if count <= LONGEST {
+        return name.into();
+    }
+    let head: String = name.chars().take(LONGEST - END).collect();
+    let tail: String = name.chars().skip(count - END).collect();
+    format!("{head}…{tail}").into()
 }
 
 fn invalid(what: &'static str, value: &str, reason: &'static str) -> InvalidName {
@@ -262,6 +275,13 @@ impl RepoPath {
     }
 }
 
+/// So that maps by path can be asked with a text: both are compared as texts.
+impl std::borrow::Borrow<str> for RepoPath {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl FromStr for RepoPath {
     type Err = InvalidName;
 
@@ -297,6 +317,9 @@ impl FromStr for RepoPath {
             if part.eq_ignore_ascii_case(".git") {
                 return bad("lies inside a .git folder");
             }
+            if let (true, Some(reason)) = (cfg!(windows), windows_objection(part)) {
+                return bad(reason);
+            }
         }
         let mut lower = text.split('/').map(str::to_ascii_lowercase);
         if lower.next().as_deref() == Some(".cache")
@@ -312,6 +335,26 @@ impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Why Windows could not store a file of this name, or would store it under another one. Other
+/// systems can, and do: `aux.py` and `nul` are names like any other there.
+fn windows_objection(part: &str) -> Option<&'static str> {
+    if part.ends_with(['.', ' ']) {
+        return Some("ends with a dot or blank, which Windows drops");
+    }
+    if part.contains(['<', '>', ':', '"', '|', '?', '*']) {
+        return Some("contains a character that Windows does not allow");
+    }
+    // Devices, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
+    let stem = part.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let numbered = ["COM", "LPT"].iter().any(|device| {
+        let number = stem.strip_prefix(device).unwrap_or_default();
+        number.chars().count() == 1 && number.contains(|c| matches!(c, '1'..='9' | '¹' | '²' | '³'))
+    });
+    let is_device = numbered || ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str());
+    is_device.then_some("is the name of a device on Windows")
 }
 
 /// Characters that change the direction of the text around them (Unicode, Bidi_Control).
@@ -394,6 +437,58 @@ mod tests {
         ] {
             assert!(bad.parse::<RepoPath>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_windows_cannot_store() {
+        for bad in [
+            "CON",
+            "con",
+            "nul.txt",
+            "AUX.tar.gz",
+            "prn ",
+            "COM1",
+            "lpt9.log",
+            "COM\u{b9}",
+            "a.",
+            "a ",
+            "a:b",
+            "a?",
+            "<",
+        ] {
+            assert!(windows_objection(bad).is_some(), "{bad}");
+        }
+        for good in [
+            "CONFIG",
+            "console.txt",
+            "COM",
+            "COM0",
+            "com10",
+            "null",
+            "a.b",
+            ".a",
+            "aux_",
+        ] {
+            assert_eq!(windows_objection(good), None, "{good}");
+        }
+        for name in ["CON", "nul.txt", "a.", "a "] {
+            assert_eq!(
+                name.parse::<RepoPath>().is_ok(),
+                cfg!(not(windows)),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn endless_names_are_shown_shortened() {
+        let error = "é/"
+            .repeat(5000)
+            .parse::<RepoPath>()
+            .unwrap_err()
+            .to_string();
+        assert!(error.chars().count() < 300, "{error}");
+        assert_eq!(shortened("short"), "short");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
-use crate::fs::{FsError, Mode, create_dir_all, in_folder, write_atomic, write_atomic_staged};
+use crate::fs::{FsError, Mode, create_dir_all, in_folder, write_atomic_staged};
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath, Revision};
 
@@ -26,14 +26,17 @@ pub enum Linking {
 /// [`FsError`] when the root cannot be made.
 pub fn prepare_root(layout: &CacheLayout) -> Result<(), FsError> {
     create_dir_all(layout.root())?;
-    write_tag(&layout.cachedir_tag());
+    // In the root itself, what a killed process leaves would count as damage.
+    create_dir_all(&layout.locks())?;
+    write_tag(&layout.cachedir_tag(), &layout.locks());
     Ok(())
 }
 
-/// Writes a `CACHEDIR.TAG` if there is none. See [`prepare_root`].
-pub fn write_tag(path: &Path) {
+/// Writes a `CACHEDIR.TAG` if there is none, by way of a file in `staging`. See [`prepare_root`].
+pub fn write_tag(path: &Path, staging: &Path) {
     if !path.exists() {
-        let _ = write_atomic(path, CACHEDIR_TAG_CONTENT.as_bytes(), Mode::Umask);
+        let content = CACHEDIR_TAG_CONTENT.as_bytes();
+        let _ = write_atomic_staged(path, content, Mode::Umask, staging);
     }
 }
 

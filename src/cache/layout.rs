@@ -77,6 +77,11 @@ pub struct CacheLayout {
 }
 
 impl CacheLayout {
+    /// `.locks/`, where scanners do not look.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join(".locks")
+    }
+
     /// A cache below `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         CacheLayout { root: root.into() }
@@ -97,7 +102,7 @@ impl CacheLayout {
         let name = repo_folder_name(repo);
         RepoLayout {
             folder: self.root.join(&name),
-            locks: self.root.join(".locks").join(name),
+            locks: self.locks().join(name),
         }
     }
 }

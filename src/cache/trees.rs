@@ -8,7 +8,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 
 use crate::fs::{self, FsError, Mode};
-use crate::listing::{FileEntry, Lfs, Listing};
+use crate::listing::{FileEntry, Lfs, Listing, file_and_folder};
 use crate::repo::is_lower_hex;
 
 const FORMAT_VERSION: u64 = 1;
@@ -36,7 +36,8 @@ pub fn read(path: &Path) -> Option<Listing> {
     if tree.format_version != FORMAT_VERSION {
         return None;
     }
-    tree.files
+    let listing: Option<Listing> = tree
+        .files
         .into_iter()
         .map(|(path, entry)| {
             let lfs = match entry.lfs_sha256 {
@@ -58,7 +59,8 @@ pub fn read(path: &Path) -> Option<Listing> {
             };
             Some((path.parse().ok()?, entry))
         })
-        .collect()
+        .collect();
+    listing.filter(|listing| file_and_folder(listing).is_none())
 }
 
 /// Remembers a listing. Nothing is written when a xet hash has an unknown form: the Python client

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::download::DownloadError;
 use crate::error::{CliError, Kind, sentence};
 use crate::hub::HubError;
-use crate::repo::{Repo, RepoPath, Revision};
+use crate::repo::{Repo, RepoPath, Revision, shortened};
 
 /// What was asked of the Hub, and as whom.
 pub struct Asked<'a> {
@@ -67,6 +67,25 @@ impl Asked<'_> {
                 ),
             )
             .hint("free some space (`hf cache ls --sort size`), choose another folder with --cache-dir, or pass --no-space-check"),
+            DownloadError::PathTooLong { path, folder } => CliError::new(
+                Kind::Other,
+                format!(
+                    "The file {} cannot be stored below {}: its path would be longer than the system allows. Nothing was downloaded.",
+                    escape(&shortened(path.as_str())),
+                    escape(&folder.display().to_string()),
+                ),
+            )
+            .hint("leave it out with --exclude, or choose a folder with a shorter path"),
+            DownloadError::CaseCollision { first, second, folder } => CliError::new(
+                Kind::Other,
+                format!(
+                    "The files {} and {} are one and the same below {}, which does not tell upper from lower case. Nothing was downloaded.",
+                    escape(&shortened(first.as_str())),
+                    escape(&shortened(second.as_str())),
+                    escape(&folder.display().to_string()),
+                ),
+            )
+            .hint("leave one of them out with --exclude, or choose a folder on another file system"),
             DownloadError::Incomplete { missing, reason } => CliError::new(
                 kind_of(&reason),
                 format!(

@@ -71,6 +71,11 @@ impl LocalDir {
             .join(format!("{path}.metadata"))
     }
 
+    /// The longest path that a file brings along: its metadata's.
+    pub fn longest_path(&self, path: &RepoPath) -> PathBuf {
+        self.metadata_file(path)
+    }
+
     /// `download/<path>.lock`.
     pub fn lock(&self, path: &RepoPath) -> PathBuf {
         self.state_folder()
@@ -99,7 +104,7 @@ impl LocalDir {
     pub fn prepare(&self) -> Result<(), FsError> {
         let folder = self.state_folder();
         create_dir_all(&folder.join("download"))?;
-        write_tag(&folder.join(CACHEDIR_TAG));
+        write_tag(&folder.join(CACHEDIR_TAG), &folder);
         let gitignore = folder.join(".gitignore");
         if !gitignore.exists() {
             // Only keeps `git status` tidy.

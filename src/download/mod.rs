@@ -53,6 +53,25 @@ pub enum DownloadError {
     /// No file matches the patterns.
     #[error("no file matches")]
     NothingMatches,
+    /// A path that the system cannot hold below the folder asked for, found out before anything was
+    /// fetched.
+    #[error("the path of {path} would be too long")]
+    PathTooLong {
+        /// The file.
+        path: RepoPath,
+        /// Where it should go.
+        folder: PathBuf,
+    },
+    /// Two files that the file system takes for one, as it does not tell upper from lower case.
+    #[error("{first} and {second} are the same file here")]
+    CaseCollision {
+        /// The one.
+        first: RepoPath,
+        /// The other.
+        second: RepoPath,
+        /// Where they should go.
+        folder: PathBuf,
+    },
     /// Not enough room, found out before anything was fetched. Both in bytes.
     #[error("{needed} bytes are needed and {free} are free")]
     NoSpace {

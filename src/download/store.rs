@@ -16,7 +16,7 @@ use super::snapshot::{Request, Target};
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
 use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
-use crate::fs::{FsError, LockGuard, create_dir_all, lock, try_lock};
+use crate::fs::{FsError, LockGuard, create_dir_all, has_no_locks, lock, try_lock};
 use crate::hash::ContentHasher;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
@@ -265,6 +265,7 @@ impl Job {
         if fetched.is_err() && lock.is_none() {
             // Nobody will find it again.
             let _ = fs::remove_file(&partial);
+            remove_segments(&partial, file.size);
         }
         fetched
     }
@@ -328,7 +329,7 @@ impl Job {
         match try_lock(&path) {
             Ok(Some(guard)) => return Ok(Some(guard)),
             Ok(None) => {}
-            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
+            Err(error) if has_no_locks(&error.source) => {
                 if !self.store.told_of_locks.swap(true, Ordering::Relaxed) {
                     self.hub.tell(Notice::Warning(
                         "This file system has no locks: several downloads of the same file at the same time would each fetch it.".to_owned(),

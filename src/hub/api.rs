@@ -11,8 +11,8 @@ use url::Url;
 
 use super::error::HubError;
 use super::http::{Hub, Request, host};
-use crate::listing::{Checksum, FileEntry, Lfs, Listing};
-use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex};
+use crate::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
+use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
 use crate::token::Token;
 
 /// What stays as it is in a path segment (RFC 3986, unreserved).
@@ -178,7 +178,14 @@ impl Hub {
             for row in rows {
                 if row.kind == "file" {
                     let (path, entry) = file_of(row)?;
-                    listing.insert(path, entry);
+                    let before = listing.insert(path.clone(), entry);
+                    // Pages may overlap when a repository is busy; a file has one content, though.
+                    if before.is_some_and(|before| before != listing[&path]) {
+                        return Err(HubError::BadAnswer(format!(
+                            "it lists the file {:?} twice, with different contents",
+                            shortened(path.as_str())
+                        )));
+                    }
                 }
             }
             on_page(listing.len());
@@ -189,6 +196,13 @@ impl Hub {
                     "the file listing repeats itself".to_owned(),
                 ));
             }
+        }
+        if let Some((file, below)) = file_and_folder(&listing) {
+            return Err(HubError::BadAnswer(format!(
+                "it lists {:?} as a file and as the folder of {:?}",
+                shortened(file.as_str()),
+                shortened(below.as_str())
+            )));
         }
         Ok(listing)
     }
@@ -292,7 +306,7 @@ fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
     if !is_hash(&row.oid, 40) || row.lfs.as_ref().is_some_and(|lfs| !is_hash(&lfs.oid, 64)) {
         return Err(HubError::BadAnswer(format!(
             "no usable hash for the file {:?}",
-            row.path
+            shortened(&row.path)
         )));
     }
     let entry = FileEntry {

@@ -85,6 +85,7 @@ impl Session<'_> {
             return OnDisk {
                 file: true,
                 content: true,
+                partial: blobs.partials.get(checksum.etag()).copied(),
                 ..OnDisk::default()
             };
         }

@@ -3,6 +3,7 @@
 
 mod disk;
 mod fallback;
+mod names;
 mod workers;
 
 use std::path::PathBuf;
@@ -298,6 +299,7 @@ impl<'a> Session<'a> {
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
             return Ok(result);
         }
+        self.check_names(plan)?;
         store.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = &plan.new_listing {

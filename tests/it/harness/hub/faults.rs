@@ -50,6 +50,8 @@ pub enum Fault {
     MalformedJson,
     /// JSON whose leaves have other types: numbers as text, text as numbers, null as objects.
     WrongTypes,
+    /// Every file of a listing is listed a second time: the same, or with another hash.
+    RepeatedRows { differing: bool },
     /// Redirects to the very address that was asked.
     RedirectLoop,
     /// Redirects to this address, whatever was asked.
@@ -228,7 +230,10 @@ pub fn before(fault: &Fault) -> bool {
 
 /// Strikes a JSON answer.
 pub fn on_json(fault: &Fault) -> bool {
-    matches!(fault, Fault::MalformedJson | Fault::WrongTypes)
+    matches!(
+        fault,
+        Fault::MalformedJson | Fault::WrongTypes | Fault::RepeatedRows { .. }
+    )
 }
 
 /// Strikes a body on its way.
@@ -259,6 +264,18 @@ pub fn wrong_types(value: &Value) -> Value {
             Value::Object(fields.collect::<Map<_, _>>())
         }
     }
+}
+
+/// A listing and all its files once more.
+pub fn repeated(listing: &Value, differing: bool) -> Value {
+    let rows = listing.as_array().into_iter().flatten();
+    let again = rows.clone().cloned().map(|mut row| {
+        if differing && row["type"] == "file" {
+            row["oid"] = json!("f".repeat(40));
+        }
+        row
+    });
+    rows.cloned().chain(again).collect()
 }
 
 /// `data` as a gzip member of stored blocks (RFC 1951 section 3.2.4, RFC 1952).

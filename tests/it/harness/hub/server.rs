@@ -156,6 +156,10 @@ pub async fn handle(
                 let wrong = faults::wrong_types(&json).to_string();
                 reply.body = Payload::Text(wrong.into());
             }
+            Some(Fault::RepeatedRows { differing }) => {
+                let repeated = faults::repeated(&json, differing).to_string();
+                reply.body = Payload::Text(repeated.into());
+            }
             _ => {}
         }
     }

@@ -1,0 +1,58 @@
+//! Whether the file system can hold the names of a plan, asked before anything is written.
+
+use std::path::Path;
+
+use super::{Session, Target};
+use crate::download::DownloadError;
+use crate::download::plan::DownloadPlan;
+use crate::fs::is_case_sensitive;
+use crate::listing::case_collision;
+use crate::repo::RepoPath;
+
+/// Longest path that system calls take, in bytes: Linux has 4,096 with the final zero, and the other
+/// systems no more than that.
+const LONGEST_PATH: usize = 4095;
+/// Longest part of a path in bytes, on every common file system.
+const LONGEST_PART: usize = 255;
+
+impl Session<'_> {
+    /// All files of the plan can be stored, each under a path of its own.
+    ///
+    /// # Errors
+    /// [`DownloadError::PathTooLong`], [`DownloadError::CaseCollision`].
+    pub(super) fn check_names(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
+        // Not probed in the snapshot, where every name means something to others.
+        let (root, probed) = match &self.request.target {
+            Target::Cache => (self.repo.snapshot(&plan.commit), self.repo.blobs()),
+            Target::LocalDir(dir) => (dir.root().to_path_buf(), dir.root().to_path_buf()),
+        };
+        let paths = || plan.files.iter().map(|file| &file.path);
+        if let Some(path) = paths().find(|path| !self.fits(&root, path)) {
+            return Err(DownloadError::PathTooLong {
+                path: path.clone(),
+                folder: root,
+            });
+        }
+        match case_collision(paths()) {
+            // Asking the disk is for the few repositories where it matters.
+            Some((first, second)) if !is_case_sensitive(&probed) => {
+                Err(DownloadError::CaseCollision {
+                    first: first.clone(),
+                    second: second.clone(),
+                    folder: root,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a file, and what is noted beside it, has a path short enough.
+    fn fits(&self, root: &Path, path: &RepoPath) -> bool {
+        let longest = match &self.request.target {
+            Target::Cache => root.join(path.as_str()),
+            Target::LocalDir(dir) => dir.longest_path(path),
+        };
+        let name = longest.file_name().unwrap_or_default();
+        longest.as_os_str().len() <= LONGEST_PATH && name.len() <= LONGEST_PART
+    }
+}

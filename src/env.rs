@@ -82,6 +82,8 @@ pub const BROWSER: &str = "BROWSER";
 pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
 /// Folders in which a shell looks for programs.
 pub const PATH: &str = "PATH";
+/// Do not count downloads by tool; honoured by sending nothing of the kind at all.
+pub const HF_HUB_DISABLE_TELEMETRY: &str = "HF_HUB_DISABLE_TELEMETRY";
 /// Width of tables, in columns; asked before the terminal.
 pub const COLUMNS: &str = "COLUMNS";
 /// Kind of terminal; `dumb` means no colour and no bars.
@@ -254,6 +256,20 @@ impl Env {
         self.real(name)
             .or_else(in_file)
             .filter(|value| !value.is_empty())
+    }
+
+    /// Names of the variables that are set and begin like this, sorted.
+    pub fn names(&self, prefix: &str) -> Vec<String> {
+        let real = self.vars.keys().filter_map(|name| name.to_str());
+        let in_file = self.file.iter().flat_map(|file| file.vars.keys());
+        let mut names: Vec<String> = real
+            .chain(in_file.map(String::as_str))
+            .filter(|name| name.starts_with(prefix) && self.get_os(name).is_some())
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Like [`Env::get_os`], for variables that hold text. A value that is not UTF-8 is lossy.

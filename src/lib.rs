@@ -1,7 +1,7 @@
 //! `hf`: log in to the Hugging Face Hub, download from it, and manage the local cache.
 //!
 //! Arrows point one way: `cli → commands → download → { hub, cache } → foundation`. The foundation
-//! is `env`, `settings`, `token`, `repo`, `listing`, `progress` and `fs`.
+//! is `env`, `settings`, `agent`, `token`, `repo`, `listing`, `progress` and `fs`.
 
 #![warn(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
     reason = "console/ is the only stdout and stderr"
 )]
 
+pub mod agent;
 pub mod alias;
 pub mod auth;
 pub mod cache;
@@ -74,6 +75,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         ..settings
     });
     let format = cli.output.format();
+    if let (Style::Modern, Ok(settings)) = (style, &settings) {
+        match agent::detect(&env, &settings.hf_home) {
+            Ok(agent) => console.set_agent(agent.is_some()),
+            Err(error) if settings.debug => console.say(&format!(
+                "Debug: {}",
+                console::text::escape(&error.to_string())
+            )),
+            Err(_) => {}
+        }
+    }
     console.configure(
         match &format {
             Ok(format) => *format,

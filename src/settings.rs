@@ -239,11 +239,14 @@ pub fn is_open_to_eavesdroppers(url: &Url) -> bool {
 
 /// A web address without the user name and password it may hold.
 pub fn without_userinfo(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}://…{}", &text[..scheme], &text[at..])
-        }
-        _ => text.to_owned(),
+    let Some(at) = text.rfind('@') else {
+        return text.to_owned();
+    };
+    match text.find("://") {
+        Some(scheme) if at > scheme => format!("{}://…{}", &text[..scheme], &text[at..]),
+        // Proxies are often written without a scheme.
+        None => format!("…{}", &text[at..]),
+        Some(_) => text.to_owned(),
     }
 }
 

@@ -41,6 +41,20 @@ fn detail(message: &str) -> String {
     }
 }
 
+/// The version of git, as it says it itself.
+///
+/// # Errors
+/// [`GitError`].
+pub fn version() -> Result<String, GitError> {
+    let output = git().arg("--version").output().map_err(absent_or_io)?;
+    if !output.status.success() {
+        return Err(failed("--version", &output.stderr));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let text = text.trim();
+    Ok(text.strip_prefix("git version ").unwrap_or(text).to_owned())
+}
+
 /// Names of the configured credential helpers, first asked first: those for all hosts and those for
 /// this endpoint. Empty when there is none: then nothing would be stored.
 ///

@@ -6,8 +6,11 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::cache::shown;
+use crate::agent;
+use crate::auth::git;
 use crate::auth::resolve::{self, Step, TokenSource};
-use crate::console::{Mode, text};
+use crate::cache::shared;
+use crate::console::{Console, Mode, text};
 use crate::context::{Context, now};
 use crate::env;
 use crate::error::CliError;
@@ -15,37 +18,69 @@ use crate::fs;
 use crate::settings::{Settings, without_userinfo};
 
 /// Facts in order; names are those of the Python client's report where it has them.
-type Facts = Vec<(&'static str, Value)>;
+type Facts = Vec<(String, Value)>;
+
+/// Words in the name of a variable that make its value a secret.
+const SECRET_WORDS: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "KEY"];
 
 /// Prints the report.
 ///
 /// # Errors
 /// None: what cannot be found out is said in its place.
 pub fn run(context: &Context) -> Result<(), CliError> {
-    let mut facts: Facts = vec![
-        ("hf version", json!(env!("CARGO_PKG_VERSION"))),
-        ("Platform", json!(platform())),
-        ("Executable", json!(executable())),
-    ];
-    facts.extend(token_facts(context));
-    facts.extend(path_facts(context));
-    facts.extend(switch_facts(&context.settings, &context.env));
-    facts.extend(network_facts(&context.settings, &context.env));
-    facts.extend(disk_facts(&context.settings.hub_cache));
+    let settings = &context.settings;
     let console = &context.console;
+    let mut facts = machine_facts();
+    facts.extend(token_facts(context));
+    facts.extend(git_facts(settings));
+    facts.extend(caller_facts(context));
+    facts.extend(path_facts(context));
+    facts.extend(switch_facts(settings, &context.env));
+    facts.extend(network_facts(settings, &context.env));
+    facts.extend(xet_facts(settings, &context.env));
+    facts.extend(disk_facts(&settings.hub_cache));
     if console.mode() == Mode::Json {
-        let object: Map<String, Value> = facts
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        console.json(&Value::Object(object));
+        console.json(&Value::Object(facts.into_iter().collect::<Map<_, _>>()));
         return Ok(());
     }
     console.say("This installation, for a bug report (secrets are masked):\n");
     for (name, value) in facts {
-        console.line(&format!("- {name}: {}", text::plain(&value)));
+        console.line(&format!(
+            "- {}: {}",
+            text::escape(&name),
+            text::plain(&value)
+        ));
     }
     Ok(())
+}
+
+fn fact(name: &str, value: impl Into<Value>) -> (String, Value) {
+    (name.to_owned(), value.into())
+}
+
+fn machine_facts() -> Facts {
+    let build = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    let libc = if cfg!(target_env = "musl") {
+        "musl"
+    } else if cfg!(target_env = "gnu") {
+        "glibc"
+    } else {
+        std::env::consts::OS
+    };
+    vec![
+        fact("hf version", env!("CARGO_PKG_VERSION")),
+        fact("Platform", platform()),
+        fact("System", system()),
+        fact(
+            "Build",
+            format!("{build}, {}, {libc}", std::env::consts::ARCH),
+        ),
+        fact("Executable", executable()),
+    ]
 }
 
 /// `Linux-6.1.0-x86_64`, as far as the system tells.
@@ -62,8 +97,71 @@ fn platform() -> String {
     }
 }
 
+/// The distribution (os-release(5)).
+fn system() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let mut lines = text.lines();
+    let name = lines.find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches(['"', '\'']).to_owned())
+}
+
 fn executable() -> Option<String> {
     std::env::current_exe().ok().map(|path| shown(&path))
+}
+
+fn git_facts(settings: &Settings) -> Facts {
+    let in_words = |error: git::GitError| error.to_string();
+    let helpers = match git::helpers(&settings.endpoint) {
+        Ok(helpers) => helpers.iter().map(|one| helper(one)).collect::<Vec<_>>(),
+        Err(error) => vec![in_words(error)],
+    };
+    vec![
+        fact("git version", git::version().unwrap_or_else(in_words)),
+        fact("Configured git credential helpers", helpers.join(", ")),
+    ]
+}
+
+/// A helper without its arguments, and without the text of a script: both may hold a secret.
+fn helper(configured: &str) -> String {
+    if configured.starts_with('!') {
+        return "a shell command".to_owned();
+    }
+    let word = configured.split_whitespace().next().unwrap_or_default();
+    word.to_owned()
+}
+
+/// Who reads what is printed.
+fn caller_facts(context: &Context) -> Facts {
+    let agent = match agent::detect(&context.env, &context.settings.hf_home) {
+        Ok(Some(name)) => format!("Yes ({name})"),
+        Ok(None) => "No".to_owned(),
+        Err(error) => format!("No: {error}"),
+    };
+    vec![
+        fact("Run by AI agent ?", agent),
+        fact("Terminal", terminal(&context.console)),
+        fact(
+            "TERM",
+            context.env.get(env::TERM).map_or(Value::Null, Value::from),
+        ),
+        fact("NO_COLOR", context.env.get(env::NO_COLOR).is_some()),
+    ]
+}
+
+/// `stdin, stderr; 80 columns`.
+fn terminal(console: &Console) -> String {
+    let streams = console.terminals();
+    let names: Vec<&str> = streams
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(name, _)| *name)
+        .collect();
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    format!("{names}; {} columns", console.columns())
 }
 
 fn token_facts(context: &Context) -> Facts {
@@ -81,82 +179,98 @@ fn token_facts(context: &Context) -> Facts {
         Err(error) => (json!(format!("unusable: {error}")), Value::Null),
     };
     vec![
-        ("Token path ?", path(&settings.token_path)),
-        ("Has saved token ?", json!(settings.token_path.is_file())),
-        ("Token", token),
-        ("Token source", source),
+        fact("Token path ?", path(&settings.token_path)),
+        fact("Has saved token ?", settings.token_path.is_file()),
+        fact("Token", token),
+        fact("Token source", source),
     ]
 }
 
 fn path_facts(context: &Context) -> Facts {
     let settings = &context.settings;
-    let from_variable = |name: &'static str, otherwise: &'static str| {
-        json!(if context.env.get_os(name).is_some() {
-            name
-        } else {
-            otherwise
-        })
+    let token_source = match context.env.get_os(env::HF_TOKEN_PATH) {
+        Some(_) => env::HF_TOKEN_PATH,
+        None => settings.hf_home_source,
     };
     vec![
-        ("HF_HOME", path(&settings.hf_home)),
-        ("HF_HOME source", json!(settings.hf_home_source)),
-        ("HF_HUB_CACHE", path(&settings.hub_cache)),
-        ("HF_HUB_CACHE source", json!(settings.hub_cache_source)),
-        ("HF_TOKEN_PATH", path(&settings.token_path)),
-        (
-            "HF_TOKEN_PATH source",
-            from_variable(env::HF_TOKEN_PATH, settings.hf_home_source),
-        ),
-        ("HF_STORED_TOKENS_PATH", path(&settings.stored_tokens_path)),
-        ("Current folder", path(context.env.current_dir())),
+        fact("HF_HOME", path(&settings.hf_home)),
+        fact("HF_HOME source", settings.hf_home_source),
+        fact("HF_HUB_CACHE", path(&settings.hub_cache)),
+        fact("HF_HUB_CACHE source", settings.hub_cache_source),
+        fact("HF_TOKEN_PATH", path(&settings.token_path)),
+        fact("HF_TOKEN_PATH source", token_source),
+        fact("HF_STORED_TOKENS_PATH", path(&settings.stored_tokens_path)),
+        fact("Current folder", path(context.env.current_dir())),
     ]
 }
 
 fn switch_facts(settings: &Settings, env: &env::Env) -> Facts {
-    let seconds = |duration: std::time::Duration| json!(duration.as_secs());
+    let switch = |name: &str| fact(name, env.is_true(name));
     vec![
-        ("HF_HUB_OFFLINE", json!(settings.offline)),
-        (
-            "HF_HUB_DISABLE_PROGRESS_BARS",
+        fact("HF_HUB_OFFLINE", settings.offline),
+        switch(env::HF_HUB_DISABLE_TELEMETRY),
+        fact(
+            env::HF_HUB_DISABLE_PROGRESS_BARS,
             json!(settings.progress_bars.map(|shown| !shown)),
         ),
-        ("HF_HUB_DISABLE_SYMLINKS", json!(settings.disable_symlinks)),
-        (
-            "HF_HUB_DISABLE_SYMLINKS_WARNING",
-            json!(env.is_true(env::HF_HUB_DISABLE_SYMLINKS_WARNING)),
+        fact(env::HF_HUB_DISABLE_SYMLINKS, settings.disable_symlinks),
+        switch(env::HF_HUB_DISABLE_SYMLINKS_WARNING),
+        fact(
+            env::HF_HUB_DISABLE_IMPLICIT_TOKEN,
+            settings.disable_implicit_token,
         ),
-        (
-            "HF_HUB_DISABLE_IMPLICIT_TOKEN",
-            json!(settings.disable_implicit_token),
+        fact(env::HF_HUB_DISABLE_XET, settings.disable_xet),
+        fact(env::HF_HUB_ETAG_TIMEOUT, settings.etag_timeout.as_secs()),
+        fact(
+            env::HF_HUB_DOWNLOAD_TIMEOUT,
+            settings.download_timeout.as_secs(),
         ),
-        ("HF_HUB_ETAG_TIMEOUT", seconds(settings.etag_timeout)),
-        (
-            "HF_HUB_DOWNLOAD_TIMEOUT",
-            seconds(settings.download_timeout),
-        ),
-        ("HF_DEBUG", json!(settings.debug)),
+        fact(env::HF_DEBUG, settings.debug),
     ]
 }
 
 fn network_facts(settings: &Settings, env: &env::Env) -> Facts {
-    let mut facts: Facts = vec![(
+    let mut facts = vec![fact(
         "ENDPOINT",
-        json!(without_userinfo(settings.endpoint.as_str())),
+        without_userinfo(settings.endpoint.as_str()),
     )];
     for name in env::PROXY_VARIABLES {
         if let Some(value) = env.get(name) {
-            facts.push((name, json!(without_userinfo(&value))));
+            facts.push(fact(name, without_userinfo(&value)));
         }
     }
     for name in [
         env::SSL_CERT_FILE,
-        env::SSL_CERT_DIR,
         env::REQUESTS_CA_BUNDLE,
         env::CURL_CA_BUNDLE,
     ] {
         if let Some(value) = env.get(name) {
-            facts.push((name, json!(value)));
+            let exists = env.expand_home(Path::new(&value)).exists();
+            let note = if exists {
+                ""
+            } else {
+                " (there is no such file)"
+            };
+            facts.push(fact(name, format!("{value}{note}")));
         }
+    }
+    facts
+}
+
+/// The Xet variables, also those that only the Xet library reads.
+fn xet_facts(settings: &Settings, env: &env::Env) -> Facts {
+    let mut facts = vec![
+        fact(env::HF_XET_CACHE, path(&settings.xet_cache)),
+        fact(env::HF_XET_HIGH_PERFORMANCE, settings.xet_high_performance),
+    ];
+    for name in env.names("HF_XET_") {
+        if facts.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        let is_secret = SECRET_WORDS.iter().any(|word| name.contains(word));
+        let value = env.get(&name).unwrap_or_default();
+        let value = if is_secret { "(hidden)" } else { &value };
+        facts.push(fact(&name, without_userinfo(value)));
     }
     facts
 }
@@ -165,15 +279,25 @@ fn network_facts(settings: &Settings, env: &env::Env) -> Facts {
 fn disk_facts(cache: &Path) -> Facts {
     let free = fs::free_space(cache).map(text::size);
     let abilities = fs::abilities(cache);
+    let is_writable = abilities.symlinks.is_some();
+    let state = match (cache.is_dir(), is_writable) {
+        (true, true) => "exists, writable",
+        (true, false) => "exists, cannot be written to",
+        (false, true) => "does not exist yet",
+        (false, false) => "does not exist, and cannot be made",
+    };
     let word = |able: Option<bool>| match able {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "unknown: the folder is not writable",
+        None => "unknown: nothing can be written there to try it",
     };
+    let marker = cache.join(shared::FOLDER).join(shared::MARKER);
     vec![
-        ("Free space of the cache", json!(free)),
-        ("Symlinks in the cache", json!(word(abilities.symlinks))),
-        ("File locks in the cache", json!(word(abilities.locks))),
+        fact("Cache folder", state),
+        fact("Free space of the cache", free),
+        fact("Symlinks in the cache", word(abilities.symlinks)),
+        fact("File locks in the cache", word(abilities.locks)),
+        fact("Shared blobs in the cache", marker.is_file()),
     ]
 }
 
@@ -203,6 +327,10 @@ mod tests {
         let pairs = [
             ("HF_TOKEN", "hf_verysecretvalue"),
             ("https_proxy", "http://user:secret@proxy.test:3128"),
+            ("http_proxy", "user:secret@proxy.test:3128"),
+            ("HF_XET_SOME_TOKEN", "verysecret"),
+            ("HF_XET_WORKERS", "3"),
+            ("SSL_CERT_FILE", "/nowhere/ca.pem"),
             ("HF_HUB_CACHE", "/nowhere/hub"),
             ("HF_HUB_OFFLINE", "1"),
         ];
@@ -217,8 +345,23 @@ mod tests {
             "- HF_HOME source: default\n",
             "- HF_HUB_OFFLINE: True\n",
             "- https_proxy: http://…@proxy.test:3128\n",
+            "- http_proxy: …@proxy.test:3128\n",
+            "- SSL_CERT_FILE: /nowhere/ca.pem (there is no such file)\n",
+            "- HF_XET_WORKERS: 3\n",
+            "- Run by AI agent ?: No\n",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn helpers_are_shown_without_their_secrets() {
+        for (configured, expected) in [
+            ("store --file /secret", "store"),
+            ("!f() { echo password=x; }; f", "a shell command"),
+            ("/usr/bin/helper", "/usr/bin/helper"),
+        ] {
+            assert_eq!(helper(configured), expected);
         }
     }
 

@@ -26,7 +26,7 @@ use crate::progress::{Progress, Silent};
 /// Output format as asked for on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum OutputFormat {
-    /// The same as `human`.
+    /// `agent` when an AI agent runs the command, else `human`.
     #[default]
     Auto,
     /// Tables and sentences for people.
@@ -139,6 +139,7 @@ impl Stream {
 /// Where commands speak. See the module text.
 pub struct Console {
     style: Style,
+    is_agent: bool,
     mode: Mode,
     format_given: bool,
     no_truncate: bool,
@@ -190,6 +191,7 @@ impl Console {
         let stderr_is_terminal = io::stderr().is_terminal();
         Console {
             style: Style::Modern,
+            is_agent: false,
             mode: Mode::Human,
             format_given: false,
             no_truncate: false,
@@ -227,6 +229,7 @@ impl Console {
         };
         let console = Console {
             style: Style::Modern,
+            is_agent: false,
             mode: Mode::Human,
             format_given: false,
             no_truncate: false,
@@ -250,6 +253,7 @@ impl Console {
         progress_bars: Option<bool>,
     ) {
         self.mode = match format.unwrap_or_default() {
+            OutputFormat::Auto if self.is_agent => Mode::Agent,
             OutputFormat::Auto | OutputFormat::Human => Mode::Human,
             OutputFormat::Agent => Mode::Agent,
             OutputFormat::Json => Mode::Json,
@@ -258,6 +262,20 @@ impl Console {
         self.format_given = format.is_some();
         self.no_truncate = no_truncate;
         self.progress_bars = progress_bars;
+    }
+
+    /// Sets whether an AI agent runs the program; told before [`Console::configure`].
+    pub fn set_agent(&mut self, is_agent: bool) {
+        self.is_agent = is_agent;
+    }
+
+    /// Which of stdin, stdout and stderr are terminals.
+    pub fn terminals(&self) -> [(&'static str, bool); 3] {
+        [
+            ("stdin", self.stdin_is_terminal),
+            ("stdout", self.stdout_is_terminal()),
+            ("stderr", self.stderr.lock().unwrap().is_terminal),
+        ]
     }
 
     /// Sets by which name the program was called.

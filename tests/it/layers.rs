@@ -86,7 +86,7 @@ fn arrows_point_one_way() {
         nothing
     );
     for part in [
-        "env", "settings", "token", "repo", "listing", "progress", "hash", "fs",
+        "env", "settings", "agent", "token", "repo", "listing", "progress", "hash", "fs",
     ] {
         let above = [
             "crate::hub",

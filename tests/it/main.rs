@@ -35,6 +35,7 @@ mod download_manners;
 mod download_torture;
 mod download_trouble;
 mod download_xet;
+mod env_report;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;

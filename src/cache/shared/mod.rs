@@ -12,13 +12,15 @@
 //!
 //! Source: REFERENCE 5.
 
+mod manifest;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::layout;
-use crate::fs::{FsError, Mode, write_atomic};
+pub use manifest::{unused, users, write_manifest};
 
 /// Name of the store's folder in the cache's root.
 pub const FOLDER: &str = "blobs";
@@ -28,8 +30,6 @@ pub const MARKER: &str = ".huggingface-shared-blobs";
 pub const MARKER_CONTENT: &[u8] = b"1\n";
 /// Digits of a xet hash.
 const HASH_DIGITS: usize = 64;
-/// Largest manifest that is read, in bytes: some 150,000 users of one payload.
-const LARGEST_MANIFEST: usize = 16 << 20;
 
 /// The store's payloads.
 #[derive(Debug, Default)]
@@ -141,73 +141,12 @@ fn is_hash(name: &[u8]) -> bool {
     name.len() == HASH_DIGITS && is_hex(name)
 }
 
-/// The links that use a payload, relative to the cache's root and sorted: the lines of its manifest
-/// that are true. `None` when nobody can know: the manifest is missing, unreadable or no regular
-/// file, or a link cannot be looked at.
-pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<PathBuf>> {
-    let place = payload.place();
-    let manifest = manifest_of(&place);
-    if root.stat(&manifest, false).ok()?.kind != EntryKind::File {
-        return None;
-    }
-    let text = root.read(&manifest, LARGEST_MANIFEST).ok()?;
-    if text.len() == LARGEST_MANIFEST {
-        return None;
-    }
-    let text = String::from_utf8(text).ok()?;
-    let mut users = Vec::new();
-    for line in text.lines().filter(|line| is_blob_place(line)) {
-        let target = match root.read_link(line) {
-            Ok(target) => target,
-            // Gone, or a file of its own by now.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
-            Err(_) => return None,
-        };
-        let folder = root_path.join(line);
-        let folder = folder.parent().unwrap_or(root_path);
-        if layout::normalize(&folder.join(path_of(&target))) == root_path.join(&place) {
-            users.push(PathBuf::from(line));
-        }
-    }
-    users.sort();
-    users.dedup();
-    Some(users)
-}
-
-/// Replaces a manifest by these lines, on disk before it shows.
-///
-/// # Errors
-/// [`FsError`] naming the manifest; the old one is then still there.
-pub fn write_manifest(manifest: &Path, users: &[PathBuf]) -> Result<(), FsError> {
-    let text: String = users
-        .iter()
-        .map(|user| format!("{}\n", user.display()))
-        .collect();
-    write_atomic(manifest, text.as_bytes(), Mode::Durable)?;
-    open_to_all(manifest);
-    Ok(())
-}
-
 /// Lets every user of a shared cache write a lock or manifest, whatever the umask (REFERENCE 5).
 /// Another user's file stays as it is.
 pub fn open_to_all(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     // Fails for a file of somebody else, who has done it already.
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666));
-}
-
-/// Payloads that nobody uses, and of which that is known.
-pub fn unused(root: &Path, store: &Store) -> Vec<Payload> {
-    let Ok(dir) = Dir::open(root) else {
-        return Vec::new();
-    };
-    store
-        .payloads
-        .iter()
-        .filter(|payload| users(&dir, root, payload).is_some_and(|users| users.is_empty()))
-        .cloned()
-        .collect()
 }
 
 /// The manifest beside a payload.
@@ -226,38 +165,9 @@ fn with_suffix(place: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Whether a manifest's line has the one form it may have: `<type>s--…/blobs/<name>`.
-fn is_blob_place(line: &str) -> bool {
-    let mut parts = line.split('/');
-    let (Some(folder), Some("blobs"), Some(name), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    !matches!(name, "" | "." | "..")
-        && layout::parse_repo_folder_name(folder).is_some_and(|(_, id)| !id.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn manifest_lines() {
-        for (line, expected) in [
-            ("models--o--n/blobs/abc", true),
-            ("models--n/blobs/abc", true),
-            ("models--/blobs/abc", false),
-            ("models--n/blobs/..", false),
-            ("../models--n/blobs/abc", false),
-            ("models--n/snapshots/abc", false),
-            ("/models--n/blobs/abc", false),
-            ("things--n/blobs/abc", false),
-            ("", false),
-        ] {
-            assert_eq!(is_blob_place(line), expected, "{line}");
-        }
-    }
 
     #[test]
     fn only_a_marked_folder_is_a_store() {

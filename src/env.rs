@@ -56,6 +56,8 @@ pub const HF_HUB_DISABLE_SYMLINKS: &str = "HF_HUB_DISABLE_SYMLINKS";
 pub const HF_HUB_DISABLE_SYMLINKS_WARNING: &str = "HF_HUB_DISABLE_SYMLINKS_WARNING";
 /// Fetch files over HTTP even when they are in Xet storage.
 pub const HF_HUB_DISABLE_XET: &str = "HF_HUB_DISABLE_XET";
+/// Keep every content in its repository alone: the shared blob store is neither used nor filled.
+pub const HF_HUB_DISABLE_SHARED_BLOBS: &str = "HF_HUB_DISABLE_SHARED_BLOBS";
 /// Let Xet transfers use more memory and connections.
 pub const HF_XET_HIGH_PERFORMANCE: &str = "HF_XET_HIGH_PERFORMANCE";
 /// Folder of the Xet library; default `$HF_HOME/xet`. The library reads further `HF_XET_*` variables

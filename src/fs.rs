@@ -118,7 +118,27 @@ pub fn write_atomic_staged(
 /// while another process waits on it would give two holders (REFERENCE 5).
 #[derive(Debug)]
 pub struct LockGuard {
-    _file: File,
+    file: File,
+}
+
+impl LockGuard {
+    /// Locks an open file, waiting as long as another process holds it.
+    ///
+    /// # Errors
+    /// The system's reason; [`io::ErrorKind::Unsupported`] on a file system without locks.
+    pub fn wait(file: File) -> io::Result<LockGuard> {
+        file.lock()?;
+        Ok(LockGuard { file })
+    }
+
+    /// Whether the locked file is the one at `path`: it may have been deleted meanwhile.
+    #[cfg(unix)]
+    pub fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        let there = path.symlink_metadata().map(identity).ok();
+        there.is_some() && there == self.file.metadata().map(identity).ok()
+    }
 }
 
 /// Takes the lock, waiting as long as another process holds it.
@@ -127,8 +147,7 @@ pub struct LockGuard {
 /// [`FsError`] when the file cannot be opened or the file system has no locks.
 pub fn lock(path: &Path) -> Result<LockGuard, FsError> {
     let file = open_lock(path)?;
-    file.lock().map_err(FsError::of("lock", path))?;
-    Ok(LockGuard { _file: file })
+    LockGuard::wait(file).map_err(FsError::of("lock", path))
 }
 
 /// Takes the lock if nobody holds it.
@@ -138,7 +157,7 @@ pub fn lock(path: &Path) -> Result<LockGuard, FsError> {
 pub fn try_lock(path: &Path) -> Result<Option<LockGuard>, FsError> {
     let file = open_lock(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(LockGuard { _file: file })),
+        Ok(()) => Ok(Some(LockGuard { file })),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(source)) => Err(FsError::of("lock", path)(source)),
     }
@@ -153,7 +172,7 @@ pub fn lock_within(path: &Path, patience: Duration) -> Result<Option<LockGuard>,
     let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(LockGuard { _file: file })),
+            Ok(()) => return Ok(Some(LockGuard { file })),
             Err(fs::TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
             Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
             Err(fs::TryLockError::Error(source)) => return Err(FsError::of("lock", path)(source)),

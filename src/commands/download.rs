@@ -12,7 +12,7 @@ use crate::cache::layout::CacheLayout;
 use crate::console::{Console, Table, text};
 use crate::context::Context;
 use crate::download::local_dir::LocalDir;
-use crate::download::plan::DownloadPlan;
+use crate::download::plan::{Action, DownloadPlan};
 use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
@@ -275,6 +275,14 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
     if done > 0 {
         summary.push_str(&format!(" ({} of it is there already)", text::size(done)));
     }
+    let (linked, shared_bytes) = plan.linked();
+    if linked > 0 {
+        summary.push_str(&format!(
+            "; would link {} ({}) from the shared store",
+            text::count(linked, "file"),
+            text::size(shared_bytes)
+        ));
+    }
     console.text(&format!("{summary}."));
     let mut table = Table::new(&["file", "size"]);
     for file in &plan.files {
@@ -285,6 +293,8 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
         let mut extra = Map::new();
         extra.insert("bytes".to_owned(), json!(file.size));
         extra.insert("will_download".to_owned(), json!(file.is_fetched()));
+        let is_linked = file.action == Action::Link;
+        extra.insert("from_shared_store".to_owned(), json!(is_linked));
         table.push_with(vec![json!(file.path.as_str()), json!(shown)], extra);
     }
     console.table(&table);

@@ -220,6 +220,10 @@ fn switch_facts(settings: &Settings, env: &env::Env) -> Facts {
             settings.disable_implicit_token,
         ),
         fact(env::HF_HUB_DISABLE_XET, settings.disable_xet),
+        fact(
+            env::HF_HUB_DISABLE_SHARED_BLOBS,
+            settings.disable_shared_blobs,
+        ),
         fact(env::HF_HUB_ETAG_TIMEOUT, settings.etag_timeout.as_secs()),
         fact(
             env::HF_HUB_DOWNLOAD_TIMEOUT,

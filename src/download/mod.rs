@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod plan;
 pub mod segments;
 pub mod select;
+pub mod sharing;
 pub mod snapshot;
 pub mod store;
 pub mod xet;

@@ -18,6 +18,8 @@ pub struct OnDisk {
     /// The content, elsewhere in the cache: a blob without this pointer, or for `--local-dir` a
     /// file of the main cache.
     pub content: bool,
+    /// A payload of the shared store that promises to be the content: it has the right name and size.
+    pub shared: bool,
     /// Bytes of an unfinished download, when there is one.
     pub partial: Option<u64>,
 }
@@ -33,6 +35,8 @@ pub enum Action {
     Check,
     /// Link the blob, or copy the content from the cache.
     Reuse,
+    /// Link the payload of the shared store, if its hash is right; else fetch.
+    Link,
     /// Fetch it, from this offset on.
     Fetch {
         /// Bytes that are there already.
@@ -85,6 +89,7 @@ impl PlannedFile {
                 unknown_file: true, ..
             } => Action::Check,
             OnDisk { content: true, .. } => Action::Reuse,
+            OnDisk { shared: true, .. } => Action::Link,
             _ => fetch,
         };
         PlannedFile {
@@ -131,6 +136,18 @@ impl DownloadPlan {
     /// Whether nothing is left to do.
     pub fn is_ready(&self) -> bool {
         self.files.iter().all(|file| file.action == Action::Ready)
+    }
+
+    /// Number of files that will be linked from the shared store, and their size in bytes, each
+    /// content once.
+    pub fn linked(&self) -> (u64, u64) {
+        let mut seen = HashSet::new();
+        let linked = self.files.iter().filter(|file| file.action == Action::Link);
+        linked.fold((0, 0), |(files, bytes): (u64, u64), file| {
+            let is_new = seen.insert(file.checksum.etag());
+            let size = if is_new { file.size.unwrap_or(0) } else { 0 };
+            (files + 1, bytes.saturating_add(size))
+        })
     }
 
     /// Number of files that will be fetched.
@@ -226,6 +243,32 @@ mod tests {
                 },
                 false,
                 Action::Reuse,
+            ),
+            (
+                OnDisk {
+                    shared: true,
+                    partial: Some(3),
+                    ..nothing
+                },
+                false,
+                Action::Link,
+            ),
+            (
+                OnDisk {
+                    content: true,
+                    shared: true,
+                    ..nothing
+                },
+                false,
+                Action::Reuse,
+            ),
+            (
+                OnDisk {
+                    shared: true,
+                    ..nothing
+                },
+                true,
+                Action::Fetch { from: 0 },
             ),
             (
                 OnDisk {

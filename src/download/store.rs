@@ -12,6 +12,7 @@ use super::local_dir::LocalDir;
 use super::parallel::{Connections, fetch};
 use super::plan::{Action, PlannedFile};
 use super::segments::remove_segments;
+use super::sharing::Sharing;
 use super::snapshot::{Request, Target};
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
@@ -140,18 +141,24 @@ impl Store {
                 copy_atomic(&cached, &self.partial(file), &target)?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
-            None => link(
-                &self.repo,
-                &self.commit,
-                &file.path,
-                &file.checksum,
-                self.linking,
-                false,
-            ),
+            None => self.point(file, false),
         }
     }
 
-    /// Publishes a verified partial.
+    /// Makes the pointer to a blob; see [`link`].
+    fn point(&self, file: &PlannedFile, fresh: bool) -> Result<(), FsError> {
+        let (repo, commit) = (&self.repo, &self.commit);
+        link(
+            repo,
+            commit,
+            &file.path,
+            &file.checksum,
+            self.linking,
+            fresh,
+        )
+    }
+
+    /// Makes a verified partial the user's file, or the blob.
     fn publish(&self, file: &PlannedFile, partial: &Path) -> Result<(), FsError> {
         match &self.local_dir {
             Some(dir) => {
@@ -162,17 +169,7 @@ impl Store {
                 fs::rename(partial, &target).map_err(FsError::of("write", &target))?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
-            None => {
-                publish_blob(partial, &self.repo.blob(&file.checksum))?;
-                link(
-                    &self.repo,
-                    &self.commit,
-                    &file.path,
-                    &file.checksum,
-                    self.linking,
-                    true,
-                )
-            }
+            None => publish_blob(partial, &self.repo.blob(&file.checksum)),
         }
     }
 
@@ -212,6 +209,8 @@ pub struct Job {
     pub store: Arc<Store>,
     /// Xet storage, unless it is switched off.
     pub xet: Option<Arc<Xet>>,
+    /// The shared blob store, if it is to be used.
+    pub sharing: Option<Sharing>,
 }
 
 impl Job {
@@ -245,10 +244,7 @@ impl Job {
         }
         if !force && self.store.has_content(file) {
             // It was there, or another process brought it while we waited.
-            if let Action::Fetch { from } = file.action {
-                self.progress
-                    .advance(file.size.unwrap_or(0).saturating_sub(from));
-            }
+            self.skip(file);
             if lock.is_some() {
                 self.store.discard_partial(file);
             }
@@ -256,6 +252,16 @@ impl Job {
                 Some(_) => Ok(()),
                 None => Ok(self.store.reuse(file)?),
             };
+        }
+        if !force
+            && let Some(sharing) = &self.sharing
+            && sharing.link(&self.hub, file).await?
+        {
+            self.skip(file);
+            if lock.is_some() {
+                self.store.discard_partial(file);
+            }
+            return Ok(self.store.point(file, false)?);
         }
         let partial = match lock {
             Some(_) => self.store.partial(file),
@@ -268,6 +274,14 @@ impl Job {
             remove_segments(&partial, file.size);
         }
         fetched
+    }
+
+    /// Counts the bytes of a file that turned out to be there as if they had come.
+    fn skip(&self, file: &PlannedFile) {
+        if let Action::Fetch { from } = file.action {
+            let missing = file.size.unwrap_or(0).saturating_sub(from);
+            self.progress.advance(missing);
+        }
     }
 
     async fn fetch(
@@ -299,27 +313,37 @@ impl Job {
         if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(partial);
         }
-        fetched?;
-        Ok(self.store.publish(file, partial)?)
+        let is_from_xet = fetched?;
+        self.store.publish(file, partial)?;
+        if self.store.local_dir.is_some() {
+            return Ok(());
+        }
+        let is_shared = match &self.sharing {
+            Some(sharing) if is_from_xet => sharing.publish(&self.hub, file).await?,
+            _ => false,
+        };
+        // A link must not be moved: it would lead elsewhere.
+        Ok(self.store.point(file, !is_shared)?)
     }
 
-    /// Fills the partial with verified content: from Xet storage when the file is there, else, or
-    /// for what Xet did not bring, over HTTP.
+    /// Fills the partial with verified content: from Xet storage when the file is there (`true`),
+    /// else, or for what Xet did not bring, over HTTP.
     async fn fetch_content(
         &self,
         file: &PlannedFile,
         source: &Source<'_>,
         partial: &Path,
-    ) -> Result<(), DownloadError> {
+    ) -> Result<bool, DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
             && xet.fetch(source, hash, partial, &*self.progress).await?
         {
             remove_segments(partial, file.size);
-            return Ok(());
+            return Ok(true);
         }
         // A file's first connection is never refused; it only counts.
         let _permit = self.connections.try_acquire();
-        fetch(source, partial, &self.connections).await
+        fetch(source, partial, &self.connections).await?;
+        Ok(false)
     }
 
     /// The lock of a file's content; `None` on a file system without locks. There each process

@@ -128,8 +128,6 @@ fn the_python_client_agrees_with_the_simulation() {
     let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
     ours.run(["download", "org/name"]).ok();
     let command = modern.hf(&theirs, ["download", "org/name"]);
-    // It would start the shared store, which is a matter of its own.
-    let command = command.var("HF_HUB_DISABLE_SHARED_BLOBS", "1");
     command.var("HF_HUB_DISABLE_XET", "0").run().ok();
     arrived(&theirs, &hub);
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());

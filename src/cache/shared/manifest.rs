@@ -1,10 +1,13 @@
 //! Who uses a payload: its manifest, and what of it is true.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::permissions::open_for_all;
 use super::{Payload, Store, manifest_of, open_to_all};
-use crate::cache::dir::{Dir, EntryKind, path_of};
+use crate::cache::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::cache::layout;
 use crate::fs::{FsError, Mode, write_atomic};
 
@@ -43,6 +46,72 @@ pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<Path
     users.sort();
     users.dedup();
     Some(users)
+}
+
+/// Adds a link that is about to show, on disk before this returns. The caller holds the payload's
+/// lock. A payload that is there without a manifest may have users: they are looked for and written
+/// down first, since with a manifest of one line it would go with that one user.
+///
+/// # Errors
+/// The system's reason; the manifest may then name the link already, which does no harm.
+pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
+    let manifest = root.join(manifest_of(&payload.place()));
+    let is_missing = |path: &Path| {
+        let meta = path.symlink_metadata();
+        meta.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    if is_missing(&manifest) && !is_missing(&root.join(payload.place())) {
+        let mut users = links_to(root, payload)?;
+        users.push(user.to_path_buf());
+        users.dedup();
+        return write_manifest(&manifest, &users).map_err(|error| error.source);
+    }
+    let mut options = OpenOptions::new();
+    let mut file = open_for_all(options.read(true).append(true).create(true), &manifest)?;
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    // The end of a line that a crash has cut off.
+    let start = if last == [b'\n'] { "" } else { "\n" };
+    file.write_all(format!("{start}{}\n", user.display()).as_bytes())?;
+    file.sync_all()
+}
+
+/// All links to a payload in all repositories, relative to the cache's root and sorted.
+fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
+    let root = Dir::open(root_path)?;
+    let mut buffers = Buffers::new();
+    let mut repos: Vec<Vec<u8>> = Vec::new();
+    root.for_each(&mut buffers, |name, _, _| -> io::Result<()> {
+        let is_repo = name
+            .to_str()
+            .is_ok_and(|name| is_blob_place(&format!("{name}/blobs/x")));
+        if is_repo {
+            repos.push(name.to_bytes().to_vec());
+        }
+        Ok(())
+    })?;
+    let mut links = Vec::new();
+    for repo in repos {
+        let folder = path_of(&repo).join("blobs");
+        let Ok(blobs) = root.open_below(&folder) else {
+            continue;
+        };
+        blobs.for_each(&mut buffers, |name, kind, link| -> io::Result<()> {
+            if kind == EntryKind::Link {
+                let target = path_of(link.read(&blobs, name)?);
+                let absolute = layout::normalize(&root_path.join(&folder).join(target));
+                if absolute == root_path.join(payload.place()) {
+                    links.push(folder.join(path_of(name.to_bytes())));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    links.sort();
+    Ok(links)
 }
 
 /// Replaces a manifest by these lines, on disk before it shows.

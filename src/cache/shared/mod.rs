@@ -10,9 +10,33 @@
 //! there. A missing or unreadable manifest means that nobody knows who uses the payload, and it
 //! stays. `<xet hash>.lock` is held with `flock(2)` while any of this changes.
 //!
-//! Source: REFERENCE 5.
+//! # Putting a payload there
+//!
+//! What was fetched from Xet storage, and nothing else, is published: first it becomes the
+//! repository's own blob, then, under the payload's lock, its name goes into the manifest, the blob
+//! is made read-only and moved into the store, and a link takes its place. A process killed between
+//! two of these steps leaves a plain blob, or a payload without users that the next download links
+//! to; both are states that the Python client leaves and knows. A blob that is there already is not
+//! published later. The store is a courtesy: whatever keeps us from using it (permissions, no locks,
+//! no links) leaves a plain blob and is no error.
+//!
+//! # What is trusted
+//!
+//! A payload is named by its Xet hash, which is not the hash that the Hub promises for the file, and
+//! other programs and users write there. The Python client looks at the size alone. Here a payload
+//! becomes a blob after all of it was hashed and found to be what the etag says. That costs one
+//! reading, once for each repository, at more than a gigabyte a second; what it replaces is a
+//! download. Nobody would look again later, and a wrong payload would be wrong in all repositories.
+//!
+//! A payload that fails this is never linked. It is replaced only by content whose Xet hash was
+//! computed and is the payload's name. Otherwise it stays for those who use it, and ours stays a
+//! plain blob: a Hub that pairs a hash with another file's name cannot damage that file.
+//!
+//! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 by the tests.
 
+mod entry;
 mod manifest;
+mod permissions;
 
 use std::collections::HashMap;
 use std::io;
@@ -20,6 +44,7 @@ use std::path::{Path, PathBuf};
 
 use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::layout;
+pub use entry::{Entry, Linked};
 pub use manifest::{unused, users, write_manifest};
 
 /// Name of the store's folder in the cache's root.

@@ -9,6 +9,7 @@ use crate::cache::layout::PARTIAL_SUFFIX;
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
+use crate::download::sharing::Sharing;
 use crate::listing::{Checksum, FileEntry};
 use crate::repo::{CommitHash, RepoPath};
 
@@ -67,6 +68,7 @@ impl Session<'_> {
         Blobs {
             partials: lengths.collect(),
             complete: complete.into_iter().collect(),
+            sharing: self.sharing().filter(Sharing::is_there),
         }
     }
 
@@ -95,6 +97,7 @@ impl Session<'_> {
             path,
             checksum: &checksum,
             size: Some(entry.size),
+            xet_hash: entry.xet_hash.as_deref(),
         };
         self.probe(&probe, blobs)
     }
@@ -102,12 +105,16 @@ impl Session<'_> {
     pub(super) fn probe(&self, probe: &Probe<'_>, blobs: &Blobs) -> OnDisk {
         let in_cache = self.repo.pointer(probe.commit, probe.path).exists();
         match &self.request.target {
-            Target::Cache => OnDisk {
-                file: in_cache,
-                content: in_cache || self.repo.blob(probe.checksum).exists(),
-                partial: blobs.partials.get(probe.checksum.etag()).copied(),
-                ..OnDisk::default()
-            },
+            Target::Cache => {
+                let content = in_cache || self.repo.blob(probe.checksum).exists();
+                OnDisk {
+                    file: in_cache,
+                    content,
+                    shared: !content && blobs.has_shared(probe),
+                    partial: blobs.partials.get(probe.checksum.etag()).copied(),
+                    ..OnDisk::default()
+                }
+            }
             Target::LocalDir(dir) => local_state(dir, probe, in_cache),
         }
     }
@@ -127,12 +134,21 @@ impl Session<'_> {
     }
 }
 
-/// What the `blobs/` folder of a repository has.
+/// What the `blobs/` folder of a repository has, and the store that it shares with others.
 pub(super) struct Blobs {
     /// Names of complete blobs that are regular files.
     complete: HashSet<String>,
     /// Sizes in bytes of unfinished downloads, by etag.
     partials: HashMap<String, u64>,
+    /// The shared store, when there is one.
+    sharing: Option<Sharing>,
+}
+
+impl Blobs {
+    fn has_shared(&self, probe: &Probe<'_>) -> bool {
+        let sharing = self.sharing.as_ref();
+        sharing.is_some_and(|it| it.has(probe.checksum, probe.xet_hash, probe.size))
+    }
 }
 
 /// A file to look for on the disk.
@@ -141,6 +157,7 @@ pub(super) struct Probe<'a> {
     pub(super) path: &'a RepoPath,
     pub(super) checksum: &'a Checksum,
     pub(super) size: Option<u64>,
+    pub(super) xet_hash: Option<&'a str>,
 }
 
 fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
@@ -163,6 +180,7 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
             && !matches!(probe.checksum, Checksum::Unknown(_))
             && has_size(),
         content: in_cache,
+        shared: false,
         partial: fs::metadata(dir.partial(probe.path, probe.checksum))
             .ok()
             .map(|file| file.len()),

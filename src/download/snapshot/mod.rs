@@ -15,6 +15,7 @@ use super::DownloadError;
 use super::local_dir::LocalDir;
 use super::plan::{DownloadPlan, PlannedFile};
 use super::select::Selection;
+use super::sharing::Sharing;
 use super::store::Store;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, remember_absence, write_ref};
@@ -113,6 +114,14 @@ impl<'a> Session<'a> {
         self
     }
 
+    /// The shared blob store, if it may be used: with Xet storage, for the cache, and with links.
+    fn sharing(&self) -> Option<Sharing> {
+        let is_wanted = self.xet.as_ref().is_some_and(|xet| xet.shared_blobs)
+            && self.request.linking == Linking::Symlinks
+            && matches!(self.request.target, Target::Cache);
+        is_wanted.then(|| Sharing::new(self.request.cache.clone(), self.repo.clone()))
+    }
+
     /// Decides what has to be done. At most one info call, one listing (in pages), or for a single
     /// file one HEAD; nothing at all when a commit is asked for and its files are there.
     ///
@@ -170,6 +179,7 @@ impl<'a> Session<'a> {
             path,
             checksum: &head.checksum,
             size: head.size,
+            xet_hash: head.xet_hash.as_deref(),
         };
         let disk = self.probe(&probe, &self.blobs());
         let file = PlannedFile::new(

@@ -42,6 +42,7 @@ impl Session<'_> {
                 connections: Arc::clone(&connections),
                 store: Arc::clone(store),
                 xet: xet.clone(),
+                sharing: self.sharing(),
             };
             workers.spawn(async move {
                 while let Some(batch) = queues.next(index < large, index < small) {

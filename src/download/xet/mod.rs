@@ -11,6 +11,7 @@
 
 mod account;
 mod library;
+mod name;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -27,6 +28,7 @@ use xet_data::processing::{DownloadStream, FileDownloadSession};
 
 use self::account::Account;
 use self::library::{Asker, describe, detail};
+pub use self::name::has_name;
 use super::DownloadError;
 use super::fetch::Source;
 use super::parallel::open;
@@ -48,6 +50,8 @@ pub struct XetOptions {
     pub cache: PathBuf,
     /// Use more memory and connections.
     pub high_performance: bool,
+    /// Link contents from the cache's shared blob store, and publish there what was fetched.
+    pub shared_blobs: bool,
 }
 
 impl XetOptions {
@@ -56,6 +60,7 @@ impl XetOptions {
         XetOptions {
             cache: settings.xet_cache.clone(),
             high_performance: settings.xet_high_performance,
+            shared_blobs: !settings.disable_shared_blobs,
         }
     }
 }

@@ -1,0 +1,249 @@
+//! One content between the store and a repository: linked from there, or moved there.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::permissions::{Modes, lock, open_without_links, prepare, seal};
+use super::{Payload, is_hash, is_store, manifest};
+use crate::cache::dir::Dir;
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::hash::ContentHasher;
+use crate::listing::Checksum;
+
+/// How often a payload that changes under our eyes is looked at again.
+const ATTEMPTS: usize = 4;
+
+/// The place of one content in the store and in one repository.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    root: PathBuf,
+    payload: Payload,
+    /// The repository's `blobs/<etag>`.
+    blob: PathBuf,
+    checksum: Checksum,
+}
+
+/// How linking went.
+#[derive(Debug)]
+pub enum Linked {
+    /// The repository's blob is a link to a payload that was found to be right.
+    Yes,
+    /// There is no such payload that could be used.
+    Absent,
+    /// The payload's bytes are not what the etag says.
+    Wrong,
+    /// It could not be tried: permissions, no locks, no links.
+    Failed(io::Error),
+}
+
+/// What lies where the payload belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// No regular file, not of this size, or not ours to read.
+    Unusable,
+    /// Other bytes.
+    Wrong,
+    /// The content.
+    Right,
+}
+
+/// How a fresh blob gets into the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The payload there is used, the fresh bytes are let go.
+    Use,
+    /// Moved there.
+    Move,
+    /// Moved over what is there, if its Xet hash is the payload's name.
+    Replace,
+}
+
+/// Decides by what is there.
+fn step(found: Found) -> Step {
+    match found {
+        Found::Right => Step::Use,
+        Found::Nothing => Step::Move,
+        Found::Unusable | Found::Wrong => Step::Replace,
+    }
+}
+
+/// Which file this is, and whether it was written to since: device, inode, size, time.
+type Identity = Option<(u64, u64, u64, i64, i64)>;
+
+impl Entry {
+    /// The entry of a content of `size` bytes; `None` when `xet_hash` is no Xet hash.
+    pub fn new(
+        cache: &CacheLayout,
+        repo: &RepoLayout,
+        checksum: &Checksum,
+        xet_hash: &str,
+        size: u64,
+    ) -> Option<Entry> {
+        is_hash(xet_hash.as_bytes()).then(|| Entry {
+            root: cache.root().to_path_buf(),
+            payload: Payload {
+                hash: xet_hash.to_owned(),
+                size,
+            },
+            blob: repo.blob(checksum),
+            checksum: checksum.clone(),
+        })
+    }
+
+    /// Path of the payload.
+    pub fn place(&self) -> PathBuf {
+        self.root.join(self.payload.place())
+    }
+
+    /// Whether a payload of the right size could be read, in a cache that has a store. Its bytes are
+    /// not looked at: this is for plans.
+    pub fn is_promising(&self) -> bool {
+        let place = self.place();
+        place
+            .symlink_metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.len() == self.payload.size)
+            && rustix::fs::access(&place, rustix::fs::Access::READ_OK).is_ok()
+    }
+
+    /// Makes the repository's blob a link to the payload, after reading and hashing all of it.
+    pub fn link(&self) -> Linked {
+        self.try_link().unwrap_or_else(Linked::Failed)
+    }
+
+    fn try_link(&self) -> io::Result<Linked> {
+        if !is_store(&Dir::open(&self.root)?) {
+            return Ok(Linked::Absent);
+        }
+        self.check_inside()?;
+        for _ in 0..ATTEMPTS {
+            // Read without the lock: others need that for moments only.
+            let (found, identity) = self.examine()?;
+            match found {
+                Found::Nothing | Found::Unusable => return Ok(Linked::Absent),
+                Found::Wrong => return Ok(Linked::Wrong),
+                Found::Right => {}
+            }
+            let _guard = lock(&self.place())?;
+            if self.identity()? == identity {
+                self.show(Step::Use)?;
+                return Ok(Linked::Yes);
+            }
+        }
+        Ok(Linked::Absent)
+    }
+
+    /// Moves the repository's blob, fetched and verified just now, into the store, and puts a link
+    /// in its place; or links to the same content that is there already. `has_name` computes whether
+    /// the Xet hash of a file is the one given. `false`: the blob stays what it was.
+    ///
+    /// # Errors
+    /// What kept the blob out of the store. It is still there, unless the disk failed so that it
+    /// could not be put back.
+    pub fn publish(&self, has_name: impl Fn(&Path, &str) -> io::Result<bool>) -> io::Result<bool> {
+        self.check_inside()?;
+        prepare(&self.root, &self.payload.place())?;
+        for _ in 0..ATTEMPTS {
+            let (found, identity) = self.examine()?;
+            let step = step(found);
+            if step == Step::Replace && !has_name(&self.blob, &self.payload.hash)? {
+                return Ok(false);
+            }
+            let _guard = lock(&self.place())?;
+            if self.identity()? == identity {
+                self.show(step)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Names the blob in the manifest, moves it into the store if that is the step, and makes the
+    /// link. The caller holds the lock.
+    fn show(&self, step: Step) -> io::Result<()> {
+        let staged = self.stage_link()?;
+        let shown = self.show_staged(step, &staged);
+        if shown.is_err() {
+            let _ = fs::remove_file(&staged);
+        }
+        shown
+    }
+
+    fn show_staged(&self, step: Step, staged: &Path) -> io::Result<()> {
+        let user = self.blob.strip_prefix(&self.root);
+        let user = user.map_err(|_| io::Error::other("the blob is not in the cache"))?;
+        manifest::add_user(&self.root, &self.payload, user)?;
+        if step == Step::Use {
+            return fs::rename(staged, &self.blob);
+        }
+        let place = self.place();
+        let prefix = place.parent().unwrap_or(&self.root);
+        seal(&self.blob, prefix, Modes::of_root(&self.root)?.file)?;
+        fs::rename(&self.blob, &place)?;
+        fs::rename(staged, &self.blob).inspect_err(|_| {
+            // While we hold the lock nobody takes it for unused.
+            let _ = fs::copy(&place, &self.blob);
+        })
+    }
+
+    /// Makes the link beside the blob. Its name is always the same, so that what a killed process
+    /// left is replaced; the locks of the etag and of the payload keep others from it.
+    fn stage_link(&self) -> io::Result<PathBuf> {
+        let name = self.blob.file_name().unwrap_or_default().to_string_lossy();
+        let staged = self.blob.with_file_name(format!(".{name}.hf-link"));
+        match fs::remove_file(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let target = Path::new("../..").join(self.payload.place());
+        std::os::unix::fs::symlink(target, &staged)?;
+        Ok(staged)
+    }
+
+    /// Refuses a repository whose folders are links to elsewhere: a relative link would lead nowhere.
+    fn check_inside(&self) -> io::Result<()> {
+        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        let folder = self.blob.parent().unwrap_or(&self.root);
+        let above = fs::metadata(folder.join("../.."))?;
+        if identity(above) == identity(fs::metadata(&self.root)?) {
+            return Ok(());
+        }
+        Err(io::Error::other("the repository's folder is elsewhere"))
+    }
+
+    /// Looks at what lies where the payload belongs, and reads it if it could be the content.
+    fn examine(&self) -> io::Result<(Found, Identity)> {
+        let identity = self.identity()?;
+        if identity.is_none() {
+            return Ok((Found::Nothing, identity));
+        }
+        if !self.is_promising() {
+            return Ok((Found::Unusable, identity));
+        }
+        let file = open_without_links(OpenOptions::new().read(true), &self.place())?;
+        let mut hasher = ContentHasher::new(&self.checksum, Some(self.payload.size));
+        let size = hasher.update_from(file)?;
+        let found = if size == self.payload.size && hasher.matches() {
+            Found::Right
+        } else {
+            Found::Wrong
+        };
+        Ok((found, identity))
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        match self.place().symlink_metadata() {
+            Ok(meta) => Ok(Some((
+                meta.dev(),
+                meta.ino(),
+                meta.size(),
+                meta.mtime(),
+                meta.mtime_nsec(),
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

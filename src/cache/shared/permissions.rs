@@ -1,0 +1,265 @@
+//! Making the store: its folder and marker, and the folders of payloads, as open as the cache's root
+//! is. Who can enter the root can read payloads, nobody can write them, and everybody who can write
+//! the root can add some (REFERENCE 5).
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::{FOLDER, MARKER, MARKER_CONTENT, is_store, lock_of};
+use crate::cache::dir::Dir;
+use crate::fs::LockGuard;
+
+/// How often the store is tried to be marked while others do the same.
+const ATTEMPTS: usize = 5;
+
+/// Permission bits in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes {
+    /// Of payloads and the marker.
+    pub file: u32,
+    /// Of folders.
+    pub folder: u32,
+}
+
+impl Modes {
+    /// What follows from the mode of the cache's root.
+    pub fn of(root: u32) -> Modes {
+        let group = if root & 0o010 == 0 { 0 } else { 0o040 };
+        let others = if root & 0o001 == 0 { 0 } else { 0o004 };
+        Modes {
+            file: 0o400 | group | others,
+            folder: root & 0o3777,
+        }
+    }
+
+    /// As [`Modes::of`], for this root.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of_root(root: &Path) -> io::Result<Modes> {
+        Ok(Modes::of(fs::metadata(root)?.mode()))
+    }
+}
+
+/// Makes the store and the folder that a payload lies in, unless they are there.
+///
+/// # Errors
+/// The system's reason, or that `blobs/` is not ours.
+pub fn prepare(root: &Path, place: &Path) -> io::Result<()> {
+    let modes = Modes::of_root(root)?;
+    mark(root, modes)?;
+    let prefix = root.join(place);
+    let prefix = prefix.parent().unwrap_or(root);
+    make_folder(prefix)?;
+    if !is_folder(prefix) {
+        return Err(io::Error::other("a folder of the shared store is none"));
+    }
+    mend_mode(prefix, modes.folder)
+}
+
+/// Marks an empty folder as a store. A folder with anything in it is somebody else's.
+fn mark(root: &Path, modes: Modes) -> io::Result<()> {
+    let folder = root.join(FOLDER);
+    let dir = Dir::open(root)?;
+    make_folder(&folder)?;
+    for _ in 0..ATTEMPTS {
+        if is_store(&dir) {
+            return Ok(());
+        }
+        if !is_folder(&folder) || !clear_abandoned_markers(&folder)? {
+            continue;
+        }
+        mend_mode(&folder, modes.folder)?;
+        // The name that the Python client gives it as well: after a crash either of us takes it away.
+        let staged = folder.join(format!("{MARKER}.{:08x}.tmp", fastrand::u32(..)));
+        let written = fs::write(&staged, MARKER_CONTENT)
+            .and_then(|()| fs::set_permissions(&staged, fs::Permissions::from_mode(modes.file)))
+            .and_then(|()| fs::rename(&staged, folder.join(MARKER)));
+        match written {
+            // Somebody else took it for abandoned, and marks the folder now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let _ = fs::remove_file(&staged);
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
+    }
+    if is_store(&dir) {
+        return Ok(());
+    }
+    Err(io::Error::other("the folder blobs/ is not a shared store"))
+}
+
+/// Removes markers that never got their name; whether the folder is empty then.
+fn clear_abandoned_markers(folder: &Path) -> io::Result<bool> {
+    let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let is_abandoned = |entry: &fs::DirEntry| {
+        is_staged_marker(&entry.file_name().to_string_lossy())
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && fs::read(entry.path()).is_ok_and(|text| MARKER_CONTENT.starts_with(&text))
+    };
+    if !entries.iter().all(is_abandoned) {
+        return Ok(false);
+    }
+    for entry in &entries {
+        let _ = fs::remove_file(entry.path());
+    }
+    Ok(fs::read_dir(folder)?.next().is_none())
+}
+
+fn is_staged_marker(name: &str) -> bool {
+    let unique = name
+        .strip_prefix(MARKER)
+        .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"));
+    unique.is_some_and(|digits| digits.len() == 8 && super::is_hex(digits.as_bytes()))
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+}
+
+fn mend_mode(path: &Path, mode: u32) -> io::Result<()> {
+    if path.symlink_metadata()?.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Makes a blob what a payload is: read-only, for those who may enter the root.
+///
+/// # Errors
+/// The system's reason. A payload that others could see and not read is refused.
+pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(blob, fs::Permissions::from_mode(mode))?;
+    let group = fs::metadata(prefix)?.gid();
+    if fs::metadata(blob)?.gid() == group {
+        return Ok(());
+    }
+    match std::os::unix::fs::chown(blob, None, Some(group)) {
+        Err(error) if mode & 0o044 == 0o040 => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Takes a payload's lock, waiting as long as somebody holds it. `place` is the payload's path.
+///
+/// # Errors
+/// The system's reason: no permission, or a file system without locks.
+pub fn lock(place: &Path) -> io::Result<LockGuard> {
+    let path = lock_of(place);
+    loop {
+        let mut options = OpenOptions::new();
+        let file = open_for_all(options.read(true).write(true).create(true), &path)?;
+        let guard = LockGuard::wait(file)?;
+        // A lock file that somebody has deleted meanwhile keeps nobody out.
+        if guard.is_at(&path) {
+            return Ok(guard);
+        }
+    }
+}
+
+/// Opens a lock or manifest, which every user of the cache may write, whatever the umask. A link that
+/// somebody has put in its place is not followed.
+///
+/// # Errors
+/// The system's reason, or that it is no regular file.
+pub fn open_for_all(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = open_without_links(options.mode(0o666), path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    // Fails for a file of somebody else, who has done it already.
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o666));
+    Ok(file)
+}
+
+/// Opens a file that somebody could have put a link or a pipe in place of.
+///
+/// # Errors
+/// The system's reason.
+pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    options.custom_flags(flags).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_follow_the_root() {
+        for (root, file, folder) in [
+            (0o40_755, 0o444, 0o755),
+            (0o40_700, 0o400, 0o700),
+            (0o40_750, 0o440, 0o750),
+            (0o42_770, 0o440, 0o2770),
+            (0o41_777, 0o444, 0o1777),
+            (0o40_705, 0o404, 0o705),
+            (0o40_744, 0o400, 0o744),
+        ] {
+            assert_eq!(Modes::of(root), Modes { file, folder }, "{root:o}");
+        }
+    }
+
+    #[test]
+    fn names_of_staged_markers() {
+        for (name, expected) in [
+            (".huggingface-shared-blobs.0123abcd.tmp", true),
+            (".huggingface-shared-blobs.0123abc.tmp", false),
+            (".huggingface-shared-blobs.0123ABCD.tmp", false),
+            (".huggingface-shared-blobs.tmp", false),
+            (".huggingface-shared-blobs", false),
+        ] {
+            assert_eq!(is_staged_marker(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_marked_when_nothing_else_is_in_it() {
+        let place = Path::new("blobs/ab/x");
+        for (name, text, expected) in [
+            (None, "", true),
+            (Some(".huggingface-shared-blobs.0123abcd.tmp"), "1", true),
+            (Some(".huggingface-shared-blobs.0123abcd.tmp"), "x", false),
+            (Some("mine"), "1\n", false),
+            (Some(".huggingface-shared-blobs"), "2\n", false),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir(root.path().join(FOLDER)).unwrap();
+            if let Some(name) = name {
+                fs::write(root.path().join(FOLDER).join(name), text).unwrap();
+            }
+            let done = prepare(root.path(), place);
+            assert_eq!(done.is_ok(), expected, "{name:?} {done:?}");
+            assert_eq!(root.path().join("blobs/ab").exists(), expected, "{name:?}");
+            let left = fs::read_dir(root.path().join(FOLDER)).unwrap().count();
+            assert_eq!(left, 1 + usize::from(expected), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn locks_are_no_links_and_open_to_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("x");
+        drop(lock(&place).unwrap());
+        let mode = fs::metadata(lock_of(&place)).unwrap().mode();
+        assert_eq!(mode & 0o7777, 0o666);
+        fs::remove_file(lock_of(&place)).unwrap();
+        std::os::unix::fs::symlink("elsewhere", lock_of(&place)).unwrap();
+        lock(&place).unwrap_err();
+        assert!(!folder.path().join("elsewhere").exists());
+    }
+}

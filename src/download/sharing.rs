@@ -1,0 +1,105 @@
+//! The shared blob store in a download: what is in it is linked and not fetched, what was fetched from
+//! Xet storage is put there. Its rules are in [`crate::cache::shared`].
+
+use std::io;
+use std::path::Path;
+
+use super::DownloadError;
+use super::plan::PlannedFile;
+use super::xet::has_name;
+use crate::cache::dir::Dir;
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::shared::{Entry, Linked, is_store};
+use crate::fs::FsError;
+use crate::hub::Hub;
+use crate::hub::http::Notice;
+use crate::listing::Checksum;
+
+/// The store of a cache, for one repository.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    cache: CacheLayout,
+    repo: RepoLayout,
+}
+
+impl Sharing {
+    /// The store of this cache, which need not be there yet.
+    pub fn new(cache: CacheLayout, repo: RepoLayout) -> Self {
+        Sharing { cache, repo }
+    }
+
+    /// Whether the cache has a store.
+    pub fn is_there(&self) -> bool {
+        Dir::open(self.cache.root()).is_ok_and(|root| is_store(&root))
+    }
+
+    /// Whether a payload promises to be this content. For plans; see [`Sharing::is_there`].
+    pub fn has(&self, checksum: &Checksum, xet_hash: Option<&str>, size: Option<u64>) -> bool {
+        let entry = self.entry(checksum, xet_hash, size);
+        entry.is_some_and(|entry| entry.is_promising())
+    }
+
+    fn entry(
+        &self,
+        checksum: &Checksum,
+        xet_hash: Option<&str>,
+        size: Option<u64>,
+    ) -> Option<Entry> {
+        Entry::new(&self.cache, &self.repo, checksum, xet_hash?, size?)
+    }
+
+    fn entry_of(&self, file: &PlannedFile) -> Option<Entry> {
+        self.entry(&file.checksum, file.xet_hash.as_deref(), file.size)
+    }
+
+    /// Makes the blob of a file a link into the store, when its content is there and right. The
+    /// caller holds the lock of the blob.
+    ///
+    /// # Errors
+    /// [`DownloadError::Task`]; whatever else keeps us from it is a reason to fetch.
+    pub async fn link(&self, hub: &Hub, file: &PlannedFile) -> Result<bool, DownloadError> {
+        let Some(entry) = self.entry_of(file).filter(Entry::is_promising) else {
+            return Ok(false);
+        };
+        let place = entry.place();
+        match tokio::task::spawn_blocking(move || entry.link()).await? {
+            Linked::Yes => return Ok(true),
+            Linked::Absent => {}
+            Linked::Wrong => hub.tell(Notice::Warning(format!(
+                "The shared copy of {} is damaged: {} does not have the hash {}. Fetching the file instead.",
+                file.path,
+                place.display(),
+                file.checksum
+            ))),
+            Linked::Failed(error) => trace(hub, file, &error),
+        }
+        Ok(false)
+    }
+
+    /// Moves the blob of a file, fetched from Xet storage just now, into the store; whether it is a
+    /// link now. The caller holds the lock of the blob.
+    ///
+    /// # Errors
+    /// The blob is lost, because the disk failed in the midst of it.
+    pub async fn publish(&self, hub: &Hub, file: &PlannedFile) -> Result<bool, DownloadError> {
+        let Some(entry) = self.entry_of(file) else {
+            return Ok(false);
+        };
+        let publish = move || entry.publish(|path: &Path, hash: &str| has_name(path, hash));
+        match tokio::task::spawn_blocking(publish).await? {
+            Ok(shared) => Ok(shared),
+            Err(error) => {
+                trace(hub, file, &error);
+                let blob = self.repo.blob(&file.checksum);
+                if blob.exists() {
+                    return Ok(false);
+                }
+                Err(FsError::of("write", &blob)(error).into())
+            }
+        }
+    }
+}
+
+fn trace(hub: &Hub, file: &PlannedFile, error: &io::Error) {
+    hub.trace(|| format!("the shared store is not used for {}: {error}", file.path));
+}

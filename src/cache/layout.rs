@@ -23,6 +23,11 @@
 //! `.incomplete`, and would trust bytes that are not theirs. A partial is worth nothing until the
 //! whole file's hash is right.
 //!
+//! A blob of a file in Xet storage may itself be a relative link, into the store that all
+//! repositories of a cache share: `blobs/<etag> -> ../../blobs/<xx>/<xet hash>`. Rule 1 holds for it
+//! too, since a payload is hashed before the link is made; [`super::shared`] tells the rest. On its
+//! way to that name the link is called `blobs/.<etag>.hf-link`.
+//!
 //! ```text
 //! <root>/CACHEDIR.TAG
 //!       .locks/models--org--name/<etag>.lock
@@ -33,6 +38,10 @@
 //!                         .no_exist/<commit>/<path>
 //!                         .hf-pin                        ours: not to be deleted (pins.rs)
 //!                         set-aside/                     ours: what doctor moved out of the way
+//!       blobs/.huggingface-shared-blobs
+//!             <xx>/<xet hash>
+//!             <xx>/<xet hash>.refs
+//!             <xx>/<xet hash>.lock
 //! ```
 //!
 //! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 and 0.36.2 by the interop tests.

@@ -10,13 +10,13 @@ use crate::harness::hub::{Hub, Repo};
 use crate::harness::{Output, TestEnv};
 
 /// Nobody in particular, by number: what Debian calls `nobody`.
-const STRANGER: u32 = 65534;
+pub const STRANGER: u32 = 65534;
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -26,16 +26,15 @@ fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     if !is_root() {
         return env.hf(arguments).run();
     }
+    give(env.root(), STRANGER);
+    become_stranger(env, arguments)
+}
+
+/// Runs `hf` as somebody else, who is given nothing. Only for root.
+pub fn become_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     let program = env.path("program");
     fs::copy(env!("CARGO_BIN_EXE_hf"), &program).expect("copy of the program");
     chmod(&program, 0o755);
-    give(env.root());
-    stranger_again(env, arguments)
-}
-
-/// As [`as_stranger`], with owners as they are by now. Only for root.
-fn stranger_again(env: &TestEnv, arguments: &[&str]) -> Output {
-    let program = env.path("program");
     let id = STRANGER.to_string();
     let mut line = vec!["--reuid", &id, "--regid", &id, "--clear-groups"];
     let program = program.display().to_string();
@@ -44,15 +43,16 @@ fn stranger_again(env: &TestEnv, arguments: &[&str]) -> Output {
     env.program("setpriv", line).run()
 }
 
-fn give(path: &Path) {
-    std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).expect("owner");
+/// Makes a user, by number, the owner of everything below a path.
+pub fn give(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).expect("owner");
     let is_folder = fs::symlink_metadata(path).expect("entry").is_dir();
     for entry in is_folder
         .then(|| fs::read_dir(path).expect("folder"))
         .into_iter()
         .flatten()
     {
-        give(&entry.expect("entry").path());
+        give(&entry.expect("entry").path(), user);
     }
 }
 
@@ -155,7 +155,7 @@ fn doctor_names_what_belongs_to_another_user() {
     // As after `sudo hf download`: readable, and nothing more can be downloaded into it.
     std::os::unix::fs::chown(theirs.root(), Some(0), Some(0)).expect("owner");
     chmod(theirs.root(), 0o755);
-    let output = stranger_again(&env, &["cache", "doctor", "--json"]).fails(1);
+    let output = become_stranger(&env, &["cache", "doctor", "--json"]).fails(1);
     let rows = output.json();
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{output}");
     assert_eq!(rows[0]["ailment"], "no-access");
@@ -163,5 +163,5 @@ fn doctor_names_what_belongs_to_another_user() {
     assert_eq!(rows[0]["detail"], "belongs to user 0");
     // A cache that is one to read only lacks nothing.
     chmod(&env.cache(), 0o555);
-    stranger_again(&env, &["cache", "doctor"]).ok();
+    become_stranger(&env, &["cache", "doctor"]).ok();
 }

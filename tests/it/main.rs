@@ -32,6 +32,8 @@ mod download_errors;
 mod download_hostile;
 mod download_local_dir;
 mod download_manners;
+mod download_shared;
+mod download_shared_faults;
 mod download_torture;
 mod download_trouble;
 mod download_xet;

@@ -63,6 +63,7 @@ pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
     if is_missing(&manifest) && !is_missing(&root.join(payload.place())) {
         let mut users = links_to(root, payload)?;
         users.push(user.to_path_buf());
+        users.sort();
         users.dedup();
         return write_manifest(&manifest, &users).map_err(|error| error.source);
     }
@@ -79,7 +80,7 @@ pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// All links to a payload in all repositories, relative to the cache's root and sorted.
+/// All links to a payload in all repositories, relative to the cache's root.
 fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
     let root = Dir::open(root_path)?;
     let mut buffers = Buffers::new();
@@ -100,7 +101,8 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
             continue;
         };
         blobs.for_each(&mut buffers, |name, kind, link| -> io::Result<()> {
-            if kind == EntryKind::Link {
+            // A name with a dot is a link on its way to its own name: ours, or the Python client's.
+            if kind == EntryKind::Link && !name.to_bytes().starts_with(b".") {
                 let target = path_of(link.read(&blobs, name)?);
                 let absolute = layout::normalize(&root_path.join(&folder).join(target));
                 if absolute == root_path.join(payload.place()) {
@@ -110,7 +112,6 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
             Ok(())
         })?;
     }
-    links.sort();
     Ok(links)
 }
 

@@ -26,7 +26,7 @@
 //! A blob of a file in Xet storage may itself be a relative link, into the store that all
 //! repositories of a cache share: `blobs/<etag> -> ../../blobs/<xx>/<xet hash>`. Rule 1 holds for it
 //! too, since a payload is hashed before the link is made; [`super::shared`] tells the rest. On its
-//! way to that name the link is called `blobs/.<etag>.hf-link`.
+//! way to that name the link is called `blobs/.<etag>.hf.shared`.
 //!
 //! ```text
 //! <root>/CACHEDIR.TAG

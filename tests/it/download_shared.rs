@@ -362,7 +362,7 @@ fn published_by_all_at_once_there_is_one_payload() {
     assert_eq!(lines, expected.each_ref().map(|line| line.trim_end()));
     let left = listing(env.cache());
     assert!(
-        !left.contains(".hf-link") && !left.contains(".hf-part"),
+        !left.contains(".hf.shared") && !left.contains(".hf-part"),
         "{left}"
     );
     scans_clean(modern.as_ref(), &env);

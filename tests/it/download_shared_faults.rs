@@ -230,13 +230,13 @@ fn from_every_state_that_a_killed_program_leaves() {
         ),
         ("the link staged, and written down", false, |shared, env| {
             let blob = shared.blob(env, "models--org--one");
-            let staged = blob.with_file_name(format!(".{}.hf-link", shared.etag()));
+            let staged = blob.with_file_name(format!(".{}.hf.shared", shared.etag()));
             fs::rename(&blob, staged).unwrap();
             fs::rename(shared.payload(env), &blob).unwrap();
         }),
         ("a payload without its user", true, |shared, env| {
             let blob = shared.blob(env, "models--org--one");
-            let staged = blob.with_file_name(format!(".{}.hf-link", shared.etag()));
+            let staged = blob.with_file_name(format!(".{}.hf.shared", shared.etag()));
             fs::rename(&blob, staged).unwrap();
         }),
         ("a blob without pointer", true, |_, _| {}),
@@ -272,7 +272,7 @@ fn from_every_state_that_a_killed_program_leaves() {
             "{name}"
         );
         let left = listing(env.cache());
-        assert!(!is_shared || !left.contains(".hf-link"), "{name}: {left}");
+        assert!(!is_shared || !left.contains(".hf.shared"), "{name}: {left}");
         scans_clean(modern.as_ref(), &env);
     }
 }

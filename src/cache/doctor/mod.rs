@@ -333,8 +333,8 @@ fn of_problem(problem: &Problem) -> Finding {
         .with_detail(problem.kind.to_string())
 }
 
-/// Names of files on their way into place: ours (`.hf-….tmp`) and the Python client's links into the
-/// shared store (`.<etag>.<8 hex>.shared`).
+/// Names of files on their way into place: ours (`.hf-….tmp`), and links into the shared store, ours
+/// and the Python client's (`.<etag>.….shared`).
 fn is_staging(name: &[u8]) -> bool {
     name.starts_with(b".hf-") && name.ends_with(b".tmp")
         || name.starts_with(b".") && name.ends_with(b".shared")

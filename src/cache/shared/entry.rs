@@ -192,7 +192,7 @@ impl Entry {
     /// left is replaced; the locks of the etag and of the payload keep others from it.
     fn stage_link(&self) -> io::Result<PathBuf> {
         let name = self.blob.file_name().unwrap_or_default().to_string_lossy();
-        let staged = self.blob.with_file_name(format!(".{name}.hf-link"));
+        let staged = self.blob.with_file_name(format!(".{name}.hf.shared"));
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -2,7 +2,9 @@
 //! them to the terminal.
 //!
 //! Built on `console`, which `indicatif` brings along anyway. `inquire` and `dialoguer` were refused:
-//! neither can keep a line up to date that says how much would be freed.
+//! neither can keep a line up to date that says how much would be freed. The list has the screen to
+//! itself (the alternate one), so that a change of size leaves nothing behind and what was on the
+//! screen before is there again afterwards.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,7 +13,9 @@ use console::{Key, Term};
 
 use super::Console;
 
-/// Rows of the screen that are not list: question, status, and one to spare for the cursor.
+/// What the keys do, below the list.
+const KEYS: &str = "Space ticks, r its repo, a all; Enter goes on, q leaves";
+/// Rows of the screen that are not list: question, totals, keys.
 const OTHER_ROWS: usize = 3;
 
 /// An entry of the list.
@@ -30,6 +34,30 @@ enum Step {
     Toggled,
     Accepted,
     Cancelled,
+    Interrupted,
+}
+
+/// How a line is drawn where there is colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Heading,
+    Ticked,
+    Cursor,
+    Faint,
+}
+
+impl Style {
+    fn paint(self, text: &str) -> String {
+        let code = match self {
+            Style::Plain => return text.to_owned(),
+            Style::Heading => "1",
+            Style::Ticked => "31",
+            Style::Cursor => "7",
+            Style::Faint => "90",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
 }
 
 struct Picker<'a> {
@@ -48,100 +76,222 @@ impl Picker<'_> {
             Key::PageDown => self.cursor = (self.cursor + page).min(last),
             Key::Home => self.cursor = 0,
             Key::End => self.cursor = last,
-            Key::Char(' ') => {
-                if !self.ticked.remove(&self.cursor) {
-                    self.ticked.insert(self.cursor);
-                }
-                return Step::Toggled;
-            }
-            Key::Char('a') => {
-                if self.ticked.len() == self.entries.len() {
-                    self.ticked.clear();
-                } else {
-                    self.ticked = (0..self.entries.len()).collect();
-                }
-                return Step::Toggled;
-            }
+            Key::Char(' ') => return self.toggle(self.cursor..self.cursor + 1),
+            Key::Char('r') => return self.toggle(self.group()),
+            Key::Char('a') => return self.toggle(0..self.entries.len()),
             Key::Enter => return Step::Accepted,
-            Key::Escape | Key::Char('q') | Key::CtrlC => return Step::Cancelled,
+            Key::Escape | Key::Char('q') => return Step::Cancelled,
+            Key::CtrlC => return Step::Interrupted,
             _ => {}
         }
         Step::Moved
     }
 
-    /// The lines to show on `rows` rows of `columns` columns, around the cursor.
-    fn lines(&self, rows: usize, columns: usize) -> Vec<String> {
+    /// Ticks these entries; when all of them are, takes the ticks away.
+    fn toggle(&mut self, entries: std::ops::Range<usize>) -> Step {
+        if entries.clone().all(|entry| self.ticked.contains(&entry)) {
+            self.ticked.retain(|entry| !entries.contains(entry));
+        } else {
+            self.ticked.extend(entries);
+        }
+        Step::Toggled
+    }
+
+    /// The entries under the same heading as the one at the cursor.
+    fn group(&self) -> std::ops::Range<usize> {
+        let opens = |entry: &usize| self.entries[*entry].heading.is_some();
+        let first = (0..=self.cursor).rev().find(opens).unwrap_or_default();
+        let next = (self.cursor + 1..self.entries.len()).find(opens);
+        first..next.unwrap_or(self.entries.len())
+    }
+
+    /// The lines to show on `rows` rows of `columns` columns, around the cursor. What is left out
+    /// above and below is counted in the first and last line.
+    fn lines(&self, rows: usize, columns: usize) -> Vec<(Style, String)> {
         let mut lines = Vec::new();
         let mut at = 0;
         for (index, entry) in self.entries.iter().enumerate() {
-            lines.extend(entry.heading.clone());
+            let heading = entry.heading.clone();
+            lines.extend(heading.map(|heading| (Style::Heading, heading)));
+            let is_ticked = self.ticked.contains(&index);
+            let style = match (index == self.cursor, is_ticked) {
+                (true, _) => Style::Cursor,
+                (false, true) => Style::Ticked,
+                (false, false) => Style::Plain,
+            };
             if index == self.cursor {
                 at = lines.len();
             }
             let arrow = if index == self.cursor { '>' } else { ' ' };
-            let tick = if self.ticked.contains(&index) {
-                'x'
-            } else {
-                ' '
-            };
-            lines.push(format!("{arrow} [{tick}] {}", entry.label));
+            let tick = if is_ticked { 'x' } else { ' ' };
+            lines.push((style, format!("{arrow} [{tick}] {}", entry.label)));
         }
         let rows = rows.max(1);
-        let first = at
-            .saturating_sub(rows / 2)
-            .min(lines.len().saturating_sub(rows));
-        lines
+        let count = lines.len();
+        let first = at.saturating_sub(rows / 2).min(count.saturating_sub(rows));
+        let below = count.saturating_sub(first + rows);
+        let mut shown: Vec<(Style, String)> = lines.into_iter().skip(first).take(rows).collect();
+        let last = shown.len().saturating_sub(1);
+        // A lone line or two are for the entries.
+        if rows > 2 && first > 0 && at > first {
+            shown[0] = (Style::Faint, format!("  … {} more above", first + 1));
+        }
+        if rows > 2 && below > 0 && at < first + last {
+            shown[last] = (Style::Faint, format!("  … {} more below", below + 1));
+        }
+        let fit = |text: String| text.chars().take(columns.saturating_sub(1)).collect();
+        shown
             .into_iter()
-            .skip(first)
-            .take(rows)
-            .map(|line| line.chars().take(columns.saturating_sub(1)).collect())
+            .map(|(style, text)| (style, fit(text)))
             .collect()
     }
+
+    /// The whole screen.
+    fn screen(&self, question: &str, totals: &str, size: (u16, u16)) -> Vec<(Style, String)> {
+        let (rows, columns) = (usize::from(size.0), usize::from(size.1));
+        let fit = |text: &str| {
+            text.chars()
+                .take(columns.saturating_sub(1))
+                .collect::<String>()
+        };
+        let mut lines = vec![(Style::Plain, fit(question))];
+        lines.extend(self.lines(rows.saturating_sub(OTHER_ROWS), columns));
+        lines.push((Style::Heading, fit(totals)));
+        lines.push((Style::Faint, fit(KEYS)));
+        // On a screen of one or two rows the list is what counts.
+        match rows {
+            0 | 1 => lines.split_off(1).into_iter().take(1).collect(),
+            2 => lines.split_off(1).into_iter().take(2).collect(),
+            _ => lines,
+        }
+    }
+}
+
+/// The terminal while the list is on it: raw, without cursor, on the alternate screen. Dropping it
+/// gives everything back.
+struct Stage<'a> {
+    term: &'a Term,
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl<'a> Stage<'a> {
+    fn enter(term: &'a Term) -> io::Result<Self> {
+        let stage = Stage {
+            term,
+            #[cfg(unix)]
+            before: raw_mode(),
+        };
+        term.write_str("\u{1b}[?1049h\u{1b}[?25l")?;
+        Ok(stage)
+    }
+
+    /// Draws a frame over the one before.
+    fn draw(&self, lines: &[(Style, String)], color: bool) -> io::Result<()> {
+        let shown: Vec<String> = lines
+            .iter()
+            .map(|(style, text)| match color {
+                true => style.paint(text),
+                false => text.clone(),
+            })
+            .collect();
+        let frame = shown.join("\u{1b}[K\r\n");
+        self.term
+            .write_str(&format!("\u{1b}[H{frame}\u{1b}[K\u{1b}[J"))?;
+        self.term.flush()
+    }
+
+    /// Waits for a key; `None` when the size of the terminal has changed meanwhile.
+    fn key(&self, size: (u16, u16)) -> io::Result<Option<Key>> {
+        while !has_input() {
+            if self.term.size() != size {
+                return Ok(None);
+            }
+        }
+        self.term.read_key_raw().map(Some)
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        let _ = self.term.write_str("\u{1b}[?25h\u{1b}[?1049l");
+        let _ = self.term.flush();
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            use rustix::termios::{OptionalActions, tcsetattr};
+            let _ = tcsetattr(io::stdin(), OptionalActions::Drain, before);
+        }
+    }
+}
+
+/// Keys come one by one and are not shown, also while no key is waited for.
+#[cfg(unix)]
+fn raw_mode() -> Option<rustix::termios::Termios> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let before = tcgetattr(io::stdin()).ok()?;
+    let mut raw = before.clone();
+    raw.local_modes &= !(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+    tcsetattr(io::stdin(), OptionalActions::Drain, &raw).ok()?;
+    Some(before)
+}
+
+/// Whether a key was pressed, after waiting for a moment.
+#[cfg(unix)]
+fn has_input() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 200_000_000,
+    };
+    let stdin = io::stdin();
+    let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
+    // An error is for the read that follows to tell of; a signal is not one.
+    match poll(&mut waiting, Some(&moment)) {
+        Ok(ready) => ready > 0,
+        Err(error) => error != rustix::io::Errno::INTR,
+    }
+}
+
+#[cfg(not(unix))]
+fn has_input() -> bool {
+    true
 }
 
 impl Console {
     /// Lets a person tick entries on the terminal; answers their indices, or `None` when the choice
-    /// was cancelled. `status` says in a line what the ticked ones come to.
+    /// was cancelled. `totals` says in a line what the ticked ones come to.
     ///
     /// # Errors
-    /// The terminal cannot be used.
+    /// The terminal cannot be used; [`io::ErrorKind::Interrupted`] after Ctrl-C.
     pub fn pick(
         &self,
         question: &str,
         entries: &[Entry],
-        status: impl Fn(&BTreeSet<usize>) -> String,
+        totals: impl Fn(&BTreeSet<usize>) -> String,
     ) -> io::Result<Option<BTreeSet<usize>>> {
         let term = Term::stderr();
+        let color = self.stderr.lock().unwrap().color;
         let mut picker = Picker {
             entries,
             cursor: 0,
             ticked: BTreeSet::new(),
         };
-        let mut footer = status(&picker.ticked);
-        term.write_line(question)?;
-        term.hide_cursor()?;
-        let answer = loop {
-            let (rows, columns) = term.size();
-            let rows = usize::from(rows).saturating_sub(OTHER_ROWS);
-            let mut lines = picker.lines(rows, columns.into());
-            lines.push(footer.clone());
-            for line in &lines {
-                term.write_line(line)?;
-            }
-            let step = match term.read_key_raw() {
-                Ok(key) => picker.press(&key, rows),
-                Err(error) => break Err(error),
+        let mut total = totals(&picker.ticked);
+        let stage = Stage::enter(&term)?;
+        loop {
+            let size = term.size();
+            stage.draw(&picker.screen(question, &total, size), color)?;
+            let Some(key) = stage.key(size)? else {
+                continue;
             };
-            match step {
+            match picker.press(&key, usize::from(size.0).saturating_sub(OTHER_ROWS)) {
                 Step::Moved => {}
-                Step::Toggled => footer = status(&picker.ticked),
-                Step::Accepted => break Ok(Some(picker.ticked)),
-                Step::Cancelled => break Ok(None),
+                Step::Toggled => total = totals(&picker.ticked),
+                Step::Accepted => return Ok(Some(picker.ticked)),
+                Step::Cancelled => return Ok(None),
+                Step::Interrupted => return Err(io::ErrorKind::Interrupted.into()),
             }
-            term.clear_last_lines(lines.len())?;
-        };
-        term.show_cursor()?;
-        answer
+        }
     }
 }
 
@@ -171,12 +321,19 @@ mod tests {
             (&[Key::Char(' '), Key::Char(' ')], Step::Toggled, &[]),
             (&[Key::Char('a')], Step::Toggled, &[0, 1, 2, 3, 4]),
             (&[Key::Char('a'), Key::Char('a')], Step::Toggled, &[]),
+            (&[Key::ArrowDown, Key::Char('r')], Step::Toggled, &[0, 1]),
+            (&[Key::End, Key::Char('r')], Step::Toggled, &[4]),
+            (
+                &[Key::Char(' '), Key::Char('r'), Key::Char('r')],
+                Step::Toggled,
+                &[],
+            ),
             (
                 &[Key::PageDown, Key::ArrowUp, Key::Char(' ')],
                 Step::Toggled,
                 &[2],
             ),
-            (&[Key::ArrowUp, Key::CtrlC], Step::Cancelled, &[]),
+            (&[Key::ArrowUp, Key::CtrlC], Step::Interrupted, &[]),
             (&[Key::Escape], Step::Cancelled, &[]),
             (&[Key::Char('z')], Step::Moved, &[]),
         ] {
@@ -191,19 +348,58 @@ mod tests {
         }
     }
 
+    fn texts(lines: Vec<(Style, String)>) -> Vec<String> {
+        lines.into_iter().map(|(_, text)| text).collect()
+    }
+
     #[test]
     fn a_long_list_scrolls_with_the_cursor_and_never_wraps() {
         let entries = entries();
-        let picker = Picker {
+        let mut picker = Picker {
             entries: &entries,
             cursor: 4,
             ticked: BTreeSet::from([3]),
         };
         assert_eq!(
-            picker.lines(3, 80),
-            ["  [x] entry 3", "group 4", "> [ ] entry 4"]
+            texts(picker.lines(3, 80)),
+            ["  … 6 more above", "group 4", "> [ ] entry 4"]
         );
-        assert_eq!(picker.lines(1, 8), ["> [ ] e"]);
+        assert_eq!(texts(picker.lines(1, 8)), ["> [ ] e"]);
         assert_eq!(picker.lines(100, 80).len(), 8);
+        picker.cursor = 0;
+        assert_eq!(
+            texts(picker.lines(4, 80)),
+            [
+                "group 0",
+                "> [ ] entry 0",
+                "  [ ] entry 1",
+                "  … 5 more below"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_size_of_screen_is_kept_to_and_shows_the_cursor() {
+        let entries = entries();
+        for cursor in 0..5 {
+            let picker = Picker {
+                entries: &entries,
+                cursor,
+                ticked: BTreeSet::new(),
+            };
+            for rows in 1..16 {
+                for columns in [1, 2, 10, 80] {
+                    let lines = texts(picker.screen("Question?", "nothing", (rows, columns)));
+                    assert!(lines.len() <= usize::from(rows), "{rows} {lines:?}");
+                    let wide = |line: &String| line.chars().count() < usize::from(columns).max(1);
+                    assert!(
+                        lines.iter().all(|l| wide(l) || l.is_empty()),
+                        "{columns} {lines:?}"
+                    );
+                    let is_seen = lines.iter().any(|line| line.starts_with('>'));
+                    assert!(is_seen || columns < 2, "{cursor} {rows} {lines:?}");
+                }
+            }
+        }
     }
 }

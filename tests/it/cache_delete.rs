@@ -37,8 +37,14 @@ fn ticked_revisions_go() {
     let screen = terminal.screen();
     for text in [
         "Dataset org/data (4.0, used a few seconds ago)",
-        &format!("> [ ] {}: main # modified a few seconds ago", &only[..8]),
-        &format!("  [ ] {}: (detached) # modified 5 days ago", &old[..8]),
+        &format!(
+            "> [ ] {}     4.0  main, modified a few seconds ago",
+            &only[..8]
+        ),
+        &format!(
+            "  [ ] {}    12.0  (detached), modified 5 days ago",
+            &old[..8]
+        ),
     ] {
         assert!(screen.contains(text), "{text}\n{screen}");
     }
@@ -71,18 +77,22 @@ fn leaving_the_list_deletes_nothing_and_gives_the_terminal_back() {
         terminal.expect("chosen");
         terminal.send(keys);
         let is_asked = keys == " \r";
+        let expected = if keys == "\u{3}" {
+            130
+        } else {
+            i32::from(is_asked)
+        };
         if is_asked {
             terminal.expect("Delete them?");
             terminal.send_line("n");
         }
         let code = terminal.exit_code();
-        assert_eq!(code, i32::from(is_asked), "{keys:?}\n{}", terminal.screen());
+        assert_eq!(code, expected, "{keys:?}\n{}", terminal.screen());
         assert_eq!(snapshots(&env), before, "{keys:?}");
         let shown = terminal.transcript();
-        assert!(
-            shown.rfind("\u{1b}[?25h") > shown.rfind("\u{1b}[?25l"),
-            "{keys:?}"
-        );
+        for (back, away) in [("[?25h", "[?25l"), ("[?1049l", "[?1049h")] {
+            assert!(shown.rfind(back) > shown.rfind(away), "{keys:?}");
+        }
     }
 }
 
@@ -136,4 +146,42 @@ fn without_a_terminal_it_says_what_to_do() {
         assert!(output.stderr().to_lowercase().contains("hint"), "{output}");
     }
     assert_eq!(snapshots(&env), before);
+}
+
+#[test]
+fn a_long_list_fits_any_window_and_follows_its_size() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    for number in 10..50 {
+        tree.model(&format!("org/name-{number}"))
+            .main([("f", &*number.to_string())]);
+    }
+    let mut terminal = env.hf(["cache", "delete"]).terminal(12, 60);
+    terminal.expect("Enter goes on");
+    let screen = terminal.screen();
+    assert!(screen.starts_with("Which revisions"), "{screen}");
+    assert!(
+        screen.contains("more below") && !screen.contains("above"),
+        "{screen}"
+    );
+    terminal.send("\u{1b}[F \u{1b}[A");
+    terminal.expect("1 revision chosen");
+    terminal.resize(30, 40);
+    terminal.expect("name-37");
+    let screen = terminal.screen();
+    assert_eq!(screen.matches("Which revisions").count(), 1, "{screen}");
+    assert!(
+        screen.contains("[x]") && !screen.contains("more below"),
+        "{screen}"
+    );
+    assert!(
+        screen.lines().all(|line| line.chars().count() < 40),
+        "{screen}"
+    );
+    terminal.send("q");
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(
+        !terminal.screen().contains("Which revisions"),
+        "the list is gone"
+    );
 }

@@ -554,3 +554,65 @@ fn what_a_download_finds_in_place_counts_as_used() {
         assert!(output.stderr().contains("Nothing to prune"), "{output}");
     }
 }
+
+/// What `du` counts: blocks on the disk, a file with two names once.
+fn disk_usage(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut seen = std::collections::BTreeMap::new();
+    for node in tree_of(path) {
+        let meta = fs::symlink_metadata(path.join(node.path)).unwrap();
+        if meta.is_file() {
+            seen.insert((meta.dev(), meta.ino()), meta.blocks() * 512);
+        }
+    }
+    seen.values().sum()
+}
+
+#[test]
+fn du_sees_what_was_announced() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    // Whole blocks, so that what is announced in bytes is what the disk counts in blocks.
+    let text = |blocks: usize, letter: &str| letter.repeat(blocks * 65_536);
+    let (shared, own, linked) = (text(1, "s"), text(2, "o"), text(3, "l"));
+    let hash = "ab".repeat(32);
+    tree.stray_file("blobs/.huggingface-shared-blobs", "1\n")
+        .stray_file(&format!("blobs/ab/{hash}"), &shared)
+        .stray_file(
+            &format!("blobs/ab/{hash}.refs"),
+            "models--org--a/blobs/x\nmodels--org--b/blobs/x\n",
+        );
+    for id in ["org/a", "org/b"] {
+        let repo = tree.model(id);
+        let commit = repo.main([("own", &own), ("linked", &linked)]);
+        symlink(format!("../../blobs/ab/{hash}"), repo.blob("x")).unwrap();
+        symlink("../../blobs/x", repo.file(&commit, "shared")).unwrap();
+        // Hard links: one of them between two repositories, one to a place outside of the cache.
+        let blob = fs::canonicalize(repo.file(&commit, "linked")).unwrap();
+        if id == "org/a" {
+            fs::hard_link(&blob, env.path("backup")).unwrap();
+        } else {
+            let own_blob = fs::canonicalize(repo.file(&commit, "own")).unwrap();
+            let twin = tree
+                .model("org/a")
+                .blob(own_blob.file_name().unwrap().to_str().unwrap());
+            fs::remove_file(&own_blob).unwrap();
+            fs::hard_link(twin, &own_blob).unwrap();
+        }
+    }
+    fs::write(tree.model("org/b").blob("y.hf-part"), text(1, "p")).unwrap();
+    for args in [
+        &["cache", "rm", "model/org/a", "-y", "--json"][..],
+        &["cache", "prune", "-y", "--json"],
+        &["cache", "rm", "model/org/b", "-y", "--json"],
+    ] {
+        let before = disk_usage(env.root());
+        let announced = env.run(args).ok().json()["freed_bytes"].as_u64().unwrap();
+        let freed = before - disk_usage(env.root());
+        // Manifests, locks and refs are a block or two, and not content.
+        assert!(
+            freed.abs_diff(announced) < 65_536,
+            "{args:?} {freed} {announced}"
+        );
+    }
+}

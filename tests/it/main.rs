@@ -21,6 +21,7 @@ mod cache_made_up;
 mod cache_odd;
 mod cache_pins;
 mod cache_rm;
+mod cache_table;
 mod cache_users;
 mod cache_verify;
 mod cli_basics;

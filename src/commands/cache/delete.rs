@@ -216,20 +216,28 @@ fn choose_on_terminal(
         .map(|&item| {
             let (refs, age) = refs_and_age(report, item, now);
             let short: String = commit(report, item).chars().take(8).collect();
+            let size = text::size(report.repos[item.repo].revisions[item.revision].size);
             let opens = previous.replace(item.repo) != Some(item.repo);
             Entry {
                 heading: opens.then(|| heading(&report.repos[item.repo], pins, now)),
-                label: format!("{}: {refs} # modified {age}", text::escape(&short)),
+                label: format!(
+                    "{}  {size:>6}  {refs}, modified {age}",
+                    text::escape(&short)
+                ),
             }
         })
         .collect();
-    let question = "Revisions to delete? Space ticks, a ticks all, Enter goes on, q leaves.";
-    let picked = context.console.pick(question, &entries, |ticked| {
-        plan(report, items, ticked, pins)
-            .map_or_else(|error| error.to_string(), |plan| comes_to(&plan))
-    });
+    let picked = context
+        .console
+        .pick("Which revisions shall be deleted?", &entries, |ticked| {
+            plan(report, items, ticked, pins)
+                .map_or_else(|error| error.to_string(), |plan| comes_to(&plan))
+        });
     match picked {
         Ok(chosen) => Ok(chosen.unwrap_or_default()),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            Err(CliError::new(Kind::Interrupted, "Interrupted.").hint("nothing was deleted"))
+        }
         Err(error) => {
             Err(CliError::new(Kind::Other, "Cannot read from the terminal.").caused_by(error))
         }

@@ -193,6 +193,19 @@ fn tell_busy(busy: &[String], context: &Context) {
     }
 }
 
+/// `1 detached revision, 2 unfinished downloads and 1 unused shared file`.
+fn summary(parts: &[(usize, &str)]) -> String {
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| text::count(*count as u64, noun))
+        .collect();
+    match parts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => parts.concat(),
+    }
+}
+
 /// Asks before something is lost, unless `yes`.
 ///
 /// # Errors
@@ -260,5 +273,23 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
 fn push_bytes(fields: &mut Fields, key: &'static str, bytes: u64, context: &Context) {
     if context.console.mode() == Mode::Json {
         fields.push((key, bytes.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries() {
+        for (counts, expected) in [
+            ([1, 0, 0], "1 a"),
+            ([0, 2, 0], "2 bs"),
+            ([1, 2, 0], "1 a and 2 bs"),
+            ([1, 2, 3], "1 a, 2 bs and 3 cs"),
+        ] {
+            let [a, b, c] = counts;
+            assert_eq!(summary(&[(a, "a"), (b, "b"), (c, "c")]), expected);
+        }
     }
 }

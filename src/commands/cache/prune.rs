@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{ask, cache_root, now, push_bytes, show_plan, tell_busy, tell_failures};
+use super::{ask, cache_root, now, push_bytes, show_plan, summary, tell_busy, tell_failures};
 use crate::cache::delete::DeletePlan;
 use crate::cache::evict::{Policy, evict};
 use crate::cache::pins::Pins;
@@ -179,35 +179,4 @@ fn with_unit(flag: &str, text: &str, example: &str) -> Result<(), CliError> {
     Err(CliError::usage(format!(
         "{flag} needs a number with a unit, as in {example}, and not {text:?}."
     )))
-}
-
-/// `1 detached revision, 2 unfinished downloads and 1 unused shared file`.
-fn summary(parts: &[(usize, &str)]) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, noun)| text::count(*count as u64, noun))
-        .collect();
-    match parts.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => parts.concat(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn summaries() {
-        for (counts, expected) in [
-            ([1, 0, 0], "1 a"),
-            ([0, 2, 0], "2 bs"),
-            ([1, 2, 0], "1 a and 2 bs"),
-            ([1, 2, 3], "1 a, 2 bs and 3 cs"),
-        ] {
-            let [a, b, c] = counts;
-            assert_eq!(summary(&[(a, "a"), (b, "b"), (c, "c")]), expected);
-        }
-    }
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{ask, cache_root, push_bytes, show_plan, tell_busy, tell_failures, tell_spared};
+use super::{
+    ask, cache_root, push_bytes, show_plan, summary, tell_busy, tell_failures, tell_spared,
+};
 use crate::cache::delete::{DeletePlan, Extent};
 use crate::cache::pins::Pins;
 use crate::cache::scan::{Detail, scan};
@@ -132,16 +134,6 @@ pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
         Some(path) => Target::File { repo, path },
         None => Target::Repo(repo),
     })
-}
-
-/// `1 repo and 2 revisions`.
-fn summary(parts: &[(usize, &str)]) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, noun)| text::count(*count as u64, noun))
-        .collect();
-    parts.join(" and ")
 }
 
 /// What was asked for by name and left alone makes the command fail.

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::error::HubError;
 use super::http::{Hub, Request, host};
+use super::redirect::{is_hub, on_mirror};
 use crate::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
 use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
 use crate::token::Token;
@@ -218,7 +219,8 @@ impl Hub {
         let next = url
             .join(link)
             .map_err(|_| HubError::BadAnswer("the next page is not a web address".to_owned()))?;
-        if super::redirect::is_hub(&next, self.endpoint()) {
+        let next = on_mirror(&next, self.endpoint()).unwrap_or(next);
+        if is_hub(&next, self.endpoint()) {
             Ok(Some(next))
         } else {
             Err(HubError::BadAnswer(format!(

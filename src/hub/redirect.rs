@@ -2,7 +2,8 @@
 
 use url::{Origin, Url};
 
-use crate::settings::Endpoint;
+use super::failure::host;
+use crate::settings::{DEFAULT_ENDPOINT, Endpoint};
 
 /// Most redirects followed for one request.
 pub const MAX_REDIRECTS: usize = 10;
@@ -52,6 +53,19 @@ pub fn is_hub(url: &Url, endpoint: &Endpoint) -> bool {
             .any(|host| Url::parse(host).is_ok_and(|hub| hub.origin() == origin))
 }
 
+/// A link to the public Hub as the mirror that sent it should have written it: a mirror passes on
+/// what the Hub says, and the Hub names itself. `None` when the link leads elsewhere, or the
+/// endpoint is no mirror.
+pub fn on_mirror(link: &Url, endpoint: &Endpoint) -> Option<Url> {
+    let origin = endpoint.url().origin();
+    let is_hubs_own = |host: &str| Url::parse(host).is_ok_and(|hub| hub.origin() == origin);
+    if HUB_HOSTS.iter().any(|host| is_hubs_own(host)) || host(link) != DEFAULT_ENDPOINT {
+        return None;
+    }
+    let path = &link[url::Position::BeforePath..url::Position::AfterQuery];
+    Url::parse(&format!("{}{path}", endpoint.as_str())).ok()
+}
+
 /// The next hop after an answer at `from` with this `Location`.
 ///
 /// # Errors
@@ -62,7 +76,14 @@ pub fn next_hop(
     endpoint: &Endpoint,
 ) -> Result<Hop, RedirectError> {
     let location = location.ok_or(RedirectError::NoLocation)?;
-    let url = from.join(location).map_err(|_| RedirectError::NoLocation)?;
+    let mut url = from.join(location).map_err(|_| RedirectError::NoLocation)?;
+    if from.origin() == endpoint.url().origin()
+        && let Some(own) = on_mirror(&url, endpoint)
+        // A mirror that leaves this very request to the public Hub means what it says.
+        && own != *from
+    {
+        url = own;
+    }
     let is_downgrade = from.scheme() == "https" && url.scheme() != "https";
     if is_downgrade || !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(RedirectError::Unsafe {
@@ -95,7 +116,16 @@ mod tests {
                 "https://127.0.0.1:8080/x",
                 false,
             ),
-            ("https://huggingface.co/x", "https://huggingface.co/x", true),
+            (
+                "https://huggingface.co/api/x?y=1",
+                "http://127.0.0.1:8080/prefix/api/x?y=1",
+                true,
+            ),
+            (
+                "https://huggingface.co/o/n/resolve/main/f",
+                "https://huggingface.co/o/n/resolve/main/f",
+                true,
+            ),
             ("http://huggingface.co/x", "http://huggingface.co/x", false),
             (
                 "https://huggingface.co:444/x",
@@ -117,6 +147,44 @@ mod tests {
             let hop = next_hop(&from, Some(location), &endpoint).unwrap();
             assert_eq!((hop.url.as_str(), hop.is_hub), (url, is_hub), "{location}");
         }
+    }
+
+    #[test]
+    fn a_mirrors_links_are_its_own() {
+        for (endpoint, link, expected) in [
+            (
+                "https://m.test",
+                "https://huggingface.co/a?b=%20c",
+                Some("https://m.test/a?b=%20c"),
+            ),
+            (
+                "http://m.test/p",
+                "https://huggingface.co/a",
+                Some("http://m.test/p/a"),
+            ),
+            ("https://m.test", "https://huggingface.co:444/a", None),
+            ("https://m.test", "http://huggingface.co/a", None),
+            ("https://m.test", "https://huggingface.co.evil.test/a", None),
+            ("https://m.test", "https://cdn.test/a", None),
+            ("https://huggingface.co", "https://huggingface.co/a", None),
+            (
+                "https://hub-ci.huggingface.co",
+                "https://huggingface.co/a",
+                None,
+            ),
+        ] {
+            let endpoint = Endpoint::parse(endpoint).unwrap();
+            let own = on_mirror(&Url::parse(link).unwrap(), &endpoint);
+            assert_eq!(own.as_ref().map(Url::as_str), expected, "{link}");
+        }
+    }
+
+    #[test]
+    fn the_public_hub_sends_nobody_to_a_mirror() {
+        let endpoint = Endpoint::parse("http://m.test").unwrap();
+        let from = Url::parse("https://huggingface.co/a").unwrap();
+        let hop = next_hop(&from, Some("https://huggingface.co/b"), &endpoint).unwrap();
+        assert_eq!(hop.url.as_str(), "https://huggingface.co/b");
     }
 
     #[test]

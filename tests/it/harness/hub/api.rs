@@ -173,7 +173,7 @@ pub fn tree(state: &State, asked: &Asked, place: &Place) -> Reply {
         }
         let mut next = format!(
             "{}/api/{}/{}/tree/{}",
-            state.endpoint(),
+            state.link_base(),
             repo.kind.plural(),
             repo.id,
             encode(&place.revision)

@@ -63,6 +63,8 @@ pub struct Settings {
     pub tls: bool,
     /// A path before every address of the Hub, such as `/mirror`: `HF_ENDPOINT` may carry one. Read at the start only.
     pub path_prefix: String,
+    /// Links and redirects name the public Hub instead of this one: a mirror that passes on what it was told.
+    pub public_links: bool,
     /// Waiting time before every answer.
     pub latency: Duration,
     /// Bytes per second that one connection gets.
@@ -83,6 +85,7 @@ impl Default for Settings {
             port: 0,
             tls: false,
             path_prefix: String::new(),
+            public_links: false,
             latency: Duration::ZERO,
             bandwidth: None,
             page_size: 1000,

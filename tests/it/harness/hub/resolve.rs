@@ -58,7 +58,7 @@ fn answer(state: &State, asked: &Asked, place: &Place, through_cache: bool) -> R
         let path = encode_path(&place.path);
         let query = format!("{}=&etag={etag}", encode(&own));
         let base = format!("/api/resolve-cache/{kind}/{}/{commit}", place.id);
-        Reply::redirect(307, &format!("{base}/{path}?{query}"))
+        state.own_redirect(&format!("{base}/{path}?{query}"))
     } else {
         Reply::content(&entry.content, state.range(asked))
     };

@@ -70,6 +70,24 @@ impl State {
         )
     }
 
+    /// What links to the Hub begin with.
+    pub fn link_base(&self) -> String {
+        if self.settings().public_links {
+            "https://huggingface.co".to_owned()
+        } else {
+            self.endpoint()
+        }
+    }
+
+    /// A redirect within the Hub: a path, or from a mirror the public address.
+    pub fn own_redirect(&self, path: &str) -> Reply {
+        if self.settings().public_links {
+            Reply::redirect(307, &format!("{}{path}", self.link_base()))
+        } else {
+            Reply::redirect(307, path)
+        }
+    }
+
     /// Base address of the CDN.
     pub fn cdn_origin(&self) -> String {
         format!("{}://{}", self.scheme(), self.cdn_address)
@@ -326,7 +344,7 @@ fn renamed(state: &State, asked: &Asked, route: &Route) -> Option<Reply> {
     } else {
         format!("?{}", asked.query)
     };
-    Some(Reply::redirect(307, &format!("{address}{query}")))
+    Some(state.own_redirect(&format!("{address}{query}")))
 }
 
 /// Applies a fault of the body; answers how far `Content-Length` shall be off.

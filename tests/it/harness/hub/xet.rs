@@ -52,7 +52,7 @@ pub fn announce(state: &State, place: &Place, commit: &str, entry: &Entry, reply
     let (kind, id) = (place.kind.plural(), &place.id);
     let route = format!(
         "{}/api/{kind}/{id}/xet-read-token/{commit}",
-        state.endpoint()
+        state.link_base()
     );
     reply
         .header("X-Xet-Hash", hash)

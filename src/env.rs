@@ -207,17 +207,10 @@ impl Env {
         (self.real(name).is_none() && file.vars.contains_key(name)).then_some(file.path.as_path())
     }
 
-    /// Variables of the file that have no effect, because the libraries that use them read the
-    /// environment itself: proxies, and the file of certificate authorities.
+    /// Variables of the file that have no effect, because the library that uses them reads the
+    /// environment itself: the file of certificate authorities.
     pub fn ineffective_in_file(&self) -> Vec<&str> {
-        const DIRECT: [&str; 6] = [
-            "HTTP_PROXY",
-            "HTTPS_PROXY",
-            "ALL_PROXY",
-            "NO_PROXY",
-            SSL_CERT_FILE,
-            SSL_CERT_DIR,
-        ];
+        const DIRECT: [&str; 2] = [SSL_CERT_FILE, SSL_CERT_DIR];
         let names = self.file.iter().flat_map(|file| file.vars.keys());
         names
             .filter(|name| {
@@ -406,7 +399,7 @@ mod tests {
         let path = folder.path().join("x.env");
         std::fs::write(
             &path,
-            "# c\nA=file\nEMPTY='from file'\nexport NEW=\"a b\" # c\nNEW2=1\nNEW2=2\nhttps_proxy=x\n",
+            "# c\nA=file\nEMPTY='from file'\nexport NEW=\"a b\" # c\nNEW2=1\nNEW2=2\nSSL_CERT_FILE=x\n",
         )
         .unwrap();
         let env = env().with_file(&path).unwrap();
@@ -420,7 +413,7 @@ mod tests {
             assert_eq!(env.get(name).as_deref(), value, "{name}");
             assert_eq!(env.file_of(name).is_some(), from_file, "{name}");
         }
-        assert_eq!(env.ineffective_in_file(), ["https_proxy"]);
+        assert_eq!(env.ineffective_in_file(), ["SSL_CERT_FILE"]);
         std::fs::write(&path, "HF_TOKEN hf_secret\n").unwrap();
         let error = env.clone().with_file(&path).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"));

@@ -264,6 +264,10 @@ impl From<HubError> for CliError {
                 Kind::Unreachable,
                 Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
             ),
+            HubError::Unreachable { reason, .. } if reason.starts_with("the proxy wants") => (
+                Kind::Unreachable,
+                Some("write them into the proxy's address: http://user:password@host:port".to_owned()),
+            ),
             HubError::Unreachable { .. } | HubError::Stalled { .. } => (
                 Kind::Unreachable,
                 Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),

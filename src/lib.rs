@@ -1,7 +1,7 @@
 //! `hf`: log in to the Hugging Face Hub, download from it, and manage the local cache.
 //!
 //! Arrows point one way: `cli → commands → download → { hub, cache } → foundation`. The foundation
-//! is `env`, `settings`, `agent`, `token`, `repo`, `listing`, `progress` and `fs`.
+//! is `env`, `settings`, `proxy`, `agent`, `token`, `repo`, `listing`, `progress` and `fs`.
 
 #![warn(
     clippy::print_stdout,
@@ -27,6 +27,7 @@ pub mod hub;
 pub mod legacy;
 pub mod listing;
 pub mod progress;
+pub mod proxy;
 pub mod repo;
 pub mod settings;
 pub mod target;

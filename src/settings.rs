@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::env::{self, Env};
+use crate::proxy::{BadProxy, Proxies};
 
 /// The public Hub.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
@@ -63,6 +64,8 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
     /// Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` is set; the TLS library reads them by itself.
     pub is_system_ca_replaced: bool,
+    /// Through whom requests go, or which variable makes no sense.
+    pub proxies: Result<Proxies, BadProxy>,
     /// Say on stderr what goes over the wire.
     pub debug: bool,
 }
@@ -144,6 +147,7 @@ impl Settings {
                 .iter()
                 .find_map(|name| env.get_os(name))
                 .map(|path| env.expand_home(Path::new(path))),
+            proxies: Proxies::from_env(env),
             debug: env.is_true(env::HF_DEBUG),
         })
     }

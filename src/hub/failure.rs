@@ -6,6 +6,9 @@ use url::Url;
 
 use super::error::HubError;
 
+/// Words that the hint looks for.
+const PROXY_LOGIN: &str = "the proxy wants a user name and password, or others";
+
 const NO_ANSWER: &str = "no answer in time";
 
 /// A failed attempt.
@@ -41,6 +44,23 @@ impl Failure {
         }
     }
 
+    /// A proxy in between wants to know who asks.
+    pub fn proxy_login(url: &Url) -> Self {
+        Failure::fatal(HubError::Unreachable {
+            host: host(url),
+            reason: PROXY_LOGIN.to_owned(),
+        })
+    }
+
+    /// The same, through a proxy: it may be to blame.
+    #[must_use]
+    pub fn through(mut self, proxy: &str) -> Self {
+        if let HubError::Unreachable { host, .. } = &mut self.error {
+            *host = format!("{host} through the proxy {proxy}");
+        }
+        self
+    }
+
     /// No answer, or one that broke off.
     pub fn network(url: &Url, error: &reqwest::Error) -> Self {
         let reason = if error.is_timeout() {
@@ -48,6 +68,10 @@ impl Failure {
         } else {
             innermost(error)
         };
+        // So the client calls the answer 407 to CONNECT.
+        if reason.ends_with("proxy authorization required") {
+            return Failure::proxy_login(url);
+        }
         Failure {
             error: HubError::Unreachable {
                 host: host(url),

@@ -28,6 +28,7 @@ const IMPATIENT_ATTEMPTS: u32 = 2;
 #[derive(Clone)]
 pub struct Hub {
     client: reqwest::Client,
+    tls: rustls::ClientConfig,
     options: Arc<HubOptions>,
     gate: Arc<RateGate>,
     notify: Notify,
@@ -50,19 +51,14 @@ impl Hub {
             options.is_system_ca_replaced,
             is_encrypted && !options.offline,
         );
-        let client = reqwest::Client::builder()
-            .user_agent(options.user_agent.clone())
-            // Several TCP connections carry more than one shared by many streams.
-            .http1_only()
+        let tls = tls.map_err(HubError::Setup)?;
+        let client = builder(&options, tls.clone())?
             .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(options.etag_timeout)
-            .tcp_nodelay(true)
-            .tls_backend_preconfigured(tls.map_err(HubError::Setup)?)
             .build()
             .map_err(|error| HubError::Setup(innermost(&error)))?;
         Ok(Hub {
             client,
+            tls,
             patience: Arc::new(Patience::new(options.download_timeout)),
             limiter: None,
             options: Arc::new(options),
@@ -111,6 +107,18 @@ impl Hub {
     /// The body of an answer, to be received.
     pub fn body(&self, response: Response) -> Body {
         Body::new(response, Arc::clone(&self.patience), self.limiter.clone())
+    }
+
+    /// A client for a storage server beside the Hub: through the same proxies, trusting the same
+    /// authorities, and knowing nothing of the Hub's token. `silence`: its longest one.
+    ///
+    /// # Errors
+    /// As [`Hub::new`].
+    pub fn storage_client(&self, silence: Duration) -> Result<reqwest::Client, HubError> {
+        builder(&self.options, self.tls.clone())?
+            .read_timeout(silence)
+            .build()
+            .map_err(|error| HubError::Setup(innermost(&error)))
     }
 
     /// The Hub this client talks to.
@@ -301,11 +309,19 @@ impl Hub {
             builder = builder.timeout(self.options.etag_timeout);
         }
         let sent = tokio::time::timeout(self.patience.timeout(), builder.send());
+        let proxy = self.options.proxies.of(&hop.url);
         let result = match sent.await {
+            Ok(Ok(answer)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(Failure::proxy_login(&hop.url))
+            }
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Failure::network(&hop.url, &error)),
             Err(_) => Err(Failure::silent(&hop.url)),
         };
+        let result = result.map_err(|failure| match proxy {
+            Some(proxy) => failure.through(&proxy.shown()),
+            None => failure,
+        });
         self.trace(|| {
             let outcome = match &result {
                 Ok(response) => response.status().to_string(),
@@ -382,6 +398,40 @@ impl Hub {
             }
         }
     }
+}
+
+/// What all clients have in common.
+fn builder(
+    options: &HubOptions,
+    tls: rustls::ClientConfig,
+) -> Result<reqwest::ClientBuilder, HubError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(options.user_agent.clone())
+        // Several TCP connections carry more than one shared by many streams.
+        .http1_only()
+        .referer(false)
+        .connect_timeout(options.etag_timeout)
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(tls);
+    let proxies = &options.proxies;
+    if proxies.is_empty() {
+        // The system's own, where it has a place for them.
+        return Ok(builder);
+    }
+    builder = builder.no_proxy();
+    type Make = fn(String) -> reqwest::Result<reqwest::Proxy>;
+    let makes: [(_, Make); 2] = [
+        (&proxies.http, reqwest::Proxy::http),
+        (&proxies.https, reqwest::Proxy::https),
+    ];
+    for (proxy, make) in makes {
+        if let Some(proxy) = proxy {
+            let made = make(proxy.url.to_string())
+                .map_err(|_| HubError::Setup(format!("no such proxy: {}", proxy.shown())))?;
+            builder = builder.proxy(made.no_proxy(reqwest::NoProxy::from_string(&proxies.no)));
+        }
+    }
+    Ok(builder)
 }
 
 /// Makes the one crypto library known to rustls; the first call counts.

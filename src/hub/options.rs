@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::HubError;
+use crate::proxy::Proxies;
 use crate::settings::{Endpoint, Settings};
 
 /// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
@@ -38,6 +39,8 @@ pub struct HubOptions {
     pub extra_ca: Option<Vec<u8>>,
     /// Whether the user named certificate authorities to use instead of the system's.
     pub is_system_ca_replaced: bool,
+    /// Through whom requests go.
+    pub proxies: Proxies,
     /// Trace requests.
     pub debug: bool,
 }
@@ -46,7 +49,8 @@ impl HubOptions {
     /// Options for these settings.
     ///
     /// # Errors
-    /// [`HubError::Setup`] when the file of certificate authorities cannot be read.
+    /// [`HubError::Setup`] when the file of certificate authorities cannot be read, or a variable
+    /// names a proxy that is none.
     pub fn from_settings(settings: &Settings) -> Result<Self, HubError> {
         let extra_ca = match &settings.ca_bundle {
             Some(path) => Some(std::fs::read(path).map_err(|error| {
@@ -62,6 +66,10 @@ impl HubOptions {
             user_agent: user_agent(settings.user_agent_origin.as_deref()),
             extra_ca,
             is_system_ca_replaced: settings.is_system_ca_replaced,
+            proxies: settings
+                .proxies
+                .clone()
+                .map_err(|error| HubError::Setup(error.to_string()))?,
             debug: settings.debug,
         })
     }

@@ -152,7 +152,7 @@ fn a_file_of_variables_lies_below_the_environment() {
     let path = env.path("work/my.env");
     fs::write(
         &path,
-        format!("# for work\nexport HF_TOKEN=\"{LAPTOP}\"\nHTTPS_PROXY=http://127.0.0.1:9\n"),
+        format!("# for work\nexport HF_TOKEN=\"{LAPTOP}\"\nSSL_CERT_FILE=x\n"),
     )
     .unwrap();
     // Never read unless asked for, not even a .env in this folder.
@@ -168,7 +168,7 @@ fn a_file_of_variables_lies_below_the_environment() {
         "{output}"
     );
     assert!(
-        output.stderr().contains("HTTPS_PROXY has no effect"),
+        output.stderr().contains("SSL_CERT_FILE has no effect"),
         "{output}"
     );
     let json = env

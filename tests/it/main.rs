@@ -42,6 +42,8 @@ mod env_report;
 mod harness_self;
 mod hub_faults;
 mod hub_fidelity;
+mod hub_mirror;
+mod hub_proxy;
 mod hub_wire;
 mod interop;
 mod layers;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xet::XetError;
-use xet::xet_session::{HeaderMap, HeaderValue, XetConfig, header};
+use xet::xet_session::XetConfig;
 use xet_client::cas_client::auth::{AuthConfig, AuthError, TokenRefresher};
 use xet_data::DataError;
 use xet_data::processing::FileDownloadSession;
@@ -28,6 +28,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Longest silence of the storage server. Longer than over HTTP: it may have to gather a file.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// The library's name for its client over TCP.
+const CLIENT: &str = "tcp|";
 
 /// Whose content is wanted, and who asks.
 #[derive(Clone)]
@@ -77,7 +80,14 @@ pub async fn start(
     let runtime = tokio::runtime::Handle::current();
     let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.stall_timeout());
     let config = config(options.high_performance, connect, silence);
+    let client = asker.hub.storage_client(config.client.read_timeout);
+    let client = client.map_err(|error| error.to_string())?;
     let context = XetContext::from_external(runtime, config);
+    // The library's own client reads the environment by its own rules. It looks here first, under
+    // the name of a client without further headers; a refusal would only mean that it makes its own.
+    let _ = context
+        .common
+        .get_or_create_reqwest_client(CLIENT.to_owned(), || Ok(client));
     let session = SessionContext {
         endpoint: server,
         auth: AuthConfig::maybe_new(
@@ -85,7 +95,7 @@ pub async fn start(
             Some(access.expires_at),
             Some(Arc::new(asker.clone())),
         ),
-        custom_headers: Some(Arc::new(headers(asker.hub.user_agent()))),
+        custom_headers: None,
         repo_paths: vec![String::new()],
         session_id: None,
         cache_root: Some(options.cache.clone()),
@@ -112,14 +122,6 @@ fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetCo
     // It would report each transfer to the server; this program reports nothing.
     config.telemetry.enabled = false;
     config
-}
-
-fn headers(user_agent: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(user_agent) {
-        headers.insert(header::USER_AGENT, value);
-    }
-    headers
 }
 
 /// What went wrong, for a person. The library's own words may hold addresses with signatures.

@@ -27,6 +27,7 @@ pub mod http;
 pub mod hub;
 pub mod oracle;
 pub mod process;
+pub mod proxy;
 pub mod shim;
 pub mod terminal;
 pub mod tree;

@@ -1,0 +1,220 @@
+//! Proxies, as the variables name them: which request goes through which.
+//!
+//! The rules are curl's and Python's: the lower-case name of a variable comes first, `ALL_PROXY`
+//! stands in for what has no variable of its own, `NO_PROXY` holds hosts, domains, addresses and
+//! networks that are asked directly. Loopback addresses are no exception: they go through a proxy
+//! unless `NO_PROXY` says otherwise.
+
+use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
+
+use crate::env::Env;
+use crate::settings::without_userinfo;
+
+/// What may stand before `://`.
+const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// A proxy variable holds something that is no address. Its password is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} is not the address of a proxy: {shown:?} (write it like http://host:3128)")]
+pub struct BadProxy {
+    variable: &'static str,
+    shown: String,
+}
+
+/// A proxy and where it is from. It may hold a password, so it has no `Debug`.
+#[derive(Clone)]
+pub struct Proxy {
+    /// Its address, perhaps with user name and password.
+    pub url: Url,
+    variable: &'static str,
+}
+
+impl Proxy {
+    /// The proxy as it may be shown.
+    pub fn shown(&self) -> String {
+        let address = without_userinfo(self.url.as_str());
+        format!("{} ({})", address.trim_end_matches('/'), self.variable)
+    }
+}
+
+/// All proxies of a process.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// For `http://` addresses.
+    pub http: Option<Proxy>,
+    /// For `https://` addresses.
+    pub https: Option<Proxy>,
+    /// Who is asked directly: the value of `NO_PROXY`.
+    pub no: String,
+}
+
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |proxy: &Option<Proxy>| proxy.as_ref().map(Proxy::shown);
+        write!(f, "Proxies({:?}, ", shown(&self.http))?;
+        write!(f, "{:?}, {:?})", shown(&self.https), self.no)
+    }
+}
+
+impl Proxies {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// [`BadProxy`] for a value that is no address: going past a proxy unseen would be worse.
+    pub fn from_env(env: &Env) -> Result<Self, BadProxy> {
+        let read = |names: &[&'static str]| {
+            let found = names.iter().find_map(|&name| Some((name, env.get(name)?)));
+            found.map(|(name, value)| parse(name, &value)).transpose()
+        };
+        let all = read(&["all_proxy", "ALL_PROXY"])?;
+        // A web server hands a request header `Proxy:` to its programs under this name.
+        let is_cgi = env.get("REQUEST_METHOD").is_some();
+        let http: &[&str] = if is_cgi {
+            &["http_proxy"]
+        } else {
+            &["http_proxy", "HTTP_PROXY"]
+        };
+        let no = env.get("no_proxy").or_else(|| env.get("NO_PROXY"));
+        let no = no.unwrap_or_default();
+        let (http, https) = (read(http)?, read(&["https_proxy", "HTTPS_PROXY"])?);
+        // Said of everybody, which the matcher takes to mean names, not addresses.
+        let is_off = no.split(',').any(|host| host.trim() == "*");
+        Ok(Proxies {
+            http: http.or_else(|| all.clone()).filter(|_| !is_off),
+            https: https.or(all).filter(|_| !is_off),
+            no,
+        })
+    }
+
+    /// Whether no variable says anything about proxies.
+    pub fn is_empty(&self) -> bool {
+        self.http.is_none() && self.https.is_none() && self.no.is_empty()
+    }
+
+    /// The proxy that a request to this address goes through.
+    pub fn of(&self, url: &Url) -> Option<&Proxy> {
+        let proxy = match url.scheme() {
+            "http" => self.http.as_ref()?,
+            "https" => self.https.as_ref()?,
+            _ => return None,
+        };
+        let matcher = Matcher::builder()
+            .all("http://proxy")
+            .no(self.no.as_str())
+            .build();
+        matcher.intercept(&url.as_str().parse().ok()?)?;
+        Some(proxy)
+    }
+}
+
+fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
+    let value = value.trim();
+    let with_scheme = if value.contains("://") {
+        value.to_owned()
+    } else {
+        format!("http://{value}")
+    };
+    let is_proxy = |url: &Url| {
+        SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
+    };
+    match Url::parse(&with_scheme).ok().filter(is_proxy) {
+        Some(url) => Ok(Proxy { url, variable }),
+        None => Err(BadProxy {
+            variable,
+            shown: without_userinfo(&with_scheme),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(pairs: &[(&str, &str)]) -> Result<Proxies, BadProxy> {
+        Proxies::from_env(&Env::from_pairs("/", pairs.iter().copied()))
+    }
+
+    #[test]
+    fn which_proxy() {
+        const HTTPS: (&str, &str) = ("HTTPS_PROXY", "http://p:1");
+        for (pairs, address, expected) in [
+            (&[][..], "https://h.test/", None),
+            (
+                &[HTTPS],
+                "https://h.test/",
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
+            (&[HTTPS], "http://h.test/", None),
+            (
+                &[("ALL_PROXY", "socks5://p:1")],
+                "http://h.test/",
+                Some("socks5://p:1 (ALL_PROXY)"),
+            ),
+            (
+                &[HTTPS, ("ALL_PROXY", "q")],
+                "https://h.test/",
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
+            (
+                &[HTTPS, ("https_proxy", "q:2")],
+                "https://h.test/",
+                Some("http://q:2 (https_proxy)"),
+            ),
+            (
+                &[HTTPS, ("https_proxy", "")],
+                "https://h.test/",
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
+            (&[HTTPS, ("NO_PROXY", "h.test")], "https://h.test/", None),
+            (&[HTTPS, ("NO_PROXY", "x, .test")], "https://h.test/", None),
+            (&[HTTPS, ("NO_PROXY", "*")], "https://h.test/", None),
+            (&[HTTPS, ("NO_PROXY", "x, *")], "https://10.0.0.1/", None),
+            (
+                &[HTTPS, ("NO_PROXY", "10.0.0.0/8")],
+                "https://10.1.2.3/",
+                None,
+            ),
+            (
+                &[HTTPS, ("NO_PROXY", "test.h")],
+                "https://h.test/",
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
+            (
+                &[HTTPS],
+                "https://127.0.0.1/",
+                Some("http://p:1 (HTTPS_PROXY)"),
+            ),
+            (
+                &[("http_proxy", "http://u:s@p")],
+                "http://h.test/",
+                Some("http://…@p (http_proxy)"),
+            ),
+            (
+                &[("HTTP_PROXY", "p"), ("REQUEST_METHOD", "GET")],
+                "http://h.test/",
+                None,
+            ),
+        ] {
+            let proxies = proxies(pairs).unwrap();
+            let proxy = proxies.of(&Url::parse(address).unwrap());
+            assert_eq!(proxy.map(Proxy::shown).as_deref(), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        for value in [
+            "ftp://u:secret@p",
+            "http://",
+            "http://u:secret@",
+            "u:secret@p:x",
+        ] {
+            let error = proxies(&[("https_proxy", value)]).unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+            assert!(error.to_string().contains("https_proxy"), "{error}");
+        }
+        let good = proxies(&[("all_proxy", "http://u:secret@p")]).unwrap();
+        assert!(!format!("{good:?}").contains("secret"));
+    }
+}

@@ -89,6 +89,20 @@ pub fn write_atomic_staged(
     mode: Mode,
     staging: &Path,
 ) -> Result<(), FsError> {
+    write_atomic_from(path, mode, staging, |file| file.write_all(content))
+}
+
+/// As [`write_atomic_staged`], with content that `fill` writes piece by piece: for what is too long
+/// to be held in memory a second time.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_atomic_from(
+    path: &Path,
+    mode: Mode,
+    staging: &Path,
+    fill: impl Fn(&mut File) -> io::Result<()>,
+) -> Result<(), FsError> {
     let write = || -> io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".hf-").suffix(".tmp");
@@ -103,7 +117,7 @@ pub fn write_atomic_staged(
             builder.permissions(fs::Permissions::from_mode(bits));
         }
         let mut temporary = builder.tempfile_in(staging)?;
-        temporary.write_all(content)?;
+        fill(temporary.as_file_mut())?;
         if mode != Mode::Umask {
             // Losing a token to a power cut costs a login; losing a cache listing costs nothing.
             temporary.as_file().sync_all()?;

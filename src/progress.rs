@@ -2,6 +2,10 @@
 
 /// Watches a download. Called from many threads; sizes are in bytes.
 pub trait Progress: Send + Sync {
+    /// The Hub is listing the repository, which has so many files as far as is known.
+    fn listing(&self, _files: u64) {}
+    /// The listing is complete, or given up.
+    fn listed(&self) {}
     /// The work is known: this many files and bytes, of which `done_bytes` are already on disk.
     fn begin(&self, files: u64, bytes: u64, done_bytes: u64);
     /// `bytes` more have arrived and are written.

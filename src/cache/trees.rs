@@ -1,11 +1,13 @@
 //! `trees/<commit>.json`: the listing of a commit, remembered. A commit never changes, so a
 //! remembered listing is never stale. The text is byte for byte what huggingface_hub 2.4.0 writes.
 
-use std::io::Write;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use serde::Deserialize;
-use std::collections::HashMap;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::fs::{self, FsError, Mode};
 use crate::listing::{FileEntry, Lfs, Listing, file_and_folder};
@@ -13,10 +15,14 @@ use crate::repo::is_lower_hex;
 
 const FORMAT_VERSION: u64 = 1;
 
+/// A remembered listing larger than this, in bytes, is parsed as it is read, which is slower and
+/// spares its length in memory: that of a million files is 300 MB.
+const LARGE: u64 = 32 << 20;
+
 #[derive(Deserialize)]
 struct TreeFile {
     format_version: u64,
-    files: HashMap<String, Entry>,
+    files: Files,
 }
 
 #[derive(Deserialize)]
@@ -28,39 +34,69 @@ struct Entry {
     xet_hash: Option<String>,
 }
 
+/// The files, checked one by one as they are parsed: nothing is held twice.
+struct Files(Listing);
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Files;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("files by path")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
+                let mut listing = Listing::new();
+                while let Some((path, entry)) = map.next_entry::<String, Entry>()? {
+                    let path = path.parse().map_err(A::Error::custom)?;
+                    let entry = entry.check().ok_or_else(|| A::Error::custom("no hash"))?;
+                    listing.insert(path, entry);
+                }
+                Ok(Files(listing))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+impl Entry {
+    /// The entry, if its hashes are some.
+    fn check(self) -> Option<FileEntry> {
+        let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
+        let is_right = is_hash(&self.blob_id, 40)
+            && self
+                .lfs_sha256
+                .as_ref()
+                .is_none_or(|sha256| is_hash(sha256, 64));
+        is_right.then(|| FileEntry {
+            size: self.size,
+            blob_id: self.blob_id,
+            lfs: self.lfs_sha256.map(|sha256| Lfs {
+                sha256,
+                size: self.lfs_size.unwrap_or(self.size),
+            }),
+            xet_hash: self.xet_hash,
+        })
+    }
+}
+
 /// Reads a remembered listing. `None` when there is none, or when it is of another version, damaged
 /// or holds a name that would leave its folder: it is then fetched anew.
 pub fn read(path: &Path) -> Option<Listing> {
-    let text = std::fs::read(path).ok()?;
-    let tree: TreeFile = serde_json::from_slice(&text).ok()?;
-    if tree.format_version != FORMAT_VERSION {
-        return None;
-    }
-    let listing: Option<Listing> = tree
-        .files
-        .into_iter()
-        .map(|(path, entry)| {
-            let lfs = match entry.lfs_sha256 {
-                Some(sha256) if sha256.len() == 64 && is_lower_hex(&sha256) => Some(Lfs {
-                    sha256,
-                    size: entry.lfs_size.unwrap_or(entry.size),
-                }),
-                Some(_) => return None,
-                None => None,
-            };
-            if entry.blob_id.len() != 40 || !is_lower_hex(&entry.blob_id) {
-                return None;
-            }
-            let entry = FileEntry {
-                size: entry.size,
-                blob_id: entry.blob_id,
-                lfs,
-                xet_hash: entry.xet_hash,
-            };
-            Some((path.parse().ok()?, entry))
-        })
-        .collect();
-    listing.filter(|listing| file_and_folder(listing).is_none())
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let tree: TreeFile = if length > LARGE {
+        serde_json::from_reader(BufReader::with_capacity(1 << 16, file)).ok()?
+    } else {
+        let mut text = Vec::with_capacity(usize::try_from(length).ok()? + 1);
+        file.read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()?
+    };
+    let listing = tree.files.0;
+    let is_right = tree.format_version == FORMAT_VERSION && file_and_folder(&listing).is_none();
+    is_right.then_some(listing)
 }
 
 /// Remembers a listing. Nothing is written when a xet hash has an unknown form: the Python client
@@ -81,71 +117,77 @@ pub fn write(path: &Path, listing: &Listing) -> Result<(), FsError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::write_atomic(path, &render(listing), Mode::Umask)
+    let staging = path.parent().unwrap_or(Path::new("."));
+    fs::write_atomic_from(path, Mode::Umask, staging, |file| {
+        let mut out = BufWriter::with_capacity(1 << 16, file);
+        render(&mut out, listing)?;
+        out.flush()
+    })
 }
 
 /// The text of the file: sorted by path, indented by one blank, non-ASCII escaped, no final
 /// newline.
-fn render(listing: &Listing) -> Vec<u8> {
-    let mut out = Vec::with_capacity(listing.len() * 160 + 64);
+fn render(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
     write!(
         out,
         "{{\n \"format_version\": {FORMAT_VERSION},\n \"files\": {{"
-    )
-    .expect("memory");
+    )?;
     // Python sorts by code point, and so does the byte order of UTF-8.
     for (index, (path, entry)) in listing.iter().enumerate() {
         let separator = if index == 0 { "" } else { "," };
-        write!(out, "{separator}\n  ").expect("memory");
-        quote(&mut out, path.as_str());
+        write!(out, "{separator}\n  ")?;
+        quote(out, path.as_str())?;
         write!(
             out,
             ": {{\n   \"size\": {},\n   \"blob_id\": \"{}\"",
             entry.size, entry.blob_id
-        )
-        .expect("memory");
+        )?;
         if let Some(lfs) = &entry.lfs {
             write!(
                 out,
                 ",\n   \"lfs_sha256\": \"{}\",\n   \"lfs_size\": {}",
                 lfs.sha256, lfs.size
-            )
-            .expect("memory");
+            )?;
         }
         if let Some(xet_hash) = &entry.xet_hash {
-            write!(out, ",\n   \"xet_hash\": \"{xet_hash}\"").expect("memory");
+            write!(out, ",\n   \"xet_hash\": \"{xet_hash}\"")?;
         }
-        out.extend_from_slice(b"\n  }");
+        out.write_all(b"\n  }")?;
     }
-    out.extend_from_slice(if listing.is_empty() {
+    out.write_all(if listing.is_empty() {
         b"}\n}"
     } else {
         b"\n }\n}"
-    });
-    out
+    })
 }
 
 /// A repository path as a JSON string: it holds no control characters or backslashes
 /// ([`crate::repo::RepoPath`]), so only quotes and non-ASCII need escaping.
-fn quote(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
+fn quote(out: &mut impl Write, text: &str) -> io::Result<()> {
+    out.write_all(b"\"")?;
     for c in text.chars() {
         match c {
-            '"' => out.extend_from_slice(b"\\\""),
-            c if c.is_ascii() => out.push(c as u8),
+            '"' => out.write_all(b"\\\"")?,
+            c if c.is_ascii() => out.write_all(&[c as u8])?,
             c => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(out, "\\u{unit:04x}").expect("memory");
+                    write!(out, "\\u{unit:04x}")?;
                 }
             }
         }
     }
-    out.push(b'"');
+    out.write_all(b"\"")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn render(listing: &Listing) -> Vec<u8> {
+        let mut out = Vec::new();
+        super::render(&mut out, listing).unwrap();
+        out
+    }
 
     fn listing() -> Listing {
         let plain = FileEntry {

@@ -17,7 +17,6 @@ use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
-use crate::progress::Silent;
 use crate::target::RepoTarget;
 
 /// Download a repository, or some of its files.
@@ -91,11 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         token: token.as_ref(),
     };
     let hub = args.transfer.apply(context.hub()?);
-    let progress = if args.dry_run {
-        std::sync::Arc::new(Silent)
-    } else {
-        context.console.progress(args.progress.progress)
-    };
+    let progress = context.console.progress(args.progress.progress);
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
     let mut session = Session::new(&hub, secret, request.clone(), progress);
     // The Xet library knows no limit.

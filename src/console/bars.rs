@@ -1,15 +1,17 @@
 //! Progress bars: files and bytes, rate and time left, drawn by `indicatif` on stderr.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::text;
 use crate::progress::Progress;
 
 /// One bar for bytes and a line for files.
 pub struct Bars {
     group: Arc<MultiProgress>,
+    listing: OnceLock<ProgressBar>,
     files: ProgressBar,
     bytes: ProgressBar,
 }
@@ -22,10 +24,16 @@ impl Bars {
         let bytes = ProgressBar::hidden();
         Bars {
             group,
+            listing: OnceLock::new(),
             files,
             bytes,
         }
     }
+}
+
+/// What is said while the Hub lists a repository.
+pub fn listing_line(files: u64) -> String {
+    format!("listing files… {}", text::grouped(files))
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -48,6 +56,17 @@ pub fn spinner(group: &MultiProgress, text: &str) -> ProgressBar {
 }
 
 impl Progress for Bars {
+    fn listing(&self, files: u64) {
+        let bar = self.listing.get_or_init(|| spinner(&self.group, ""));
+        bar.set_message(listing_line(files));
+    }
+
+    fn listed(&self) {
+        if let Some(bar) = self.listing.get() {
+            bar.finish_and_clear();
+        }
+    }
+
     fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
         self.files.set_length(files);
         self.files

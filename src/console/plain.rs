@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::bars::listing_line;
 use super::text;
 use crate::progress::Progress;
 
@@ -105,6 +106,8 @@ struct Shared {
 /// Lines of progress.
 pub struct Lines {
     shared: Arc<Shared>,
+    /// When a line about the listing is due.
+    listing_due: Mutex<Instant>,
     thread: Mutex<Option<JoinHandle<()>>>,
     interval: Duration,
     write: Write,
@@ -118,6 +121,7 @@ impl Lines {
 
     fn every(interval: Duration, write: Write) -> Self {
         Lines {
+            listing_due: Mutex::new(Instant::now() + interval),
             shared: Arc::new(Shared {
                 meter: Mutex::default(),
                 stop: Condvar::new(),
@@ -158,6 +162,15 @@ impl Shared {
 }
 
 impl Progress for Lines {
+    fn listing(&self, files: u64) {
+        let mut due = self.listing_due.lock().unwrap();
+        if Instant::now() >= *due {
+            *due = Instant::now() + self.interval;
+            drop(due);
+            (self.write)(&listing_line(files));
+        }
+    }
+
     fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
         {
             let mut guard = self.shared.meter.lock().unwrap();
@@ -257,6 +270,20 @@ mod tests {
             meter.last_line(SECOND(102)).as_deref(),
             Some("40 of 40 files, 14.5G of 14.5G in 1 min 40 s, 145 MB/s on average")
         );
+    }
+
+    #[test]
+    fn a_long_listing_is_told_of_now_and_then() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let write = move |line: &str| kept.lock().unwrap().push(line.to_owned());
+        let progress = Lines::every(Duration::from_millis(30), Arc::new(write));
+        progress.listing(1000);
+        assert!(lines.lock().unwrap().is_empty(), "not at once");
+        std::thread::sleep(Duration::from_millis(40));
+        progress.listing(340_000);
+        progress.listing(341_000);
+        assert_eq!(*lines.lock().unwrap(), ["listing files… 340,000"]);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod download_crash;
 mod download_crowd;
 mod download_errors;
 mod download_hostile;
+mod download_listing;
 mod download_local_dir;
 mod download_manners;
 mod download_shared;

@@ -27,7 +27,7 @@ use crate::hub::http::Notice;
 use crate::hub::{Hub, HubError};
 use crate::listing::Listing;
 use crate::progress::Progress;
-use crate::repo::{Repo, RepoPath, Revision};
+use crate::repo::{CommitHash, Repo, RepoPath, Revision};
 use crate::token::Token;
 
 /// Where files go.
@@ -225,10 +225,7 @@ impl<'a> Session<'a> {
         };
         let (listing, is_new) = match trees::read(&self.tree_file(&commit)) {
             Some(listing) => (listing, false),
-            None => {
-                let listing = self.hub.tree(&request.repo, &commit, token, |_| {}).await?;
-                (listing, true)
-            }
+            None => (self.list(&commit).await?, true),
         };
         let paths = self.select(&listing)?;
         let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
@@ -245,6 +242,21 @@ impl<'a> Session<'a> {
             files,
             new_listing: is_new.then_some(listing),
         })
+    }
+
+    /// Asks the Hub for all files of a commit. A listing of several pages is shown on its way.
+    async fn list(&self, commit: &CommitHash) -> Result<Listing, HubError> {
+        let mut pages = 0;
+        let show = |files: usize| {
+            pages += 1;
+            if pages > 1 {
+                self.progress.listing(files as u64);
+            }
+        };
+        let (repo, token) = (&self.request.repo, self.token.as_ref());
+        let listing = self.hub.tree(repo, commit, token, show).await;
+        self.progress.listed();
+        listing
     }
 
     fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {

@@ -114,6 +114,18 @@ impl Row<'_> {
     }
 }
 
+/// A file that exists in listings only.
+fn made_up_row(n: usize) -> Value {
+    let path = format!("data/shard-{:05}/record-{n:09}.bin", n / 500);
+    let mut row =
+        json!({"type": "file", "oid": format!("{n:040x}"), "size": 100 + n, "path": path});
+    if n.is_multiple_of(2) {
+        row["lfs"] = json!({"oid": format!("{n:064x}"), "size": 100 + n, "pointerSize": 130});
+        row["xetHash"] = json!(format!("{n:064x}"));
+    }
+    row
+}
+
 /// The rows under `folder`, folders before what they hold, in the order of their paths.
 fn rows<'a>(tree: &'a Tree, folder: &str, recursive: bool) -> Vec<Row<'a>> {
     let prefix = if folder.is_empty() {
@@ -166,9 +178,22 @@ pub fn tree(state: &State, asked: &Asked, place: &Place) -> Reply {
             let message = format!("{} does not exist on \"{}\"", place.path, place.revision);
             return Reply::error(404, Some("EntryNotFound"), &message);
         }
-        let end = rows.len().min(start + size);
-        let reply = Reply::json(&rows[start.min(end)..end].iter().map(Row::json).collect());
-        if end == rows.len() {
+        let known = rows.len();
+        let all = known
+            + if place.path.is_empty() {
+                tree.made_up
+            } else {
+                0
+            };
+        let end = all.min(start + size);
+        let listed = rows[start.min(known)..end.min(known)].iter().map(Row::json);
+        let made_up = start.max(known)..end.max(known);
+        let reply = Reply::json(
+            &listed
+                .chain(made_up.map(|n| made_up_row(n - known)))
+                .collect(),
+        );
+        if end == all {
             return reply;
         }
         let mut next = format!(

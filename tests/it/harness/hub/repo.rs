@@ -111,6 +111,8 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// Files that are made up while they are listed; they cannot be fetched.
+    pub(super) made_up: usize,
 }
 
 impl Tree {
@@ -141,6 +143,13 @@ impl Tree {
         self.with(path, Content::synthetic(size, 0), false, true)
     }
 
+    /// Lists this many files more, made up while they are listed: half of them large and in Xet storage.
+    #[must_use]
+    pub fn made_up(mut self, files: usize) -> Self {
+        self.made_up = files;
+        self
+    }
+
     /// Removes a file.
     #[must_use]
     pub fn without(mut self, path: &str) -> Self {
@@ -164,7 +173,7 @@ impl Tree {
 
     /// The commit hash of this tree on top of `parent`: 40 hex digits that depend on the content alone.
     fn commit(&self, parent: &str) -> String {
-        let mut listing = format!("parent {parent}\n");
+        let mut listing = format!("parent {parent}\nmade up {}\n", self.made_up);
         for (path, entry) in &self.entries {
             let storage = (entry.lfs, entry.listed_only);
             listing.push_str(&format!("{storage:?} {} {path}\n", entry.oid()));
@@ -244,6 +253,13 @@ impl Repo {
     #[must_use]
     pub fn listed_only(mut self, path: &str, size: u64) -> Self {
         self.draft = self.draft.listed_only(path, size);
+        self
+    }
+
+    /// Lists many files (see [`Tree::made_up`]).
+    #[must_use]
+    pub fn made_up(mut self, files: usize) -> Self {
+        self.draft = self.draft.made_up(files);
         self
     }
 

@@ -1,0 +1,84 @@
+//! Listings of very many files: memory, progress, and what is remembered of them.
+//!
+//! `HF_LISTING_FILES=1000000` runs it with a million, which takes half a minute and more.
+
+use std::fs;
+
+use crate::harness::hub::{Hub, Repo, Request};
+use crate::harness::{Running, TestEnv};
+
+fn files() -> usize {
+    let given = std::env::var("HF_LISTING_FILES").ok();
+    given.map_or(100_000, |files| files.parse().expect("a number"))
+}
+
+/// Waits for the end; answers the output and the most memory that was resident, in bytes.
+fn measured(mut running: Running) -> (crate::harness::Output, u64) {
+    let status = format!("/proc/{}/status", running.id());
+    let mut peak = 0;
+    while !running.ended() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) * 1024);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    (running.wait(), peak)
+}
+
+/// A million files have 600 MiB: 560 bytes each, and 40 MiB for the program itself.
+#[track_caller]
+fn is_modest(what: &str, peak: u64, files: usize) {
+    let line = format!("{what}: {files} files, {} MiB\n", peak >> 20);
+    drop(std::io::Write::write_all(
+        &mut std::io::stderr(),
+        line.as_bytes(),
+    ));
+    assert!(peak > 1 << 20, "measured at all");
+    assert!(peak < (40 << 20) + 560 * files as u64, "{line}");
+}
+
+#[test]
+fn a_listing_of_very_many_files_takes_little_memory_and_is_shown() {
+    let files = files();
+    let hub = Hub::start();
+    hub.add(
+        Repo::model("org/name")
+            .file("real.txt", "real")
+            .made_up(files),
+    );
+    let is_listing = |request: &Request| request.path.contains("/tree/");
+    let env = TestEnv::for_hub(&hub);
+    let limit = std::time::Duration::from_secs(600);
+    let start = |arguments: &[&str]| env.hf(arguments).limit(limit).spawn();
+    let choice = [
+        "--include",
+        "real.txt",
+        "--include",
+        "*/record-000000042.bin",
+    ];
+    let dry: Vec<&str> = ["download", "org/name", "--dry-run", "--json"]
+        .into_iter()
+        .chain(choice)
+        .collect();
+    let (output, peak) = measured(start(&dry));
+    assert_eq!(output.ok().json().as_array().unwrap().len(), 2);
+    is_modest("dry run", peak, files);
+    assert!(hub.count(is_listing) >= files / 1000);
+    // Fetched and remembered.
+    let real = ["download", "org/name", "--include", "real.txt"];
+    let (output, peak) = measured(start(&real));
+    output.ok();
+    is_modest("download", peak, files);
+    // Read from what is remembered.
+    hub.clear_requests();
+    let (output, peak) = measured(start(&real));
+    output.ok();
+    is_modest("again", peak, files);
+    assert_eq!(hub.count(is_listing), 0);
+    let fresh = TestEnv::for_hub(&hub);
+    let shown = ["download", "org/name", "--dry-run", "--include", "real.txt"];
+    let terminal = fresh.hf(shown).terminal(24, 100);
+    terminal.expect("listing files… ");
+    terminal.expect(",000");
+}

@@ -14,8 +14,7 @@ use crate::error::CliError;
     name = "hf",
     disable_version_flag = true,
     arg_required_else_help = true,
-    args_override_self = true,
-    after_help = "Environment: HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_CACHE, HF_HUB_OFFLINE (see README)."
+    args_override_self = true
 )]
 pub struct Cli {
     /// Read variables from a dotenv file, for those that are not set.
@@ -119,6 +118,7 @@ pub enum Command {
     /// Print the version of this tool.
     Version,
     Completions(commands::completions::Args),
+    Man(commands::man::Args),
     /// The legacy name of `hf cache scan`.
     #[command(name = "scan-cache", hide = true)]
     ScanCache(commands::cache::scan::Args),
@@ -145,6 +145,7 @@ impl Command {
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Completions(args) => commands::completions::run(&args, context),
+            Command::Man(args) => commands::man::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

@@ -23,6 +23,7 @@ pub mod env;
 pub mod error;
 pub mod fs;
 pub mod hash;
+pub mod help;
 pub mod hub;
 pub mod legacy;
 pub mod listing;
@@ -37,8 +38,6 @@ mod usage;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-use clap::Parser;
 
 use crate::cli::Cli;
 use crate::console::{Console, Style};
@@ -145,7 +144,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
 /// Reads the command line in the grammar of the name; also answers flags that do nothing.
 fn read(args: &[OsString], style: Style) -> Result<(Cli, Vec<&'static str>), clap::Error> {
     match style {
-        Style::Modern => Ok((Cli::try_parse_from(args)?, Vec::new())),
+        Style::Modern => Ok((help::parse(args)?, Vec::new())),
         Style::Legacy => legacy::parse(args).map(|lowered| (lowered.cli, lowered.ignored)),
     }
 }

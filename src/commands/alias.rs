@@ -18,11 +18,6 @@ use crate::legacy;
 /// The name is a link to this program, which then reads the command line as huggingface-cli did.
 /// Without a command, the files of that name are listed, in the order in which a shell looks for them.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  hf alias
-  hf alias add
-  hf alias add --dir ~/.local/bin
-  hf alias remove")]
 pub struct AliasArgs {
     /// What to do.
     #[command(subcommand)]

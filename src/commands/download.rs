@@ -27,12 +27,6 @@ use crate::target::RepoTarget;
 ///
 /// On success the path of the snapshot (or of the one file) is printed; a pipe gets the bare path.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:
-  hf download openai-community/gpt2
-  hf download openai-community/gpt2 config.json model.safetensors
-  hf download openai-community/gpt2 --include \"*.json\" --exclude \"onnx/*\"
-  hf download datasets/nyu-mll/glue cola/ --revision refs/pr/1
-  P=$(hf download openai-community/gpt2 config.json)")]
 pub struct Args {
     #[command(flatten)]
     pub(crate) repo: RepoArgs,

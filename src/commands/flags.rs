@@ -18,10 +18,11 @@ pub struct RepoArgs {
     /// Repository: `namespace/name`, `datasets/namespace/name`, `hf://…` or its web address.
     #[arg(value_name = "REPO_ID")]
     pub repo_id: String,
-    /// Kind of repository.
+    /// Kind of repository: model, dataset, space or kernel.
     #[arg(
         long = "repo-type",
         visible_alias = "type",
+        hide_possible_values = true,
         value_enum,
         value_name = "TYPE"
     )]

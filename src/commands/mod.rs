@@ -8,4 +8,5 @@ pub mod download;
 pub mod env;
 pub mod explain;
 pub mod flags;
+pub mod man;
 pub mod version;

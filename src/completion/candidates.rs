@@ -191,6 +191,7 @@ mod tests {
             "cache_dir",
             "local_dir",
             "dir",
+            "out",
             "env_file",
         ] {
             assert!(all.iter().any(|one| one == id), "{id}");

@@ -41,6 +41,7 @@ mod download_trouble;
 mod download_xet;
 mod env_report;
 mod harness_self;
+mod help;
 mod hub_faults;
 mod hub_fidelity;
 mod hub_mirror;

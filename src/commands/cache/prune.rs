@@ -21,10 +21,6 @@ use crate::error::CliError;
 /// With --older-than, --keep-last or --max-size also whole repositories or revisions, what is used
 /// least first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  hf cache prune --dry-run
-  hf cache prune --older-than 60d --pin \"model/my-org/*\"
-  hf cache prune --max-size 200GB --yes")]
 pub struct Args {
     /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo.
     #[arg(long, value_name = "AGE", allow_hyphen_values = true)]

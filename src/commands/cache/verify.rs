@@ -33,10 +33,11 @@ pub struct Args {
     /// Repository: `namespace/name`, `datasets/namespace/name` or `hf://…`.
     #[arg(value_name = "REPO_ID", required_unless_present = "all")]
     repo_id: Option<String>,
-    /// Kind of repository.
+    /// Kind of repository: model, dataset, space or kernel.
     #[arg(
         long = "repo-type",
         visible_alias = "type",
+        hide_possible_values = true,
         value_enum,
         value_name = "TYPE"
     )]

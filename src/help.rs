@@ -1,0 +1,344 @@
+//! What `--help` and the man pages say beyond the arguments: examples, and the variables that a
+//! command reads. One table, so that no command is without, and a test can run what is promised.
+
+use clap::{Command, CommandFactory, FromArgMatches};
+
+use crate::cli::Cli;
+use crate::env;
+
+/// Widest line of a help text, in columns.
+const WIDTH: usize = 100;
+
+/// What is told of one command.
+pub struct Page {
+    /// Its words after `hf`, with blanks between; empty for `hf` itself.
+    pub command: &'static str,
+    /// Lines that can be typed as they are.
+    pub examples: &'static [&'static str],
+    /// Variables that it reads, the most important first.
+    pub variables: &'static [&'static str],
+}
+
+const LOGIN: &[&str] = &[
+    env::HF_HOME,
+    env::HF_TOKEN_PATH,
+    env::HF_ENDPOINT,
+    env::HF_TOKEN_STORAGE,
+];
+const TOKENS: &[&str] = &[
+    env::HF_TOKEN,
+    env::HF_HOME,
+    env::HF_TOKEN_PATH,
+    env::HF_ENDPOINT,
+];
+const CACHE: &[&str] = &[env::HF_HUB_CACHE, env::HF_HOME];
+
+/// All pages.
+pub const PAGES: &[Page] = &[
+    Page {
+        command: "",
+        examples: &[
+            "hf auth login",
+            "hf download openai-community/gpt2",
+            "hf cache ls",
+        ],
+        variables: &[
+            env::HF_HOME,
+            env::HF_HUB_CACHE,
+            env::HF_TOKEN,
+            env::HF_ENDPOINT,
+            env::HF_HUB_OFFLINE,
+            env::HF_DEBUG,
+            env::NO_COLOR,
+        ],
+    },
+    Page {
+        command: "auth",
+        examples: &["hf auth login", "hf auth status", "hf auth list"],
+        variables: TOKENS,
+    },
+    Page {
+        command: "auth login",
+        examples: &[
+            "hf auth login",
+            "hf auth login --token-stdin < token.txt",
+            "hf auth login --storage keyring",
+        ],
+        variables: LOGIN,
+    },
+    Page {
+        command: "auth logout",
+        examples: &["hf auth logout", "hf auth logout --token-name my-laptop"],
+        variables: LOGIN,
+    },
+    Page {
+        command: "auth whoami",
+        examples: &["hf auth whoami", "hf auth whoami --json"],
+        variables: TOKENS,
+    },
+    Page {
+        command: "auth list",
+        examples: &["hf auth list", "hf auth list --json"],
+        variables: TOKENS,
+    },
+    Page {
+        command: "auth switch",
+        examples: &["hf auth switch", "hf auth switch --token-name my-laptop"],
+        variables: LOGIN,
+    },
+    Page {
+        command: "auth token",
+        examples: &["hf auth token", "TOKEN=$(hf auth token -q)"],
+        variables: TOKENS,
+    },
+    Page {
+        command: "auth status",
+        examples: &["hf auth status", "hf auth status --offline"],
+        variables: TOKENS,
+    },
+    Page {
+        command: "download",
+        examples: &[
+            "hf download openai-community/gpt2",
+            "hf download openai-community/gpt2 config.json model.safetensors",
+            "hf download openai-community/gpt2 --include \"*.json\" --exclude \"onnx/*\"",
+            "hf download openai-community/gpt2 --local-dir ./gpt2",
+            "hf download datasets/nyu-mll/glue cola/ --revision refs/pr/1",
+            "MODEL=$(hf download openai-community/gpt2)",
+        ],
+        variables: &[
+            env::HF_HUB_CACHE,
+            env::HF_HOME,
+            env::HF_TOKEN,
+            env::HF_ENDPOINT,
+            env::HF_HUB_OFFLINE,
+            env::HF_HUB_DISABLE_PROGRESS_BARS,
+            env::HF_HUB_DISABLE_XET,
+            env::HF_XET_HIGH_PERFORMANCE,
+            env::HF_HUB_DOWNLOAD_TIMEOUT,
+        ],
+    },
+    Page {
+        command: "cache",
+        examples: &[
+            "hf cache ls --sort size",
+            "hf cache rm model/openai-community/gpt2",
+            "hf cache prune --dry-run",
+        ],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache ls",
+        examples: &[
+            "hf cache ls",
+            "hf cache ls --revisions",
+            "hf cache ls --filter \"size>1GB\" --filter \"accessed>30d\" --sort size",
+            "hf cache ls -q --filter type=dataset",
+        ],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache rm",
+        examples: &[
+            "hf cache rm model/openai-community/gpt2",
+            "hf cache rm dataset/nyu-mll/glue --dry-run",
+            "hf cache rm hf://openai-community/gpt2/model.safetensors --yes",
+        ],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache prune",
+        examples: &[
+            "hf cache prune --dry-run",
+            "hf cache prune --older-than 60d --pin \"model/my-org/*\"",
+            "hf cache prune --max-size 200GB --yes",
+        ],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache pin",
+        examples: &["hf cache pin model/openai-community/gpt2"],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache unpin",
+        examples: &["hf cache unpin model/openai-community/gpt2"],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache verify",
+        examples: &[
+            "hf cache verify openai-community/gpt2",
+            "hf cache verify openai-community/gpt2 --revision main --fail-on-missing-files",
+            "hf cache verify --all",
+        ],
+        variables: &[
+            env::HF_HUB_CACHE,
+            env::HF_HOME,
+            env::HF_TOKEN,
+            env::HF_ENDPOINT,
+            env::HF_HUB_OFFLINE,
+        ],
+    },
+    Page {
+        command: "cache doctor",
+        examples: &["hf cache doctor", "hf cache doctor --fix --yes"],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache scan",
+        examples: &["hf cache scan", "hf cache scan -vvv"],
+        variables: CACHE,
+    },
+    Page {
+        command: "cache delete",
+        examples: &["hf cache delete", "hf cache delete --sort size"],
+        variables: CACHE,
+    },
+    Page {
+        command: "env",
+        examples: &["hf env", "hf env --json"],
+        variables: &[env::HF_HOME, env::HF_HUB_CACHE, env::HF_ENDPOINT],
+    },
+    Page {
+        command: "version",
+        examples: &["hf version", "hf version -q"],
+        variables: &[],
+    },
+    Page {
+        command: "completions",
+        examples: &[
+            "hf completions bash",
+            "hf completions zsh > _hf",
+            "hf --install-completion",
+        ],
+        variables: &[env::SHELL, env::ZDOTDIR, env::XDG_CONFIG_HOME],
+    },
+    Page {
+        command: "alias",
+        examples: &["hf alias", "hf alias add", "hf alias remove"],
+        variables: &[env::PATH],
+    },
+    Page {
+        command: "alias list",
+        examples: &["hf alias list", "hf alias list --json"],
+        variables: &[env::PATH],
+    },
+    Page {
+        command: "alias add",
+        examples: &["hf alias add", "hf alias add --dir ~/.local/bin"],
+        variables: &[env::PATH],
+    },
+    Page {
+        command: "alias remove",
+        examples: &["hf alias remove", "hf alias remove --dir ~/.local/bin"],
+        variables: &[env::PATH],
+    },
+    Page {
+        command: "man",
+        examples: &["hf man | man -l -", "hf man --out man1"],
+        variables: &[],
+    },
+];
+
+/// What a variable means, in a few words.
+///
+/// # Panics
+/// A page names a variable that has no words here; a test looks at all of them.
+fn meaning(variable: &str) -> &'static str {
+    match variable {
+        env::HF_HOME => "folder of tokens and cache [default: ~/.cache/huggingface]",
+        env::HF_HUB_CACHE => "folder of the cache [default: HF_HOME/hub]",
+        env::HF_TOKEN => "token, before any saved one",
+        env::HF_TOKEN_PATH => "file of the active token [default: HF_HOME/token]",
+        env::HF_TOKEN_STORAGE => "where a login keeps its token: file or keyring",
+        env::HF_ENDPOINT => "the Hub, or a mirror [default: https://huggingface.co]",
+        env::HF_HUB_OFFLINE => "1: send no request",
+        env::HF_HUB_DISABLE_PROGRESS_BARS => "1: no progress bars",
+        env::HF_HUB_DISABLE_XET => "1: fetch over HTTP, never from Xet storage",
+        env::HF_XET_HIGH_PERFORMANCE => "1: more memory and connections for Xet",
+        env::HF_HUB_DOWNLOAD_TIMEOUT => "seconds of silence before a connection is dropped",
+        env::HF_DEBUG => "1: tell each request, without secrets",
+        env::NO_COLOR => "1: no colour",
+        env::PATH => "folders that are searched for programs",
+        env::SHELL => "the shell that is meant when none is named",
+        env::ZDOTDIR => "folder of .zshrc [default: the home folder]",
+        env::XDG_CONFIG_HOME => "folder of fish's files [default: ~/.config]",
+        other => unreachable!("{other} is not explained"),
+    }
+}
+
+/// The page of a command.
+pub fn page(command: &str) -> Option<&'static Page> {
+    PAGES.iter().find(|page| page.command == command)
+}
+
+impl Page {
+    /// `Examples:` and the lines.
+    pub fn examples_text(&self) -> String {
+        let lines: Vec<String> = self.examples.iter().map(|one| format!("  {one}")).collect();
+        format!("Examples:\n{}", lines.join("\n"))
+    }
+
+    /// `Environment:` and the variables with their meaning; empty when there are none.
+    pub fn variables_text(&self) -> String {
+        if self.variables.is_empty() {
+            return String::new();
+        }
+        let width = self
+            .variables
+            .iter()
+            .map(|one| one.len())
+            .max()
+            .unwrap_or(0);
+        let lines: Vec<String> = self
+            .variables
+            .iter()
+            .map(|one| format!("  {one:width$}  {}", meaning(one)))
+            .collect();
+        format!("Environment:\n{}", lines.join("\n"))
+    }
+}
+
+/// The grammar of `hf` with all that `--help` shows.
+pub fn grammar() -> Command {
+    let command = Cli::command().max_term_width(WIDTH).mut_args(|arg| {
+        if arg.is_global_set() {
+            // Every command has them: a summary can do without.
+            arg.help_heading("With every command").hide_short_help(true)
+        } else {
+            arg.help_heading(None::<&str>)
+        }
+    });
+    furnished(command, "")
+}
+
+fn furnished(command: Command, path: &str) -> Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned())
+        .collect();
+    let command = match page(path) {
+        Some(page) => command.after_help(page.examples_text()).after_long_help(
+            [page.examples_text(), page.variables_text()]
+                .join("\n\n")
+                .trim_end()
+                .to_owned(),
+        ),
+        None => command,
+    };
+    names.iter().fold(command, |command, name| {
+        let path = format!("{path} {name}");
+        command.mut_subcommand(name, |one| furnished(one, path.trim_start()))
+    })
+}
+
+/// Reads a command line in the modern grammar.
+///
+/// # Errors
+/// A mistake in it, or a call for help: both in clap's form.
+pub fn parse(args: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
+    let mut command = grammar();
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}

@@ -11,6 +11,7 @@ use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Repo, XET_TOKEN};
 use crate::harness::oracle::Oracle;
 use crate::harness::process::Output;
+use crate::harness::stall::falling_silent;
 use crate::harness::tree::{listing, tree_of};
 
 use super::download_errors::in_namespace;
@@ -196,6 +197,62 @@ fn a_token_that_ran_out_is_replaced() {
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
     assert_eq!(over_http(&hub), 2 * SIZE as u64, "{}", hub.log_text());
+}
+
+#[test]
+fn a_token_that_runs_out_midway_is_replaced() {
+    let (cas, hub) = storage();
+    let env = TestEnv::for_hub(&hub);
+    let slow = cas.throttled(1_000_000);
+    // Renewed half a minute before its end, so one second from now: the first file takes two.
+    hub.xet_tokens(Some(slow.endpoint()), [31, 3600]);
+    let output = env.run(["download", "org/name", "--max-workers", "1"]).ok();
+    arrived(&env, &hub);
+    assert_eq!(output.stderr(), "", "{output}");
+    assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
+    assert_eq!(asked_for_tokens(&hub), 2, "{}", hub.log_text());
+}
+
+#[test]
+fn a_storage_server_that_never_answers_is_left() {
+    let (cas, hub) = storage();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
+    hub.xet(Some(&falling_silent(cas.endpoint(), 0)));
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    warned_once(&output, "Xet storage cannot be used");
+    assert_eq!(over_http(&hub), 2 * SIZE as u64, "{}", hub.log_text());
+}
+
+#[test]
+fn a_storage_server_that_stops_midway_is_asked_for_the_rest_and_then_left() {
+    let (cas, hub) = storage();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
+    hub.xet(Some(&falling_silent(cas.endpoint(), 1_200_000)));
+    let output = env.run(["download", "org/name", "big.bin"]).ok();
+    let content = hub.repo("models/org/name").entry("big.bin").content;
+    assert!(fs::read(output.stdout().trim_end()).unwrap() == content.to_bytes());
+    let notice = "Xet storage broke off big.bin (its server sends nothing); asking it for the rest";
+    assert!(output.stderr().contains(notice), "{output}");
+    warned_once(&output, "Xet storage cannot be used");
+    let sent = over_http(&hub);
+    assert!((1..SIZE as u64).contains(&sent), "only the rest: {sent}");
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_a_silent_storage_server() {
+    let (cas, hub) = storage();
+    let env = TestEnv::for_hub(&hub);
+    hub.xet(Some(&falling_silent(cas.endpoint(), 0)));
+    let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
+    running.wait_until("it asked for a way in", |_| asked_for_tokens(&hub) == 1);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let start = std::time::Instant::now();
+    running.signal(Signal::INT);
+    running.wait().fails(130);
+    assert!(start.elapsed().as_millis() < 1500, "{:?}", start.elapsed());
 }
 
 #[test]

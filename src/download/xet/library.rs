@@ -26,8 +26,11 @@ use crate::token::Token;
 const ATTEMPTS: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// Longest silence of the storage server. Longer than over HTTP: it may have to gather a file.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// Longest silence of one connection to the storage server. Longer than over HTTP: it may have to
+/// gather a file.
+pub fn silence(hub: &Hub) -> Duration {
+    2 * hub.stall_timeout()
+}
 
 /// The library's name for its client over TCP.
 const CLIENT: &str = "tcp|";
@@ -78,7 +81,7 @@ pub async fn start(
         .hub
         .trace(|| format!("Xet storage at {}", access.server.authority()));
     let runtime = tokio::runtime::Handle::current();
-    let (connect, silence) = (asker.hub.connect_timeout(), asker.hub.stall_timeout());
+    let (connect, silence) = (asker.hub.connect_timeout(), silence(&asker.hub));
     let config = config(options.high_performance, connect, silence);
     let client = asker.hub.storage_client(config.client.read_timeout);
     let client = client.map_err(|error| error.to_string())?;
@@ -116,7 +119,7 @@ fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetCo
     config.client.retry_max_attempts = ATTEMPTS;
     config.client.retry_base_delay = FIRST_WAIT;
     config.client.connect_timeout = connect;
-    config.client.read_timeout = LONGEST_SILENCE.max(silence);
+    config.client.read_timeout = silence;
     // The user's own tuning of the library stands above ours.
     let mut config = config.with_env_overrides();
     // It would report each transfer to the server; this program reports nothing.
@@ -159,7 +162,7 @@ mod tests {
         let normal = config(false, seconds(3), seconds(10));
         let fast = config(true, seconds(3), seconds(100));
         assert_eq!(normal.client.connect_timeout, seconds(3));
-        assert_eq!(normal.client.read_timeout, LONGEST_SILENCE);
+        assert_eq!(normal.client.read_timeout, seconds(10));
         assert_eq!(fast.client.read_timeout, seconds(100));
         assert!(!normal.telemetry.enabled && !fast.telemetry.enabled);
         let streams = |config: &XetConfig| config.client.ac_initial_download_concurrency;

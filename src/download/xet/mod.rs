@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use xet::XetError;
 use xet::xet_session::XetFileInfo;
 use xet_data::DataError;
@@ -82,6 +83,8 @@ enum Trouble {
     Storage(XetError),
     /// The stream ended without an error, yet too early.
     Short,
+    /// Nothing came for [`Xet::patience`].
+    Silence,
 }
 
 impl Xet {
@@ -169,6 +172,7 @@ impl Xet {
                 Ok(()) => break,
                 Err(Trouble::Fatal(error)) => return Err(error),
                 Err(Trouble::Short) => "it sent too few bytes",
+                Err(Trouble::Silence) => "its server sends nothing",
                 Err(Trouble::Storage(error)) => {
                     let line = || format!("Xet storage, {}: {}", source.path, detail(&error));
                     self.asker.hub.trace(line);
@@ -179,6 +183,10 @@ impl Xet {
                 self.give_up(reason);
                 return Ok(None);
             }
+            self.asker.hub.tell(Notice::Waiting(format!(
+                "Xet storage broke off {} ({reason}); asking it for the rest",
+                source.path
+            )));
         }
         Ok(Some(partial))
     }
@@ -262,6 +270,12 @@ impl Xet {
         (Some(partial), Ok(()))
     }
 
+    /// Longest wait without a byte for any file. The library gives up on a connection sooner than
+    /// that and tries another; this is for when it does not help.
+    fn patience(&self) -> Duration {
+        2 * library::silence(&self.asker.hub)
+    }
+
     /// Waits for the next chunk, showing meanwhile what comes over the wire.
     async fn next_chunk(
         &self,
@@ -270,6 +284,7 @@ impl Xet {
         progress: &dyn Progress,
     ) -> Result<Option<Bytes>, Trouble> {
         let mut ticks = tokio::time::interval(TICK);
+        let mut last_sign = (Instant::now(), on_the_wire(session));
         // Dropping this future unfinished would lose the chunk it waits for.
         let mut next = pin!(stream.next());
         loop {
@@ -278,6 +293,12 @@ impl Xet {
                     return chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()));
                 }
                 _ = ticks.tick() => self.settle(session, progress, |_| {}),
+            }
+            let bytes = on_the_wire(session);
+            if bytes != last_sign.1 {
+                last_sign = (Instant::now(), bytes);
+            } else if last_sign.0.elapsed() > self.patience() {
+                return Err(Trouble::Silence);
             }
         }
     }
@@ -289,9 +310,14 @@ impl Xet {
         progress: &dyn Progress,
         change: impl FnOnce(&mut Account),
     ) {
-        let on_the_wire = session.report().total_transfer_bytes_completed;
+        let bytes = on_the_wire(session);
         let mut account = self.account.lock().unwrap();
         change(&mut account);
-        account.settle(on_the_wire, progress);
+        account.settle(bytes, progress);
     }
+}
+
+/// Bytes that came from the storage for all files together.
+fn on_the_wire(session: &FileDownloadSession) -> u64 {
+    session.report().total_transfer_bytes_completed
 }

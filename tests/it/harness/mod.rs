@@ -29,6 +29,7 @@ pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod shim;
+pub mod stall;
 pub mod terminal;
 pub mod tree;
 

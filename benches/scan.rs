@@ -1,11 +1,12 @@
-//! How long a scan takes, against `find` and the Python client on the same cache, in the same run.
+//! How long a scan takes, against `find` and both Python clients on the same cache, in the same run.
 //!
 //! `cargo bench --bench scan [-- REPOS REVISIONS FILES]` builds a cache of 2,000 repositories with 2
 //! revisions of 20 files under the target folder (once), reads it in turns with each program, and
-//! prints medians, ratios and our peak memory. The Python client is used when the interop tests have
-//! installed it (`target/oracle/2.4.0`), and its absence is said.
+//! prints medians, ratios and our peak memory. The Python clients are used when the interop tests have
+//! installed them (`target/oracle/2.4.0`, `0.36.2`), and their absence is said.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,11 @@ use std::time::{Duration, Instant};
 
 /// Turns; every program runs once in each.
 const TURNS: usize = 9;
-/// Turns of the Python client, which takes seconds.
+/// Turns of the Python clients, which take seconds.
 const PYTHON_TURNS: usize = 3;
+/// The versions we compare with.
+const MODERN: &str = "2.4.0";
+const LEGACY: &str = "0.36.2";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,37 +34,39 @@ fn main() {
     let root = cache(repos, revisions, files);
     println!("{repos} repositories x {revisions} revisions x {files} files, caches warm");
 
-    let ours = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hf"));
-        command.args(["cache", "ls", "--format", "quiet", "--cache-dir"]);
-        command.arg(&root);
-        command
-    };
-    let find = || {
-        let mut command = Command::new("find");
-        command.arg(&root).args(["-printf", "%s %A@ %T@ %l\n"]);
-        command
-    };
-    time(ours());
-    time(find());
-    let (mut of_ours, mut of_find) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        of_ours.push(time(ours()));
-        of_find.push(time(find()));
+    let programs = programs(&root);
+    let mut times = vec![Vec::new(); programs.len()];
+    for program in &programs {
+        // Once for the page cache.
+        program.run();
     }
-    let (ours, find) = (median(&mut of_ours), median(&mut of_find));
-    println!("hf cache ls   {ours:>9.1?}");
-    println!("find -printf  {find:>9.1?}");
+    for turn in 0..TURNS {
+        for (program, times) in programs.iter().zip(&mut times) {
+            if turn < program.turns {
+                times.push(program.run());
+            }
+        }
+    }
+    let ours = median(&mut times[0]).as_secs_f64();
     println!(
-        "hf / find     {:>9.2}   (target: at most 0.70)",
-        ours.as_secs_f64() / find.as_secs_f64()
+        "{:<44} {:>10} {:>10} {:>10}",
+        "", "median", "hf / this", "this / hf"
     );
-    match python(&root) {
-        Some(python) => println!(
-            "scan_cache_dir of huggingface_hub 2.4.0 {python:.1?}\nhf / Python   {:>9.4}",
-            ours.as_secs_f64() / python.as_secs_f64()
-        ),
-        None => println!("Python client: not installed, not compared"),
+    for (program, times) in programs.iter().zip(&mut times) {
+        let theirs = median(times);
+        let seconds = theirs.as_secs_f64();
+        println!(
+            "{:<44} {theirs:>10.1?} {:>10.3} {:>10.1}   {}",
+            program.name,
+            ours / seconds,
+            seconds / ours,
+            program.goal
+        );
+    }
+    for version in [MODERN, LEGACY] {
+        if !oracle(version, "python").exists() {
+            println!("huggingface_hub {version}: not installed, not compared");
+        }
     }
     let output = Command::new(std::env::current_exe().expect("own path"))
         .arg("--peak-memory")
@@ -70,35 +76,102 @@ fn main() {
     print!("{}", String::from_utf8_lossy(&output.stdout));
 }
 
-fn time(mut command: Command) -> Duration {
-    command.env_remove("HF_HUB_CACHE").stdout(Stdio::null());
-    let start = Instant::now();
-    let status = command.status().expect("program");
-    assert!(status.success(), "{command:?}");
-    start.elapsed()
+/// A program that reads the whole cache.
+struct Program {
+    name: String,
+    line: Vec<OsString>,
+    turns: usize,
+    goal: &'static str,
+}
+
+impl Program {
+    fn run(&self) -> Duration {
+        let mut command = Command::new(&self.line[0]);
+        command
+            .args(&self.line[1..])
+            .env_remove("HF_HUB_CACHE")
+            .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+            .env("HF_HUB_DISABLE_TELEMETRY", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let start = Instant::now();
+        let status = command.status().expect("program");
+        assert!(status.success(), "{command:?}");
+        start.elapsed()
+    }
+}
+
+/// Ours first; of the Python clients those that are installed.
+fn programs(root: &Path) -> Vec<Program> {
+    let hf = Path::new(env!("CARGO_BIN_EXE_hf"));
+    let ls = ["cache", "ls", "--format", "quiet", "--cache-dir", ROOT];
+    let find = ["-H", ROOT, "-printf", "%s %A@ %T@ %l\n"];
+    let code =
+        "import sys; from huggingface_hub import scan_cache_dir; scan_cache_dir(sys.argv[1])";
+    let row = |name: &str, program: &Path, args: &[&str], turns, goal| {
+        let own = |arg: &&str| match *arg {
+            ROOT => root.as_os_str().to_owned(),
+            arg => OsString::from(arg),
+        };
+        let line = std::iter::once(program.as_os_str().to_owned());
+        Program {
+            name: name.to_owned(),
+            line: line.chain(args.iter().map(own)).collect(),
+            turns,
+            goal,
+        }
+    };
+    let mut programs = vec![
+        row("hf cache ls", hf, &ls, TURNS, ""),
+        row(
+            "hf cache scan",
+            hf,
+            &["cache", "scan", "--dir", ROOT],
+            TURNS,
+            "",
+        ),
+        row(
+            "find -printf",
+            Path::new("find"),
+            &find,
+            TURNS,
+            "hf: at most 0.70 of it",
+        ),
+    ];
+    let (modern, legacy) = (oracle(MODERN, "hf"), oracle(LEGACY, "huggingface-cli"));
+    if modern.exists() {
+        let name = format!("hf cache ls of huggingface_hub {MODERN}");
+        let goal = "hf: at least 8 x faster";
+        programs.push(row(&name, &modern, &ls, PYTHON_TURNS, goal));
+        let name = format!("scan_cache_dir alone, {MODERN}");
+        let python = oracle(MODERN, "python");
+        programs.push(row(&name, &python, &["-c", code, ROOT], PYTHON_TURNS, ""));
+    }
+    if legacy.exists() {
+        let name = format!("scan-cache of huggingface_hub {LEGACY}");
+        let args = ["scan-cache", "--dir", ROOT];
+        programs.push(row(&name, &legacy, &args, PYTHON_TURNS, ""));
+    }
+    programs
+}
+
+/// Stands for the cache in an argument list.
+const ROOT: &str = "<root>";
+
+/// A program of an installed Python client.
+fn oracle(version: &str, program: &str) -> PathBuf {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = tmp.parent().expect("the target folder");
+    target
+        .join("oracle")
+        .join(version)
+        .join("bin")
+        .join(program)
 }
 
 fn median(times: &mut [Duration]) -> Duration {
     times.sort();
     times[times.len() / 2]
-}
-
-fn python(root: &Path) -> Option<Duration> {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let python = tmp.parent()?.join("oracle/2.4.0/bin/python");
-    if !python.exists() {
-        return None;
-    }
-    let code =
-        "import sys; from huggingface_hub import scan_cache_dir; scan_cache_dir(sys.argv[1])";
-    let mut times: Vec<Duration> = (0..PYTHON_TURNS)
-        .map(|_| {
-            let mut command = Command::new(&python);
-            command.args(["-c", code]).arg(root);
-            time(command)
-        })
-        .collect();
-    Some(median(&mut times))
 }
 
 /// Scans in this process and prints its peak memory, which only the process itself can read.

@@ -1,0 +1,219 @@
+//! How long downloads and the start take, beside the Python client and curl, against the same local
+//! Hub, in turns, in the same run.
+//!
+//! `cargo bench --bench download [-- CASE …]` first says, with curl, that the Hub is fast enough to
+//! measure others; then it prints for each case medians, ratios, the mean CPU time of a run and the
+//! peak memory. A CASE is part of a case's name. The Python client is used when the interop tests have
+//! installed it (`target/oracle/2.4.0`), curl when it is on the path; what is missing shows as `-`.
+//! Python and curl check no hash over HTTP; we check every byte.
+//!
+//! The servers run in this process and share the machine with the clients. On a machine with other
+//! work CPU time tells more than the clock.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark is a process of its own"
+)]
+
+#[path = "../../tests/it/harness/cas.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod cas;
+#[path = "../../tests/it/harness/hub/mod.rs"]
+mod hub;
+mod process;
+mod servers;
+
+use std::path::Path;
+use std::time::Duration;
+
+use process::{Line, Runs, curl, ours, python};
+use servers::Servers;
+
+/// One thing to measure.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    /// Repository to download; empty: only print the version.
+    repo: &'static str,
+    /// Turns of ours and curl, and of Python.
+    turns: (usize, usize),
+    latency: Duration,
+    /// Bytes per second of one connection.
+    cap: Option<u64>,
+    /// Whether the cache is there already.
+    warm: bool,
+    way: Way,
+    /// What the project promises.
+    goal: &'static str,
+}
+
+/// How the content comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Http,
+    Https,
+    Xet,
+}
+
+const fn case(
+    name: &'static str,
+    repo: &'static str,
+    turns: (usize, usize),
+    goal: &'static str,
+) -> Case {
+    Case {
+        name,
+        repo,
+        turns,
+        latency: Duration::ZERO,
+        cap: None,
+        warm: false,
+        way: Way::Http,
+        goal,
+    }
+}
+
+const CASES: [Case; 11] = [
+    case("start: version", "", (21, 5), ""),
+    case(
+        "one file of 1 GiB",
+        "bench/big",
+        (5, 3),
+        ">= 2.5 x Python, <= 1.11 x curl",
+    ),
+    case("8 files of 128 MiB", "bench/eight", (5, 3), ">= 3 x Python"),
+    case(
+        "2,000 files of 1-8 KiB",
+        "bench/small",
+        (5, 3),
+        ">= 15 x Python, <= 1.5 x curl",
+    ),
+    Case {
+        latency: Duration::from_millis(50),
+        ..case(
+            "2,000 files, 50 ms latency",
+            "bench/small",
+            (3, 1),
+            ">= 8 x Python",
+        )
+    },
+    Case {
+        cap: Some(20_000_000),
+        ..case(
+            "1 GiB, 20 MB/s a connection",
+            "bench/big",
+            (3, 1),
+            ">= 7 x Python",
+        )
+    },
+    Case {
+        warm: true,
+        ..case(
+            "2,000 files, all cached",
+            "bench/small",
+            (15, 5),
+            ">= 50 x Python",
+        )
+    },
+    Case {
+        way: Way::Https,
+        ..case("1 GiB over https", "bench/big", (5, 3), "")
+    },
+    Case {
+        way: Way::Xet,
+        ..case("48 MB from Xet", "bench/xet48", (7, 7), ">= 1.5 x Python")
+    },
+    Case {
+        way: Way::Xet,
+        ..case("256 MB from Xet", "bench/xet256", (5, 5), ">= 1 x Python")
+    },
+    Case {
+        way: Way::Xet,
+        ..case("4 files of 80 MB from Xet", "bench/xet4", (5, 5), "")
+    },
+];
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let is_wanted =
+        |case: &&Case| wanted.is_empty() || wanted.iter().any(|part| case.name.contains(part));
+    let cases: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
+    let servers = Servers::for_ways(|way| cases.iter().any(|case| case.way == way));
+    servers.check();
+    println!(
+        "\n{:<28} {:>8} {:>8} {:>8} {:>9} {:>7} {:>13} {:>13}  goal",
+        "seconds, CPU s, peak MiB",
+        "hf",
+        "Python",
+        "curl",
+        "Python/hf",
+        "hf/curl",
+        "CPU hf/Py",
+        "MiB hf/Py"
+    );
+    for case in cases {
+        measure(&servers, case);
+    }
+}
+
+fn measure(servers: &Servers, case: &Case) {
+    servers.configure(case);
+    let folder = tempfile::tempdir().expect("folder");
+    let mut runners = [
+        (Some(ours(case)), "ours", case.turns.0, Runs::default()),
+        (
+            curl(servers, case, folder.path()),
+            "curl",
+            case.turns.0,
+            Runs::default(),
+        ),
+        (python(case), "python", case.turns.1, Runs::default()),
+    ];
+    let run = |command: &Line, home: &Path, runs: &mut Runs| {
+        process::run(servers, command, home, case, runs);
+    };
+    if case.warm {
+        for (command, name, _, _) in &runners {
+            if let Some(command) = command {
+                run(command, &folder.path().join(name), &mut Runs::default());
+            }
+        }
+    }
+    for turn in 0..case.turns.0 {
+        for (command, name, turns, runs) in &mut runners {
+            if let Some(command) = command.as_ref().filter(|_| turn < *turns) {
+                run(command, &folder.path().join(name), runs);
+            }
+        }
+    }
+    let [(.., mut ours), (.., mut curl), (.., mut python)] = runners;
+    row(case, &mut ours, &mut curl, &mut python);
+}
+
+fn row(case: &Case, ours: &mut Runs, curl: &mut Runs, python: &mut Runs) {
+    let seconds =
+        |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"));
+    let ratio = |one: Option<f64>, other: Option<f64>| match (one, other) {
+        (Some(one), Some(other)) => format!("{:.2}", one / other),
+        _ => "-".to_owned(),
+    };
+    println!(
+        "{:<28} {:>8} {:>8} {:>8} {:>9} {:>7} {:>13} {:>13}  {}",
+        case.name,
+        seconds(ours.median()),
+        seconds(python.median()),
+        seconds(curl.median()),
+        ratio(python.median(), ours.median()),
+        ratio(ours.median(), curl.median()),
+        format!(
+            "{}/{}",
+            seconds(ours.mean_cpu()),
+            seconds(python.mean_cpu())
+        ),
+        format!("{}/{}", ours.peak_kib / 1024, python.peak_kib / 1024),
+        case.goal
+    );
+}

@@ -1,0 +1,158 @@
+//! What is downloaded from, and whether it is fast enough to measure others.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::cas::Cas;
+use crate::hub::{Content, Hub, Repo, Settings};
+use crate::process::{curl_config, has_curl};
+use crate::{CASES, Case, Way};
+
+/// Files of `bench/eight`.
+pub const EIGHT: u64 = 8;
+/// Files of `bench/small`.
+pub const SMALL: u64 = 2000;
+
+/// Xet storage cuts contents into pieces of this size, in bytes.
+const XORB: usize = 64 << 20;
+
+/// The Hubs, and the storage server when a case needs it.
+pub struct Servers {
+    hub: Hub,
+    secure: Option<(Hub, TempDir)>,
+    _storage: Option<Cas>,
+}
+
+/// Name of a file of `bench/small`.
+pub fn small_name(n: u64) -> String {
+    format!("d{}/file{n}.txt", n % 20)
+}
+
+impl Servers {
+    /// Starts what is needed.
+    pub fn for_ways(is_needed: impl Fn(Way) -> bool) -> Self {
+        let hub = furnished(Settings::default());
+        let secure = is_needed(Way::Https).then(|| {
+            let hub = furnished(Settings {
+                tls: true,
+                ..Settings::default()
+            });
+            let folder = tempfile::tempdir().expect("folder");
+            fs::write(folder.path().join("ca.pem"), hub.ca_pem()).expect("certificate");
+            (hub, folder)
+        });
+        let storage = is_needed(Way::Xet).then(|| stocked(&hub));
+        Servers {
+            hub,
+            secure,
+            _storage: storage,
+        }
+    }
+
+    /// The Hub of a case.
+    pub fn hub(&self, way: Way) -> &Hub {
+        match (&self.secure, way) {
+            (Some((hub, _)), Way::Https) => hub,
+            _ => &self.hub,
+        }
+    }
+
+    /// Whom a client has to trust, in a file.
+    pub fn authority(&self, way: Way) -> Option<PathBuf> {
+        let (_, folder) = self.secure.as_ref().filter(|_| way == Way::Https)?;
+        Some(folder.path().join("ca.pem"))
+    }
+
+    /// Makes the Hub behave as the case wants.
+    pub fn configure(&self, case: &Case) {
+        self.hub(case.way).configure(|settings| {
+            settings.latency = case.latency;
+            settings.bandwidth = case.cap;
+        });
+    }
+
+    /// Says how fast the Hub is when nothing is written to the disk.
+    pub fn check(&self) {
+        if !has_curl() {
+            println!("Hub: not measured, for there is no curl");
+            return;
+        }
+        let big = self.fetch_to_nowhere("bench/big", &["model.bin".to_owned()]);
+        let names: Vec<String> = (0..SMALL).map(small_name).collect();
+        let small = self.fetch_to_nowhere("bench/small", &names);
+        let verdict = |is_enough| if is_enough { "enough" } else { "TOO SLOW" };
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let (bytes, files) = (
+            (1u64 << 30) as f64 / 1e9 / big.as_secs_f64(),
+            SMALL as f64 / small.as_secs_f64(),
+        );
+        println!(
+            "Hub as curl sees it: {bytes:.1} GB/s of one file (needed: 2; {}), {files:.0} small files a second (needed: 5000; {})",
+            verdict(bytes >= 2.0),
+            verdict(files >= 5000.0)
+        );
+    }
+
+    /// The best of three.
+    fn fetch_to_nowhere(&self, repo: &str, names: &[String]) -> Duration {
+        let case = CASES.iter().find(|case| case.repo == repo);
+        let case = case.expect("a case of this repository");
+        let folder = tempfile::tempdir().expect("folder");
+        let config = folder.path().join("curl.config");
+        let nowhere = |_: &str| Path::new("/dev/null").to_path_buf();
+        curl_config(self, case, names, nowhere, &config);
+        let runs = (0..3).map(|_| {
+            let start = Instant::now();
+            let mut command = Command::new("curl");
+            command.args(["-sSfLZ", "--parallel-max", "32", "--config"]);
+            let status = command.arg(&config).status().expect("curl");
+            assert!(status.success(), "curl ended with {status}");
+            start.elapsed()
+        });
+        runs.min().expect("three")
+    }
+}
+
+fn furnished(settings: Settings) -> Hub {
+    let hub = Hub::with(settings);
+    hub.add(Repo::model("bench/big").lfs("model.bin", Content::synthetic(1 << 30, 1)));
+    let eight = (0..EIGHT).fold(Repo::model("bench/eight"), |repo, n| {
+        repo.lfs(
+            &format!("part-{n}.bin"),
+            Content::synthetic(128 << 20, n + 2),
+        )
+    });
+    hub.add(eight);
+    let small = (0..SMALL).fold(Repo::model("bench/small"), |repo, n| {
+        let size = 1024 + (n * 37) % 7168;
+        repo.file(&small_name(n), Content::synthetic(size, n + 100))
+    });
+    hub.add(small);
+    hub
+}
+
+/// A storage server with the repositories of the Xet cases, which the Hub then knows.
+fn stocked(hub: &Hub) -> Cas {
+    let storage = Cas::start();
+    for (id, sizes) in [
+        ("bench/xet48", &[48_000_000][..]),
+        ("bench/xet256", &[256_000_000]),
+        ("bench/xet4", &[80_000_000; 4]),
+    ] {
+        let files = sizes.iter().enumerate();
+        let repo = files.fold(Repo::model(id), |repo, (n, &size)| {
+            let mut bytes = vec![0; size];
+            // Without repetition: nothing is stored twice.
+            fastrand::Rng::with_seed((size + n) as u64).fill(&mut bytes);
+            let hash = storage.store_in(XORB, &bytes);
+            repo.xet(&format!("{n}.bin"), Content::memory(bytes), &hash)
+        });
+        hub.add(repo);
+    }
+    hub.xet(Some(storage.endpoint()));
+    storage
+}

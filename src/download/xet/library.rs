@@ -14,6 +14,7 @@ use xet_data::DataError;
 use xet_data::processing::FileDownloadSession;
 use xet_data::processing::configurations::{SessionContext, TranslatorConfig};
 use xet_runtime::core::XetContext;
+use xet_runtime::utils::ByteSize;
 
 use super::XetOptions;
 use crate::hub::xet::XetAccess;
@@ -25,6 +26,13 @@ use crate::token::Token;
 /// to minutes; here a stream that broke is taken up again, or HTTP takes over.
 const ATTEMPTS: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Bytes that may wait for their turn to be written: for all files, more for each file on its way,
+/// and at most. The library's own measure is a share of the machine's memory, gigabytes on a large
+/// one. A piece has up to 64 MiB, so one file still has five on their way.
+const BUFFER: u64 = 256 << 20;
+const BUFFER_PER_FILE: u64 = 64 << 20;
+const BUFFER_LIMIT: u64 = 1 << 30;
 
 /// Longest silence of one connection to the storage server. Longer than over HTTP: it may have to
 /// gather a file.
@@ -115,6 +123,17 @@ fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetCo
     let mut config = XetConfig::default();
     if high_performance {
         config = config.with_high_performance();
+    } else {
+        let buffers = &mut config.reconstruction;
+        (
+            buffers.download_buffer_size,
+            buffers.download_buffer_perfile_size,
+            buffers.download_buffer_limit,
+        ) = (
+            ByteSize::new(BUFFER),
+            ByteSize::new(BUFFER_PER_FILE),
+            ByteSize::new(BUFFER_LIMIT),
+        );
     }
     config.client.retry_max_attempts = ATTEMPTS;
     config.client.retry_base_delay = FIRST_WAIT;
@@ -165,6 +184,8 @@ mod tests {
         assert_eq!(normal.client.read_timeout, seconds(10));
         assert_eq!(fast.client.read_timeout, seconds(100));
         assert!(!normal.telemetry.enabled && !fast.telemetry.enabled);
+        let buffer = |config: &XetConfig| config.reconstruction.download_buffer_limit.as_u64();
+        assert_eq!(buffer(&normal), BUFFER_LIMIT);
         let streams = |config: &XetConfig| config.client.ac_initial_download_concurrency;
         assert!(streams(&fast) > streams(&normal));
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -109,7 +109,9 @@ impl Servers {
             let start = Instant::now();
             let mut command = Command::new("curl");
             command.args(["-sSfLZ", "--parallel-max", "32", "--config"]);
-            let status = command.arg(&config).status().expect("curl");
+            // It shows its progress in parallel mode, silent or not.
+            command.arg(&config).stderr(Stdio::null());
+            let status = command.status().expect("curl");
             assert!(status.success(), "curl ended with {status}");
             start.elapsed()
         });

@@ -200,11 +200,30 @@ fn open_lock(path: &Path) -> Result<File, FsError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Group-writable where the umask lets it, as the Python client's lock files.
-        options.mode(0o664);
+        options.mode(LOCK_MODE);
     }
-    in_folder(path, || options.open(path))?.map_err(FsError::of("open", path))
+    let file = in_folder(path, || options.open(path))?.map_err(FsError::of("open", path))?;
+    share_with_group(&file);
+    Ok(file)
 }
+
+/// Permission bits of a lock file, whatever the umask, as the Python client has them: whoever shares
+/// the folder has to be able to take the lock.
+#[cfg(unix)]
+const LOCK_MODE: u32 = 0o664;
+
+#[cfg(unix)]
+fn share_with_group(lock: &File) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = lock.metadata().map(|meta| meta.permissions().mode() & 0o777);
+    if mode.is_ok_and(|mode| mode != LOCK_MODE) {
+        // Somebody else's file stays as it is: it could be opened, which is what counts.
+        let _ = lock.set_permissions(fs::Permissions::from_mode(LOCK_MODE));
+    }
+}
+
+#[cfg(not(unix))]
+fn share_with_group(_lock: &File) {}
 
 /// Does something to a file, making its folder when that is what is missing. The folder is there
 /// almost always, and asking first would be a system call for every file.

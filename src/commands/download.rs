@@ -230,7 +230,10 @@ impl Args {
 fn real_path(path: PathBuf) -> PathBuf {
     let existing = path.ancestors().find_map(|ancestor| {
         let real = ancestor.canonicalize().ok()?;
-        Some(real.join(path.strip_prefix(ancestor).ok()?))
+        let rest = path.strip_prefix(ancestor).ok()?;
+        // Joining nothing would add a slash.
+        let is_whole = rest.as_os_str().is_empty();
+        Some(if is_whole { real } else { real.join(rest) })
     });
     existing.unwrap_or(path)
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use url::Url;
+
 use crate::listing::{Checksum, FileEntry, Listing};
 use crate::repo::{CommitHash, RepoPath};
 
@@ -60,6 +62,8 @@ pub struct PlannedFile {
     /// There is an unfinished download of it that nobody needs any more: another client brought the
     /// file in the meantime.
     pub leftover: bool,
+    /// A signed link to the content, when the Hub gave one with its description.
+    pub link: Option<Url>,
 }
 
 impl PlannedFile {
@@ -99,7 +103,15 @@ impl PlannedFile {
             leftover: disk.partial.is_some() && matches!(action, Action::Ready),
             action,
             xet_hash: None,
+            link: None,
         }
+    }
+
+    /// The same file, whose content is behind this link for a while.
+    #[must_use]
+    pub fn with_link(mut self, link: Option<Url>) -> Self {
+        self.link = link;
+        self
     }
 
     /// The same file, whose content is in Xet storage under this name.

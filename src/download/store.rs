@@ -307,7 +307,7 @@ impl Job {
             checksum: &file.checksum,
             size: file.size,
             progress: &*self.progress,
-            link: Mutex::new(None),
+            link: Mutex::new(file.link.clone()),
         };
         let fetched = self.fetch_content(file, &source, partial).await;
         if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {

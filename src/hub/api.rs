@@ -72,6 +72,8 @@ pub struct FileHead {
     pub size: Option<u64>,
     /// Name of the content in Xet storage, when it is there.
     pub xet_hash: Option<String>,
+    /// The signed link to the content, when the Hub keeps it elsewhere.
+    pub link: Option<Url>,
 }
 
 #[derive(Deserialize)]
@@ -153,7 +155,7 @@ impl Hub {
         parse_commit(&info.sha)
     }
 
-    /// All files of a commit, through all pages. `on_page` is told how many files are known so far.
+    /// All files of a revision, through all pages. `on_page` is told how many files are known so far.
     ///
     /// # Errors
     /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose name or hash cannot be
@@ -161,14 +163,15 @@ impl Hub {
     pub async fn tree(
         &self,
         repo: &Repo,
-        commit: &CommitHash,
+        revision: &Revision,
         token: Option<&Token>,
         mut on_page: impl FnMut(usize),
     ) -> Result<Listing, HubError> {
         let path = format!(
-            "api/{}/{}/tree/{commit}?recursive=true&expand=false",
+            "api/{}/{}/tree/{}?recursive=true&expand=false",
             repo.repo_type.plural(),
             encode_path(repo.id.as_str()),
+            encode(revision.as_str()),
         );
         let mut next = Some(self.url(&path));
         let mut listing = Listing::new();
@@ -257,7 +260,16 @@ impl Hub {
             .header("accept-encoding", "identity")
             .stop_at_foreign_redirect();
         let answer = self.send(&request, token).await?;
-        file_head(&answer.hub_headers, answer.response.headers())
+        let mut head = file_head(&answer.hub_headers, answer.response.headers())?;
+        head.link = self.foreign_link(&answer.response);
+        Ok(head)
+    }
+
+    /// Where a redirect that was not followed leads.
+    fn foreign_link(&self, response: &reqwest::Response) -> Option<Url> {
+        let location = response.headers().get("location")?.to_str().ok();
+        let next = super::redirect::next_hop(response.url(), location, self.endpoint());
+        next.ok().filter(|next| !next.is_hub).map(|next| next.url)
     }
 }
 
@@ -289,6 +301,7 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
             .or_else(content_length)
             .and_then(|size| size.parse().ok()),
         xet_hash: header("x-xet-hash").map(str::to_owned),
+        link: None,
     })
 }
 

@@ -157,16 +157,7 @@ impl Args {
         };
         let hub = context.hub()?;
         let secret = token.as_ref().map(|resolved| &resolved.token);
-        let listing = async {
-            let commit = match subject.revision.as_commit() {
-                Some(commit) => commit,
-                None => {
-                    hub.commit_of(&subject.repo, &subject.revision, secret)
-                        .await?
-                }
-            };
-            hub.tree(&subject.repo, &commit, secret, |_| {}).await
-        };
+        let listing = hub.tree(&subject.repo, &subject.revision, secret, |_| {});
         context.block_on_then(listing, |source| {
             asked.explain(DownloadError::Hub { source, path: None })
         })

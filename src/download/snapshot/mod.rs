@@ -189,7 +189,8 @@ impl<'a> Session<'a> {
             disk,
             self.request.force,
         )
-        .with_xet_hash(head.xet_hash);
+        .with_xet_hash(head.xet_hash)
+        .with_link(head.link);
         Ok(DownloadPlan {
             commit: head.commit,
             files: vec![file],
@@ -254,7 +255,10 @@ impl<'a> Session<'a> {
             }
         };
         let (repo, token) = (&self.request.repo, self.token.as_ref());
-        let listing = self.hub.tree(repo, commit, token, show).await;
+        let listing = self
+            .hub
+            .tree(repo, &Revision::from(commit), token, show)
+            .await;
         self.progress.listed();
         listing
     }

@@ -215,7 +215,9 @@ const LOCK_MODE: u32 = 0o664;
 #[cfg(unix)]
 fn share_with_group(lock: &File) {
     use std::os::unix::fs::PermissionsExt;
-    let mode = lock.metadata().map(|meta| meta.permissions().mode() & 0o777);
+    let mode = lock
+        .metadata()
+        .map(|meta| meta.permissions().mode() & 0o777);
     if mode.is_ok_and(|mode| mode != LOCK_MODE) {
         // Somebody else's file stays as it is: it could be opened, which is what counts.
         let _ = lock.set_permissions(fs::Permissions::from_mode(LOCK_MODE));

@@ -31,8 +31,14 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
             .hint("`huggingface-cli login` saves one"));
     }
     if stored.is_empty() {
-        console.say("No token is saved, so there is none to switch to.");
-        console.hint("`hf auth login` saves one");
+        let nothing = "No token is saved, so there is none to switch to.";
+        let hint = "`hf auth login` saves one";
+        // As the Python client: who named one gets an error, who asked for the list has seen it.
+        if args.token_name.is_some() {
+            return Err(CliError::new(Kind::Other, nothing).hint(hint));
+        }
+        console.say(nothing);
+        console.hint(hint);
         return Ok(());
     }
     let name = match args.token_name {

@@ -50,5 +50,6 @@ mod hub_wire;
 mod interop;
 mod layers;
 mod legacy;
+mod parity;
 mod readme;
 mod scripts;

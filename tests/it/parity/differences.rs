@@ -1,0 +1,403 @@
+//! Every intended difference, by name. The table in the README is made from this list.
+
+use super::compare::{Disagreement, Format};
+use super::signs::*;
+
+/// One intended difference.
+#[derive(Debug)]
+pub struct Difference {
+    /// Its name in this suite.
+    pub name: &'static str,
+    /// What this program does.
+    pub here: &'static str,
+    /// What the Python client does.
+    pub there: &'static str,
+    /// The reason, for users.
+    pub why: &'static str,
+    explains: fn(&str, &Disagreement) -> bool,
+}
+
+impl Difference {
+    /// Whether it accounts for this disagreement of the scenario of this name.
+    pub fn explains(&self, scenario: &str, one: &Disagreement) -> bool {
+        (self.explains)(scenario, one)
+    }
+}
+
+/// The difference of this name. Panics when there is none.
+pub fn named(name: &str) -> &'static Difference {
+    let found = ALL.iter().find(|difference| difference.name == name);
+    found.unwrap_or_else(|| panic!("no difference is named {name}"))
+}
+
+macro_rules! differences {
+    ($($name:ident {
+        here: $here:expr,
+        there: $there:expr,
+        why: $why:expr,
+        explains: $explains:expr,
+    })*) => {
+        /// All of them, in the order of the README.
+        pub static ALL: &[Difference] = &[$(Difference {
+            name: stringify!($name),
+            here: $here,
+            there: $there,
+            why: $why,
+            explains: $explains,
+        }),*];
+    };
+}
+
+differences! {
+    STDOUT_IS_FOR_RESULTS {
+        here: "results on stdout, all else on stderr",
+        there: "announcements, prompts, totals and some warnings on stdout",
+        why: "a script reads stdout; a person sees both",
+        explains: |_, one| matches!(one, Disagreement::Stdout { format: Format::Human | Format::Agent, ours, theirs }
+            if !theirs.starts_with("Usage:") && only_talk_is_missing(ours, theirs)),
+    }
+    NO_DEPRECATION_LINE {
+        here: "`huggingface-cli` prints the result alone",
+        there: "0.36.2 prints a line about its deprecation first, on stdout",
+        why: "it broke scripts",
+        explains: |_, one| matches!(one, Disagreement::Words { ours, theirs }
+            if theirs.contains('⚠') && without_deprecation(theirs) == *ours),
+    }
+    OWN_WORDS {
+        here: "its own sentences for people",
+        there: "other sentences",
+        why: "tables, keys, paths and all machine-readable forms are the same; prose is not an interface",
+        explains: |_, one| matches!(one, Disagreement::Words { ours, theirs }
+            if !ours.is_empty() && !without_deprecation(theirs).is_empty()),
+    }
+    OWN_HELP {
+        here: "its own help texts",
+        there: "other help texts",
+        why: "they describe this program",
+        explains: |scenario, one| scenario.contains("--help")
+            && matches!(one, Disagreement::Stdout { ours, .. } if ours.contains("Usage: h")),
+    }
+    OWN_VERSION {
+        here: "`hf version` is the version of this program",
+        there: "the version of huggingface_hub",
+        why: "they are released apart",
+        explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
+            if ["2.4.0", "0.36.2"].iter().any(|theirs_is| ours.replace(env!("CARGO_PKG_VERSION"), theirs_is) == *theirs)),
+    }
+    OWN_ENV {
+        here: "`hf env` describes this installation, in json too",
+        there: "the Python one, always as text",
+        why: "a bug report needs what is at work",
+        explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
+            if theirs.contains("Copy-and-paste") && ours.contains("HF_HUB_CACHE")),
+    }
+    EVERY_FORMAT {
+        here: "`--json`, `--quiet` and `--format agent` work with every command",
+        there: "`auth list`, `token`, `login`, `logout` and `switch` ignore them",
+        why: "a script can rely on them",
+        explains: |scenario, one| scenario.contains("hf auth ") && !scenario.contains("whoami") && matches!(one,
+            Disagreement::Stdout { format: Format::Json | Format::Agent | Format::Quiet, ours, theirs }
+            if !ours.is_empty() && (theirs.is_empty() || theirs.contains("****") || theirs.starts_with("hf_")
+                || theirs.contains("Login successful"))),
+    }
+    LESS_IN_IT {
+        here: "login, download and the cache; for the rest a line that says so, exit 2",
+        there: "uploads, repositories, jobs and more",
+        why: "it does these things well",
+        explains: |scenario, one| ["hf upload", "hf jobs", "hf repos"].contains(&scenario)
+            && matches!(one, Disagreement::Exit { ours: 2, .. } | Disagreement::Stdout { .. }),
+    }
+    FLAGS_ANYWHERE {
+        here: "flags such as `--json` are accepted before and after the command",
+        there: "after it only",
+        why: "nobody has to remember where",
+        explains: |scenario, one| (scenario.contains("hf --json") || scenario.contains("hf cache --json"))
+            && matches!(one, Disagreement::Exit { theirs: 2, .. } | Disagreement::Stdout { .. }),
+    }
+    USAGE_IS_2 {
+        here: "a command line that makes no sense is a usage error: stderr, exit 2",
+        there: "help on stdout and exit 0 for a missing argument, exit 1 for some others",
+        why: "a script with a mistake in it must not look like a success",
+        explains: |_, one| matches!(one, Disagreement::Exit { ours: 2, theirs: 0 | 1 })
+            || matches!(one, Disagreement::Stdout { ours, theirs, .. }
+                if ours.is_empty() && theirs.starts_with("Usage:")),
+    }
+    INTERRUPTED_IS_130 {
+        here: "Ctrl-C ends with exit code 130",
+        there: "1",
+        why: "shells and scripts tell it from a failure",
+        explains: |scenario, one| scenario.contains("\\u{3}") && exit(one, 130, 1),
+    }
+    BARE_PATH {
+        here: "`hf download` in a pipe prints the bare path",
+        there: "a decorated line, unless `-q`",
+        why: "so that `P=$(hf download …)` works",
+        explains: |_, one| match one {
+            Disagreement::Stdout { format: Format::Human, ours, theirs } =>
+                !ours.is_empty() && *theirs == format!("  path: {ours}"),
+            Disagreement::Words { ours, theirs } => ours.is_empty() && theirs == "✓ Downloaded\n",
+            _ => false,
+        },
+    }
+    NO_AGENT_REGISTRY {
+        here: "the list of coding agents is read when the Python client left one, never fetched",
+        there: "fetched once a day",
+        why: "no request that nobody asked for",
+        explains: |_, one| matches!(one, Disagreement::Request { asked, ours, .. }
+            if asked.path == "/api/agent-harnesses" && ours.is_empty()),
+    }
+    TOKEN_FILES_ARE_LOCKED {
+        here: "token files are replaced whole, under a lock (`stored_tokens.lock`)",
+        there: "truncated and written; locked for a renewal only",
+        why: "no crash and no second program can leave half a file",
+        explains: |_, one| only_we_leave(one).is_some_and(|path| path.ends_with("stored_tokens.lock")),
+    }
+    TOKEN_FILES_ARE_PRIVATE {
+        here: "token files are readable by their owner alone",
+        there: "0.36.2 leaves them to the umask",
+        why: "they are secrets",
+        explains: |_, one| matches!(one, Disagreement::Mode { path, ours: 0o600, .. }
+            if path.ends_with("token") || path.ends_with("stored_tokens")),
+    }
+    DAMAGED_TOKENS_ARE_KEPT {
+        here: "a damaged `stored_tokens` is reported and kept",
+        there: "taken as empty, and overwritten by the next login",
+        why: "the tokens in it may be the only copy",
+        explains: |scenario, one| scenario.contains("damaged stored_tokens") && match one {
+            Disagreement::File { path, .. } => path == "hf/stored_tokens" || path == "hf/token",
+            Disagreement::Exit { ours: 1, theirs: 0 } => true,
+            Disagreement::Request { ours, .. } => ours.is_empty(),
+            _ => false,
+        },
+    }
+    MORE_TOKEN_VARIABLES {
+        here: "`HUGGINGFACE_TOKEN` is read too",
+        there: "not read",
+        why: "many tools tell people to set it",
+        explains: |scenario, one| scenario.contains("HUGGINGFACE_TOKEN=") && we_succeed(one),
+    }
+    BLANK_IS_UNSET {
+        here: "a blank variable is an unset one, and the next source is asked",
+        there: "it ends the search; an empty `HF_HOME` is the current folder",
+        why: "`HF_TOKEN=` in a compose file means no token",
+        explains: |scenario, one| (scenario.contains("HF_TOKEN=  ") || scenario.starts_with("HF_HOME= "))
+            && (we_succeed(one) || matches!(one, Disagreement::File { .. } | Disagreement::Stdout { .. })),
+    }
+    LOGIN_AT_HAND_IS_CHECKED {
+        here: "`hf auth login` asks the Hub whether the login at hand still works, and names its user",
+        there: "says that there is one",
+        why: "a revoked token is no login",
+        explains: |scenario, one| scenario.contains("hf auth login")
+            && matches!(one, Disagreement::Request { asked, theirs, .. }
+                if asked.path == "/api/whoami-v2" && theirs.is_empty()),
+    }
+    GIT_IS_ASKED_ABOUT {
+        here: "`hf auth login` asks whether git should get a pasted token",
+        there: "never asks",
+        why: "`git push` needs it, and few know the flag",
+        explains: |scenario, one| scenario.contains("(on a terminal")
+            && only_we_leave(one).is_some_and(|path| path == "home/credentials"),
+    }
+    LOGOUT_BESIDE_A_VARIABLE {
+        here: "logging out with `HF_TOKEN` set warns that it still logs you in",
+        there: "an exception, after deleting",
+        why: "what was asked for was done",
+        explains: |scenario, one| scenario.contains("hf auth logout") && exit(one, 0, 1),
+    }
+    TRANSIENT_ERRORS_ARE_RETRIED {
+        here: "every read request that fails for the moment is tried again, five times without progress",
+        there: "some of them are, some fail at once",
+        why: "networks hiccup",
+        explains: |scenario, one| [" once", "for a while", "expired link"]
+            .iter().any(|fault| scenario.contains(fault)) && we_succeed(one),
+    }
+    DOWNLOADS_RESUME {
+        here: "partial downloads are resumed, in the same run and in the next (`<hash>.hf-part`)",
+        there: "fail, and start over",
+        why: "large files get through bad lines",
+        explains: |scenario, one| ["a reset in mid-body", "an early close"]
+            .iter().any(|fault| scenario.contains(fault)) && we_succeed(one),
+    }
+    ONE_GET_A_FILE {
+        here: "one `GET` a file of a snapshot; none for content that is there already, under any name",
+        there: "a `HEAD` and a `GET`",
+        why: "the listing says what a `HEAD` would",
+        explains: |_, one| matches!(one, Disagreement::Request { asked, ours, theirs }
+            if is_file(&asked.path) && total(ours) <= total(theirs)
+                && ours.get("HEAD") <= theirs.get("HEAD")),
+    }
+    GET_AT_THE_COMMIT {
+        here: "a single file is fetched at the commit that its `HEAD` named",
+        there: "at the branch, which may have moved on",
+        why: "what is stored under a commit belongs to it",
+        explains: |_, one| matches!(one, Disagreement::Request { asked, ours, theirs }
+            if is_file(&asked.path) && theirs.is_empty() && ours.get("GET") == Some(&1)),
+    }
+    DRY_RUN_WRITES_NOTHING {
+        here: "`download --dry-run` writes nothing",
+        there: "writes refs, folders and lock files",
+        why: "it is a dry run",
+        explains: |scenario, one| scenario.contains("--dry-run") && only_they_leave(one).is_some(),
+    }
+    LOCAL_DIR_LEAVES_THE_CACHE_ALONE {
+        here: "`--local-dir` writes nothing to the cache",
+        there: "writes `refs/<revision>`, which `cache ls` then reports as damage",
+        why: "a ref to a snapshot that is not there helps nobody",
+        explains: |scenario, one| scenario.contains("--local-dir")
+            && only_they_leave(one).is_some_and(|path| path.starts_with("hf/hub")),
+    }
+    REF_WHEN_COMPLETE {
+        here: "`refs/<revision>` is written when the snapshot is complete, and nothing at all before the first file is",
+        there: "the ref and the listing are written before the download",
+        why: "until then the older snapshot is the one that works offline",
+        explains: |_, one| only_they_leave(one).is_some_and(|path| path.contains("/refs"))
+            || matches!(one, Disagreement::File { path, ours: Some(_), theirs: Some(_) } if path.contains("/refs/"))
+            || only_they_leave(one).is_some_and(|path| path.contains("org--gated")),
+    }
+    LOCKS_FOR_THE_GROUP {
+        here: "a group may take the locks of a shared cache, as in 2.4.0",
+        there: "0.36.2 leaves them to the umask",
+        why: "who may not open a lock cannot download",
+        explains: |_, one| matches!(one, Disagreement::Mode { path, ours: 0o664, theirs: 0o644 }
+            if path.ends_with(".lock")),
+    }
+    LISTINGS_BY_UMASK {
+        here: "`trees/` has the modes that the umask gives",
+        there: "0600",
+        why: "a group can share the cache",
+        explains: |_, one| matches!(one, Disagreement::Mode { path, theirs: 0o600, .. } if path.contains("/trees/")),
+    }
+    CONTENT_IS_HASHED {
+        here: "content is hashed before it is published",
+        there: "only its size is checked",
+        why: "a damaged file is found when it can still be fetched again",
+        explains: |scenario, one| scenario.contains("wrong bytes")
+            && match one {
+                Disagreement::File { path, ours: Some(_), theirs: Some(_) } => path.contains("/blobs/"),
+                Disagreement::Request { ours, theirs, .. } => total(ours) > total(theirs),
+                _ => false,
+            },
+    }
+    REFUSALS_ARE_EXPLAINED {
+        here: "a refused download says whose token was used, which takes one more request",
+        there: "that it was refused",
+        why: "the wrong token is the usual reason",
+        explains: |scenario, one| scenario.contains("download") && matches!(one,
+            Disagreement::Request { asked, theirs, .. } if asked.path == "/api/whoami-v2" && theirs.is_empty()),
+    }
+    NAMED_FILES_MUST_EXIST {
+        here: "a named file that is missing is an error before anything is fetched",
+        there: "ignored, when several are named",
+        why: "it was asked for by name",
+        explains: |scenario, one| scenario.contains("nothing.txt") && we_refuse(one),
+    }
+    PATTERNS_MUST_MATCH {
+        here: "patterns that match nothing at all are an error",
+        there: "a warning, exit 0",
+        why: "a typing mistake must not look like a success",
+        explains: |scenario, one| ["*.nothing", "--exclude * ", "nowhere/", "CONFIG.json", "{braces}"]
+            .iter().any(|pattern| format!("{scenario} ").contains(pattern)) && we_refuse(one),
+    }
+    PATTERNS_ARE_GIVEN {
+        here: "`huggingface-cli download --include` without a pattern is a usage error",
+        there: "0.36.2 downloads nothing, exit 0",
+        why: "an empty list is a mistake in a script",
+        explains: |scenario, one| scenario.ends_with("--include") && we_refuse(one),
+    }
+    PATTERNS_BESIDE_NAMES {
+        here: "`--include`/`--exclude` add to, and take from, named files",
+        there: "ignored beside named files",
+        why: "they were given for a reason",
+        explains: |scenario, one| scenario.contains("config.json --include") && matches!(one,
+            Disagreement::Stdout { .. } | Disagreement::File { .. } | Disagreement::Request { .. }),
+    }
+    LISTINGS_UNDER_BOTH_NAMES {
+        here: "the old name keeps listings (`trees/`) and `CACHEDIR.TAG` in the cache, as 2.4.0 does",
+        there: "0.36.2 keeps none",
+        why: "it is one cache",
+        explains: |scenario, one| scenario.contains("huggingface-cli download")
+            && (only_we_leave(one).is_some_and(|path| path.contains("/trees") || path.ends_with("CACHEDIR.TAG"))
+            || matches!(one, Disagreement::Request { asked, theirs, .. }
+                if asked.path.contains("/tree/") && theirs.is_empty())),
+    }
+    LOCK_BEFORE_ASKING {
+        here: "a file's lock is taken before the Hub is asked for the file",
+        there: "after a `HEAD`",
+        why: "of several programs one asks, also when the answer is no",
+        explains: |scenario, one| scenario.contains("download") && only_we_leave(one)
+            .is_some_and(|path| path.contains("/.locks") || path.ends_with("CACHEDIR.TAG")),
+    }
+    FIRST_FAILURE_STOPS {
+        here: "a snapshot stops at the first file that cannot be had",
+        there: "the files under way are finished first",
+        why: "what is under way is resumed by the next run",
+        explains: |scenario, one| scenario.contains("a slow file")
+            && matches!(one, Disagreement::File { path, .. }
+                if ["/blobs/", "/snapshots/"].iter().any(|part| path.contains(part))),
+    }
+    LISTED_FILES_EXIST {
+        here: "a file of the listing that cannot be had is not noted as absent (`.no_exist/`)",
+        there: "it is",
+        why: "libraries would not ask for it again",
+        explains: |_, one| only_they_leave(one).is_some_and(|path| path.contains("/.no_exist")),
+    }
+    NONSENSE_IS_REFUSED {
+        here: "an answer that makes no sense is an error",
+        there: "a listing of the wrong form counts as empty, exit 0",
+        why: "an empty snapshot must not look like a success",
+        explains: |scenario, one| scenario.contains("of other types") && we_refuse(one),
+    }
+    HOSTILE_NAMES_STOP_ALL {
+        here: "a file name that would leave its folder, or hides control characters, stops the download before anything is written",
+        there: "refused file by file, the rest already written",
+        why: "a repository that tries this is not to be trusted with the rest",
+        explains: |scenario, one| scenario.contains("org/hostile") && (only_they_leave(one).is_some()
+            || matches!(one, Disagreement::Request { ours, .. } if ours.is_empty())),
+    }
+    SPACE_IS_CHECKED {
+        here: "too little disk space is an error before the download (`--no-space-check` goes on)",
+        there: "a warning",
+        why: "a full disk after hours helps nobody",
+        explains: |scenario, one| scenario.contains("org/huge") && (only_they_leave(one).is_some()
+            || matches!(one, Disagreement::Request { ours, .. } if ours.is_empty())),
+    }
+    VERIFY_OFFLINE {
+        here: "`cache verify` works offline, against the listing in the cache",
+        there: "needs the Hub",
+        why: "the listing is there",
+        explains: |scenario, one| scenario.contains("cache verify") && scenario.contains("offline") && we_succeed(one),
+    }
+    DAMAGED_REPOSITORIES_CAN_GO {
+        here: "`cache rm` removes damaged repositories too",
+        there: "does not find them",
+        why: "nobody should need `rm -r`",
+        explains: |scenario, one| scenario.contains("cache rm model/org/broken-link") && match one {
+            Disagreement::File { ours, .. } => ours.is_none(),
+            Disagreement::Stdout { theirs, .. } => theirs.contains("Nothing to delete"),
+            Disagreement::Words { theirs, .. } => theirs.is_empty(),
+            _ => false,
+        },
+    }
+    KERNELS_IN_EVERY_TABLE {
+        here: "the older commands know kernel repositories too",
+        there: "0.36.2 does not",
+        why: "they lie in the same cache",
+        explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
+            if ours.contains("kernel") && !theirs.contains("kernel ")),
+    }
+    FREED_IS_WHAT_THE_DISK_GETS {
+        here: "`freed` counts unfinished downloads that go along",
+        there: "does not count them",
+        why: "what is announced is what the disk gets back",
+        explains: |scenario, one| scenario.contains("cache rm model/org/sound")
+            && matches!(one, Disagreement::Stdout { ours, theirs, .. }
+                if ours.contains("freed: 12.0") && theirs.contains("freed: 2.0")),
+    }
+    DELETING_TAKES_LOCKS {
+        here: "deleting takes the locks that downloads take",
+        there: "takes none",
+        why: "a repository that some program is downloading into is left alone",
+        explains: |scenario, one| !scenario.contains("download")
+            && only_we_leave(one).is_some_and(|path| path.ends_with("hub/.locks")),
+    }
+}

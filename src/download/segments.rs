@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 /// front of the file does not wait long for the segment it runs into.
 pub const SEGMENT: u64 = 16 << 20;
 
+/// Largest file, in bytes, that is brought by several connections: its million segments are kept in
+/// memory. A larger one is nothing that a server has, only something that it says.
+const LARGEST: u64 = SEGMENT << 20;
+
 /// Whether a file is large enough for several connections.
 pub fn is_split(size: Option<u64>) -> bool {
-    size.is_some_and(|size| size >= 2 * SEGMENT)
+    size.is_some_and(|size| (2 * SEGMENT..=LARGEST).contains(&size))
 }
 
 /// Name of segment `k`.
@@ -121,6 +125,19 @@ mod tests {
     use super::*;
 
     const S: u64 = SEGMENT;
+
+    #[test]
+    fn sizes() {
+        for (size, expected) in [
+            (None, false),
+            (Some(2 * S - 1), false),
+            (Some(2 * S), true),
+            (Some(100_000_000_000), true),
+            (Some(u64::MAX), false),
+        ] {
+            assert_eq!(is_split(size), expected, "{size:?}");
+        }
+    }
 
     #[test]
     fn helpers_claim_ahead_of_the_front() {

@@ -86,8 +86,7 @@ struct TreeRow {
     #[serde(rename = "type")]
     kind: String,
     path: String,
-    #[serde(default)]
-    size: u64,
+    size: Option<u64>,
     #[serde(default)]
     oid: String,
     lfs: Option<TreeLfs>,
@@ -219,9 +218,11 @@ impl Hub {
             .filter_map(|value| value.to_str().ok())
             .find_map(next_link);
         let Some(link) = link else { return Ok(None) };
-        let next = url
-            .join(link)
-            .map_err(|_| HubError::BadAnswer("the next page is not a web address".to_owned()))?;
+        let next = url.join(link).ok();
+        let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
+        let next = next.ok_or_else(|| {
+            HubError::BadAnswer("the link to the next page is not a web address".to_owned())
+        })?;
         let next = on_mirror(&next, self.endpoint()).unwrap_or(next);
         if is_hub(&next, self.endpoint()) {
             Ok(Some(next))
@@ -284,9 +285,12 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
     let missing =
         |what: &str| HubError::BadAnswer(format!("the header {what} is missing or malformed"));
     let commit = header("x-repo-commit").ok_or_else(|| missing("X-Repo-Commit"))?;
-    let etag = header("x-linked-etag")
-        .or_else(|| header("etag"))
-        .ok_or_else(|| missing("ETag"))?;
+    // The other one names something else: not even an unreadable one may be passed over.
+    let is_linked = [first, last]
+        .iter()
+        .any(|headers| headers.contains_key("X-Linked-Etag"));
+    let name = if is_linked { "X-Linked-Etag" } else { "ETag" };
+    let etag = header(name).ok_or_else(|| missing(name))?;
     let etag = etag.trim_start_matches("W/").trim_matches('"');
     // The length of a redirect's own body says nothing about the file.
     let content_length = || {
@@ -296,7 +300,7 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
     };
     Ok(FileHead {
         commit: parse_commit(commit)?,
-        checksum: Checksum::from_etag(etag).ok_or_else(|| missing("ETag"))?,
+        checksum: Checksum::from_etag(etag).ok_or_else(|| missing(name))?,
         size: header("x-linked-size")
             .or_else(content_length)
             .and_then(|size| size.parse().ok()),
@@ -320,12 +324,19 @@ fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
     let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
     if !is_hash(&row.oid, 40) || row.lfs.as_ref().is_some_and(|lfs| !is_hash(&lfs.oid, 64)) {
         return Err(HubError::BadAnswer(format!(
-            "no usable hash for the file {:?}",
+            "it gives no usable hash for the file {:?}",
             shortened(&row.path)
         )));
     }
+    let size = row.size.or(row.lfs.as_ref().map(|lfs| lfs.size));
+    let size = size.ok_or_else(|| {
+        HubError::BadAnswer(format!(
+            "it gives no size for the file {:?}",
+            shortened(&row.path)
+        ))
+    })?;
     let entry = FileEntry {
-        size: row.size,
+        size,
         blob_id: row.oid,
         lfs: row.lfs.map(|lfs| Lfs {
             sha256: lfs.oid,
@@ -463,5 +474,9 @@ mod tests {
         );
         assert_eq!(head.xet_hash, Some("e".repeat(64)));
         assert!(file_head(&HeaderMap::new(), &HeaderMap::new()).is_err());
+        let mut unreadable = large;
+        let value = reqwest::header::HeaderValue::from_bytes(b"\xff").unwrap();
+        unreadable.insert("x-linked-etag", value);
+        assert!(file_head(&unreadable, &unreadable).is_err());
     }
 }

@@ -173,6 +173,23 @@ pub fn classify(
     }
 }
 
+/// What is wrong with an answer that should be JSON. The parser's own words repeat values, which may be secrets.
+pub(super) fn bad_json(body: &[u8], error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    if body.trim_ascii().is_empty() {
+        return "it is empty".to_owned();
+    }
+    match error.classify() {
+        Category::Data => format!(
+            "its JSON has an unexpected form (line {}, column {})",
+            error.line(),
+            error.column()
+        ),
+        Category::Eof => "its JSON ends too early".to_owned(),
+        Category::Syntax | Category::Io => "it is not JSON".to_owned(),
+    }
+}
+
 fn message_in_body(body: &str) -> Option<String> {
     let json: serde_json::Value = serde_json::from_str(body).ok()?;
     let text = json

@@ -205,7 +205,7 @@ impl Hub {
                     return serde_json::from_slice(&body)
                         .map(|value| (value, headers))
                         .map_err(|error| {
-                            HubError::BadAnswer(format!("unexpected JSON ({error})"))
+                            HubError::BadAnswer(super::error::bad_json(&body, &error))
                         });
                 }
                 // The answer broke off in the middle: the same as not answering.

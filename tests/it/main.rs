@@ -33,6 +33,7 @@ mod download_errors;
 mod download_hostile;
 mod download_listing;
 mod download_local_dir;
+mod download_malformed;
 mod download_manners;
 mod download_shared;
 mod download_shared_faults;

@@ -46,6 +46,10 @@ pub enum Fault {
     Gzip,
     /// Page `page` (from 1) of a tree listing fails with this status.
     TreePageFails { page: usize, status: u16 },
+    /// These headers replace those of an answer that is no error; an empty value removes one.
+    Headers(Vec<(&'static str, &'static [u8])>),
+    /// 200 with this content type and body, whatever was asked.
+    Body(&'static str, &'static str),
     /// JSON that ends in the middle.
     MalformedJson,
     /// JSON whose leaves have other types: numbers as text, text as numbers, null as objects.
@@ -222,10 +226,16 @@ pub fn before(fault: &Fault) -> bool {
         NeverAnswer
             | Status { .. }
             | StalledError { .. }
+            | Body(..)
             | RedirectLoop
             | ForeignRedirect(_)
             | HttpDowngrade
     )
+}
+
+/// Strikes the head of an answer.
+pub fn on_head(fault: &Fault) -> bool {
+    matches!(fault, Fault::Headers(_))
 }
 
 /// Strikes a JSON answer.

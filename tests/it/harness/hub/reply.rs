@@ -12,6 +12,8 @@ use super::content::Content;
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
+    /// Values that are no text, of a fault.
+    pub raw_headers: Vec<(&'static str, &'static [u8])>,
     pub body: Payload,
 }
 
@@ -40,6 +42,7 @@ impl Reply {
         Self {
             status,
             headers: Vec::new(),
+            raw_headers: Vec::new(),
             body: Payload::Text(Bytes::new()),
         }
     }
@@ -90,6 +93,7 @@ impl Reply {
                 ("Accept-Ranges", "bytes".to_owned()),
                 ("Content-Type", "application/octet-stream".to_owned()),
             ],
+            raw_headers: Vec::new(),
             body: Payload::File(content.clone(), range),
         };
         match range.and_then(|range| parse_range(range, size)) {

@@ -160,6 +160,11 @@ pub async fn handle(
         Some(fault) => struck(&state, &asked, &fault),
         None => answer(&state, &asked),
     };
+    if reply.status < 400
+        && let Some(Fault::Headers(headers)) = state.faults.strike(&asked, faults::on_head)
+    {
+        replace_headers(&mut reply, &headers);
+    }
     // Parsing a long listing takes longer than making it: only when it is to be damaged.
     if reply.is_success()
         && !state.faults.is_empty()
@@ -276,6 +281,11 @@ fn struck(state: &State, asked: &Asked, fault: &Fault) -> Reply {
             }
             reply
         }
+        Fault::Body(content_type, text) => {
+            let mut reply = Reply::empty(200).header("Content-Type", *content_type);
+            reply.body = Payload::Text((*text).into());
+            reply
+        }
         Fault::RedirectLoop => Reply::redirect(302, own),
         Fault::ForeignRedirect(address) => Reply::redirect(302, address),
         Fault::HttpDowngrade => Reply::redirect(302, &format!("http://{}{own}", state.hub_address)),
@@ -347,6 +357,18 @@ fn renamed(state: &State, asked: &Asked, route: &Route) -> Option<Reply> {
     Some(state.own_redirect(&format!("{address}{query}")))
 }
 
+/// Puts these headers in the place of those of the same names; an empty value removes them.
+fn replace_headers(reply: &mut Reply, headers: &[(&'static str, &'static [u8])]) {
+    for (name, value) in headers {
+        reply
+            .headers
+            .retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        if !value.is_empty() {
+            reply.raw_headers.push((name, value));
+        }
+    }
+}
+
 /// Applies a fault of the body; answers how far `Content-Length` shall be off.
 fn damage(fault: &Fault, reply: &mut Reply, manner: &mut Manner) -> i64 {
     match *fault {
@@ -395,6 +417,9 @@ fn to_wire(
         // Texts of errors may hold a file name in any script: headers are sent as UTF-8 bytes, without control characters.
         let safe: String = value.chars().filter(|c| !c.is_control()).collect();
         response = response.header(*name, safe.as_bytes());
+    }
+    for (name, value) in &reply.raw_headers {
+        response = response.header(*name, *value);
     }
     if asked.origin == Origin::Hub {
         for warning in state.warnings.read().expect("warnings").iter() {

@@ -14,7 +14,8 @@ use super::targets::{Selection, detached};
 pub struct Policy {
     /// Repositories that were not used for so many seconds go.
     pub older_than: Option<f64>,
-    /// Of each repository only so many revisions stay, those written last.
+    /// Of each repository only so many revisions stay, those written last. Detached ones go anyway
+    /// and do not count.
     pub keep_last: Option<usize>,
     /// Repositories go until the rest has at most so many bytes.
     pub max_size: Option<u64>,
@@ -46,8 +47,12 @@ pub fn evict<'a>(
         if policy.older_than.is_some_and(|age| now - used(repo) > age) {
             selection.repos.entry(index).or_default().extend(all);
         } else if let Some(count) = policy.keep_last {
-            let surplus = newest_first(repo).into_iter().skip(count);
-            let surplus: BTreeSet<usize> = surplus.collect();
+            // One that goes anyway must not take the place of one that is of use, least of all what a
+            // deletion that was killed has left: its empty folder was written last.
+            let going = selection.repos.get(&index);
+            let stays = |number: &usize| !going.is_some_and(|going| going.contains(number));
+            let kept = newest_first(repo).into_iter().filter(stays);
+            let surplus: BTreeSet<usize> = kept.skip(count).collect();
             if !surplus.is_empty() {
                 selection.repos.entry(index).or_default().extend(surplus);
             }
@@ -171,15 +176,15 @@ mod tests {
 
     const DAY: f64 = 86_400.0;
 
-    /// Repositories of 10 bytes a revision, last used so many days ago; the last ref-less revision
-    /// of `b` is detached.
+    /// Repositories of 10 bytes a revision, last used so many days ago; the last revision of `b` is
+    /// detached.
     fn cache() -> (tempfile::TempDir, CacheReport) {
         let folder = tempfile::tempdir().unwrap();
         for (repo, commit, days, has_ref) in [
             ("models--a", "a1", 30, true),
             ("models--a", "a2", 20, true),
             ("models--b", "b1", 10, true),
-            ("models--b", "b2", 40, false),
+            ("models--b", "b2", 5, false),
             ("models--c", "c1", 1, true),
         ] {
             let repo = folder.path().join(repo);

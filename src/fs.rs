@@ -64,6 +64,8 @@ pub enum Mode {
     Umask,
     /// As [`Mode::Umask`], and flushed to disk before it shows: for what others rely on.
     Durable,
+    /// As [`Mode::Durable`], and `0666` whatever the umask: what every user has to be able to change.
+    Everyone,
     /// `0600`, flushed to disk: a secret.
     Secret,
 }
@@ -111,13 +113,20 @@ pub fn write_atomic_from(
             use std::os::unix::fs::PermissionsExt;
             let bits = match mode {
                 // tempfile passes these to open(2), where the umask applies.
-                Mode::Umask | Mode::Durable => 0o666,
+                Mode::Umask | Mode::Durable | Mode::Everyone => 0o666,
                 Mode::Secret => 0o600,
             };
             builder.permissions(fs::Permissions::from_mode(bits));
         }
         let mut temporary = builder.tempfile_in(staging)?;
         fill(temporary.as_file_mut())?;
+        #[cfg(unix)]
+        if mode == Mode::Everyone {
+            use std::os::unix::fs::PermissionsExt;
+            // Before it shows, and in vain on file systems without modes.
+            let everyone = fs::Permissions::from_mode(0o666);
+            let _ = temporary.as_file().set_permissions(everyone);
+        }
         if mode != Mode::Umask {
             // Losing a token to a power cut costs a login; losing a cache listing costs nothing.
             temporary.as_file().sync_all()?;

@@ -121,8 +121,8 @@ fn what_cannot_be_mended_is_told_and_stays() {
 }
 
 /// Everything at once that the reference calls a corruption and that has a cure.
-fn damaged(env: &TestEnv) -> CacheTree {
-    let tree = CacheTree::at(env.cache());
+pub fn damaged(root: &Path) -> CacheTree {
+    let tree = CacheTree::at(root);
     let whole = tree.model("org/whole");
     let commit = whole.main([("a", "12345"), ("sub/b.bin", "123")]);
     whole.listing(&commit, []);
@@ -152,7 +152,7 @@ fn damaged(env: &TestEnv) -> CacheTree {
 #[test]
 fn fix_leaves_what_is_valid_and_nothing_to_warn_about() {
     let env = TestEnv::new();
-    let tree = damaged(&env);
+    let tree = damaged(&env.cache());
     let outside = env.path("precious");
     fs::create_dir_all(&outside).unwrap();
     fs::write(outside.join("file"), "keep me").unwrap();
@@ -442,7 +442,7 @@ fn a_group_gets_its_rights_back() {
 #[test]
 fn every_format() {
     let env = TestEnv::new();
-    damaged(&env);
+    damaged(&env.cache());
     let quiet = env.run(["cache", "doctor", "-q"]).fails(1);
     assert_eq!(quiet.stdout().lines().count(), 10, "{quiet}");
     assert!(

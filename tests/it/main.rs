@@ -14,6 +14,7 @@ mod auth_login;
 mod auth_renew;
 mod auth_status;
 mod auth_terminal;
+mod cache_crash;
 mod cache_delete;
 mod cache_doctor;
 mod cache_ls;

@@ -63,7 +63,7 @@ fn lock_file(root: &Path, folder: &[u8], etag: &[u8]) -> PathBuf {
 }
 
 /// Whether somebody holds a lock file. One that is not there is held by nobody, and is not made.
-fn is_held(path: &Path) -> bool {
+pub fn is_held(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
@@ -152,9 +152,10 @@ fn delete_revisions(path: &Path, revisions: &[RevisionDeletion]) -> Result<(), F
     for revision in revisions {
         let name = path_of(&revision.name);
         let tree = path_of(&[&revision.name, &b".json"[..]].concat());
-        remove(&path.join("snapshots").join(&name))?;
+        // Notes first: of a snapshot that is gone nobody would find them again.
         remove(&path.join(".no_exist").join(&name))?;
         remove(&path.join("trees").join(tree))?;
+        remove(&path.join("snapshots").join(&name))?;
     }
     Ok(())
 }
@@ -250,12 +251,15 @@ fn check_folder(path: &Path) -> Result<(), FsError> {
 }
 
 /// Removes a payload of the shared store when its manifest has no true line left, under its lock;
-/// otherwise the manifest is cut down to its true lines. Answers the bytes that became free.
+/// otherwise the manifest is cut down to its true lines. A manifest whose payload is gone goes in the
+/// same way. Answers the bytes that became free.
 pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
     let place = root.join(payload.place());
+    let manifest = shared::manifest_of(&place);
     let open = |path: &Path| Dir::open(path).map_err(FsError::of("read", path));
     let dir = open(root)?;
-    if !shared::is_store(&dir) || !place.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+    let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    if !shared::is_store(&dir) || !(is_file(&place) || is_file(&manifest)) {
         return Ok(0);
     }
     let lock = shared::lock_of(&place);
@@ -270,11 +274,10 @@ pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
     if is_new {
         shared::open_to_all(&lock);
     }
-    let manifest = shared::manifest_of(&place);
     match shared::users(&dir, root, payload) {
         None => Ok(0),
         Some(users) if users.is_empty() => {
-            fs::remove_file(&place).map_err(FsError::of("remove", &place))?;
+            remove(&place)?;
             remove(&manifest)?;
             Ok(payload.size)
         }

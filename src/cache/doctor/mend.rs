@@ -89,7 +89,11 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
             Ok(0)
         }
         Remedy::SetAside => set_aside(&repo, path).map(|()| 0),
-        Remedy::MakeFolder => create_dir_all(path).map(|()| 0),
+        Remedy::MakeFolder => {
+            // Tells this repository from one whose deletion was killed: see `Patient::blobs`.
+            create_dir_all(&repo.join("refs"))?;
+            create_dir_all(path).map(|()| 0)
+        }
         Remedy::RemoveShell => remove_shell(&repo).map(|()| 0),
         Remedy::RemoveBlob => {
             if !used.is_orphan(&repo, path) {

@@ -113,7 +113,9 @@ impl Ailment {
             Ailment::UnknownPayload => {
                 "The list of who uses this file of the shared store is missing or cannot be read."
             }
-            Ailment::StaleManifest => "A list of the shared store names users that are gone.",
+            Ailment::StaleManifest => {
+                "A list of the shared store names users that are gone, or is of nothing."
+            }
             Ailment::Unfinished => "A download was not finished, and no process works on it.",
             Ailment::Leftover => "A process that was killed left this half-way.",
             Ailment::StaleLocks => "These locks are of a repository that is gone.",
@@ -289,6 +291,7 @@ pub fn examine(report: &CacheReport, now: f64) -> Examination {
     let live = waste::downloads(report, &mut findings);
     waste::locks(&report.root, now, &mut findings);
     waste::store(report, &mut findings);
+    waste::store_leftovers(report, &mut findings);
     access::examine(report, &mut findings);
     findings.sort_by(|a, b| (a.ailment, &a.path).cmp(&(b.ailment, &b.path)));
     Examination { findings, live }

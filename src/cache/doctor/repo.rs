@@ -13,6 +13,10 @@ use crate::cache::report::CacheReport;
 /// What a repository's folder may hold without holding content: notes that a download makes anew.
 const NOTES: [&str; 4] = ["blobs", "refs", "trees", ".no_exist"];
 
+/// What the user can do about blobs that lost all their snapshots.
+const RELINKED: &str =
+    "the next download links it without fetching it; `hf cache rm` removes the repository";
+
 const UNMOUNTED: &str = "it leads out of the cache: mount the disk, or remove the link yourself";
 
 /// Looks at one repository. `linked_from_elsewhere` are the files that other repositories link to.
@@ -128,8 +132,12 @@ impl Patient<'_> {
         self.add(Ailment::BrokenLink, file, remedy);
     }
 
+    /// A repository that lost every snapshot keeps its blobs for the next download, save where its
+    /// deletion was killed: that takes the refs, folder and all, before anything else.
     fn blobs(&mut self, used: Option<HashSet<PathBuf>>, linked_from_elsewhere: &HashSet<PathBuf>) {
         let blobs = self.path.join("blobs");
+        let has_snapshots = names(&self.path.join("snapshots")).is_none_or(|all| !all.is_empty());
+        let is_kept = !has_snapshots && is_own_folder(&self.path.join("refs"));
         for name in names(&blobs).unwrap_or_default() {
             let place = blobs.join(&name);
             let bytes = name.as_encoded_bytes();
@@ -142,7 +150,11 @@ impl Patient<'_> {
                 && !used.contains(&place)
                 && !linked_from_elsewhere.contains(&place)
             {
-                self.add(Ailment::OrphanBlob, place, Remedy::RemoveBlob);
+                let remedy = match is_kept {
+                    true => Remedy::Advice(RELINKED),
+                    false => Remedy::RemoveBlob,
+                };
+                self.add(Ailment::OrphanBlob, place, remedy);
             }
         }
     }

@@ -113,3 +113,46 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
         }
     }
 }
+
+/// What a process that was killed left in the shared store: a manifest without its payload, and files
+/// on their way. Whoever is at work there holds a lock beside them.
+pub fn store_leftovers(report: &CacheReport, findings: &mut Vec<Finding>) {
+    if report.store.is_none() {
+        return;
+    }
+    let store = report.root.join(shared::FOLDER);
+    for prefix in names(&store).unwrap_or_default() {
+        let folder = store.join(prefix);
+        let files = names(&folder).unwrap_or_default();
+        // Asked after the names were read, so that what is seen there is not somebody's at work.
+        let is_lock = |path: &PathBuf| path.extension().is_some_and(|end| end == "lock");
+        let places = || files.iter().map(|name| folder.join(name));
+        if places().filter(is_lock).any(|lock| delete::is_held(&lock)) {
+            continue;
+        }
+        for (name, place) in files.iter().zip(places()) {
+            let of_store = |ailment, remedy| {
+                Finding::new(ailment, shared::FOLDER.as_bytes(), place.clone(), remedy)
+            };
+            if is_staging(name.as_encoded_bytes()) {
+                findings.push(of_store(Ailment::Leftover, Remedy::Remove));
+            } else if let Some(payload) = payload_of_manifest(&place)
+                && !is_there(&report.root.join(payload.place()))
+            {
+                let finding = of_store(Ailment::StaleManifest, Remedy::Sweep(payload));
+                findings.push(finding.with_size(0).with_detail("its payload is gone"));
+            }
+        }
+    }
+}
+
+/// The payload, of no bytes, that a manifest would be of.
+fn payload_of_manifest(place: &Path) -> Option<shared::Payload> {
+    let hash = place.file_name()?.to_str()?.strip_suffix(".refs")?;
+    let prefix = place.parent()?.file_name()?.to_str()?;
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && hash.starts_with(prefix) && prefix.len() == 2).then(|| shared::Payload {
+        hash: hash.to_owned(),
+        size: 0,
+    })
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::permissions::open_for_all;
-use super::{Payload, Store, manifest_of, open_to_all};
+use super::{Payload, Store, manifest_of};
 use crate::cache::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::cache::layout;
 use crate::fs::{FsError, Mode, write_atomic};
@@ -124,9 +124,7 @@ pub fn write_manifest(manifest: &Path, users: &[PathBuf]) -> Result<(), FsError>
         .iter()
         .map(|user| format!("{}\n", user.display()))
         .collect();
-    write_atomic(manifest, text.as_bytes(), Mode::Durable)?;
-    open_to_all(manifest);
-    Ok(())
+    write_atomic(manifest, text.as_bytes(), Mode::Everyone)
 }
 
 /// Payloads that nobody uses, and of which that is known.

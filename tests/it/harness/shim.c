@@ -86,6 +86,26 @@ int rmdir(const char *path) {
     return NEXT(rmdir)(path);
 }
 
+int unlinkat(int dir, const char *path, int flags) {
+    change();
+    return NEXT(unlinkat)(dir, path, flags);
+}
+
+int chmod(const char *path, mode_t mode) {
+    change();
+    return NEXT(chmod)(path, mode);
+}
+
+int fchmod(int fd, mode_t mode) {
+    change();
+    return NEXT(fchmod)(fd, mode);
+}
+
+int lchown(const char *path, uid_t user, gid_t group) {
+    change();
+    return NEXT(lchown)(path, user, group);
+}
+
 int ftruncate64(int fd, off64_t length) {
     change();
     return NEXT(ftruncate64)(fd, length);
@@ -93,8 +113,10 @@ int ftruncate64(int fd, off64_t length) {
 
 int statx(int dir, const char *path, int flags, unsigned mask, struct statx *buffer) {
     int result = NEXT(statx)(dir, path, flags, mask, buffer);
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    if (result == 0 || errno != ENOENT || !slash || !getenv("HF_SHIM_FOLD_CASE")) return result;
+    if (result == 0 || errno != ENOENT || !getenv("HF_SHIM_FOLD_CASE")) return result;
+    /* Only now: Rust asks with a null pointer, on purpose, and gets EFAULT. */
+    const char *slash = strrchr(path, '/');
+    if (!slash) return result;
     char found[8192];
     snprintf(found, sizeof found, "%.*s", (int)(slash - path + 1), path);
     DIR *folder = opendir(found);

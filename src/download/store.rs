@@ -61,8 +61,9 @@ impl Store {
             return dir.prepare();
         }
         prepare_root(&self.cache)?;
-        create_dir_all(&self.repo.blobs())?;
-        create_dir_all(&self.repo.snapshot(&self.commit))
+        // In this order: a repository with blobs and without `snapshots/` counts as damaged.
+        create_dir_all(&self.repo.snapshot(&self.commit))?;
+        create_dir_all(&self.repo.blobs())
     }
 
     /// Removes unfinished downloads of files that came to be in another way. Those that somebody is

@@ -294,6 +294,7 @@ fn killed_at_any_moment() {
             env.run(["cache", "prune", "-y"]).ok();
         }
         if round % 6 == 5 {
+            scans_clean(None, &env);
             env.run(["cache", "rm", "model/org/two", "-y"]).ok();
         }
     }

@@ -97,6 +97,9 @@ fn make_symlink(
     let target = pointer_target(path, checksum);
     let mut result = in_folder(pointer, || std::os::unix::fs::symlink(&target, pointer))?;
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+        if fs::read_link(pointer).is_ok_and(|found| found == target) {
+            return Ok(true);
+        }
         // Another process may have been faster, or an old pointer is to be replaced.
         let staged = staging_path(repo);
         result = std::os::unix::fs::symlink(&target, &staged)

@@ -71,7 +71,7 @@ impl Console {
     /// # Errors
     /// Stdin cannot be read.
     pub fn ask_yes_no_or_end(&self, question: &str, default: bool) -> io::Result<Option<bool>> {
-        let choices = if default { "[Y/n]" } else { "[y/N]" };
+        let choices = if default { "(Y/n)" } else { "(y/N)" };
         loop {
             self.prompt(&format!("{question} {choices} "));
             let mut answer = String::new();

@@ -35,7 +35,7 @@ fn a_pasted_token_is_hidden_and_cleaned() {
     terminal.expect("There is no token");
     terminal.send_line(&format!("\"Bearer {LAPTOP}\""));
     terminal.expect("Removed from the token: quotes, the word Bearer.");
-    terminal.expect("Add token as git credential? [Y/n]");
+    terminal.expect("Add token as git credential? (Y/n)");
     terminal.send_line("n");
     terminal.expect("Logged in as alice.");
     assert_eq!(terminal.exit_code(), 0);
@@ -56,7 +56,7 @@ fn the_rest_of_a_paste_answers_no_question() {
     terminal.send_line("2");
     terminal.expect("Token (not shown");
     terminal.send(&format!("{LAPTOP}\r\ry\r"));
-    terminal.expect("Add token as git credential? [Y/n]");
+    terminal.expect("Add token as git credential? (Y/n)");
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert!(
         !terminal.screen().contains("Logged in"),
@@ -79,7 +79,7 @@ fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
         (&[("Number [1]:", "2")], "Token (not shown"),
         (
             &[("Number [1]:", "2"), ("Token (not shown", "hf_abc")],
-            "git credential? [Y/n]",
+            "git credential? (Y/n)",
         ),
         (&[("Number [1]:", "1")], "Waiting for your confirmation"),
     ];
@@ -143,7 +143,7 @@ fn interrupted_programs_end_with_130() {
     terminal.send_line("2");
     terminal.expect("Token (not shown");
     terminal.send_line("hf_abc");
-    terminal.expect("[Y/n]");
+    terminal.expect("(Y/n)");
     terminal.send("\u{3}");
     assert_eq!(terminal.exit_code(), 130);
 }

@@ -320,7 +320,7 @@ fn a_list_edited_and_refused_is_a_good_end() {
     let mut terminal = env
         .huggingface_cli(["delete-cache", "--disable-tui", "--sort", "size"])
         .terminal(24, 100);
-    terminal.expect("[y/N]");
+    terminal.expect("(y/N)");
     env.program("sh", ["-c", script]).run().ok();
     terminal.send_line("1");
     terminal.expect("3 revisions chosen");

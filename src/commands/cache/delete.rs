@@ -317,7 +317,7 @@ fn choose_in_file(
     ));
     loop {
         let answer = console
-            .ask_line("Is the file ready? [y/N] ")
+            .ask_line("Is the file ready? (y/N) ")
             .map_err(|error| {
                 CliError::new(Kind::Other, "Cannot read the answer.").caused_by(error)
             })?;

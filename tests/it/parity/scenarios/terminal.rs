@@ -23,16 +23,16 @@ pub fn scenarios() -> Vec<Scenario> {
         hf("download org/name config.json").typed([]),
         hf("cache rm model/org/name")
             .given("a full cache", full_cache)
-            .typed([typed("[y/N]", "[y/N]", "y\r")]),
+            .typed([typed("y/N", "y/N", "y\r")]),
         hf("cache rm model/org/name")
             .given("a full cache", full_cache)
-            .typed([typed("[y/N]", "[y/N]", "n\r")]),
+            .typed([typed("y/N", "y/N", "n\r")]),
         hf("cache prune")
             .given("a full cache", full_cache)
-            .typed([typed("[y/N]", "[y/N]", "y\r")]),
+            .typed([typed("y/N", "y/N", "y\r")]),
         hf("cache rm model/org/name")
             .given("a full cache", full_cache)
-            .typed([typed("[y/N]", "[y/N]", "\u{3}")]),
+            .typed([typed("y/N", "y/N", "\u{3}")]),
         hf("auth switch")
             .given("three tokens", three_tokens)
             .typed([typed("Number", "> bob", "2\r")]),

@@ -2,7 +2,7 @@
 //!
 //! The rules are curl's and Python's: the lower-case name of a variable comes first, `ALL_PROXY`
 //! stands in for what has no variable of its own, `NO_PROXY` holds hosts, domains, addresses and
-//! networks that are asked directly. Loopback addresses are no exception: they go through a proxy
+//! networks, perhaps with a port, that are asked directly. Loopback addresses are no exception: they go through a proxy
 //! unless `NO_PROXY` says otherwise.
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -101,11 +101,33 @@ impl Proxies {
         };
         let matcher = Matcher::builder()
             .all("http://proxy")
-            .no(self.no.as_str())
+            .no(direct(&self.no, url))
             .build();
         matcher.intercept(&url.as_str().parse().ok()?)?;
         Some(proxy)
     }
+}
+
+/// The entries of `NO_PROXY` that may concern this address, in the form that the matcher reads: hosts
+/// without a scheme, a port or brackets. Python's client heeds schemes and ports, and so must we.
+fn direct(no: &str, url: &Url) -> String {
+    let entry = |entry: &str| {
+        let (scheme, host) = match entry.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme), rest),
+            None => (None, entry),
+        };
+        // More than one colon belong to an IPv6 address, unless brackets say where it ends.
+        let (host, port) = match host.rsplit_once(':') {
+            Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
+            _ => (host, None),
+        };
+        let concerns = scheme.is_none_or(|scheme| scheme == "all" || scheme == url.scheme())
+            && port.is_none_or(|port| port.parse().ok() == url.port_or_known_default());
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        concerns.then(|| host.strip_prefix('*').unwrap_or(host).to_owned())
+    };
+    let entries: Vec<String> = no.split(',').map(str::trim).filter_map(entry).collect();
+    entries.join(",")
 }
 
 fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
@@ -199,6 +221,41 @@ mod tests {
             let proxies = proxies(pairs).unwrap();
             let proxy = proxies.of(&Url::parse(address).unwrap());
             assert_eq!(proxy.map(Proxy::shown).as_deref(), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_directly() {
+        for (no, address, is_direct) in [
+            ("h.test:8080", "http://h.test:8080/", true),
+            ("x,h.test:8080 ,y", "http://h.test:8080/", true),
+            ("h.test:8080", "http://a.h.test:8080/", true),
+            (".h.test:8080", "http://a.h.test:8080/", true),
+            ("h.test:8080", "http://h.test/", false),
+            ("h.test:8080", "http://h.test:9/", false),
+            ("h.test:8080", "http://other.test:8080/", false),
+            // The default port is a port as well, written or not.
+            ("h.test:443", "https://h.test/", true),
+            ("h.test:443", "http://h.test/", false),
+            ("h.test:x", "http://h.test/", false),
+            ("h.test:", "http://h.test/", false),
+            ("10.0.0.1:8080", "http://10.0.0.1:8080/", true),
+            ("10.0.0.1:8080", "http://10.0.0.1/", false),
+            ("[::1]:8080", "http://[::1]:8080/", true),
+            ("[::1]:8080", "http://[::1]:9/", false),
+            ("[::1]", "http://[::1]:8080/", true),
+            ("::1", "http://[::1]:8080/", true),
+            ("fe80::/10", "http://[fe80::5]/", true),
+            ("http://h.test:8080", "http://h.test:8080/", true),
+            ("http://h.test", "https://h.test/", false),
+            ("all://h.test", "https://h.test/", true),
+            ("*.h.test", "https://a.h.test/", true),
+            ("h.test", "https://noth.test/", false),
+            (",", "https://h.test/", false),
+        ] {
+            let proxies = proxies(&[("ALL_PROXY", "p"), ("NO_PROXY", no)]).unwrap();
+            let proxy = proxies.of(&Url::parse(address).unwrap());
+            assert_eq!(proxy.is_none(), is_direct, "{no} {address}");
         }
     }
 

@@ -405,7 +405,7 @@ fn builder(
     options: &HubOptions,
     tls: rustls::ClientConfig,
 ) -> Result<reqwest::ClientBuilder, HubError> {
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(options.user_agent.clone())
         // Several TCP connections carry more than one shared by many streams.
         .http1_only()
@@ -418,20 +418,9 @@ fn builder(
         // The system's own, where it has a place for them.
         return Ok(builder);
     }
-    builder = builder.no_proxy();
-    type Make = fn(String) -> reqwest::Result<reqwest::Proxy>;
-    let makes: [(_, Make); 2] = [
-        (&proxies.http, reqwest::Proxy::http),
-        (&proxies.https, reqwest::Proxy::https),
-    ];
-    for (proxy, make) in makes {
-        if let Some(proxy) = proxy {
-            let made = make(proxy.url.to_string())
-                .map_err(|_| HubError::Setup(format!("no such proxy: {}", proxy.shown())))?;
-            builder = builder.proxy(made.no_proxy(reqwest::NoProxy::from_string(&proxies.no)));
-        }
-    }
-    Ok(builder)
+    let proxies = proxies.clone();
+    let choose = move |url: &Url| proxies.of(url).map(|proxy| proxy.url.clone());
+    Ok(builder.no_proxy().proxy(reqwest::Proxy::custom(choose)))
 }
 
 /// Makes the one crypto library known to rustls; the first call counts.

@@ -132,7 +132,9 @@ fn a_proxy_that_refuses_or_is_no_proxy() {
 #[test]
 fn some_are_asked_directly() {
     let (hub, proxy) = (hub(), Proxy::http(None));
-    for no in ["127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", "*"] {
+    let with_ports = [hub.endpoint(), hub.cdn_origin()].join(",");
+    let with_ports = with_ports.replace("http://", "");
+    for no in ["127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", "*", &with_ports] {
         let env = TestEnv::for_hub(&hub);
         let variables = [("http_proxy", proxy.address()), ("no_proxy", no.to_owned())];
         let _ = download(&env, &variables).ok();

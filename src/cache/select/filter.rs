@@ -1,66 +1,9 @@
-//! Which rows of a listing are wanted, and in what order. Pure.
-//!
-//! The expressions are those of `hf cache ls` of the Python client (REFERENCE 6): `size>1GB`,
-//! `accessed>30d`, `type=model`, `refs=main`, and sort keys with `:asc` or `:desc`.
+//! Which rows are wanted.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
 
-use super::report::{CachedRepo, CachedRevision};
-
-/// A row of the listing: a repository, or one of its revisions.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    /// The repository.
-    pub repo: &'a CachedRepo,
-    /// The revision, when rows are revisions.
-    pub revision: Option<&'a CachedRevision>,
-}
-
-impl Row<'_> {
-    /// Bytes on disk.
-    pub fn size(&self) -> u64 {
-        self.revision
-            .map_or(self.repo.size, |revision| revision.size)
-    }
-
-    /// Last read. Revisions share blobs, so only a repository has such a time.
-    pub fn accessed(&self) -> f64 {
-        self.repo.accessed
-    }
-
-    /// Last written, in seconds since 1970.
-    pub fn modified(&self) -> f64 {
-        self.revision
-            .map_or(self.repo.modified, |revision| revision.modified)
-    }
-
-    /// Refs, sorted.
-    pub fn refs(&self) -> Vec<String> {
-        self.revision
-            .map_or_else(|| self.repo.refs(), |revision| revision.refs.clone())
-    }
-}
-
-/// A filter or sort expression that makes no sense. The text says what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SelectError {
-    /// Not `key`, operator, `value`.
-    #[error("the filter {0:?} has no form like size>1GB, accessed>30d, type=model or refs=main")]
-    Form(String),
-    /// Unknown key.
-    #[error("the filter key {0:?} is none of accessed, modified, refs, size, type")]
-    Key(String),
-    /// `==`, or an order where only equality makes sense.
-    #[error("the filter {0:?} needs another operator: {1}")]
-    Operator(String, &'static str),
-    /// Not a number with a unit.
-    #[error("{0:?} is not {1}")]
-    Value(String, &'static str),
-    /// Unknown sort key.
-    #[error("the sort key {0:?} is none of accessed, modified, name, size, with :asc or :desc")]
-    Sort(String),
-}
+use super::{Row, SelectError};
 
 /// A condition on a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,121 +190,10 @@ fn number_with_unit<'a>(
     digits.parse::<i128>().ok()?.checked_mul(*factor)
 }
 
-/// An order of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sort {
-    key: SortKey,
-    descending: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SortKey {
-    Accessed,
-    Modified,
-    Name,
-    Size,
-}
-
-impl FromStr for Sort {
-    type Err = SelectError;
-
-    /// Newest and biggest come first unless the expression says otherwise; names ascend.
-    fn from_str(text: &str) -> Result<Self, SelectError> {
-        let bad = || SelectError::Sort(text.to_owned());
-        let (key, order) = match text.split_once(':') {
-            Some((key, order)) => (key, Some(order)),
-            None => (text, None),
-        };
-        let key = match key {
-            "accessed" => SortKey::Accessed,
-            "modified" => SortKey::Modified,
-            "name" => SortKey::Name,
-            "size" => SortKey::Size,
-            _ => return Err(bad()),
-        };
-        let descending = match order {
-            Some("asc") => false,
-            Some("desc") => true,
-            Some(_) => return Err(bad()),
-            None => key != SortKey::Name,
-        };
-        Ok(Sort { key, descending })
-    }
-}
-
-impl Sort {
-    /// Sorts rows; equal ones keep their order, also when descending.
-    pub fn apply(self, rows: &mut [Row<'_>]) {
-        rows.sort_by(|a, b| {
-            let ordering = match self.key {
-                SortKey::Accessed => a.accessed().total_cmp(&b.accessed()),
-                SortKey::Modified => a.modified().total_cmp(&b.modified()),
-                SortKey::Size => a.size().cmp(&b.size()),
-                SortKey::Name => a
-                    .repo
-                    .cache_id()
-                    .to_lowercase()
-                    .cmp(&b.repo.cache_id().to_lowercase()),
-            };
-            if self.descending {
-                ordering.reverse()
-            } else {
-                ordering
-            }
-        });
-    }
-}
-
-/// The rows of a listing in their natural order: by id, then by commit.
-pub fn rows(repos: &[CachedRepo], by_revision: bool) -> Vec<Row<'_>> {
-    let mut sorted: Vec<&CachedRepo> = repos.iter().collect();
-    sorted.sort_by_key(|repo| repo.cache_id());
-    sorted
-        .into_iter()
-        .flat_map(|repo| {
-            let revisions = by_revision.then_some(&repo.revisions);
-            let whole = (!by_revision).then_some(Row {
-                repo,
-                revision: None,
-            });
-            revisions
-                .into_iter()
-                .flatten()
-                .map(|revision| Row {
-                    repo,
-                    revision: Some(revision),
-                })
-                .chain(whole)
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tests::repo;
     use super::*;
-    use crate::repo::RepoType;
-
-    fn repo(id: &str, size: u64, accessed: f64, refs: &[&str]) -> CachedRepo {
-        CachedRepo {
-            folder: Vec::new(),
-            repo_type: RepoType::Model,
-            id: id.to_owned(),
-            revisions: vec![CachedRevision {
-                name: "c".repeat(40).into_bytes(),
-                commit: "c".repeat(40),
-                refs: refs.iter().map(|&name| name.to_owned()).collect(),
-                file_count: 1,
-                size: size / 2,
-                modified: accessed,
-                files: Vec::new(),
-            }],
-            blobs: Vec::new(),
-            size,
-            accessed,
-            modified: accessed,
-        }
-    }
 
     #[test]
     fn filters() {
@@ -414,31 +246,6 @@ mod tests {
             "size>99999999999999999999999999999999999999p",
         ] {
             assert!(bad.parse::<Filter>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn sorts_are_stable_both_ways() {
-        let repos = [
-            repo("b/x", 10, 3.0, &[]),
-            repo("A/y", 10, 1.0, &[]),
-            repo("a/z", 20, 2.0, &[]),
-        ];
-        for (text, expected) in [
-            ("size", ["a/z", "A/y", "b/x"]),
-            ("size:asc", ["A/y", "b/x", "a/z"]),
-            ("name", ["A/y", "a/z", "b/x"]),
-            ("name:desc", ["b/x", "a/z", "A/y"]),
-            ("accessed", ["b/x", "a/z", "A/y"]),
-            ("modified:asc", ["A/y", "a/z", "b/x"]),
-        ] {
-            let mut sorted = rows(&repos, false);
-            text.parse::<Sort>().unwrap().apply(&mut sorted);
-            let ids: Vec<&str> = sorted.iter().map(|row| row.repo.id.as_str()).collect();
-            assert_eq!(ids, expected, "{text}");
-        }
-        for bad in ["", "age", "size:up", "size:", ":asc", "size:asc:desc"] {
-            assert!(bad.parse::<Sort>().is_err(), "{bad}");
         }
     }
 }

@@ -57,6 +57,38 @@ impl CacheCommand {
     }
 }
 
+/// How something is removed.
+#[derive(Debug, clap::Args)]
+struct RemovalArgs {
+    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+    /// Only tell what would be removed.
+    #[arg(long, overrides_with = "no_dry_run")]
+    dry_run: bool,
+    #[arg(long, hide = true)]
+    no_dry_run: bool,
+}
+
+impl RemovalArgs {
+    /// Asks, removes what the plan says, and tells what could not be.
+    fn carry_out(
+        &self,
+        plan: &DeletePlan,
+        report: &CacheReport,
+        context: &Context,
+    ) -> Result<Outcome, CliError> {
+        ask("Delete this?", self.yes, context)?;
+        let outcome = plan.execute(report.store.as_ref());
+        tell_busy(&outcome.busy, context);
+        tell_failures(&outcome)?;
+        Ok(outcome)
+    }
+}
+
 /// The cache's root: the option, else the environment's.
 fn cache_root(option: Option<&Path>, context: &Context) -> PathBuf {
     option.map_or_else(

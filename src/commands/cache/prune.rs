@@ -1,10 +1,8 @@
 //! `hf cache prune`: what nothing refers to any more, and what a policy lets go.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
-use super::{ask, cache_root, now, push_bytes, show_plan, summary, tell_busy, tell_failures};
+use super::{RemovalArgs, cache_root, now, push_bytes, show_plan, summary, tell_busy};
 use crate::cache::delete::DeletePlan;
 use crate::cache::evict::{Policy, evict};
 use crate::cache::pins::Pins;
@@ -38,17 +36,8 @@ pub struct Args {
     /// In this run, do not mind the pins of the repositories whose id matches this pattern.
     #[arg(long, value_name = "PATTERN")]
     unpin: Vec<String>,
-    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
-    #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
-    /// Do not ask.
-    #[arg(short, long)]
-    yes: bool,
-    /// Only tell what would be removed.
-    #[arg(long, overrides_with = "no_dry_run")]
-    dry_run: bool,
-    #[arg(long, hide = true)]
-    no_dry_run: bool,
+    #[command(flatten)]
+    removal: RemovalArgs,
 }
 
 /// Prunes the cache, after asking.
@@ -58,7 +47,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let policy = args.policy()?;
-    let root = cache_root(args.cache_dir.as_deref(), context);
+    let root = cache_root(args.removal.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
     let pins = args.pins(&report);
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
@@ -98,7 +87,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         (plan.unused.len(), "unused shared file"),
     ]);
     show_plan(&plan, &summary, context);
-    if args.dry_run {
+    if args.removal.dry_run {
         let mut fields = vec![
             ("dry_run", json!(true)),
             ("revisions", json!(revisions)),
@@ -110,10 +99,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         console.result("Dry run: nothing was deleted.", fields);
         return Ok(());
     }
-    ask("Delete this?", args.yes, context)?;
-    let outcome = plan.execute(report.store.as_ref());
-    tell_busy(&outcome.busy, context);
-    tell_failures(&outcome)?;
+    let outcome = args.removal.carry_out(&plan, &report, context)?;
     let freed = text::size(outcome.freed);
     let mut fields = vec![
         ("revisions_deleted", json!(revisions)),

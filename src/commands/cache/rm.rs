@@ -1,12 +1,8 @@
 //! `hf cache rm`: repositories, revisions or files.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 
-use super::{
-    ask, cache_root, push_bytes, show_plan, summary, tell_busy, tell_failures, tell_spared,
-};
+use super::{RemovalArgs, cache_root, push_bytes, show_plan, summary, tell_spared};
 use crate::cache::delete::{DeletePlan, Extent};
 use crate::cache::pins::Pins;
 use crate::cache::scan::{Detail, scan};
@@ -23,17 +19,8 @@ pub struct Args {
     /// `hf://org/name`, or `hf://org/name/file` for a file in all its revisions.
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
-    /// Cache folder to work in [default: the one of HF_HUB_CACHE].
-    #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
-    /// Do not ask.
-    #[arg(short, long)]
-    yes: bool,
-    /// Only tell what would be removed.
-    #[arg(long, overrides_with = "no_dry_run")]
-    dry_run: bool,
-    #[arg(long, hide = true)]
-    no_dry_run: bool,
+    #[command(flatten)]
+    removal: RemovalArgs,
 }
 
 /// Removes the targets, after asking.
@@ -50,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .filter(|word| !word.is_empty())
         .map(|word| Ok((word.to_owned(), parse(word, context)?)))
         .collect::<Result<_, CliError>>()?;
-    let root = cache_root(args.cache_dir.as_deref(), context);
+    let root = cache_root(args.removal.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
     let selection = select(&report, &targets)?;
     for word in &selection.missing {
@@ -72,7 +59,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         (counts.files, "file"),
     ];
     show_plan(&plan, &summary(&parts), context);
-    if args.dry_run {
+    if args.removal.dry_run {
         let mut fields = vec![("dry_run", json!(true))];
         if counts.files > 0 {
             fields.push(("files", json!(counts.files)));
@@ -85,10 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         console.result("Dry run: nothing was deleted.", fields);
         return Ok(());
     }
-    ask("Delete this?", args.yes, context)?;
-    let outcome = plan.execute(report.store.as_ref());
-    tell_busy(&outcome.busy, context);
-    tell_failures(&outcome)?;
+    let outcome = args.removal.carry_out(&plan, &report, context)?;
     let mut fields = if plan
         .repos
         .iter()

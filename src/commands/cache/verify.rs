@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::verify_all::verify_all;
 use super::{cache_root, shown};
+use crate::auth::resolve::ResolvedToken;
 use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::trees;
@@ -76,6 +77,17 @@ struct Subject {
     folder: PathBuf,
     /// Listing remembered for the commit, when it is known which.
     tree: Option<PathBuf>,
+}
+
+impl Subject {
+    fn asked<'a>(&'a self, token: Option<&'a ResolvedToken>, context: &'a Context) -> Asked<'a> {
+        Asked {
+            context,
+            repo: &self.repo,
+            revision: &self.revision,
+            token,
+        }
+    }
 }
 
 /// Verifies files.
@@ -149,12 +161,7 @@ impl Args {
 
     fn remote_listing(&self, subject: &Subject, context: &Context) -> Result<Listing, CliError> {
         let token = self.token.resolve(context)?;
-        let asked = Asked {
-            context,
-            repo: &subject.repo,
-            revision: &subject.revision,
-            token: token.as_ref(),
-        };
+        let asked = subject.asked(token.as_ref(), context);
         let hub = context.hub()?;
         let secret = token.as_ref().map(|resolved| &resolved.token);
         let listing = hub.tree(&subject.repo, &subject.revision, secret, |_| {});
@@ -171,12 +178,7 @@ impl Args {
         context: &Context,
     ) -> Result<(), CliError> {
         let token = self.token.resolve(context)?;
-        let asked = Asked {
-            context,
-            repo: &subject.repo,
-            revision: &subject.revision,
-            token: token.as_ref(),
-        };
+        let asked = subject.asked(token.as_ref(), context);
         let secret = token.as_ref().map(|resolved| resolved.token.clone());
         let cache = cache_root(self.cache_dir.as_deref(), context);
         for file in wrong {

@@ -127,3 +127,29 @@ fn du_sees_what_was_announced() {
         );
     }
 }
+
+/// A preallocated or partly written file has holes: announced is its length, as `cache ls` shows it.
+#[test]
+fn a_file_with_holes_counts_by_its_length() {
+    let env = TestEnv::new();
+    let repo = CacheTree::at(env.cache()).model("org/holes");
+    let commit = repo.main([("f", "12345")]);
+    let file = fs::File::options();
+    let file = file.clone().write(true).open(repo.file(&commit, "f"));
+    file.unwrap().set_len(10_000_000).unwrap();
+    let part = fs::File::create(repo.blob("abc.incomplete")).unwrap();
+    part.set_len(2_000_000).unwrap();
+    assert!(disk_usage(&env.cache()) < 1_000_000, "no holes here");
+    let listed = env.run(["cache", "ls", "--json"]).ok().json();
+    assert_eq!(listed[0]["size_bytes"], 10_000_000);
+    for (args, bytes) in [
+        (&["cache", "prune", "-y", "--json"][..], 2_000_000),
+        (
+            &["cache", "rm", "model/org/holes", "-y", "--json"],
+            10_000_000,
+        ),
+    ] {
+        let answer = env.run(args).ok().json();
+        assert_eq!(answer["freed_bytes"], bytes, "{args:?}");
+    }
+}

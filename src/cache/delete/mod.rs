@@ -12,7 +12,8 @@
 //!
 //! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
 //! and a shared payload that another repository uses count nothing. Only content is counted, as the
-//! Python client does, not refs, links and folders.
+//! Python client does, not refs, links and folders; and by their length, as it does too, so that of
+//! a file with holes, or on a file system that compresses, `du` sees less become free.
 
 mod execute;
 mod tally;

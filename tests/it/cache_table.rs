@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::cache_made_up::{Health, make_up};
 use crate::harness::TestEnv;
 use crate::harness::cache::CacheTree;
+use crate::harness::hub::{Hub, Repo};
 use crate::harness::oracle::Oracle;
 
 /// Runs a list of command lines in one process; answers code and stdout of each.
@@ -171,6 +172,21 @@ fn store(tree: &CacheTree) {
     tree.stray_file(&format!("blobs/ab/{used}.refs"), &lines);
 }
 
+/// The sound repository of every kind.
+const SOUND: [(&str, &str); 2] = [("f.bin", "1234567890"), ("sub/g", "12")];
+
+/// A Hub that has the sound repository at its commit.
+fn hub(env: &TestEnv) -> Hub {
+    let commit = CacheTree::at(env.path("sound"))
+        .model("org/sound")
+        .main(SOUND);
+    let hub = Hub::start();
+    let [(large, bytes), (small, text)] = SOUND;
+    let repo = Repo::model("org/sound").lfs(large, bytes).file(small, text);
+    hub.add(repo.tag(&commit));
+    hub
+}
+
 /// Ways to look with the modern grammar. `ID` and `COMMIT` stand for the sound repository's.
 const MODERN: [&[&str]; 14] = [
     &["ls"],
@@ -204,6 +220,13 @@ const MODERN: [&[&str]; 14] = [
     &["rm", "COMMIT", "--dry-run", "--json"],
     &["rm", "dataset/not/there", "--dry-run", "--json"],
     &["prune", "--dry-run", "--json"],
+];
+
+/// Ways to check. Only of the sound repository is there a Hub to ask: the others beside it must not
+/// be in the way. Last of all, for they read the files, and so renew the times that `ls` shows.
+const VERIFY: [&[&str]; 2] = [
+    &["verify", "org/sound", "--json"],
+    &["verify", "org/sound", "--revision", "COMMIT", "-q"],
 ];
 
 /// Ways to look with the legacy grammar.
@@ -263,7 +286,7 @@ fn compare(
         if !root.exists() {
             let tree = CacheTree::at(&root);
             let repo = tree.model("org/sound");
-            repo.main([("f.bin", "1234567890"), ("sub/g", "12")]);
+            repo.main(SOUND);
             make(&tree);
             age(&root);
         }
@@ -308,12 +331,23 @@ fn every_kind_of_cache_looks_the_same_to_both_clients() {
         return;
     };
     let mut env = TestEnv::new();
+    let hub = hub(&env);
+    env.set("HF_ENDPOINT", hub.endpoint());
     env.set("COLUMNS", "200").set("NO_COLOR", "1");
     let with_modern = compare(&modern, &env, &MODERN, "--cache-dir");
     let mut with_legacy = compare(&legacy, &env, &LEGACY, "--dir");
+    let with_verify = compare(&modern, &env, &VERIFY, "--cache-dir");
+    let place = env.path("caches/0").display().to_string();
+    let checked = env.run([&["cache"], VERIFY[0], &["--cache-dir", &place]].concat());
+    assert_eq!(
+        checked.ok().json()["checked"],
+        2,
+        "they agree on files, not on a failure"
+    );
     let heads: Vec<String> = MODERN
         .iter()
         .chain(&LEGACY)
+        .chain(&VERIFY)
         .map(|look| look.join(" "))
         .collect();
     println!(
@@ -325,13 +359,15 @@ fn every_kind_of_cache_looks_the_same_to_both_clients() {
         let mark = |wrong: bool| if wrong { "**no**" } else { "yes" };
         let modern = (0..MODERN.len()).map(|look| mark(with_modern.contains_key(&(number, look))));
         let legacy = (0..LEGACY.len()).map(|look| mark(with_legacy.contains_key(&(number, look))));
-        let cells: Vec<&str> = modern.chain(legacy).collect();
+        let verify = (0..VERIFY.len()).map(|look| mark(with_verify.contains_key(&(number, look))));
+        let cells: Vec<&str> = modern.chain(legacy).chain(verify).collect();
         println!("| {kind} | {} |", cells.join(" | "));
     }
     with_legacy.retain(|(kind, _), _| !NOT_AS_LEGACY.contains(&KINDS[*kind].0));
     let wrong: Vec<String> = with_modern
         .into_values()
         .chain(with_legacy.into_values())
+        .chain(with_verify.into_values())
         .collect();
     assert!(
         wrong.is_empty(),

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench scan [-- REPOS REVISIONS FILES]` builds a cache of 2,000 repositories with 2
 //! revisions of 20 files under the target folder (once), reads it in turns with each program, and
-//! prints medians, ratios and our peak memory. The Python clients are used when the interop tests have
+//! prints medians, ratios and our peak memory. `-- --growth` reads caches of 20,000, 80,000 and 200,000
+//! links with `hf` alone: time and memory for a link have to stay what they are. The Python clients are used when the interop tests have
 //! installed them (`target/oracle/2.4.0`, `0.36.2`), and their absence is said.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
@@ -27,6 +28,10 @@ fn main() {
         && flag == "--peak-memory"
     {
         peak_memory(Path::new(root));
+        return;
+    }
+    if args.iter().any(|arg| arg == "--growth") {
+        growth();
         return;
     }
     let numbers: Vec<usize> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
@@ -68,12 +73,33 @@ fn main() {
             println!("huggingface_hub {version}: not installed, not compared");
         }
     }
+    print!("{}", peak_memory_of(&root));
+}
+
+/// What a scan in a process of its own tells of its memory.
+fn peak_memory_of(root: &Path) -> String {
     let output = Command::new(std::env::current_exe().expect("own path"))
         .arg("--peak-memory")
-        .arg(&root)
+        .arg(root)
         .output()
         .expect("own program");
-    print!("{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Our time and memory as the cache grows.
+#[expect(clippy::cast_precision_loss, reason = "a rate is not that exact")]
+fn growth() {
+    for repos in [500, 2000, 5000] {
+        let root = cache(repos, 2, 20);
+        let ours = &programs(&root)[0];
+        // Once for the page cache.
+        ours.run();
+        let mut times: Vec<Duration> = (0..TURNS).map(|_| ours.run()).collect();
+        let (time, links) = (median(&mut times), repos * 2 * 20);
+        let each = time.as_secs_f64() * 1e6 / links as f64;
+        println!("{links:>7} links  {time:>9.1?}  {each:.2} us a link");
+        print!("               {}", peak_memory_of(&root));
+    }
 }
 
 /// A program that reads the whole cache.

@@ -262,6 +262,8 @@ pub fn in_folder<T>(
 pub fn free_space(path: &Path) -> Option<u64> {
     path.ancestors()
         .find_map(|ancestor| rustix::fs::statvfs(ancestor).ok())
+        // A file system of no size (/proc) is none to store in: creating a file will say so better.
+        .filter(|stat| stat.f_blocks > 0)
         .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

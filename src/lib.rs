@@ -107,26 +107,26 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     for flag in ignored {
         console.say(&format!("{flag} is deprecated and has no effect."));
     }
-    let result =
-        env_file.and(format).and_then(|_| {
-            let context = Context::new(env, settings?, Arc::clone(&console));
-            match cli.command {
-                Some(command) => command.run(&context),
-                // As the Python client: the bare number, for scripts that compare it.
-                None if cli.version => {
-                    console.line(env!("CARGO_PKG_VERSION"));
-                    Ok(())
-                }
-                None if cli.install_completion.is_some() => {
-                    commands::completions::install(cli.install_completion.flatten(), &context)
-                }
-                None if cli.show_completion.is_some() => {
-                    commands::completions::show(cli.show_completion.flatten(), &context)
-                }
-                None => Err(CliError::usage("What to do is missing.")
-                    .hint("`hf --help` lists the commands")),
+    let result = env_file.and(format).and_then(|_| {
+        let context = Context::new(env, settings?, Arc::clone(&console));
+        match cli.command {
+            Some(command) => command.run(&context),
+            // As the Python client: the bare number, for scripts that compare it.
+            None if cli.version => {
+                console.line(env!("CARGO_PKG_VERSION"));
+                Ok(())
             }
-        });
+            None if cli.install_completion.is_some() => {
+                commands::completions::install(cli.install_completion.flatten(), &context)
+            }
+            None if cli.show_completion.is_some() => {
+                commands::completions::show(cli.show_completion.flatten(), &context)
+            }
+            None => {
+                Err(CliError::usage("No command was given.").hint("`hf --help` lists the commands"))
+            }
+        }
+    });
     let result = result.and_then(|()| {
         console
             .finish()

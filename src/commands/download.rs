@@ -94,10 +94,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
     let path = match planned {
         Planned::Cached { path, reason } => {
-            context.console.warn(&format!(
-                "The Hub cannot be asked ({}); using what was downloaded before.",
-                text::escape(&reason.to_string())
-            ));
+            // Who asked for it to be so need not be told.
+            if !context.settings.offline {
+                context.console.warn(&format!(
+                    "The Hub cannot be asked ({}); using what was downloaded before.",
+                    text::escape(&reason.to_string())
+                ));
+            }
             path
         }
         Planned::Plan(plan) if args.dry_run => {

@@ -188,11 +188,11 @@ impl Asked<'_> {
             HubError::Offline => (
                 Kind::Offline,
                 format!(
-                    "{} is not in the cache at revision {}, and offline mode is on.",
+                    "the cache lacks what is asked for of {} at revision {}, and offline mode is on.",
                     self.title(),
                     self.revision
                 ),
-                "to go online, leave out --offline and unset HF_HUB_OFFLINE".to_owned(),
+                "to go online, leave out --offline and unset HF_HUB_OFFLINE; `hf cache ls --revisions` lists what is there".to_owned(),
             ),
             _ => return error.into(),
         };

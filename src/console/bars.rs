@@ -78,6 +78,8 @@ impl Progress for Bars {
         ));
         self.bytes.set_message("Downloading");
         self.bytes.set_position(done_bytes);
+        // The estimator has to see what is there already before it forgets how fast that came.
+        self.bytes.tick();
         self.bytes.reset_eta();
         self.group.add(self.files.clone());
         self.group.add(self.bytes.clone());

@@ -88,9 +88,16 @@ impl Store {
     /// After a failure: takes back folders in which nothing came to be, so that a refused download
     /// (a gated repository) leaves no empty repository in the cache. `new_tree` is the listing that
     /// this download wrote.
-    pub fn tidy(&self, new_tree: Option<&Path>) {
+    pub fn tidy(&self, files: &[PlannedFile], new_tree: Option<&Path>) {
         if self.local_dir.is_some() {
             return;
+        }
+        for file in files.iter().filter(|file| file.is_fetched()) {
+            let is_empty = fs::metadata(self.partial(file)).is_ok_and(|found| found.len() == 0);
+            // Another program that waits for its first byte holds the lock.
+            if is_empty && let Ok(Some(_lock)) = try_lock(&self.lock_file(file)) {
+                self.discard_partial(file);
+            }
         }
         // remove_dir takes empty folders only: what holds anything stays.
         let _ = fs::remove_dir(self.repo.snapshot(&self.commit));

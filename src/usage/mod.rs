@@ -71,7 +71,7 @@ pub fn report(
     match explain(error, &place, &root, style, console.mode() == Mode::Json) {
         Some(explained) => explained.report(&console, false),
         None if console.mode() == Mode::Human => console.complaint(&error.render()),
-        None if is_help => CliError::usage("What to do is missing.")
+        None if is_help => CliError::usage("No command was given.")
             .hint(place.help_hint())
             .report(&console, false),
         None => in_one_line(&error.render().to_string(), &place).report(&console, false),

@@ -38,7 +38,7 @@ fn mistakes_are_usage_errors() {
         (&["download", "o/n", "--max-workers", "0"], "1..=256"),
         (&["download", "o/n", "--repo-type", "modle"], "'model'"),
         (&["version", "--json", "-q"], "Only one of"),
-        (&["-q"], "What to do is missing"),
+        (&["-q"], "No command was given"),
     ] {
         let output = env.run(arguments).fails(2);
         assert_eq!(output.stdout(), "");

@@ -337,7 +337,8 @@ impl<'a> Session<'a> {
         let fetched = self.run(plan, &store).await;
         self.progress.finish();
         if fetched.is_err() {
-            store.tidy(plan.new_listing.is_some().then_some(&*tree_file));
+            let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
+            store.tidy(&plan.files, new_tree);
         }
         fetched?;
         if let Target::Cache = self.request.target {

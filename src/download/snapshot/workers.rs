@@ -52,7 +52,12 @@ impl Session<'_> {
             });
         }
         while let Some(finished) = workers.join_next().await {
-            finished??;
+            let outcome = finished.map_err(DownloadError::from).flatten();
+            if outcome.is_err() {
+                // Who tidies up next must find nobody at work.
+                workers.shutdown().await;
+                return outcome;
+            }
         }
         Ok(())
     }

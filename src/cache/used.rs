@@ -8,29 +8,55 @@
 
 #[cfg(any(test, not(unix)))]
 use std::fs::File;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+#[cfg(any(test, not(unix)))]
+use std::time::SystemTime;
 
 /// A time of last use is renewed when it is older than this: no write for every look.
 const STALE: Duration = Duration::from_secs(3600);
 
-/// Notes that a file, or what a link leads to, is used now. Nothing is done for what belongs to
-/// somebody else, lies on a read-only disk or is not there: it is a courtesy.
-pub fn mark(path: &Path) {
-    let is_stale = |time: SystemTime| time.elapsed().is_ok_and(|age| age > STALE);
-    let accessed = path.metadata().and_then(|meta| meta.accessed());
-    if accessed.is_ok_and(is_stale) {
-        let _ = touch(path);
+/// Notes that these files, or what the links lead to, are used now. Nothing is done for what belongs
+/// to somebody else, lies on a read-only disk or is not there: it is a courtesy.
+///
+/// It ends at the first file that was used lately: a repository counts as used when its latest file
+/// was, so the others would add nothing but a look at each.
+pub fn mark(paths: impl IntoIterator<Item = PathBuf>) {
+    for path in paths {
+        if mark_one(&path) == Before::Lately {
+            return;
+        }
     }
 }
 
-/// Notes the same of all files below a folder, links to folders not entered.
-pub fn mark_all(path: &Path) {
+/// When a file was last used before it was marked.
+#[derive(Debug, PartialEq, Eq)]
+enum Before {
+    Lately,
+    LongAgo,
+}
+
+fn mark_one(path: &Path) -> Before {
+    let accessed = path.metadata().and_then(|meta| meta.accessed());
+    let age = accessed.map(|time| time.elapsed().unwrap_or_default());
+    if age.is_ok_and(|age| age <= STALE) {
+        return Before::Lately;
+    }
+    let _ = touch(path);
+    Before::LongAgo
+}
+
+/// Notes the same of the files below a folder, links to folders not entered.
+pub fn mark_below(path: &Path) {
     if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-        return mark(path);
+        return mark([path.to_path_buf()]);
     }
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.for_each(|entry| mark_all(&entry.path()));
+    let (folders, files): (Vec<_>, Vec<_>) = entries
+        .map(|entry| entry.path())
+        .partition(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir()));
+    mark(files);
+    folders.iter().for_each(|folder| mark_below(folder));
 }
 
 #[cfg(unix)]
@@ -74,7 +100,7 @@ mod tests {
                 .set_modified(ago(age));
             File::open(&file).unwrap().set_times(times).unwrap();
             let before = file.metadata().unwrap();
-            mark(&link);
+            mark([link.clone()]);
             let after = file.metadata().unwrap();
             assert_eq!(after.mtime(), before.mtime());
             assert_eq!(after.atime() > before.atime(), is_renewed, "{age}");
@@ -82,8 +108,17 @@ mod tests {
         // The future stays: it is for the owner of the clock to mend.
         let times = FileTimes::new().set_accessed(now + Duration::from_secs(86_400));
         File::open(&file).unwrap().set_times(times).unwrap();
-        mark(&file);
+        mark([file.clone()]);
         assert!(file.metadata().unwrap().accessed().unwrap() > now);
-        mark_all(&folder.path().join("none"));
+        // What was used lately spares a look at what comes behind it, and at nothing else.
+        let old = folder.path().join("old");
+        std::fs::write(&old, "x").unwrap();
+        let times = FileTimes::new().set_accessed(ago(86_400));
+        File::open(&old).unwrap().set_times(times).unwrap();
+        mark([file.clone(), old.clone()]);
+        assert!(old.metadata().unwrap().accessed().unwrap() < ago(80_000));
+        mark([old.clone(), file]);
+        assert!(old.metadata().unwrap().accessed().unwrap() > ago(80_000));
+        mark_below(&folder.path().join("none"));
     }
 }

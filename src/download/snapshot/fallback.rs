@@ -36,7 +36,7 @@ impl Session<'_> {
         let path = self.path_at(&commit);
         if self.request.selection.single_file().is_some() {
             return if path.is_file() {
-                used::mark_all(&path);
+                used::mark_below(&path);
                 Ok(Planned::Cached { path, reason })
             } else {
                 Err(reason.into())
@@ -47,7 +47,7 @@ impl Session<'_> {
         }
         let missing = self.missing_files(&commit, &path)?;
         if missing.is_empty() {
-            used::mark_all(&path);
+            used::mark_below(&path);
             Ok(Planned::Cached { path, reason })
         } else {
             Err(DownloadError::Incomplete { missing, reason })

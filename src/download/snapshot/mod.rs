@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         store.sweep(&plan.files);
         if matches!(self.request.target, Target::Cache) {
             let present = plan.files.iter().filter(|file| !file.is_fetched());
-            present.for_each(|file| used::mark(&self.repo.pointer(&plan.commit, &file.path)));
+            used::mark(present.map(|file| self.repo.pointer(&plan.commit, &file.path)));
         }
         if plan.is_ready() && matches!(self.request.target, Target::Cache) {
             // Everything is there: a read-only cache will do. Only the ref may be news.

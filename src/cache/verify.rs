@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::layout;
+use super::{layout, used};
 use crate::fs::FsError;
 use crate::hash::{ContentHasher, READ_SIZE};
 use crate::listing::{Checksum, Listing};
@@ -207,7 +207,7 @@ impl Job<'_> {
         let first = self.checks[0];
         let mut hasher = ContentHasher::new(&first.expected, Some(self.size));
         let hashed: io::Result<()> = (|| {
-            let mut file = File::open(&first.file)?;
+            let mut file = used::open_unmarked(&first.file)?;
             advise_sequential(&file);
             loop {
                 match io::Read::read(&mut file, buffer)? {

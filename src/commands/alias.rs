@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::cache::shown;
 use crate::alias::{self, Found};
-use crate::console::Table;
+use crate::console::{Mode, Table};
 use crate::context::Context;
 use crate::env;
 use crate::error::{CliError, Kind};
@@ -114,11 +114,14 @@ fn list(context: &Context) -> Result<(), CliError> {
             json!(first.as_ref() == Some(path)),
         ]);
     }
-    context.console.table(&table);
+    let console = &context.console;
+    if table.is_empty() && console.mode() == Mode::Human {
+        console.line("There is no huggingface-cli in PATH.");
+    } else {
+        console.table(&table);
+    }
     if table.is_empty() {
-        context
-            .console
-            .hint("`hf alias add` makes this tool answer to huggingface-cli");
+        console.hint("`hf alias add` makes this tool answer to huggingface-cli");
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ fn the_link_is_made_used_and_removed() {
     let here = Installed::new();
     let link = here.at("bin/huggingface-cli");
     let none = here.run(&[]).ok();
-    assert_eq!(none.stdout(), "No results found.\n");
+    assert_eq!(none.stdout(), "There is no huggingface-cli in PATH.\n");
+    assert_eq!(here.run(&["--json"]).ok().stdout(), "[]\n");
     assert!(none.stderr().contains("hf alias add"), "{none}");
     let made = here.run(&["add", "--json"]).ok();
     assert_eq!(

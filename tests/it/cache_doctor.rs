@@ -357,7 +357,17 @@ fn a_sound_cache_is_said_to_be_sound() {
         let _ = env.run(["cache", "prune", "-y"]).ok();
         env.run(["cache", "doctor", "--fix", "-y"]).ok();
         let output = env.run(["cache", "doctor"]).ok();
-        assert_eq!(output.stdout(), "No results found.\n", "seed {seed}");
+        assert_eq!(output.stdout(), "Nothing is wrong.\n", "seed {seed}");
+        assert_eq!(output.stderr(), "", "seed {seed}");
+        for (format, empty) in [
+            ("json", "[]\n"),
+            ("agent", "No results found.\n"),
+            ("quiet", ""),
+        ] {
+            let output = env.run(["cache", "doctor", "--format", format]).ok();
+            assert_eq!(output.stdout(), empty, "{format}");
+            assert_eq!(output.stderr(), "", "{format}");
+        }
         assert_eq!(tree_of(env.cache().join(".locks")), before);
     }
 }

@@ -207,6 +207,22 @@ fn names_from_the_disk_are_escaped_and_nothing_is_written() {
 }
 
 #[test]
+fn pieces_of_one_file_are_one_unfinished_download() {
+    let env = TestEnv::new();
+    let repo = CacheTree::at(env.cache()).model("org/name");
+    repo.main([("f", "x")]);
+    for piece in ["abc.hf-part", "abc.hf-part-1", "abc.0123abcd.incomplete"] {
+        std::fs::write(repo.blob(piece), "12").unwrap();
+    }
+    repo.partial("other", "34");
+    for args in [&["cache", "ls"][..], &["cache", "prune", "--dry-run"]] {
+        let output = env.run(args).ok();
+        let said = output.stderr();
+        assert!(said.contains("2 unfinished downloads"), "{output}");
+    }
+}
+
+#[test]
 fn a_person_sees_shares_and_damaged_repositories() {
     let env = TestEnv::new();
     let cache = CacheTree::at(env.cache());

@@ -91,6 +91,9 @@ fn what_is_pinned_stays() {
             output.stderr().contains("model/Org/a is pinned"),
             "{output}"
         );
+        assert_eq!(output.stderr().matches("pinned").count(), 1, "{output}");
+        assert!(!output.stderr().contains("Nothing to delete"), "{output}");
+        assert!(output.stderr().contains("hf cache unpin"), "{output}");
         assert_eq!(tree_of(env.cache()), before, "{target}");
     }
     let output = env
@@ -104,6 +107,24 @@ fn what_is_pinned_stays() {
     );
     env.run(["cache", "unpin", "model/Org/a"]).ok();
     env.run(["cache", "rm", "model/Org/a", "-y"]).ok();
+}
+
+#[test]
+fn a_pattern_that_no_repository_matches_is_told() {
+    let env = TestEnv::new();
+    cache(&env);
+    for (flag, pattern, example) in [
+        ("--pin", "org/b", "model/org/b"),
+        ("--unpin", "org/typo", "model/Org/a"),
+    ] {
+        let args = ["cache", "prune", "--dry-run", flag, pattern];
+        let output = env.run(args).ok();
+        let expected = format!("{flag} {pattern} matches no repository; ids look like {example}.");
+        assert!(output.stderr().contains(&expected), "{output}");
+        let args = ["cache", "prune", "--dry-run", flag, "model/org/*"];
+        let output = env.run(args).ok();
+        assert!(!output.stderr().contains("matches no"), "{output}");
+    }
 }
 
 #[test]

@@ -36,6 +36,13 @@ fn a_policy_lets_the_least_used_go_and_pins_hold() {
     ] {
         assert_eq!(dry(args), revisions, "{args:?}");
     }
+    for (args, end) in [
+        (&[][..], "every download is complete."),
+        (&["--older-than", "60d"], "falls under the limits given."),
+    ] {
+        let output = env.run([&["cache", "prune"], args].concat()).ok();
+        assert!(output.stderr().trim_end().ends_with(end), "{output}");
+    }
     for wrong in [
         ["--older-than", "60"],
         ["--older-than", "soon"],

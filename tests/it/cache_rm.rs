@@ -190,6 +190,9 @@ fn nothing_is_deleted_without_a_yes() {
         let output = env.hf(args).stdin(answer).run().fails(1);
         assert_eq!(output.stdout(), "", "{answer:?}");
         assert!(output.stderr().contains("Aborted"), "{output}");
+        // A "no" was an answer; the end of the input is none.
+        let has_end = ["", "what?\n"].contains(&answer);
+        assert_eq!(output.stderr().contains("--yes"), has_end, "{output}");
     }
     for format in ["json", "quiet", "agent"] {
         let output = env
@@ -206,6 +209,21 @@ fn nothing_is_deleted_without_a_yes() {
     let args = ["cache", "rm", "model/org/name"];
     let output = env.hf(args).stdin("y\n").run().ok();
     assert!(output.stdout().starts_with("✓ Deleted 1 repo"), "{output}");
+}
+
+#[test]
+fn an_id_without_its_type_is_recognized() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    tree.model("org/both").main([("f", "x")]);
+    tree.dataset("Org/both").main([("f", "y")]);
+    let before = tree_of(env.cache());
+    let output = env.run(["cache", "rm", "org/Both", "-y"]).ok();
+    let hint = "did you mean dataset/Org/both or model/org/both?";
+    assert!(output.stderr().contains(hint), "{output}");
+    let output = env.run(["cache", "rm", "org/none", "-y"]).ok();
+    assert!(!output.stderr().contains("did you mean"), "{output}");
+    assert_eq!(tree_of(env.cache()), before);
 }
 
 #[test]

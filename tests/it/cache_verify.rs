@@ -205,9 +205,35 @@ fn what_nobody_vouches_for_is_said() {
     );
 }
 
+/// A check is no use: `hf cache prune` lets go first what nobody used.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_time_of_the_last_use_stays() {
+    let (_hub, env, snapshot) = downloaded();
+    let file = snapshot.join("model.safetensors");
+    let now = std::time::SystemTime::now();
+    let ago = |days: u32| now - std::time::Duration::from_secs(86_400 * u64::from(days));
+    let times = fs::FileTimes::new()
+        .set_accessed(ago(90))
+        .set_modified(ago(80));
+    fs::File::open(&file).unwrap().set_times(times).unwrap();
+    for args in [
+        &["cache", "verify", "org/name"][..],
+        &["cache", "verify", "--all"],
+        &["cache", "doctor"],
+    ] {
+        env.run(args).ok();
+        let accessed = file.metadata().unwrap().accessed().unwrap();
+        assert_eq!(accessed, ago(90), "{args:?}");
+    }
+}
+
 #[test]
 fn wrong_words() {
     let (hub, env, _) = downloaded();
+    let output = env.run(["cache", "verify"]).fails(2);
+    let words = "Name a repository, or pass --all.";
+    assert!(output.stderr().contains(words), "{output}");
     for (code, args) in [
         (2, &["cache", "verify"][..]),
         (2, &["cache", "verify", "org/name", "--all"]),

@@ -1,5 +1,6 @@
 //! Doing what a plan says, in an order that leaves a valid cache at every step.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,15 @@ pub fn etag_of(name: &[u8]) -> &[u8] {
         }
         _ => stem,
     }
+}
+
+/// How many downloads the unfinished files are of: one may have several, when it came in pieces or
+/// was begun more than once.
+pub fn downloads(files: &[Incomplete]) -> usize {
+    let contents = files
+        .iter()
+        .map(|file| (file.folder.as_slice(), etag_of(&file.name)));
+    contents.collect::<HashSet<_>>().len()
 }
 
 fn lock_file(root: &Path, folder: &[u8], etag: &[u8]) -> PathBuf {

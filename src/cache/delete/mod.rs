@@ -21,7 +21,7 @@ mod tally;
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-pub use self::execute::Outcome;
+pub use self::execute::{Outcome, downloads};
 pub(super) use self::execute::{etag_of, is_busy, is_downloading, is_held, remove, sweep};
 use self::tally::Tally;
 use super::dir::{path_of, text_of};

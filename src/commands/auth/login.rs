@@ -49,7 +49,7 @@ pub struct LoginArgs {
 pub(crate) enum StorageArg {
     /// `token` and `stored_tokens` in HF_HOME.
     File,
-    /// Secret Service, Keychain or Credential Manager.
+    /// Secret Service or Keychain.
     Keyring,
 }
 

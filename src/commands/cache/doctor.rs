@@ -52,9 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let curable = findings.iter().filter(|f| f.remedy.is_cure()).count();
     if !args.fix {
         show(&report.root, findings, context);
-        if findings.is_empty() {
-            console.say("Nothing is wrong.");
-        } else if curable > 0 {
+        if curable > 0 {
             let count = text::count(curable as u64, "finding");
             console.hint(&format!("`hf cache doctor --fix` deals with {count}"));
         }
@@ -99,10 +97,11 @@ fn tell_live(examination: &Examination, context: &Context) {
 }
 
 fn show(root: &Path, findings: &[Finding], context: &Context) {
-    if context.console.mode() == Mode::Human && !findings.is_empty() {
-        context.console.line(&groups(root, findings, "--fix"));
-    } else {
-        context.console.table(&table(findings));
+    let console = &context.console;
+    match console.mode() {
+        Mode::Human if findings.is_empty() => console.line("Nothing is wrong."),
+        Mode::Human => console.line(&groups(root, findings, "--fix")),
+        _ => console.table(&table(findings)),
     }
 }
 

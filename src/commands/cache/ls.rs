@@ -7,6 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use super::{cache_root, now, report_problems, shown};
+use crate::cache::delete::downloads;
 use crate::cache::layout;
 use crate::cache::pins::Pins;
 use crate::cache::report::CacheReport;
@@ -248,7 +249,7 @@ fn tell_waste(report: &CacheReport, context: &Context) {
     if !report.incomplete.is_empty() {
         context.console.hint(&format!(
             "{} of {} in all can be removed with `hf cache prune`",
-            text::count(report.incomplete.len() as u64, "unfinished download"),
+            text::count(downloads(&report.incomplete) as u64, "unfinished download"),
             text::size(report.incomplete_size())
         ));
     }

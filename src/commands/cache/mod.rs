@@ -253,7 +253,11 @@ fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
         )
         .hint("--dry-run shows what would happen"));
     }
-    answered(context.console.ask_yes_no(question, false))
+    match context.console.ask_yes_no_or_end(question, false) {
+        Ok(None) => Err(CliError::new(Kind::Aborted, "Aborted.")
+            .hint("nothing was deleted; nobody answered the question, and --yes does")),
+        answer => answered(answer.map(|answer| answer == Some(true))),
+    }
 }
 
 /// Asks where the user has just chosen by hand: an empty line means yes, as in the legacy client.

@@ -132,7 +132,7 @@ fn apply(
 }
 
 /// Ids and folders of all repositories, damaged ones included.
-fn repos(report: &CacheReport) -> impl Iterator<Item = (String, &[u8])> {
+pub(super) fn repos(report: &CacheReport) -> impl Iterator<Item = (String, &[u8])> {
     let damaged = |problem: &'_ Problem| {
         let (kind, id) = problem.repo()?;
         Some(format!("{kind}/{id}"))

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{RemovalArgs, cache_root, now, push_bytes, show_plan, summary, tell_busy};
-use crate::cache::delete::DeletePlan;
+use super::{RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy};
+use crate::cache::delete::{DeletePlan, downloads};
 use crate::cache::evict::{Policy, evict};
 use crate::cache::pins::Pins;
 use crate::cache::report::{CacheReport, CachedRepo};
@@ -20,7 +20,8 @@ use crate::error::CliError;
 /// least first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo.
+    /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo. What counts
+    /// is the last time that one of its files was read or written, whichever is later.
     #[arg(long, value_name = "AGE", allow_hyphen_values = true)]
     older_than: Option<String>,
     /// Also remove all but the last N revisions of each repository.
@@ -50,6 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let root = cache_root(args.removal.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
     let pins = args.pins(&report);
+    args.tell_unmatched(&report, context);
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
     let eviction = evict(&report, &policy, is_pinned, now());
     if policy
@@ -70,7 +72,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     plan.add_waste(&report, unused);
     tell_busy(&plan.busy, context);
     if plan.is_empty() {
-        console.say("Nothing to prune: every revision has a ref, and every download is complete.");
+        console.say(if policy == Policy::default() {
+            "Nothing to prune: every revision has a ref, and every download is complete."
+        } else {
+            "Nothing to prune: every revision has a ref, every download is complete, and no revision \
+             falls under the limits given."
+        });
         return Ok(());
     }
     let revisions = plan.counts().revisions;
@@ -83,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
                 "revision"
             },
         ),
-        (plan.incomplete.len(), "unfinished download"),
+        (downloads(&plan.incomplete), "unfinished download"),
         (plan.unused.len(), "unused shared file"),
     ]);
     show_plan(&plan, &summary, context);
@@ -130,6 +137,29 @@ impl Args {
             }
         }
         pins
+    }
+
+    /// Warns of patterns that no repository matches: a typo would let go what was to be kept.
+    fn tell_unmatched(&self, report: &CacheReport, context: &Context) {
+        let ids: Vec<String> = pin::repos(report).map(|(id, _)| id).collect();
+        let pinned = self.pin.iter().map(|word| ("--pin", word));
+        let unpinned = self.unpin.iter().map(|word| ("--unpin", word));
+        for (flag, word) in pinned.chain(unpinned) {
+            let pattern = Pattern::new(word);
+            if ids.iter().any(|id| pattern.matches(id)) {
+                continue;
+            }
+            let has_it_untyped = |id: &&String| {
+                id.split_once('/')
+                    .is_some_and(|(_, untyped)| pattern.matches(untyped))
+            };
+            let example = ids.iter().find(has_it_untyped).or(ids.first());
+            context.console.warn(&format!(
+                "{flag} {} matches no repository; ids look like {}.",
+                text::escape(word),
+                text::escape(example.map_or("model/org/name", |id| id))
+            ));
+        }
     }
 
     fn policy(&self) -> Result<Policy, CliError> {

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{RemovalArgs, cache_root, push_bytes, show_plan, summary, tell_spared};
+use super::{RemovalArgs, cache_root, pin, push_bytes, show_plan, summary, tell_busy, tell_spared};
 use crate::cache::delete::{DeletePlan, Extent};
 use crate::cache::pins::Pins;
+use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::targets::{Target, select};
 use crate::console::text;
@@ -44,14 +45,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         console.warn(&format!("The cache has no {}.", text::escape(word)));
     }
     if !selection.missing.is_empty() {
+        for word in &selection.missing {
+            let meant = typed_ids(&report, word);
+            if !meant.is_empty() {
+                let meant = text::escape(&meant.join(" or "));
+                console.hint(&format!("did you mean {meant}?"));
+            }
+        }
         console.hint("`hf cache ls` shows the names to use, and with --revisions the commits");
     }
     let plan = DeletePlan::build(&report, &selection, &Pins::read(&report))?;
-    tell_spared(&plan, context);
     if plan.is_empty() {
-        console.say("Nothing to delete.");
+        // The error says it all, one reason at a time.
+        if !plan.pinned.is_empty() {
+            tell_busy(&plan.busy, context);
+        } else if plan.busy.is_empty() {
+            console.say("Nothing to delete.");
+        }
         return refused(&plan.busy, &plan.pinned);
     }
+    tell_spared(&plan, context);
     let (counts, size) = (plan.counts(), text::size(plan.freed));
     let parts = [
         (counts.repos, "repo"),
@@ -118,6 +131,17 @@ pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
         Some(path) => Target::File { repo, path },
         None => Target::Repo(repo),
     })
+}
+
+/// The ids, with their type, of the cached repositories that a word names without one.
+fn typed_ids(report: &CacheReport, word: &str) -> Vec<String> {
+    let word = word.to_lowercase();
+    let is_meant = |id: &String| {
+        id.split_once('/')
+            .is_some_and(|(_, untyped)| untyped.to_lowercase() == word)
+    };
+    let ids = pin::repos(report).map(|(id, _)| id);
+    ids.filter(is_meant).collect()
 }
 
 /// What was asked for by name and left alone makes the command fail.

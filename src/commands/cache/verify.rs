@@ -32,7 +32,7 @@ use crate::repo::{CommitHash, Repo, RepoType, Revision};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Repository: `namespace/name`, `datasets/namespace/name` or `hf://…`.
-    #[arg(value_name = "REPO_ID", required_unless_present = "all")]
+    #[arg(value_name = "REPO_ID")]
     repo_id: Option<String>,
     /// Kind of repository: model, dataset, space or kernel.
     #[arg(
@@ -98,6 +98,9 @@ impl Subject {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if args.all {
         return verify_all(args.cache_dir.as_deref(), args.progress.progress, context);
+    }
+    if args.repo_id.is_none() {
+        return Err(CliError::usage("Name a repository, or pass --all."));
     }
     let subject = args.subject(context)?;
     let local = local_files(&subject.folder)?;

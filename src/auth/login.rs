@@ -3,7 +3,7 @@
 use super::AuthError;
 use super::store::section_name;
 use crate::hub::Hub;
-use crate::hub::api::Account;
+use crate::hub::account::Account;
 use crate::token::Token;
 
 /// What a login brings: a token, and for a browser login what renews it.

@@ -6,95 +6,24 @@
 //! [`Console::finish`].
 
 mod bars;
+mod format;
 pub mod interrupt;
 pub mod json;
 pub mod picker;
 mod plain;
 pub mod prompt;
+mod results;
 pub mod table;
 pub mod text;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Map, Value};
-
+pub use self::format::{Mode, OutputFormat, ProgressStyle, Style};
+pub use self::results::Fields;
 pub use self::table::Table;
 use crate::env::{self, Env};
 use crate::progress::{Progress, Silent};
-
-/// Output format as asked for on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum OutputFormat {
-    /// `agent` when an AI agent runs the command, else `human`.
-    #[default]
-    Auto,
-    /// Tables and sentences for people.
-    Human,
-    /// Tab-separated values and `key=value` pairs for language models.
-    Agent,
-    /// One line of JSON.
-    Json,
-    /// The bare essential value, one a line.
-    Quiet,
-}
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum ProgressStyle {
-    /// Bars on a terminal, lines elsewhere.
-    #[default]
-    Auto,
-    /// Bars; lines where there is no terminal to draw them on.
-    Bar,
-    /// A line every ten seconds.
-    Plain,
-    /// Nothing.
-    None,
-}
-
-impl ProgressStyle {
-    /// What to show. `switch` is [`crate::settings::Settings::progress_bars`]; `can_draw`: stderr is
-    /// a terminal that knows how to move its cursor.
-    fn decide(self, mode: Mode, switch: Option<bool>, can_draw: bool) -> ProgressStyle {
-        let wanted = match self {
-            ProgressStyle::Auto if switch.unwrap_or(mode == Mode::Human) => ProgressStyle::Bar,
-            ProgressStyle::Auto => ProgressStyle::None,
-            given => given,
-        };
-        match wanted {
-            // A log would be full of them.
-            ProgressStyle::Bar if !can_draw => ProgressStyle::Plain,
-            other => other,
-        }
-    }
-}
-
-/// Output format in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Tables and sentences.
-    Human,
-    /// Tab-separated values.
-    Agent,
-    /// JSON.
-    Json,
-    /// Bare values.
-    Quiet,
-}
-
-/// Whose output it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// `hf`.
-    #[default]
-    Modern,
-    /// `huggingface-cli`: what huggingface_hub 0.36.2 prints to stdout, and its exit codes.
-    Legacy,
-}
-
-/// A result: keys and values in order of importance. The first value is what `quiet` prints.
-pub type Fields = Vec<(&'static str, Value)>;
 
 enum Sink {
     Stdout(io::Stdout),
@@ -337,85 +266,6 @@ impl Console {
         self.stderr.lock().unwrap().write_styled(text);
     }
 
-    /// Prints free text: `human` and `agent` only.
-    pub fn text(&self, text: &str) {
-        if matches!(self.mode, Mode::Human | Mode::Agent) {
-            self.line(text);
-        }
-    }
-
-    /// Prints one JSON value, in Python's spelling.
-    pub fn json(&self, value: &Value) {
-        self.line(&json::to_python_json(value));
-    }
-
-    /// Prints the outcome of a command (REFERENCE 6): `✓ message` and `key: value` lines, or
-    /// `key=value` pairs, or JSON, or the first value. Null values are left out except in JSON.
-    pub fn result(&self, message: &str, fields: Fields) {
-        let shown = || fields.iter().filter(|(_, value)| !value.is_null());
-        match self.mode {
-            Mode::Human => {
-                let mut text = self.paint_stdout(&format!("✓ {message}"), GREEN);
-                for (key, value) in shown() {
-                    text.push_str(&format!("\n  {key}: {}", text::plain(value)));
-                }
-                self.line(&text);
-            }
-            Mode::Agent => {
-                let pairs: Vec<String> = shown()
-                    .map(|(key, value)| format!("{key}={}", text::plain(value)))
-                    .collect();
-                self.line(
-                    if pairs.is_empty() {
-                        message.to_owned()
-                    } else {
-                        pairs.join(" ")
-                    }
-                    .as_str(),
-                );
-            }
-            Mode::Json => {
-                let object: Map<String, Value> = fields
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect();
-                self.json(&Value::Object(object));
-            }
-            Mode::Quiet => {
-                if let Some((_, value)) = fields.first() {
-                    self.line(&text::plain(value));
-                }
-            }
-        }
-    }
-
-    /// Reports a command that changes something and finds nothing (log in, log out, switch): a
-    /// sentence on stderr for people, the fields on stdout in JSON and for agents (REFERENCE 3: this
-    /// talk goes to stderr).
-    pub fn done(&self, message: &str, fields: Fields) {
-        match self.mode {
-            Mode::Human => self.to_stderr(&format!("✓ {message}"), Some(GREEN)),
-            Mode::Agent | Mode::Json => self.result(message, fields),
-            Mode::Quiet => {}
-        }
-    }
-
-    /// Prints a table in the format in force.
-    pub fn table(&self, table: &Table) {
-        let (rendered, truncated) = match self.mode {
-            Mode::Human => table.to_human((!self.no_truncate).then(|| self.columns())),
-            Mode::Agent => (table.to_tsv(), false),
-            Mode::Json => (json::to_python_json(&table.to_json()), false),
-            Mode::Quiet => (table.to_ids(), false),
-        };
-        if !rendered.is_empty() {
-            self.line(&rendered);
-        }
-        if truncated {
-            self.hint("pass --no-truncate or --format json to see whole values");
-        }
-    }
-
     /// Talk for a person: stderr, not in `quiet`.
     pub fn say(&self, text: &str) {
         if self.mode != Mode::Quiet {
@@ -513,56 +363,7 @@ const RESET: &str = "\u{1b}[0m";
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn shown(format: OutputFormat, fields: Fields) -> String {
-        let (mut console, capture) = Console::captured();
-        console.configure(Some(format), false, None);
-        console.result("Logged in", fields);
-        capture.stdout()
-    }
-
-    #[test]
-    fn a_result_in_every_format() {
-        let fields = || vec![("user", json!("alice")), ("orgs", Value::Null)];
-        assert_eq!(
-            shown(OutputFormat::Human, fields()),
-            "✓ Logged in\n  user: alice\n"
-        );
-        assert_eq!(shown(OutputFormat::Agent, fields()), "user=alice\n");
-        assert_eq!(
-            shown(OutputFormat::Json, fields()),
-            "{\"user\": \"alice\", \"orgs\": null}\n"
-        );
-        assert_eq!(shown(OutputFormat::Quiet, fields()), "alice\n");
-    }
-
-    #[test]
-    fn progress_styles() {
-        use ProgressStyle::{Auto, Bar, None as Nothing, Plain};
-        for (given, mode, switch, can_draw, expected) in [
-            (Auto, Mode::Human, None, true, Bar),
-            (Auto, Mode::Human, None, false, Plain),
-            (Auto, Mode::Json, None, true, Nothing),
-            (Auto, Mode::Quiet, None, false, Nothing),
-            (Auto, Mode::Human, Some(false), true, Nothing),
-            (Auto, Mode::Human, Some(false), false, Nothing),
-            (Auto, Mode::Json, Some(true), true, Bar),
-            (Auto, Mode::Json, Some(true), false, Plain),
-            (Bar, Mode::Json, Some(false), true, Bar),
-            (Bar, Mode::Human, None, false, Plain),
-            (Plain, Mode::Quiet, Some(false), true, Plain),
-            (Nothing, Mode::Human, Some(true), true, Nothing),
-        ] {
-            assert_eq!(
-                given.decide(mode, switch, can_draw),
-                expected,
-                "{given:?} {mode:?} {switch:?} {can_draw}"
-            );
-        }
-    }
 
     #[test]
     fn talk_never_reaches_stdout() {

@@ -1,5 +1,6 @@
 //! The Hub on the wire: the only user of the HTTP crate. Knows nothing of the disk or the terminal.
 
+pub mod account;
 pub mod api;
 mod body;
 pub mod error;

@@ -18,7 +18,7 @@ use crate::console::text::escape;
 use crate::console::{Console, Mode};
 use crate::context::{Context, now};
 use crate::error::{CliError, Kind};
-use crate::hub::api::Account;
+use crate::hub::account::Account;
 use crate::hub::oauth::DeviceCode;
 use crate::token::Token;
 

@@ -11,7 +11,7 @@ use crate::console::text::escape;
 use crate::console::{Mode, Table};
 use crate::context::{Context, now};
 use crate::error::{CliError, Kind};
-use crate::hub::api::Seen;
+use crate::hub::account::Seen;
 
 /// A clock that is further off than this, in seconds, breaks logins.
 const CLOCK_TOLERANCE: i64 = 300;
@@ -264,7 +264,7 @@ fn json_report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::api::Account;
+    use crate::hub::account::Account;
 
     #[test]
     fn a_clock_that_is_far_off() {

@@ -7,7 +7,7 @@ use crate::console::Mode;
 use crate::console::text::escape;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::hub::api::Account;
+use crate::hub::account::Account;
 
 /// Shows which account the token belongs to.
 ///

@@ -158,12 +158,12 @@ impl Picker<'_> {
         lines.extend(self.lines(rows.saturating_sub(OTHER_ROWS), columns));
         lines.push((Style::Heading, fit(totals)));
         lines.push((Style::Faint, fit(KEYS)));
-        // On a screen of one or two rows the list is what counts.
-        match rows {
-            0 | 1 => lines.split_off(1).into_iter().take(1).collect(),
-            2 => lines.split_off(1).into_iter().take(2).collect(),
-            _ => lines,
+        // On a screen of very few rows the list is what counts, and goes first.
+        if lines.len() > rows {
+            lines.remove(0);
+            lines.truncate(rows.max(1));
         }
+        lines
     }
 }
 

@@ -94,8 +94,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
     let path = match planned {
         Planned::Cached { path, reason } => {
-            // Who asked for it to be so need not be told.
-            if !context.settings.offline {
+            // Who asked for it need not be told; but what revision a local folder holds is anyone's guess.
+            if !context.settings.offline || args.local_dir.is_some() {
                 context.console.warn(&format!(
                     "The Hub cannot be asked ({}); using what was downloaded before.",
                     text::escape(&reason.to_string())

@@ -9,7 +9,8 @@
 //! terminal. `signal-hook` is already below tokio and does the dangerous part of a handler safely.
 //!
 //! SIGTERM and SIGHUP end the process at once as well, but for a hidden prompt: [`keep_terminal`]
-//! gives the terminal back its echo first.
+//! gives the terminal back its echo first. It does so for a SIGINT too that comes before the prompt
+//! has made Ctrl-C a key like others, and would be lost otherwise.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -59,7 +60,7 @@ impl Drop for Hold {
     }
 }
 
-/// While it lives, SIGTERM and SIGHUP restore the terminal before they end the process.
+/// While it lives, signals restore the terminal before they end the process.
 #[derive(Debug)]
 pub struct KeptTerminal {
     #[cfg(unix)]
@@ -73,7 +74,7 @@ pub struct KeptTerminal {
 #[cfg(unix)]
 pub fn keep_terminal() -> Option<KeptTerminal> {
     use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-    use signal_hook::consts::{SIGHUP, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
     const ENDINGS: [i32; 2] = [SIGTERM, SIGHUP];
     // Once caught, a signal never gets its default action back (signal-hook keeps its handler), so
@@ -89,13 +90,16 @@ pub fn keep_terminal() -> Option<KeptTerminal> {
     });
     let terminal = std::fs::File::open("/dev/tty").ok()?;
     let state = tcgetattr(&terminal).ok()?;
-    let mut signals = signal_hook::iterator::Signals::new(ENDINGS).ok()?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).ok()?;
     let watcher = signals.handle();
     fatal.store(false, Ordering::SeqCst);
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             // A terminal that is gone (SIGHUP) needs nothing.
             let _ = tcsetattr(&terminal, OptionalActions::Now, &state);
+            if signal == SIGINT {
+                signal_hook::low_level::exit(INTERRUPTED);
+            }
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });

@@ -12,10 +12,10 @@ impl Console {
     /// # Errors
     /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask_secret(&self, question: &str) -> io::Result<Zeroizing<String>> {
-        self.prompt(question);
         // Ctrl-C must not end the process before the terminal shows its input again.
         let _held = super::interrupt::hold();
         let _kept = super::interrupt::keep_terminal();
+        self.prompt(question);
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
         // What was pasted after the first line must not answer the next question.

@@ -2,10 +2,10 @@
 //!
 //! A shell that wants to know how a line could go on starts this program with `_HF_COMPLETE` set and
 //! reads the answer from its output. Three generations of shell functions ask, each in its own words
-//! ([`request`]): those that this program prints ([`script`]), and those that Python clients have
-//! left in people's files. What could follow is found in one way for all ([`candidates`]): commands
-//! and flags in the grammar, names of repositories and tokens on the disk ([`shelf`]). Then it is
-//! spelled as whoever asked reads it ([`reply`]).
+//! (`request`): those that this program prints ([`script`]), and those that Python clients have
+//! left in people's files. What could follow is found in one way for all (`candidates`): commands
+//! and flags in the grammar, names of repositories and tokens on the disk (`shelf`). Then it is
+//! spelled as whoever asked reads it (`reply`).
 //!
 //! Nobody asked for it by name, so it must never be in the way: no network, no word on stderr, no
 //! waiting, and no token in the answer.

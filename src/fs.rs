@@ -1,5 +1,7 @@
 //! File system helpers with one promise each: atomic replace, lock, errors that name the path.
 
+pub mod lockfile;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,393 @@
+//! Lock files: one answer to "does a process hold this lock?", for everybody who asks.
+//!
+//! A lock is an exclusive `flock(2)` on a file that stays (REFERENCE 5). Whether it is held can be
+//! asked of a file system only, and some cannot answer: NFSv4 and CIFS refuse an exclusive lock on a
+//! descriptor that is not open for writing (EBADF), others have no locks at all (ENOLCK, ENOSYS,
+//! EOPNOTSUPP), another user's lock file of mode 0600 cannot be opened (EACCES), and on Lustre with
+//! `localflock` or behind some FUSE mounts `flock` succeeds for everybody. None of that means "free".
+//!
+//! - [`state`] looks without changing anything: it makes no file and no folder, and takes the lock
+//!   for a moment at most. Deletions ask it. [`State::CannotTell`] never means that something may
+//!   go; what to do then is [`is_young`]: keep what was written within [`YOUNG`].
+//! - [`attempt`] and [`wait`] take the lock, making the file when it is not there.
+//!   [`Attempt::CannotTell`] carries the reason: a download or a login goes on without the lock, and
+//!   a download then writes to a partial that no other process uses.
+//!
+//! A lock that two descriptors of this process can hold at the same time keeps nobody out. That is
+//! tried once for each device, and answered with "cannot tell" as well.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{FsError, LockGuard, in_folder};
+
+/// What was written within this time may still be written to, where no lock tells. A day: long
+/// enough for a download that stands still over a night or waits in the queue of a cluster, and
+/// what a program left when it was killed is not for long in the way.
+pub const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a lock is asked for again while another process holds it, in [`wait`].
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether a process holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A process holds it.
+    Held,
+    /// No process holds it.
+    Free,
+    /// There is no lock file: no process that locks is at work.
+    Absent,
+    /// The file system, or its permissions, do not say.
+    CannotTell,
+}
+
+/// How taking a lock went.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is ours until the guard is dropped.
+    Taken(LockGuard),
+    /// Another process holds it.
+    Held,
+    /// It could not be taken, and nobody knows whether another process holds it. The reason.
+    CannotTell(FsError),
+}
+
+/// Whether a process holds the lock. Makes nothing, and leaves the times of the file as they are.
+pub fn state(path: &Path) -> State {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_file() => {}
+        Err(error) if is_absent(&error) => return State::Absent,
+        _ => return State::CannotTell,
+    }
+    let open = |write: bool| open_existing(OpenOptions::new().read(true).write(write), path);
+    match open(true) {
+        Ok(file) => match try_exclusive(&file) {
+            Tried::Taken if is_meaningful(&file, path) && is_coherent(&file) => State::Free,
+            Tried::Taken | Tried::Refused(_) => State::CannotTell,
+            Tried::Held => State::Held,
+        },
+        Err(error) if is_absent(&error) => State::Absent,
+        // Another user's lock that may be read: a shared lock asks the same, and needs no more.
+        Err(_) => match open(false) {
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) if is_coherent(&file) => State::Free,
+                Err(TryLockError::WouldBlock) => State::Held,
+                _ => State::CannotTell,
+            },
+            Err(error) if is_absent(&error) => State::Absent,
+            Err(_) => State::CannotTell,
+        },
+    }
+}
+
+/// Takes the lock if no process holds it.
+pub fn attempt(path: &Path) -> Attempt {
+    wait(path, Some(Duration::ZERO))
+}
+
+/// Takes the lock, waiting for whoever holds it: for `patience`, or without it as long as it takes.
+/// [`Attempt::Held`] says that the patience is over.
+pub fn wait(path: &Path, patience: Option<Duration>) -> Attempt {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    loop {
+        let file = match open_or_make(path) {
+            Ok(file) => file,
+            Err(error) => return Attempt::CannotTell(error),
+        };
+        let tried = match deadline {
+            None => match file.lock() {
+                Ok(()) => Tried::Taken,
+                Err(error) => Tried::Refused(error),
+            },
+            Some(_) => try_exclusive(&file),
+        };
+        match tried {
+            Tried::Taken if !is_meaningful(&file, path) => {
+                let reason = io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "two processes can hold a lock at the same time here",
+                );
+                return Attempt::CannotTell(FsError::of("lock", path)(reason));
+            }
+            Tried::Taken => {
+                let guard = LockGuard { file };
+                // A lock file that was deleted meanwhile keeps nobody out.
+                if guard.is_at(path) {
+                    return Attempt::Taken(guard);
+                }
+            }
+            Tried::Held if deadline.is_some_and(|end| Instant::now() >= end) => {
+                return Attempt::Held;
+            }
+            Tried::Held => std::thread::sleep(PAUSE),
+            Tried::Refused(error) => return Attempt::CannotTell(FsError::of("lock", path)(error)),
+        }
+    }
+}
+
+/// Whether what these facts are of was changed within [`YOUNG`] before `now`. A time in the future
+/// is no reason to take it for old: clocks of file servers differ.
+pub fn is_young(meta: &Metadata, now: SystemTime) -> bool {
+    let Ok(modified) = meta.modified() else {
+        return true;
+    };
+    now.duration_since(modified).map_or(true, |age| age < YOUNG)
+}
+
+enum Tried {
+    Taken,
+    Held,
+    Refused(io::Error),
+}
+
+fn try_exclusive(file: &File) -> Tried {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Tried::Taken,
+            Err(TryLockError::WouldBlock) => return Tried::Held,
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Tried::Refused(error),
+        }
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Whether the lock that `file` holds keeps a second descriptor out. Tried once for each device.
+fn is_meaningful(file: &File, path: &Path) -> bool {
+    static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
+    let Some(first) = file.metadata().ok() else {
+        return true;
+    };
+    let device = identity(&first).0;
+    let known = || KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(&answer) = known().get(&device) {
+        return answer;
+    }
+    let second = open_existing(OpenOptions::new().read(true).write(true), path);
+    let Ok(second) = second else { return true };
+    if second.metadata().map(|meta| identity(&meta)).ok() != Some(identity(&first)) {
+        // Another file by now: it says nothing about this one.
+        return true;
+    }
+    let answer = !matches!(try_exclusive(&second), Tried::Taken);
+    known().insert(device, answer);
+    answer
+}
+
+#[cfg(unix)]
+fn identity(meta: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    (meta.dev(), meta.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_meta: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+/// Whether the locks of this file system are known to hold between the machines that mount it: on
+/// Lustre and GPFS `flock` may be seen by this machine alone, depending on how it was mounted.
+#[cfg(target_os = "linux")]
+fn is_coherent(file: &File) -> bool {
+    /// Numbers of the file systems, from their sources: Lustre and GPFS.
+    const PER_MACHINE: [u64; 2] = [0x0BD0_0BD0, 0x4750_4653];
+    #[expect(clippy::cast_sign_loss, reason = "a number of 32 bits")]
+    rustix::fs::fstatfs(file)
+        .map_or(true, |stat| !PER_MACHINE.contains(&((stat.f_type as u64) & 0xFFFF_FFFF)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_coherent(_file: &File) -> bool {
+    true
+}
+
+/// Opens a regular file that is there. A link in its place is not followed, a pipe not waited for.
+fn open_existing(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = without_links(options).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is no regular file"))
+}
+
+#[cfg(unix)]
+fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+}
+
+#[cfg(not(unix))]
+fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Opens the lock file, or makes it. The mode is set on a file that was made just now and on no
+/// other.
+fn open_or_make(path: &Path) -> Result<File, FsError> {
+    loop {
+        match open_existing(OpenOptions::new().read(true).write(true), path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map_err(FsError::of("open", path)),
+        }
+        let make = || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create_new(true);
+            without_links(&mut options).open(path)
+        };
+        match in_folder(path, make)? {
+            Ok(file) => {
+                share_with_group(&file);
+                return Ok(file);
+            }
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(FsError::of("open", path)(error)),
+        }
+    }
+}
+
+/// Whoever shares the folder has to be able to take the lock, whatever the umask.
+#[cfg(unix)]
+fn share_with_group(lock: &File) {
+    use std::os::unix::fs::PermissionsExt;
+    // In vain on file systems without modes.
+    let _ = lock.set_permissions(fs::Permissions::from_mode(super::LOCK_MODE));
+}
+
+#[cfg(not(unix))]
+fn share_with_group(_lock: &File) {}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn taken(attempt: Attempt) -> LockGuard {
+        match attempt {
+            Attempt::Taken(guard) => guard,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn looking_makes_nothing_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("locks/x.lock");
+        assert_eq!(state(&path), State::Absent);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let guard = taken(attempt(&path));
+        assert_eq!(state(&path), State::Held);
+        assert!(matches!(attempt(&path), Attempt::Held));
+        drop(guard);
+        let times = |path: &Path| {
+            let meta = fs::metadata(path).unwrap();
+            (meta.modified().unwrap(), meta.accessed().unwrap())
+        };
+        let before = times(&path);
+        assert_eq!(state(&path), State::Free);
+        assert_eq!(times(&path), before);
+        drop(taken(attempt(&path)));
+        assert_eq!(state(&path.join("below")), State::Absent);
+    }
+
+    #[test]
+    fn a_lock_is_shared_with_the_group_when_made_and_left_alone_later() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        drop(taken(attempt(&path)));
+        assert_eq!(mode(), 0o664);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        drop(taken(attempt(&path)));
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn what_is_no_file_tells_nothing_and_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        let path = folder.path().join("x.lock");
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        for _ in 0..2 {
+            assert_eq!(state(&path), State::CannotTell);
+            assert!(matches!(attempt(&path), Attempt::CannotTell(_)));
+            assert!(wait(&path, None).is_cannot_tell());
+            fs::write(&target, "").unwrap();
+        }
+        assert!(fs::read(&target).unwrap().is_empty());
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(state(&path), State::CannotTell);
+        assert!(attempt(&path).is_cannot_tell());
+        let folder_as_lock = folder.path().join("folder.lock");
+        fs::create_dir(&folder_as_lock).unwrap();
+        assert_eq!(state(&folder_as_lock), State::CannotTell);
+        assert!(attempt(&folder_as_lock).is_cannot_tell());
+    }
+
+    impl Attempt {
+        fn is_cannot_tell(&self) -> bool {
+            matches!(self, Attempt::CannotTell(_))
+        }
+    }
+
+    #[test]
+    fn a_lock_file_that_was_replaced_is_not_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let old = taken(attempt(&path));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(state(&path), State::Absent);
+        let new = taken(attempt(&path));
+        assert!(!old.is_at(&path) && new.is_at(&path));
+    }
+
+    #[test]
+    fn patience_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let guard = taken(wait(&path, None));
+        let patience = Some(Duration::from_millis(30));
+        assert!(matches!(wait(&path, patience), Attempt::Held));
+        drop(guard);
+        assert!(matches!(wait(&path, patience), Attempt::Taken(_)));
+    }
+
+    #[test]
+    fn young_is_a_day_and_the_future() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let file = File::create(&path).unwrap();
+        let now = SystemTime::now();
+        let hour = Duration::from_secs(3600);
+        for (time, expected) in [
+            (now, true),
+            (now - 23 * hour, true),
+            (now - 24 * hour, false),
+            (now - 1000 * hour, false),
+            (now + 1000 * hour, true),
+        ] {
+            file.set_modified(time).unwrap();
+            assert_eq!(is_young(&fs::metadata(&path).unwrap(), now), expected, "{time:?}");
+        }
+    }
+}

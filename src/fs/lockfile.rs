@@ -170,7 +170,11 @@ fn is_meaningful(file: &File, path: &Path) -> bool {
         return true;
     };
     let device = identity(&first).0;
-    let known = || KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let known = || {
+        KNOWN
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    };
     if let Some(&answer) = known().get(&device) {
         return answer;
     }
@@ -203,8 +207,9 @@ fn is_coherent(file: &File) -> bool {
     /// Numbers of the file systems, from their sources: Lustre and GPFS.
     const PER_MACHINE: [u64; 2] = [0x0BD0_0BD0, 0x4750_4653];
     #[expect(clippy::cast_sign_loss, reason = "a number of 32 bits")]
-    rustix::fs::fstatfs(file)
-        .map_or(true, |stat| !PER_MACHINE.contains(&((stat.f_type as u64) & 0xFFFF_FFFF)))
+    rustix::fs::fstatfs(file).map_or(true, |stat| {
+        !PER_MACHINE.contains(&((stat.f_type as u64) & 0xFFFF_FFFF))
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -387,7 +392,11 @@ mod tests {
             (now + 1000 * hour, true),
         ] {
             file.set_modified(time).unwrap();
-            assert_eq!(is_young(&fs::metadata(&path).unwrap(), now), expected, "{time:?}");
+            assert_eq!(
+                is_young(&fs::metadata(&path).unwrap(), now),
+                expected,
+                "{time:?}"
+            );
         }
     }
 }

@@ -261,6 +261,7 @@ fn wrong_words() {
         assert_eq!(output.stdout(), "", "{args:?}");
     }
     drop(hub);
+    let env = env.fast_clock();
     let output = env.hf(["cache", "verify", "org/name"]).run().fails(1);
     assert!(output.stderr().contains("reach"), "{output}");
 }

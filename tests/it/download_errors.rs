@@ -223,14 +223,14 @@ fn an_incomplete_snapshot_is_not_passed_off_as_whole() {
 #[test]
 fn a_hub_that_is_gone() {
     let mut hub = guarded_hub();
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let before = env.run(["download", "org/name"]).ok();
     hub.stop();
     let cached = env.run(["download", "org/name"]).ok();
     assert_eq!(cached.stdout(), before.stdout());
     let tries = cached.stderr().matches("trying again").count();
     assert_eq!(tries, 1, "with a copy at hand nobody waits long: {cached}");
-    let fresh = TestEnv::for_hub(&hub);
+    let fresh = TestEnv::for_hub(&hub).fast_clock();
     let output = fresh.run(["download", "org/name"]).fails(1);
     assert!(
         output
@@ -303,7 +303,7 @@ fn a_foreign_redirect_gets_no_token() {
     let trap = Hub::start();
     let target = format!("{}/trap", trap.endpoint());
     hub.fault(Fault::ForeignRedirect(target).on("/resolve/"));
-    let mut env = TestEnv::for_hub(&hub);
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
     env.set("HF_TOKEN", "hf_alice_token_0000");
     env.run(["download", "org/name"]).fails(1);
     let seen = trap.requests();

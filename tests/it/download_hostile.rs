@@ -194,7 +194,7 @@ fn a_page_that_fails_once_is_asked_again_and_no_other() {
         }
         .times(1),
     );
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let output = env.run(["download", "org/name"]).ok();
     assert_eq!(strikes.count(), 1);
     assert_eq!(hub.count(is_listing), 11, "{}", hub.log_text());
@@ -207,7 +207,7 @@ fn a_page_that_never_comes_ends_the_download_before_it_begins() {
     for (status, tries) in [(502, 6), (400, 1)] {
         let hub = ten_pages();
         hub.fault(Fault::TreePageFails { page: 7, status });
-        let env = TestEnv::for_hub(&hub);
+        let env = TestEnv::for_hub(&hub).fast_clock();
         let output = env.run(["download", "org/name"]).fails(1);
         assert!(
             output.stderr().contains(&format!("answered {status}")),

@@ -21,7 +21,7 @@ fn hub() -> Hub {
 fn outcome(fault: &Fault, part: &str, arguments: &[&str]) -> Result<(), String> {
     let hub = hub();
     let strikes = hub.fault(fault.clone().on(part));
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let output = env.run(["download", "org/name"].iter().chain(arguments));
     assert!(strikes.count() > 0, "{fault:?}: {}", hub.log_text());
     assert!(!output.stderr().contains("panicked"), "{fault:?}: {output}");

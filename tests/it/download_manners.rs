@@ -87,12 +87,12 @@ fn progress_keeps_a_server_that_always_stalls_alive() {
 fn a_server_that_only_stalls_is_given_up() {
     let hub = hub();
     let strikes = hub.fault(Fault::Stall { after_bytes: 0 }.on("a.txt"));
-    let env = TestEnv::for_hub(&hub);
-    let arguments = ["download", "org/name", "a.txt", "--stall-timeout", "1"];
+    let env = TestEnv::for_hub(&hub).fast_clock();
+    let arguments = ["download", "org/name", "a.txt", "--stall-timeout", "20"];
     let output = env.run(arguments).fails(1);
     assert_eq!(strikes.count(), 6, "the first attempt and five more");
     assert!(
-        output.stderr().contains("sent nothing for 1 s."),
+        output.stderr().contains("sent nothing for 20 s."),
         "{output}"
     );
     assert!(!listing(env.cache()).contains("snapshots/"));

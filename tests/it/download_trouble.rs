@@ -48,7 +48,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
 fn gets_through(faults: impl IntoIterator<Item = Rule>) -> u64 {
     let hub = hub();
     let strikes: Vec<_> = faults.into_iter().map(|fault| hub.fault(fault)).collect();
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     assert!(
@@ -64,7 +64,7 @@ fn gets_through(faults: impl IntoIterator<Item = Rule>) -> u64 {
 fn gives_up(fault: Fault) -> String {
     let hub = hub();
     let strikes = hub.fault(fault.on("big.bin"));
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let output = env.run(["download", "org/name", "big.bin"]).fails(1);
     assert!(strikes.count() > 0);
     let blobs = env
@@ -146,7 +146,7 @@ fn a_rate_limit_is_waited_for_by_all_and_said_once() {
     assert!(output.stderr().contains("waiting 2 s"), "{output}");
     let hub = self::hub();
     hub.fault(Fault::rate_limited(1).on("/api/").times(1));
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name"]).ok();
 }
 
@@ -163,7 +163,7 @@ fn an_expired_link_is_resolved_again() {
         .times(1),
     );
     hub.fault(Fault::ExpiredLink.on("big.bin").after(1).times(1));
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
 }
@@ -331,7 +331,7 @@ fn several_processes_fetch_a_file_once() {
 fn a_file_that_changes_on_the_way_is_not_mixed() {
     let hub = hub();
     hub.fault(Fault::ChangedAfterListing.on("big.bin"));
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name"]).fails(1);
     assert!(
         !listing(env.cache()).contains("snapshots/")

@@ -1,6 +1,6 @@
 //! The tools of the harness do what the tests rely on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::cache::{CacheTree, blob_name};
 use crate::harness::tree::{NodeKind, listing};
@@ -161,4 +161,15 @@ fn a_cache_tree_is_laid_out_as_clients_do() {
     );
     repo.lose_blob(&commit, "config.json");
     assert!(!repo.file(&commit, "config.json").exists());
+}
+
+#[test]
+fn waits_are_short_by_the_fast_clock() {
+    let env = TestEnv::new().fast_clock();
+    let start = Instant::now();
+    let output = env.run(["download", "org/name"]).fails(1);
+    // Five waits, of at least 11.5 seconds in all: see `hub::retry`.
+    assert_eq!(output.stderr().matches("trying again").count(), 5, "{output}");
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(11), "{took:?}");
 }

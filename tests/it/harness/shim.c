@@ -4,12 +4,17 @@
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as where case is not told apart.
+ * HF_SHIM_CLOCK=<n>: the monotonic clock, and every wait that is measured by it, runs n times as fast.
+ * Dates are not touched, nor is poll(2), by which Python waits for sockets.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -17,8 +22,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_long calls;
@@ -131,4 +139,118 @@ int statx(int dir, const char *path, int flags, unsigned mask, struct statx *buf
     if (folder) closedir(folder);
     if (result != 0) errno = ENOENT;
     return result;
+}
+
+/* A fast clock. It shows n times what the clock of the kernel shows, without a beginning of its own,
+ * so that all processes agree. A time on it is divided by n before it is handed to the kernel. */
+
+static long speed(void) {
+    static long known;
+    if (!known) {
+        const char *text = getenv("HF_SHIM_CLOCK");
+        long n = text ? atol(text) : 1;
+        known = n > 0 ? n : 1;
+    }
+    return known;
+}
+
+/* The next definition of a function, looked up once. Functions that changed with time have a version. */
+#define CALL(name)                                                     \
+    ({                                                                 \
+        static _Atomic(__typeof__(&name)) known;                       \
+        __typeof__(&name) found = known;                               \
+        if (!found) {                                                  \
+            found = (__typeof__(&name))dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2"); \
+            if (!found) found = NEXT(name);                            \
+            known = found;                                             \
+        }                                                              \
+        found;                                                         \
+    })
+
+#define SECOND 1000000000LL
+
+static struct timespec of_nanoseconds(long long all) {
+    return (struct timespec){.tv_sec = all / SECOND, .tv_nsec = all % SECOND};
+}
+
+static long long nanoseconds(const struct timespec *time) {
+    return time->tv_sec * SECOND + time->tv_nsec;
+}
+
+/* What the kernel calls this time or span; rounded up, a wait must not end early. */
+static struct timespec slowed(const struct timespec *time) {
+    /* "For ever" as some say it. */
+    if (time->tv_sec > 1LL << 32) return *time;
+    return of_nanoseconds((nanoseconds(time) + speed() - 1) / speed());
+}
+
+static int is_fast(clockid_t clock) {
+    return speed() > 1 && (clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME ||
+                           clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_MONOTONIC_COARSE);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = CALL(clock_gettime)(clock, time);
+    if (result == 0 && is_fast(clock)) *time = of_nanoseconds(nanoseconds(time) * speed());
+    return result;
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left) {
+    /* A span is a span on any clock; a moment is one on its own. */
+    if (speed() == 1 || ((flags & TIMER_ABSTIME) && !is_fast(clock)))
+        return CALL(clock_nanosleep)(clock, flags, time, left);
+    struct timespec real = slowed(time);
+    int result = CALL(clock_nanosleep)(clock, flags, &real, left);
+    if (result == EINTR && left && !(flags & TIMER_ABSTIME))
+        *left = of_nanoseconds(nanoseconds(left) * speed());
+    return result;
+}
+
+int nanosleep(const struct timespec *time, struct timespec *left) {
+    int result = clock_nanosleep(CLOCK_REALTIME, 0, time, left);
+    if (result == 0) return 0;
+    errno = result;
+    return -1;
+}
+
+int epoll_wait(int fd, struct epoll_event *events, int most, int milliseconds) {
+    if (milliseconds > 0) milliseconds = (int)((milliseconds + speed() - 1) / speed());
+    return CALL(epoll_wait)(fd, events, most, milliseconds);
+}
+
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *time) {
+    /* Which clock it goes by is the condition's secret; a date is a number that the other never reaches. */
+    struct timespec real = time->tv_sec < 1000000000 ? slowed(time) : *time;
+    return CALL(pthread_cond_timedwait)(cond, mutex, &real);
+}
+
+int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+                           const struct timespec *time) {
+    struct timespec real = is_fast(clock) ? slowed(time) : *time;
+    return CALL(pthread_cond_clockwait)(cond, mutex, clock, &real);
+}
+
+int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *time) {
+    struct timespec real = is_fast(clock) ? slowed(time) : *time;
+    return CALL(sem_clockwait)(semaphore, clock, &real);
+}
+
+/* Rust waits for its locks, conditions and parked threads by futex(2), called by number. */
+long syscall(long number, ...) {
+    long a[6];
+    va_list rest;
+    va_start(rest, number);
+    for (int k = 0; k < 6; k++) a[k] = va_arg(rest, long);
+    va_end(rest);
+    struct timespec real;
+    if (number == SYS_futex && speed() > 1 && a[3]) {
+        int operation = (int)a[1] & FUTEX_CMD_MASK;
+        int has_span = operation == FUTEX_WAIT;
+        int has_moment = operation == FUTEX_WAIT_BITSET && !((int)a[1] & FUTEX_CLOCK_REALTIME);
+        if (has_span || has_moment) {
+            real = slowed((const struct timespec *)a[3]);
+            a[3] = (long)&real;
+        }
+    }
+    return CALL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -1,21 +1,47 @@
 //! A small library between the program and the C library, for what no kernel offers on demand: file
-//! systems without locks or without case, a death at an exact moment. See `shim.c`.
+//! systems without locks or without case, a death at an exact moment, a clock that runs fast. See `shim.c`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::env::TestEnv;
 use super::oracle::skip;
 
 /// The library, compiled once, for `LD_PRELOAD`. Skipped, or failed, as the oracles are where there is
 /// no C compiler.
 pub fn shim() -> Option<PathBuf> {
-    static SHIM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let known = SHIM.get_or_init(|| match compile() {
-        Ok(path) => Some(path),
+    match library() {
+        Ok(path) => Some(path.clone()),
         Err(why) => skip(&format!("shim: {why}")),
-    });
-    known.clone()
+    }
+}
+
+fn library() -> Result<&'static PathBuf, &'static String> {
+    static SHIM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    SHIM.get_or_init(compile).as_ref()
+}
+
+/// How much faster than real time the fast clock runs.
+pub const CLOCK_SPEED: u32 = 20;
+
+impl TestEnv {
+    /// From now on, programs in this environment live by a monotonic clock that runs [`CLOCK_SPEED`] times
+    /// as fast: retries, rate limits and `--limit-rate` cost a twentieth of the waiting, and nothing in the
+    /// program knows. Timeouts run out sooner as well, which would make a busy machine look like a
+    /// stalled server, so the two of the environment are as long in real time as before; a `--stall-timeout`
+    /// is up to the test. Dates are real. Without a C compiler the test takes its real time.
+    #[must_use]
+    pub fn fast_clock(mut self) -> Self {
+        let timeout = (10 * CLOCK_SPEED).to_string();
+        if let Ok(shim) = library() {
+            self.set("LD_PRELOAD", shim)
+                .set("HF_SHIM_CLOCK", CLOCK_SPEED.to_string())
+                .set("HF_HUB_ETAG_TIMEOUT", &timeout)
+                .set("HF_HUB_DOWNLOAD_TIMEOUT", &timeout);
+        }
+        self
+    }
 }
 
 fn compile() -> Result<PathBuf, String> {

@@ -169,7 +169,11 @@ fn waits_are_short_by_the_fast_clock() {
     let start = Instant::now();
     let output = env.run(["download", "org/name"]).fails(1);
     // Five waits, of at least 11.5 seconds in all: see `hub::retry`.
-    assert_eq!(output.stderr().matches("trying again").count(), 5, "{output}");
+    assert_eq!(
+        output.stderr().matches("trying again").count(),
+        5,
+        "{output}"
+    );
     let took = start.elapsed();
     assert!(took < Duration::from_secs(11), "{took:?}");
 }

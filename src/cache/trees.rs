@@ -249,6 +249,14 @@ mod tests {
                 "{{\"format_version\": 1, \"files\": {{\"../a\": {{\"size\": 1, \"blob_id\": \"{sha1}\"}}}}}}"
             ),
             "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"../../x\"}}}",
+            // Of another version, whatever it holds; and a file that is a folder as well.
+            &format!(
+                "{{\"format_version\": 3, \"files\": {{\"a\": {{\"size\": 1, \"blob_id\": \"{sha1}\"}}}}}}"
+            ),
+            &format!(
+                "{{\"format_version\": 1, \"files\": {{\"a\": {{\"size\": 1, \"blob_id\": \"{sha1}\"}}, \
+                 \"a/b\": {{\"size\": 1, \"blob_id\": \"{sha1}\"}}}}}}"
+            ),
         ] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(read(&path), None, "{text}");

@@ -205,6 +205,53 @@ fn what_nobody_vouches_for_is_said() {
     );
 }
 
+/// A link to anywhere else says nothing about the content: the name of its target is no promise,
+/// however much it looks like a hash.
+#[test]
+fn only_the_name_of_a_blob_is_a_promise() {
+    let (_hub, env, snapshot) = downloaded();
+    fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
+    for (number, folder) in ["notes", "blobs/inner", "snapshots"].into_iter().enumerate() {
+        let folder = env.cache().join("models--org--name").join(folder);
+        let name = number.to_string().repeat(40);
+        let target = match folder.ends_with("snapshots") {
+            // The hash as a folder: a link into another snapshot.
+            true => folder.join(&name).join(&name),
+            false => folder.join(&name),
+        };
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(&target, "anything").unwrap();
+        symlink(&target, snapshot.join(format!("odd{number}"))).unwrap();
+    }
+    let output = env.run(["cache", "verify", "org/name", "--offline"]).ok();
+    assert!(
+        output
+            .stderr()
+            .contains("3 files cannot be checked offline"),
+        "{output}"
+    );
+}
+
+/// What cannot be read is not right: reading from this file fails for everybody, root included.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_read_is_an_error() {
+    let (_hub, env, snapshot) = downloaded();
+    let blob = fs::canonicalize(snapshot.join("config.json")).unwrap();
+    fs::remove_file(&blob).unwrap();
+    symlink("/proc/self/mem", &blob).unwrap();
+    for args in [
+        &["cache", "verify", "org/name"][..],
+        &["cache", "verify", "org/name", "--offline"],
+        &["cache", "verify", "--all"],
+    ] {
+        let output = env.run(args).fails(1);
+        assert_eq!(output.stdout(), "", "{args:?}");
+        assert!(output.stderr().contains("Cannot read"), "{output}");
+        assert!(!output.stderr().contains("is damaged"), "{output}");
+    }
+}
+
 /// A check is no use: `hf cache prune` lets go first what nobody used.
 #[test]
 #[cfg(target_os = "linux")]

@@ -17,6 +17,7 @@ mod auth_terminal;
 mod cache_crash;
 mod cache_delete;
 mod cache_doctor;
+mod cache_doctor_race;
 mod cache_doctor_waste;
 mod cache_freed;
 mod cache_ls;

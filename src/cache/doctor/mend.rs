@@ -78,6 +78,10 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
             delete::remove(path).map(|()| finding.size)
         }
         Remedy::RewriteRef(commit) => {
+            let content = fs::read_to_string(path).unwrap_or_default();
+            if content.trim() != commit {
+                return Ok(0);
+            }
             create_dir_all(&repo.join("blobs"))?;
             let blobs = repo.join("blobs");
             write_atomic_staged(path, commit.as_bytes(), Mode::Umask, &blobs).map(|()| 0)
@@ -88,7 +92,12 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
             }
             Ok(0)
         }
-        Remedy::SetAside => set_aside(&repo, path).map(|()| 0),
+        Remedy::SetAside => {
+            if path.is_file() {
+                set_aside(&repo, path)?;
+            }
+            Ok(0)
+        }
         Remedy::MakeFolder => {
             // Tells this repository from one whose deletion was killed: see `Patient::blobs`.
             create_dir_all(&repo.join("refs"))?;

@@ -262,4 +262,41 @@ mod tests {
         lock(&place).unwrap_err();
         assert!(!folder.path().join("elsewhere").exists());
     }
+
+    /// Waits until somebody waits for the lock on a file; the kernel lists who does.
+    #[cfg(target_os = "linux")]
+    fn wait_for_a_waiter(lock: &File) {
+        let inode = format!(":{} ", lock.metadata().unwrap().ino());
+        let is_waiting = || {
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            locks
+                .lines()
+                .any(|line| line.contains("->") && line.contains(&inode))
+        };
+        let start = std::time::Instant::now();
+        while !is_waiting() {
+            assert!(start.elapsed().as_secs() < 60, "nobody waits for the lock");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Who waits for a lock whose file is deleted meanwhile must not believe to hold it: the next one
+    /// makes a new file, and both would be at work.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_lock_file_that_was_deleted_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("x");
+        let held = lock(&place).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| lock(&place).unwrap());
+            wait_for_a_waiter(&File::open(lock_of(&place)).unwrap());
+            fs::remove_file(lock_of(&place)).unwrap();
+            drop(held);
+            let second = waiting.join().unwrap();
+            assert!(second.is_at(&lock_of(&place)));
+            let third = File::open(lock_of(&place)).unwrap();
+            assert!(third.try_lock().is_err(), "the second one holds it");
+        });
+    }
 }

@@ -211,7 +211,10 @@ fn what_nobody_vouches_for_is_said() {
 fn only_the_name_of_a_blob_is_a_promise() {
     let (_hub, env, snapshot) = downloaded();
     fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
-    for (number, folder) in ["notes", "blobs/inner", "snapshots"].into_iter().enumerate() {
+    for (number, folder) in ["notes", "blobs/inner", "snapshots"]
+        .into_iter()
+        .enumerate()
+    {
         let folder = env.cache().join("models--org--name").join(folder);
         let name = number.to_string().repeat(40);
         let target = match folder.ends_with("snapshots") {

@@ -147,3 +147,99 @@ impl Renewal {
         Ok(grant.token)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::env::Env;
+
+    fn token(text: &str) -> Token {
+        Token::clean(text).unwrap().unwrap()
+    }
+
+    fn granted(refresh_token: Option<&str>) -> Granted {
+        Granted {
+            access_token: token("hf_new"),
+            refresh_token: refresh_token.map(token),
+            lifetime: Some(Duration::from_secs(600)),
+        }
+    }
+
+    /// A login that is due, whose token file is changed to `token_file` while the Hub is asked;
+    /// answers the token file and the list after the renewal.
+    fn renewed(token_file: &str, refresh_token: Option<&str>) -> (String, String) {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let env = Env::from_pairs("/nowhere", [("HF_HOME", home.path().to_str().unwrap())]);
+        let settings = Settings::resolve(&env).unwrap();
+        fs::write(path("token"), "hf_old").unwrap();
+        let stored = "[x]\nhf_token = hf_old\nrefresh_token = r_old\nexpires_at = 1000\n\n";
+        fs::write(path("stored_tokens"), stored).unwrap();
+        let turn = begin(&settings, "x", &token("hf_old"), Place::Files, 1000).unwrap();
+        let Turn::Ask(renewal) = turn else {
+            panic!("it is due: {turn:?}");
+        };
+        assert_eq!(renewal.refresh_token(), &token("r_old"));
+        fs::write(path("token"), token_file).unwrap();
+        let kept = renewal.keep(&settings, granted(refresh_token), 1000);
+        assert_eq!(kept.unwrap(), token("hf_new"));
+        let read = |name: &str| fs::read_to_string(path(name)).unwrap();
+        (read("token"), read("stored_tokens"))
+    }
+
+    #[test]
+    fn the_token_file_and_the_list_follow() {
+        let (file, stored) = renewed("hf_old", Some("r_new"));
+        assert_eq!(file, "hf_new");
+        assert_eq!(
+            stored,
+            "[x]\nhf_token = hf_new\nrefresh_token = r_new\nexpires_at = 1600\n\n"
+        );
+    }
+
+    #[test]
+    fn a_switch_during_the_renewal_stands() {
+        // The Python clients switch without taking the lock.
+        let (file, stored) = renewed("hf_other", Some("r_new"));
+        assert_eq!(file, "hf_other");
+        assert!(stored.contains("hf_token = hf_new\n"), "{stored}");
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_replaced_is_kept() {
+        let (_, stored) = renewed("hf_old", None);
+        assert!(stored.contains("refresh_token = r_old\n"), "{stored}");
+    }
+
+    #[test]
+    fn a_login_that_was_renewed_or_replaced_meanwhile_is_not_renewed_again() {
+        let home = tempfile::tempdir().unwrap();
+        let env = Env::from_pairs("/nowhere", [("HF_HOME", home.path().to_str().unwrap())]);
+        let settings = Settings::resolve(&env).unwrap();
+        for (stored, expected) in [
+            // By another process: still due, as tokens of a short life always are.
+            (
+                "[x]\nhf_token = hf_new\nrefresh_token = r\nexpires_at = 1000\n",
+                "hf_new",
+            ),
+            // By a login with a token from the settings page.
+            ("[x]\nhf_token = hf_page\n", "hf_page"),
+            ("[x]\nhf_token = hf_old\n", "hf_old"),
+            (
+                "[x]\nhf_token = hf_old\nrefresh_token = r\nexpires_at = 900000\n",
+                "hf_old",
+            ),
+            ("[x]\nrefresh_token = r\nexpires_at = 1000\n", "hf_old"),
+            ("", "hf_old"),
+        ] {
+            fs::write(home.path().join("stored_tokens"), stored).unwrap();
+            let turn = begin(&settings, "x", &token("hf_old"), Place::Files, 1000).unwrap();
+            assert!(
+                matches!(&turn, Turn::Done(found) if found.expose() == expected),
+                "{stored}: {turn:?}"
+            );
+        }
+    }
+}

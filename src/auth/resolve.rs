@@ -324,6 +324,23 @@ mod tests {
     }
 
     #[test]
+    fn a_token_file_that_cannot_be_read_is_no_absent_one() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("token");
+        assert!(matches!(from_file(&path), Ok(None)), "it is not there");
+        std::fs::create_dir(&path).unwrap();
+        let error = from_file(&path).unwrap_err();
+        assert!(error.to_string().contains("token"), "{error}");
+        let hf_home = home.path().to_str().unwrap();
+        let env = Env::from_pairs("/nowhere", [("HF_HOME", hf_home)]);
+        let settings = Settings::resolve(&env).unwrap();
+        assert!(matches!(
+            plan(None, &env, &settings, 0),
+            Err(AuthError::Fs(_))
+        ));
+    }
+
+    #[test]
     fn what_needs_the_hub_or_the_keyring() {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);

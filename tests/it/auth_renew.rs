@@ -84,18 +84,50 @@ fn processes_that_all_renew_never_use_a_spent_refresh_token() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     hub.refresh_token("bob", "hf_refresh_first", 600);
-    let running: Vec<_> = (0..20)
-        .map(|_| env.hf(["auth", "whoami", "-q"]).spawn())
-        .collect();
-    for process in running {
-        let output = process.wait().ok();
-        assert_eq!(output.stdout(), "bob\n");
-        assert_eq!(output.stderr(), "");
+    let mut before = 0;
+    for wave in 1..=4 {
+        let running: Vec<_> = (0..6)
+            .map(|_| env.hf(["auth", "whoami", "-q"]).spawn())
+            .collect();
+        for process in running {
+            let output = process.wait().ok();
+            assert_eq!(output.stdout(), "bob\n");
+            assert_eq!(output.stderr(), "");
+        }
+        let (renewed, reused) = hub.refreshes();
+        assert_eq!(reused, 0, "wave {wave}");
+        // Whoever comes first finds a token that is due; who waits behind it takes what it brought.
+        let of_this_wave = renewed - before;
+        assert!((1..=6).contains(&of_this_wave), "{renewed} after {before}");
+        before = renewed;
+        // What the last renewal brought is in both files.
+        assert_eq!(read(&env, "token"), format!("hf_oauth_access{renewed:05}"));
+        let last = format!("refresh_token = hf_refresh_rotated{renewed:05}\n");
+        assert!(read(&env, "stored_tokens").contains(&last), "{last}");
     }
-    let (renewed, reused) = hub.refreshes();
-    assert!(renewed >= 1);
-    assert_eq!(reused, 0);
-    env.run(["auth", "whoami"]).ok();
+}
+
+/// A renewal replaces the list first and the token file after it. Who reads in between waits for the
+/// second, and does not send a token that may be worthless by now.
+#[test]
+fn a_reader_between_the_two_files_of_a_renewal_waits_for_the_second() {
+    let hub = hub();
+    let env = logged_in(&hub, 30 * 24 * 3600);
+    let lock = std::fs::File::create(env.hf_home().join("stored_tokens.lock")).unwrap();
+    lock.lock().unwrap();
+    let stored = read(&env, "stored_tokens").replace(OLD, "hf_oauth_newnewnew");
+    fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
+    let mut reader = env.hf(["auth", "token"]).spawn();
+    let fds = format!("/proc/{}/fd", reader.id());
+    reader.wait_until("it waits for the lock", |_| {
+        let open = fs::read_dir(&fds).into_iter().flatten().flatten();
+        open.filter_map(|fd| fs::read_link(fd.path()).ok())
+            .any(|path| path.ends_with("stored_tokens.lock"))
+    });
+    fs::write(env.hf_home().join("token"), "hf_oauth_newnewnew").unwrap();
+    drop(lock);
+    let output = reader.wait().ok();
+    assert_eq!(token(&output), "hf_oauth_newnewnew");
 }
 
 #[test]

@@ -321,9 +321,21 @@ mod tests {
             PlannedFile { action, ..planned }
         };
         for (files, distinct, fetched) in [
-            (vec![file("a", "1", Action::Fetch { from: 0 })], 100, (100, 0)),
-            (vec![file("a", "1", Action::Fetch { from: 70 })], 30, (100, 70)),
-            (vec![file("a", "1", Action::Fetch { from: 100 })], 0, (100, 100)),
+            (
+                vec![file("a", "1", Action::Fetch { from: 0 })],
+                100,
+                (100, 0),
+            ),
+            (
+                vec![file("a", "1", Action::Fetch { from: 70 })],
+                30,
+                (100, 70),
+            ),
+            (
+                vec![file("a", "1", Action::Fetch { from: 100 })],
+                0,
+                (100, 100),
+            ),
             (
                 vec![
                     file("a", "1", Action::Fetch { from: 60 }),

@@ -3,7 +3,7 @@
 use url::{Origin, Url};
 
 use super::failure::host;
-use crate::settings::{DEFAULT_ENDPOINT, Endpoint};
+use crate::settings::{DEFAULT_ENDPOINT, Endpoint, without_userinfo};
 
 /// Most redirects followed for one request.
 pub const MAX_REDIRECTS: usize = 10;
@@ -30,9 +30,20 @@ pub enum RedirectError {
     /// More than [`MAX_REDIRECTS`].
     #[error("the server redirects without end")]
     TooMany,
-    /// A redirect without a usable `Location`.
-    #[error("the server redirects to nowhere")]
-    NoLocation,
+    /// A redirect without a `Location`.
+    #[error("the server redirects {from} to nowhere")]
+    NoLocation {
+        /// Origin and path of what was asked.
+        from: String,
+    },
+    /// A redirect whose `Location` is no address.
+    #[error("the server redirects {from} to {location:?}, which is not a web address")]
+    BadLocation {
+        /// Origin and path of what was asked.
+        from: String,
+        /// The start of what came, without a query.
+        location: String,
+    },
     /// From https to http, or to another scheme altogether.
     #[error("the server redirects to {scheme}://{host}, which is not safe to follow")]
     Unsafe {
@@ -69,14 +80,21 @@ pub fn on_mirror(link: &Url, endpoint: &Endpoint) -> Option<Url> {
 /// The next hop after an answer at `from` with this `Location`.
 ///
 /// # Errors
-/// [`RedirectError`] when the target is missing, of another scheme, or less protected.
+/// [`RedirectError`] when the target is missing, garbled, of another scheme, or less protected.
 pub fn next_hop(
     from: &Url,
-    location: Option<&str>,
+    location: Option<&[u8]>,
     endpoint: &Endpoint,
 ) -> Result<Hop, RedirectError> {
-    let location = location.ok_or(RedirectError::NoLocation)?;
-    let mut url = from.join(location).map_err(|_| RedirectError::NoLocation)?;
+    let asked = || format!("{}{}", host(from), from.path());
+    let location = location.filter(|text| !text.trim_ascii().is_empty());
+    let location = location.ok_or_else(|| RedirectError::NoLocation { from: asked() })?;
+    let garbled = || RedirectError::BadLocation {
+        from: asked(),
+        location: presentable(location),
+    };
+    let text = str::from_utf8(location).map_err(|_| garbled())?;
+    let mut url = from.join(text).map_err(|_| garbled())?;
     if from.origin() == endpoint.url().origin()
         && let Some(own) = on_mirror(&url, endpoint)
         // A mirror that leaves this very request to the public Hub means what it says.
@@ -95,8 +113,24 @@ pub fn next_hop(
     Ok(Hop { url, is_hub })
 }
 
+/// The start of a garbled address: without a query, which may hold a signature, and without what may
+/// be a password.
+fn presentable(location: &[u8]) -> String {
+    const LONGEST: usize = 80;
+    let text = String::from_utf8_lossy(location);
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let text = without_userinfo(text);
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -137,6 +171,14 @@ mod tests {
                 "https://huggingface.co.evil.test/x",
                 false,
             ),
+            // The Hub's other names, and what only looks like them.
+            ("https://hf.co/x", "https://hf.co/x", true),
+            ("https://hub-ci.huggingface.co/x", "https://hub-ci.huggingface.co/x", true),
+            ("https://hf.co:443/x", "https://hf.co/x", true),
+            ("http://hf.co/x", "http://hf.co/x", false),
+            ("https://hf.co:8443/x", "https://hf.co:8443/x", false),
+            ("https://cdn.hf.co/x", "https://cdn.hf.co/x", false),
+            ("https://hub-ci.huggingface.co.test/x", "https://hub-ci.huggingface.co.test/x", false),
             ("//evil.test/x", "http://evil.test/x", false),
             (
                 "https://huggingface.co@evil.test/",
@@ -144,7 +186,7 @@ mod tests {
                 false,
             ),
         ] {
-            let hop = next_hop(&from, Some(location), &endpoint).unwrap();
+            let hop = next_hop(&from, Some(location.as_bytes()), &endpoint).unwrap();
             assert_eq!((hop.url.as_str(), hop.is_hub), (url, is_hub), "{location}");
         }
     }
@@ -183,7 +225,7 @@ mod tests {
     fn the_public_hub_sends_nobody_to_a_mirror() {
         let endpoint = Endpoint::parse("http://m.test").unwrap();
         let from = Url::parse("https://huggingface.co/a").unwrap();
-        let hop = next_hop(&from, Some("https://huggingface.co/b"), &endpoint).unwrap();
+        let hop = next_hop(&from, Some(b"https://huggingface.co/b"), &endpoint).unwrap();
         assert_eq!(hop.url.as_str(), "https://huggingface.co/b");
     }
 
@@ -199,15 +241,72 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    next_hop(&from, Some(location), &endpoint),
+                    next_hop(&from, Some(location.as_bytes()), &endpoint),
                     Err(RedirectError::Unsafe { .. })
                 ),
                 "{location}"
             );
         }
-        assert_eq!(
-            next_hop(&from, None, &endpoint),
-            Err(RedirectError::NoLocation)
-        );
+    }
+
+    #[test]
+    fn a_garbled_target_is_named() {
+        let endpoint = Endpoint::parse("https://huggingface.co").unwrap();
+        let from = Url::parse("https://huggingface.co/o/n/resolve/main/f?x=1").unwrap();
+        let words = |location: Option<&[u8]>| {
+            let refused = next_hop(&from, location, &endpoint).unwrap_err();
+            refused.to_string()
+        };
+        let asked = "the server redirects https://huggingface.co/o/n/resolve/main/f to";
+        for nowhere in [None, Some(&b""[..]), Some(b" \t")] {
+            assert_eq!(words(nowhere), format!("{asked} nowhere"));
+        }
+        for (location, shown) in [
+            (&b"https://"[..], "https://"),
+            (b"https://[::1/x", "https://[::1/x"),
+            (b"https://cdn.test:port/x?Signature=secret", "https://cdn.test:port/x"),
+            (b"https://u:secret@cdn.test:port/", "https://\u{2026}@cdn.test:port/"),
+            (b"caf\xe9", "caf\u{fffd}"),
+        ] {
+            let expected = format!("{asked} {shown:?}, which is not a web address");
+            assert_eq!(words(Some(location)), expected);
+        }
+        let long = words(Some(&[&b"https://a b/"[..], &[b'x'; 5000][..]].concat()));
+        assert!(long.len() < 300, "{long}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Wherever a server points, the next hop is a web address, no less protected than the one
+        /// before, the Hub's only where the Hub is; a refusal is short and repeats no signature.
+        #[test]
+        fn any_location(
+            location in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..200),
+                "(https?:|ftp:)?(//)?(u:p@)?(hf\\.co|m\\.test|evil\\.test|\\[::1)?(:[0-9]{0,6})?/?[ -~]{0,20}(\\?Signature=secret)?"
+                    .prop_map(String::into_bytes),
+            ],
+            endpoint in prop_oneof![Just("https://huggingface.co"), Just("http://m.test/p"), Just("https://m.test")],
+        ) {
+            let endpoint = Endpoint::parse(endpoint).unwrap();
+            let from = Url::parse(&format!("{}/o/n", endpoint.as_str())).unwrap();
+            match next_hop(&from, Some(&location), &endpoint) {
+                Ok(hop) => {
+                    prop_assert!(matches!(hop.url.scheme(), "http" | "https"));
+                    prop_assert!(from.scheme() == "http" || hop.url.scheme() == "https");
+                    let known = ["huggingface.co", "hf.co", "hub-ci.huggingface.co"];
+                    let name = hop.url.host_str().unwrap();
+                    let is_own = hop.url.origin() == endpoint.url().origin();
+                    prop_assert_eq!(hop.is_hub, is_own || known.contains(&name)
+                        && hop.url.scheme() == "https" && hop.url.port().is_none());
+                }
+                Err(error) => {
+                    let words = error.to_string();
+                    prop_assert!(words.chars().count() < 700, "{}", words);
+                    prop_assert!(!words.contains("Signature=secret"), "{}", words);
+                }
+            }
+        }
     }
 }

@@ -85,6 +85,8 @@ impl RateGate {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -130,5 +132,45 @@ mod tests {
         assert!(!gate.close_for(Duration::from_secs(10)), "already closed");
         gate.pass().await;
         assert_eq!(start.elapsed().as_secs(), 42);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_at_the_gate_waits_for_what_is_said_meanwhile() {
+        let gate = RateGate::default();
+        let start = Instant::now();
+        gate.close_for(Duration::from_secs(10));
+        tokio::join!(gate.pass(), gate.pass(), async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            gate.close_for(Duration::from_secs(30));
+            // A shorter wait opens nothing.
+            gate.close_for(Duration::from_secs(1));
+        });
+        assert_eq!(start.elapsed().as_secs(), 34);
+        assert!(gate.close_for(Duration::from_secs(1)), "open again");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Whatever a server writes into these headers, the wait is a whole number of seconds that
+        /// it wrote, and one more.
+        #[test]
+        fn any_wait(
+            after in proptest::option::of(prop_oneof!["[ -~]{0,30}", "[0-9]{1,30}", "-?[0-9]{1,3}(\\.[0-9])?"]),
+            limit in proptest::option::of(prop_oneof!["[ -~]{0,60}", "\"api\" ?; ?r=[0-9]{1,2} ?; ?t=[0-9]{1,25}"]),
+        ) {
+            let mut map = HeaderMap::new();
+            for (name, value) in [("retry-after", &after), ("ratelimit", &limit)] {
+                if let Some(value) = value.as_ref().and_then(|value| value.parse().ok()) {
+                    map.insert(name, value);
+                }
+            }
+            if let Some(wait) = server_wait(&map) {
+                prop_assert!(wait.as_secs() >= 1 && wait.subsec_nanos() == 0);
+                let written = (wait.as_secs() - 1).to_string();
+                let texts = [after.unwrap_or_default(), limit.unwrap_or_default()].concat();
+                prop_assert!(wait.as_secs() == u64::MAX || texts.contains(&written), "{} {}", texts, written);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! unless `NO_PROXY` says otherwise.
 
 use hyper_util::client::proxy::matcher::Matcher;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::env::Env;
@@ -140,7 +141,7 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
     let is_proxy = |url: &Url| {
         SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
     };
-    match Url::parse(&with_scheme).ok().filter(is_proxy) {
+    match Url::parse(&encoded_login(&with_scheme)).ok().filter(is_proxy) {
         Some(url) => Ok(Proxy { url, variable }),
         None => Err(BadProxy {
             variable,
@@ -149,9 +150,88 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
     }
 }
 
+/// The address with user name and password in a form that survives its reading: `DOMAIN\user` and a
+/// password with `/`, `?` or `#` are written as they are, and would end the host's part. All before
+/// the last `@` is meant, as curl takes it.
+fn encoded_login(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let Some((login, host)) = rest.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    // A `%` stays: it is there because somebody encoded the rest already.
+    const LOGIN: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'/')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'@')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    format!("{scheme}://{}@{host}", utf8_percent_encode(login, LOGIN))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn logins_of_every_kind() {
+        for (address, user, password) in [
+            ("http://WORK\\bob:pw@p:1", "WORK%5Cbob", Some("pw")),
+            ("WORK\\bob:pw@p:1", "WORK%5Cbob", Some("pw")),
+            ("http://WORK%5Cbob:pw@p:1", "WORK%5Cbob", Some("pw")),
+            ("http://bob@work.test:pw@p:1", "bob%40work.test", Some("pw")),
+            ("http://bob:a/b?c#d@p:1", "bob", Some("a%2Fb%3Fc%23d")),
+            ("socks5h://WORK\\bob:a:b@p:1", "WORK%5Cbob", Some("a%3Ab")),
+            ("http://p:1", "", None),
+        ] {
+            let url = parse("X", address).unwrap().url;
+            let seen = (url.username(), url.password(), url.host_str(), url.port());
+            assert_eq!(seen, (user, password, Some("p"), Some(1)), "{address}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// Whatever the variables hold, reading them neither panics nor shows a password, and a login
+        /// never moves the host.
+        #[test]
+        fn any_proxy(
+            scheme in prop_oneof![Just(""), Just("http://"), Just("socks5h://"), Just("ftp://")],
+            user in "[ -~\u{e9}]{0,12}",
+            host in prop_oneof![Just("p.test:1".to_owned()), "[ -~]{0,20}"],
+            no in prop_oneof!["[ -~]{0,40}", "(\\*?[a-z.]{0,5}|\\[?[0-9a-f:.]{0,9}\\]?)(:[0-9x]{0,6})?(/[0-9]{1,3})?(, ?)?"],
+            address in prop_oneof![Just("https://h.test/"), Just("http://10.0.0.1:8080/x"), Just("http://[::1]:9/")],
+        ) {
+            let address = Url::parse(address).unwrap();
+            let value = format!("{scheme}{user}:hunter2@{host}");
+            match proxies(&[("ALL_PROXY", &value), ("NO_PROXY", &no)]) {
+                Ok(proxies) => {
+                    let shown = format!("{proxies:?} {:?}", proxies.of(&address).map(Proxy::shown));
+                    prop_assert!(!shown.contains("hunter2"), "{}", shown);
+                    let url = parse("X", &value).ok().unwrap().url;
+                    if host == "p.test:1" {
+                        prop_assert_eq!((url.host_str(), url.port()), (Some("p.test"), Some(1)));
+                    }
+                }
+                Err(error) => prop_assert!(!error.to_string().contains("hunter2"), "{}", error),
+            }
+        }
+    }
 
     fn proxies(pairs: &[(&str, &str)]) -> Result<Proxies, BadProxy> {
         Proxies::from_env(&Env::from_pairs("/", pairs.iter().copied()))

@@ -50,6 +50,19 @@ fn plain_http_goes_through_the_proxy_with_its_password() {
 }
 
 #[test]
+fn a_login_with_a_domain_is_sent_as_it_is_written() {
+    // `OFFICE\\user:s3cret-of-the-proxy` in Base64.
+    let login = "Basic T0ZGSUNFXHVzZXI6czNjcmV0LW9mLXRoZS1wcm94eQ==";
+    let (hub, proxy) = (hub(), Proxy::http(Some(login)));
+    for user in ["OFFICE\\user", "OFFICE%5Cuser"] {
+        let env = TestEnv::for_hub(&hub);
+        let address = format!("http://{user}:{SECRET}@{}", proxy.address());
+        let _ = download(&env, &[("HTTP_PROXY", address)]).ok();
+    }
+    assert_eq!(proxy.asked().len(), 10, "{:?}", proxy.asked());
+}
+
+#[test]
 fn https_goes_through_a_tunnel() {
     let hub = Hub::with(Settings {
         tls: true,

@@ -272,18 +272,30 @@ impl From<HubError> for CliError {
                 Kind::Unreachable,
                 Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),
             ),
+            HubError::Page { .. } => (
+                Kind::Unreachable,
+                Some("does this network want you to log in first? Open any page in a browser; else check HF_ENDPOINT and the proxy variables".to_owned()),
+            ),
+            HubError::NoDescriptors => (
+                Kind::Other,
+                Some("raise the limit with `ulimit -n`, close other programs, or use fewer --max-workers".to_owned()),
+            ),
             HubError::RepoNotFound => (Kind::RepoNotFound, None),
             HubError::RevisionNotFound => (Kind::RevisionNotFound, None),
             HubError::EntryNotFound { .. } => (Kind::FileNotFound, None),
             HubError::Gated { .. } => (Kind::Gated, None),
             HubError::Disabled | HubError::Forbidden { .. } => (Kind::Forbidden, None),
-            HubError::InvalidToken => (
+            HubError::InvalidToken | HubError::ExpiredToken { .. } => (
                 Kind::InvalidToken,
                 Some("log in again with `hf auth login --force`".to_owned()),
             ),
             HubError::Status { status, .. } if status.as_u16() == 429 => (
                 Kind::Server,
                 Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
+            ),
+            HubError::Status { status, .. } if is_for_good(*status) => (
+                Kind::Server,
+                Some("the same request will be refused again: check what was asked for, HF_ENDPOINT and the proxy variables".to_owned()),
             ),
             HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
                 Kind::Server,
@@ -339,6 +351,11 @@ impl From<SelectError> for CliError {
     fn from(error: SelectError) -> Self {
         CliError::usage(sentence(&error.to_string()))
     }
+}
+
+/// Whether a server that answered so will do it again.
+fn is_for_good(status: reqwest::StatusCode) -> bool {
+    status.is_client_error() && !crate::hub::retry::is_transient(status)
 }
 
 /// Whether a certificate was refused because of the date: mostly a clock that is far off.
@@ -416,6 +433,27 @@ mod tests {
         }
         assert!(!hint("invalid peer certificate: UnknownIssuer").contains("clock"));
         assert!(!hint("connection refused").contains("clock"));
+    }
+
+    #[test]
+    fn who_will_be_refused_again_is_not_told_to_try_again() {
+        for (status, again) in [
+            (400, false),
+            (404, false),
+            (413, false),
+            (451, false),
+            (408, true),
+            (500, true),
+            (503, true),
+        ] {
+            let error = CliError::from(HubError::Status {
+                status: reqwest::StatusCode::from_u16(status).unwrap(),
+                message: String::new(),
+                request_id: None,
+            });
+            let hint = error.hint.unwrap();
+            assert_eq!(hint.contains("try again"), again, "{status}: {hint}");
+        }
     }
 
     #[test]

@@ -141,7 +141,10 @@ fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
     let is_proxy = |url: &Url| {
         SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
     };
-    match Url::parse(&encoded_login(&with_scheme)).ok().filter(is_proxy) {
+    match Url::parse(&encoded_login(&with_scheme))
+        .ok()
+        .filter(is_proxy)
+    {
         Some(url) => Ok(Proxy { url, variable }),
         None => Err(BadProxy {
             variable,

@@ -60,14 +60,23 @@ pub struct Settings {
     pub download_timeout: Duration,
     /// Appended to the user agent.
     pub user_agent_origin: Option<String>,
-    /// Extra certificate authorities, a PEM file.
-    pub ca_bundle: Option<PathBuf>,
+    /// Extra certificate authorities.
+    pub ca_bundle: Option<CaBundle>,
     /// Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` is set; the TLS library reads them by itself.
     pub is_system_ca_replaced: bool,
     /// Through whom requests go, or which variable makes no sense.
     pub proxies: Result<Proxies, BadProxy>,
     /// Say on stderr what goes over the wire.
     pub debug: bool,
+}
+
+/// A file of certificate authorities in PEM, or a folder of such files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaBundle {
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// The environment holds something that cannot be used.
@@ -145,8 +154,10 @@ impl Settings {
                 .any(|name| env.get_os(name).is_some()),
             ca_bundle: [env::REQUESTS_CA_BUNDLE, env::CURL_CA_BUNDLE]
                 .iter()
-                .find_map(|name| env.get_os(name))
-                .map(|path| env.expand_home(Path::new(path))),
+                .find_map(|&variable| {
+                    let path = env.expand_home(Path::new(env.get_os(variable)?));
+                    Some(CaBundle { variable, path })
+                }),
             proxies: Proxies::from_env(env),
             debug: env.is_true(env::HF_DEBUG),
         })

@@ -96,10 +96,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         Planned::Cached { path, reason } => {
             // Who asked for it need not be told; but what revision a local folder holds is anyone's guess.
             if !context.settings.offline || args.local_dir.is_some() {
-                context.console.warn(&format!(
-                    "The Hub cannot be asked ({}); using what was downloaded before.",
-                    text::escape(&reason.to_string())
-                ));
+                context.console.warn(&asked.why_cached(&reason));
             }
             path
         }

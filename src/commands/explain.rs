@@ -161,7 +161,10 @@ impl Asked<'_> {
                 format!("The Hub has disabled access to {}.", self.title()),
                 format!("see {}", self.web_page()),
             ),
-            HubError::Forbidden { message } => (
+            HubError::Forbidden {
+                message,
+                with_token: true,
+            } => (
                 Kind::Forbidden,
                 format!(
                     "{} has no permission to read {}{}",
@@ -174,15 +177,21 @@ impl Asked<'_> {
                     self.context.settings.endpoint.tokens_page()
                 ),
             ),
-            HubError::InvalidToken => (
+            HubError::Forbidden {
+                message,
+                with_token: false,
+            } => (
+                Kind::Forbidden,
+                format!(
+                    "Nobody may read {} without a token, or not from here{}",
+                    self.title(),
+                    said(message)
+                ),
+                "run `hf auth login`, or check HF_ENDPOINT and the proxy variables".to_owned(),
+            ),
+            HubError::InvalidToken | HubError::ExpiredToken { .. } => (
                 Kind::InvalidToken,
-                match self.token {
-                    Some(token) => format!(
-                        "The Hub refuses the token from {}: it is not valid, or no longer.",
-                        token.source
-                    ),
-                    None => "The Hub refuses the credentials.".to_owned(),
-                },
+                self.refused_token(&error),
                 new_token_hint(self.context, self.token.map(|token| &token.source)),
             ),
             HubError::Offline => (
@@ -200,6 +209,35 @@ impl Asked<'_> {
         CliError::new(kind, sentence(&message))
             .hint(hint)
             .caused_by(error)
+    }
+
+    /// Why what was downloaded before has to serve: a warning that names the token when it is to blame.
+    pub fn why_cached(&self, reason: &HubError) -> String {
+        let why = match reason {
+            HubError::InvalidToken | HubError::ExpiredToken { .. } => {
+                let why = self.refused_token(reason);
+                format!("{} Using", sentence(&why))
+            }
+            reason => format!(
+                "The Hub cannot be asked ({}); using",
+                escape(&reason.to_string())
+            ),
+        };
+        format!("{why} what was downloaded before.")
+    }
+
+    /// The Hub does not take the token.
+    fn refused_token(&self, error: &HubError) -> String {
+        let whose = match self.token {
+            Some(token) => format!("the token from {}", token.source),
+            None => "the credentials".to_owned(),
+        };
+        match error {
+            HubError::ExpiredToken { message } => {
+                format!("The Hub refuses {whose}: it has expired{}", said(message))
+            }
+            _ => format!("The Hub refuses {whose}: it is not valid, or no longer"),
+        }
     }
 
     /// `the model org/name`.

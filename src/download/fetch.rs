@@ -197,6 +197,7 @@ async fn attempt(
 
 fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
     let request = Request::new(Method::GET, source.address())
+        .of_file()
         // A compressed transfer could not be resumed, nor checked against the announced size.
         .header("accept-encoding", "identity")
         .header("x-hf-download-counter", "1");

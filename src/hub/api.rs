@@ -8,12 +8,25 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use url::Url;
 
+use super::classify::is_called_web_page;
 use super::error::HubError;
-use super::http::{Hub, Request, host};
+use super::http::{Answer, Hub, Request, host};
 use super::redirect::{is_hub, on_mirror};
 use crate::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
 use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
 use crate::token::Token;
+
+/// Most bytes of what is told about a repository, which may name each of a million files.
+const INFO: usize = 128 << 20;
+
+/// Most rows of a listing, over all its pages: ten times what the largest repositories have.
+const MOST_ROWS: usize = 10_000_000;
+
+/// Most pages of a listing: twice as many as those rows need, a thousand on a page.
+const MOST_PAGES: usize = 20_000;
+
+/// Pages in a row that may tell nothing new.
+const IDLE_PAGES: usize = 3;
 
 /// What stays as it is in a path segment (RFC 3986, unreserved).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -71,6 +84,38 @@ struct TreeLfs {
     size: u64,
 }
 
+/// Keeps watch over the pages of a listing: a server may go on for ever.
+#[derive(Debug, Default)]
+struct Pages {
+    pages: usize,
+    rows: usize,
+    /// The last row of the page before, and of how many pages in a row it was.
+    last: Option<String>,
+    idle: usize,
+}
+
+impl Pages {
+    /// Counts a page of this many rows, of which this is the last.
+    fn add(&mut self, rows: usize, last: Option<String>) -> Result<(), HubError> {
+        self.pages += 1;
+        self.rows += rows;
+        // Pages are sorted, so one that goes on ends with another row.
+        self.idle = match last.is_none() || last == self.last {
+            true => self.idle + 1,
+            false => 0,
+        };
+        self.last = last.or(self.last.take());
+        let reason = if self.idle >= IDLE_PAGES {
+            "the file listing goes on for ever without telling anything"
+        } else if self.rows > MOST_ROWS || self.pages > MOST_PAGES {
+            "the file listing is longer than that of any repository"
+        } else {
+            return Ok(());
+        };
+        Err(HubError::BadAnswer(reason.to_owned()))
+    }
+}
+
 impl Hub {
     /// The commit that a revision stands for.
     ///
@@ -88,7 +133,7 @@ impl Hub {
             encode_path(repo.id.as_str()),
             encode(revision.as_str())
         );
-        let request = Request::new(Method::GET, self.url(&path));
+        let request = Request::new(Method::GET, self.url(&path)).at_most(INFO);
         let (info, _): (RepoInfo, _) = self.send_for_json(&request, token).await?;
         parse_commit(&info.sha)
     }
@@ -114,9 +159,12 @@ impl Hub {
         let mut next = Some(self.url(&path));
         let mut listing = Listing::new();
         let mut visited = HashSet::new();
+        let mut pages = Pages::default();
         while let Some(url) = next {
             let request = Request::new(Method::GET, url.clone());
-            let (rows, headers): (Vec<TreeRow>, _) = self.send_for_json(&request, token).await?;
+            let (rows, headers): (Vec<TreeRow>, _) = self.send_for_rows(&request, token).await?;
+            let fresh = rows.last().map(|row| row.path.clone());
+            pages.add(rows.len(), fresh)?;
             for row in rows {
                 if row.kind == "file" {
                     let (path, entry) = file_of(row)?;
@@ -198,8 +246,14 @@ impl Hub {
         let url = self.resolve_url(repo, revision.as_str(), path);
         let request = Request::new(Method::HEAD, url)
             .header("accept-encoding", "identity")
+            .of_file()
             .stop_at_foreign_redirect();
         let answer = self.send(&request, token).await?;
+        if is_page_about_a_file(&answer) {
+            return Err(HubError::Page {
+                host: host(answer.response.url()),
+            });
+        }
         let mut head = file_head(&answer.hub_headers, answer.response.headers())?;
         head.link = self.foreign_link(&answer.response);
         Ok(head)
@@ -207,10 +261,27 @@ impl Hub {
 
     /// Where a redirect that was not followed leads.
     fn foreign_link(&self, response: &reqwest::Response) -> Option<Url> {
-        let location = response.headers().get("location")?.to_str().ok();
+        let location = response
+            .headers()
+            .get("location")
+            .map(|value| value.as_bytes());
         let next = super::redirect::next_hop(response.url(), location, self.endpoint());
         next.ok().filter(|next| !next.is_hub).map(|next| next.url)
     }
+}
+
+/// Whether somebody in the Hub's place showed a page, or the way to one, to who asked for a file: the
+/// Hub says which commit it is of.
+fn is_page_about_a_file(answer: &Answer) -> bool {
+    let names_file = |headers: &HeaderMap| {
+        ["x-repo-commit", "x-linked-etag", "x-error-code"]
+            .iter()
+            .any(|name| headers.contains_key(*name))
+    };
+    let last = answer.response.headers();
+    !names_file(&answer.hub_headers)
+        && !names_file(last)
+        && (last.contains_key("location") || is_called_web_page(last))
 }
 
 /// Reads the headers of a resolve answer. `first` are those of the Hub's own answer, `last` those of
@@ -303,7 +374,44 @@ fn next_link(header: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn a_listing_has_an_end() {
+        let row = |number: usize| Some(format!("{number:08}"));
+        let mut honest = Pages::default();
+        for page in 0..2000 {
+            assert!(honest.add(1000, row(page)).is_ok(), "{page}");
+        }
+        // A page or two of nothing but what is known already, when the repository is busy.
+        for last in [row(1999), None, row(2000), row(2000), None, row(2001)] {
+            assert!(honest.add(10, last).is_ok());
+        }
+        let endless = |last: &dyn Fn(usize) -> Option<String>, rows| {
+            let mut pages = Pages::default();
+            (0..30_000).find(|&page| pages.add(rows, last(page)).is_err())
+        };
+        assert_eq!(endless(&|_| None, 0), Some(2));
+        assert_eq!(endless(&|_| row(7), 1000), Some(3));
+        assert_eq!(endless(&row, 1000), Some(10_000));
+        assert_eq!(endless(&row, 1), Some(20_000));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Whatever stands in a `Link` header, what is taken from it is a part of it.
+        #[test]
+        fn any_link(header in prop_oneof!["[ -~]{0,80}", "(<[ -~]{0,20}>?[;, ]*(rel=\"?(next|prev)\"?)?[;, ]*){0,4}", ".{0,40}"]) {
+            if let Some(link) = next_link(&header) {
+                let bracketed = format!("<{}>", link);
+                prop_assert!(header.contains(&bracketed));
+                prop_assert!(header.contains("rel=next") || header.contains("rel=\"next\""));
+            }
+        }
+    }
 
     #[test]
     fn paths_are_encoded_as_the_hub_expects() {

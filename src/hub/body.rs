@@ -15,13 +15,12 @@ use super::stall::{Pace, Patience, Stall, Watch};
 /// Most bytes of an error page that are looked at.
 const ERROR_PAGE: usize = 64 << 10;
 
-/// Most bytes of a JSON answer. A listing of a million files without pages is half as long.
-const JSON: usize = 512 << 20;
-
 /// A body being received.
 pub struct Body {
     response: Response,
     url: Url,
+    /// The proxy in between, as it may be shown.
+    proxy: Option<String>,
     patience: Arc<Patience>,
     limiter: Option<Arc<Limiter>>,
     watch: Watch,
@@ -37,6 +36,7 @@ impl Body {
     ) -> Self {
         Body {
             url: response.url().clone(),
+            proxy: None,
             watch: patience.watch(),
             response,
             patience,
@@ -70,7 +70,8 @@ impl Body {
         else {
             return Err(self.stalled());
         };
-        let chunk = received.map_err(|error| Failure::network(&self.url, &error))?;
+        let chunk = received
+            .map_err(|error| Failure::network(&self.url, &error).through(self.proxy.as_deref()))?;
         let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         if self.watch.arrived(start.elapsed(), length) == Pace::Good {
             self.patience.was_good();
@@ -86,7 +87,7 @@ impl Body {
                 (bytes, self.watch.window())
             }
         };
-        Failure {
+        let failure = Failure {
             error: HubError::Stalled {
                 host: host(&self.url),
                 bytes,
@@ -94,7 +95,15 @@ impl Body {
             },
             transient: true,
             server_wait: None,
-        }
+        };
+        failure.through(self.proxy.as_deref())
+    }
+
+    /// Says who else may be to blame when it breaks off.
+    #[must_use]
+    pub(super) fn through(mut self, proxy: Option<String>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Keeps the connection even when it is very slow: its bytes cannot be asked for again from the
@@ -105,20 +114,9 @@ impl Body {
         self
     }
 
-    /// The whole body of a JSON answer.
-    ///
-    /// # Errors
-    /// As [`Body::chunk`]; [`HubError::BadAnswer`] when it has no end.
-    pub async fn json(mut self) -> Result<Vec<u8>, Failure> {
-        let mut whole = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if whole.len() + chunk.len() > JSON {
-                let reason = "it sent more JSON than any listing has".to_owned();
-                return Err(Failure::fatal(HubError::BadAnswer(reason)));
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole)
+    /// Where it comes from.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// The start of an error page, as far as it comes. That it does not arrive whole changes nothing
@@ -136,5 +134,57 @@ impl Body {
         })
         .await;
         String::from_utf8_lossy(&page).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A body of `count` bytes that come one by one, `pause` apart, forever apart when it is `None`.
+    fn trickle(count: usize, pause: Option<Duration>, patience: &Arc<Patience>) -> Body {
+        let bytes = futures_util::stream::unfold(0, move |sent| async move {
+            if sent == count {
+                return None;
+            }
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), sent + 1))
+        });
+        let response = hyper::http::Response::new(reqwest::Body::wrap_stream(bytes));
+        Body::new(response.into(), Arc::clone(patience), None)
+    }
+
+    async fn received(mut body: Body) -> Result<usize, HubError> {
+        let mut length = 0;
+        while let Some(chunk) = body.chunk().await.map_err(|failure| failure.error)? {
+            length += chunk.len();
+        }
+        Ok(length)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_always_trickles_arrives_once_it_is_waited_for() {
+        let patience = Arc::new(Patience::new(Duration::from_secs(10)));
+        // A thousand bytes at twenty a second: below every pace that other connections have to keep.
+        let slow = || trickle(1000, Some(Duration::from_millis(50)), &patience);
+        for attempt in 0..2 {
+            let dropped = received(slow()).await;
+            assert!(
+                matches!(dropped, Err(HubError::Stalled { .. })),
+                "{attempt}: {dropped:?}"
+            );
+        }
+        assert_eq!(received(slow().patiently()).await.unwrap(), 1000);
+        let silent = received(trickle(1, None, &patience).patiently()).await;
+        assert!(
+            matches!(silent, Err(HubError::Stalled { bytes: 0, .. })),
+            "patience with slowness is none with silence: {silent:?}"
+        );
     }
 }

@@ -1,7 +1,6 @@
-//! What a request can end with. Status, headers and body become a [`HubError`]; pure.
+//! What a request can end with. See [`super::classify`] for how an answer becomes an error.
 
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
 
 use super::redirect::RedirectError;
 
@@ -21,7 +20,7 @@ pub enum HubError {
         reason: String,
     },
     /// A connection that brings nothing, or next to nothing.
-    #[error("{host} {}", pace(*bytes, *seconds))]
+    #[error("the server {host} {}", pace(*bytes, *seconds))]
     Stalled {
         /// Scheme, host and port.
         host: String,
@@ -30,6 +29,17 @@ pub enum HubError {
         /// In this time.
         seconds: u64,
     },
+    /// Somebody in between answered in the Hub's place with a page for people: mostly a network that
+    /// wants a login first.
+    #[error("a web page came from {host} in place of the Hub's answer")]
+    Page {
+        /// Scheme, host and port of whoever sent the page.
+        host: String,
+    },
+    /// This process, or this machine, may not open another file or connection. Not the network's
+    /// fault.
+    #[error("too many files and connections are open on this machine")]
+    NoDescriptors,
     /// The Hub knows no such repository, or hides it from this token.
     #[error("no such repository, or no access to it")]
     RepoNotFound,
@@ -54,11 +64,22 @@ pub enum HubError {
     /// The token is not, or no longer, valid.
     #[error("the token is not valid")]
     InvalidToken,
-    /// The token may not do this.
-    #[error("the token has no permission for this")]
+    /// The token was good once.
+    #[error("the token has expired (the Hub says: {message})")]
+    ExpiredToken {
+        /// The Hub's own words, which name the token.
+        message: String,
+    },
+    /// The token may not do this, or nobody may without one.
+    #[error("{}", match with_token {
+        true => "the token has no permission for this",
+        false => "access is refused",
+    })]
     Forbidden {
         /// The Hub's own words.
         message: String,
+        /// Whether a token was sent.
+        with_token: bool,
     },
     /// A signed download link ran out.
     #[error("the download link has expired")]
@@ -119,174 +140,5 @@ impl HubError {
                 | HubError::BadAnswer(_)
                 | HubError::Redirect(_)
         )
-    }
-}
-
-/// Longest part of a server's message that is repeated to the user, in characters.
-const MESSAGE_LIMIT: usize = 300;
-
-/// What an unsuccessful answer means (REFERENCE 4, "Errors").
-pub fn classify(
-    status: StatusCode,
-    headers: &HeaderMap,
-    body: &str,
-    signed_link: bool,
-) -> HubError {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let message = header("x-error-message")
-        .map(str::to_owned)
-        .or_else(|| message_in_body(body))
-        .unwrap_or_default();
-    let message: String = message.chars().take(MESSAGE_LIMIT).collect();
-    if signed_link && matches!(status.as_u16(), 401 | 403 | 404 | 410) {
-        return HubError::LinkExpired;
-    }
-    match header("x-error-code") {
-        Some("RepoNotFound") => return HubError::RepoNotFound,
-        Some("RevisionNotFound") => return HubError::RevisionNotFound,
-        Some("EntryNotFound") => {
-            return HubError::EntryNotFound {
-                commit: header("x-repo-commit").map(str::to_owned),
-            };
-        }
-        Some("GatedRepo") => return HubError::Gated { message },
-        _ => {}
-    }
-    if message == "Access to this resource is disabled." {
-        return HubError::Disabled;
-    }
-    match status.as_u16() {
-        401 if message.contains("Invalid credentials in Authorization header") => {
-            HubError::InvalidToken
-        }
-        // Without those words the Hub hides what the asker may not see.
-        401 => HubError::RepoNotFound,
-        403 => HubError::Forbidden { message },
-        _ => HubError::Status {
-            status,
-            message,
-            request_id: ["x-request-id", "x-amzn-trace-id", "x-amz-cf-id"]
-                .iter()
-                .find_map(|name| header(name))
-                .map(str::to_owned),
-        },
-    }
-}
-
-/// What is wrong with an answer that should be JSON. The parser's own words repeat values, which may be secrets.
-pub(super) fn bad_json(body: &[u8], error: &serde_json::Error) -> String {
-    use serde_json::error::Category;
-    if body.trim_ascii().is_empty() {
-        return "it is empty".to_owned();
-    }
-    match error.classify() {
-        Category::Data => format!(
-            "its JSON has an unexpected form (line {}, column {})",
-            error.line(),
-            error.column()
-        ),
-        Category::Eof => "its JSON ends too early".to_owned(),
-        Category::Syntax | Category::Io => "it is not JSON".to_owned(),
-    }
-}
-
-fn message_in_body(body: &str) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_str(body).ok()?;
-    let text = json
-        .get("error")
-        .or_else(|| json.get("message"))?
-        .as_str()?;
-    Some(text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn classified(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> String {
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect();
-        let error = classify(StatusCode::from_u16(status).unwrap(), &headers, body, false);
-        format!("{error:?}")
-    }
-
-    #[test]
-    fn table() {
-        for (status, headers, body, expected) in [
-            (
-                404,
-                &[("x-error-code", "RepoNotFound")][..],
-                "",
-                "RepoNotFound",
-            ),
-            (
-                404,
-                &[("x-error-code", "RevisionNotFound")],
-                "",
-                "RevisionNotFound",
-            ),
-            (
-                404,
-                &[("x-error-code", "EntryNotFound"), ("x-repo-commit", "c")],
-                "",
-                "EntryNotFound { commit: Some(\"c\") }",
-            ),
-            (
-                403,
-                &[("x-error-code", "GatedRepo"), ("x-error-message", "ask")],
-                "",
-                "Gated { message: \"ask\" }",
-            ),
-            (
-                403,
-                &[("x-error-message", "Access to this resource is disabled.")],
-                "",
-                "Disabled",
-            ),
-            (
-                401,
-                &[(
-                    "x-error-message",
-                    "Invalid credentials in Authorization header",
-                )],
-                "",
-                "InvalidToken",
-            ),
-            (
-                401,
-                &[],
-                "{\"error\": \"Invalid credentials in Authorization header\"}",
-                "InvalidToken",
-            ),
-            (401, &[], "", "RepoNotFound"),
-            (
-                401,
-                &[],
-                "{\"error\": \"Invalid username or password.\"}",
-                "RepoNotFound",
-            ),
-            (
-                403,
-                &[],
-                "{\"error\": \"no write\"}",
-                "Forbidden { message: \"no write\" }",
-            ),
-            (
-                500,
-                &[("x-request-id", "r1")],
-                "<html>",
-                "Status { status: 500, message: \"\", request_id: Some(\"r1\") }",
-            ),
-        ] {
-            assert_eq!(classified(status, headers, body), expected);
-        }
-    }
-
-    #[test]
-    fn a_refused_signed_link_has_expired() {
-        let error = classify(StatusCode::FORBIDDEN, &HeaderMap::new(), "", true);
-        assert!(matches!(error, HubError::LinkExpired));
     }
 }

@@ -1,10 +1,13 @@
 //! An attempt that failed, and whether another one may help.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use url::Url;
 
 use super::error::HubError;
+use super::tls::BadBundle;
 
 /// Words that the hint looks for.
 const PROXY_LOGIN: &str = "the proxy wants a user name and password, or others";
@@ -52,10 +55,12 @@ impl Failure {
         })
     }
 
-    /// The same, through a proxy: it may be to blame.
+    /// The same, through a proxy, if there is one: it may be to blame.
     #[must_use]
-    pub fn through(mut self, proxy: &str) -> Self {
-        if let HubError::Unreachable { host, .. } = &mut self.error {
+    pub fn through(mut self, proxy: Option<&str>) -> Self {
+        if let (Some(proxy), HubError::Unreachable { host, .. } | HubError::Stalled { host, .. }) =
+            (proxy, &mut self.error)
+        {
             *host = format!("{host} through the proxy {proxy}");
         }
         self
@@ -63,6 +68,17 @@ impl Failure {
 
     /// No answer, or one that broke off.
     pub fn network(url: &Url, error: &reqwest::Error) -> Self {
+        if let Some(bad) = find::<BadBundle>(error) {
+            return Failure::fatal(HubError::Setup(bad.to_string()));
+        }
+        if is_about_descriptors(error) {
+            return Failure {
+                error: HubError::NoDescriptors,
+                // Others of ours end, and leave theirs.
+                transient: true,
+                server_wait: None,
+            };
+        }
         let reason = if error.is_timeout() {
             NO_ANSWER.to_owned()
         } else {
@@ -84,22 +100,57 @@ impl Failure {
 }
 
 /// Whether the other side could not prove who it is: no patience mends that.
-fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        // `Other`: there is no authority to ask (see `super::tls`).
-        return matches!(
+fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
+    // `Other`: there is no authority to ask (see `super::tls`).
+    find::<rustls::Error>(error).is_some_and(|error| {
+        matches!(
             error,
             rustls::Error::InvalidCertificate(_) | rustls::Error::Other(_)
-        );
+        )
+    })
+}
+
+/// Whether the system refused another file or connection: for this process or for all.
+fn is_about_descriptors(error: &(dyn Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    let is_full = |error: &io::Error| {
+        let number = error.raw_os_error();
+        [Errno::MFILE, Errno::NFILE]
+            .map(|errno| Some(errno.raw_os_error()))
+            .contains(&number)
+    };
+    // Who looks up a name needs descriptors as well, and is told something else when there are none.
+    let is_lookup = || {
+        let text = innermost(error);
+        text.contains("lookup") || text.contains("Name or service") || text.contains("System error")
+    };
+    find::<io::Error>(error).is_some_and(is_full)
+        || is_lookup() && std::fs::File::open("/dev/null").is_err_and(|error| is_full(&error))
+}
+
+/// The first error of this type in a chain of causes.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let found = error.downcast_ref::<E>();
+        // For an I/O error with a number of the system there is nothing inside.
+        let is_shell = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| io.get_ref().is_some());
+        if found.is_some() && !is_shell {
+            return found;
+        }
+        // The source of an I/O error is not the error inside it, but that one's source.
+        let inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match (inside, error.downcast_ref::<rustls::Error>()) {
+            (Some(inside), _) => Some(inside),
+            (None, Some(rustls::Error::Other(other))) => Some(other.0.as_ref()),
+            _ => error.source(),
+        };
     }
-    // The source of an I/O error is not the error inside it, but that one's source.
-    let inside = error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref);
-    match inside {
-        Some(inside) => is_certificate_error(inside),
-        None => error.source().is_some_and(is_certificate_error),
-    }
+    None
 }
 
 /// Scheme, host and port of a URL: what may be shown of it.
@@ -108,7 +159,7 @@ pub fn host(url: &Url) -> String {
 }
 
 /// The innermost cause of an error: the one that says something. The outer ones repeat the URL.
-pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
@@ -119,4 +170,65 @@ pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// An outer error, as the HTTP client wraps what it was told.
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn causes_are_found_wherever_they_are() {
+        let refused = rustls::Error::Other(rustls::OtherError(Arc::new(BadBundle {
+            variable: "X",
+            path: "/x".into(),
+            reason: "y".to_owned(),
+        })));
+        let tls = Outer(io::Error::other(io::Error::new(
+            io::ErrorKind::InvalidData,
+            refused,
+        )));
+        assert!(find::<BadBundle>(&tls).is_some());
+        assert!(is_certificate_error(&tls) && !is_about_descriptors(&tls));
+        for (number, expected) in [(24, true), (23, true), (111, false), (104, false)] {
+            let plain = Outer(io::Error::from_raw_os_error(number));
+            assert_eq!(is_about_descriptors(&plain), expected, "{number}");
+            let wrapped = Outer(io::Error::other(Outer(io::Error::from_raw_os_error(
+                number,
+            ))));
+            assert_eq!(is_about_descriptors(&wrapped), expected, "{number}");
+            assert!(!is_certificate_error(&wrapped));
+        }
+    }
+
+    #[test]
+    fn the_proxy_is_named_beside_the_host() {
+        let url = Url::parse("https://h.test/x").unwrap();
+        let words = |failure: Failure| failure.error.to_string();
+        let stalled = || {
+            Failure::fatal(HubError::Stalled {
+                host: host(&url),
+                bytes: 0,
+                seconds: 10,
+            })
+        };
+        assert_eq!(
+            words(Failure::silent(&url).through(Some("http://p:1 (X)"))),
+            "cannot reach https://h.test through the proxy http://p:1 (X): no answer in time"
+        );
+        assert_eq!(
+            words(stalled().through(Some("http://p:1 (X)"))),
+            "the server https://h.test through the proxy http://p:1 (X) sent nothing for 10 s"
+        );
+        assert_eq!(
+            words(stalled().through(None)),
+            "the server https://h.test sent nothing for 10 s"
+        );
+    }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
-use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::body::Body;
-use super::error::{HubError, classify};
+use super::classify::{Asked, Whom, classify};
+use super::error::HubError;
 use super::failure::innermost;
 pub use super::failure::{Failure, host};
 use super::limit::Limiter;
@@ -18,11 +18,9 @@ use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 pub use super::request::{Answer, Request};
 use super::retry::{self, LONGEST_SERVER_WAIT, MAX_RETRIES, RateGate};
 use super::stall::Patience;
+use crate::proxy::Proxy;
 use crate::settings::Endpoint;
 use crate::token::Token;
-
-/// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
-const IMPATIENT_ATTEMPTS: u32 = 2;
 
 /// The client: connection pool, options, rate gate. Cheap to clone.
 #[derive(Clone)]
@@ -47,7 +45,7 @@ impl Hub {
         install_crypto();
         let is_encrypted = options.endpoint.url().scheme() == "https";
         let tls = super::tls::config(
-            options.extra_ca.as_deref(),
+            options.ca_bundle.clone(),
             options.is_system_ca_replaced,
             is_encrypted && !options.offline,
         );
@@ -106,7 +104,8 @@ impl Hub {
 
     /// The body of an answer, to be received.
     pub fn body(&self, response: Response) -> Body {
-        Body::new(response, Arc::clone(&self.patience), self.limiter.clone())
+        let proxy = self.proxy_of(response.url());
+        Body::new(response, Arc::clone(&self.patience), self.limiter.clone()).through(proxy)
     }
 
     /// A client for a storage server beside the Hub: through the same proxies, trusting the same
@@ -119,6 +118,11 @@ impl Hub {
             .read_timeout(silence)
             .build()
             .map_err(|error| HubError::Setup(innermost(&error)))
+    }
+
+    /// The proxy that a request to this address goes through, as it may be shown.
+    fn proxy_of(&self, url: &Url) -> Option<String> {
+        self.options.proxies.of(url).map(Proxy::shown)
     }
 
     /// The Hub this client talks to.
@@ -171,53 +175,30 @@ impl Hub {
     pub async fn send(&self, request: &Request, token: Option<&Token>) -> Result<Answer, HubError> {
         let mut retries = 0;
         loop {
-            let failure = match self.send_once(request, token).await {
+            match self.send_once(request, token).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            if !failure.transient || !request.may_repeat() || retries >= self.retries {
-                return Err(failure.error);
+                Err(failure) => self.retry(request, &mut retries, failure).await?,
             }
-            self.wait_before_retry(retries, failure).await?;
-            retries += 1;
         }
     }
 
-    /// Sends a request and parses its JSON answer.
+    /// Waits before another attempt at a request and counts it. One count is for all that may go
+    /// wrong with a request, the reading of its answer included.
     ///
     /// # Errors
-    /// As [`Hub::send`]; [`HubError::BadAnswer`] when the body is not the expected JSON.
-    pub async fn send_for_json<T: DeserializeOwned>(
+    /// The failure itself, when another attempt is no use or there were enough.
+    pub(super) async fn retry(
         &self,
         request: &Request,
-        token: Option<&Token>,
-    ) -> Result<(T, HeaderMap), HubError> {
-        let mut retries = 0;
-        loop {
-            let answer = self.send(request, token).await?;
-            let headers = answer.response.headers().clone();
-            let mut body = self.body(answer.response);
-            if retries >= IMPATIENT_ATTEMPTS {
-                body = body.patiently();
-            }
-            match body.json().await {
-                Ok(body) => {
-                    return serde_json::from_slice(&body)
-                        .map(|value| (value, headers))
-                        .map_err(|error| {
-                            HubError::BadAnswer(super::error::bad_json(&body, &error))
-                        });
-                }
-                // The answer broke off in the middle: the same as not answering.
-                Err(failure) => {
-                    if !failure.transient || !request.may_repeat() || retries >= self.retries {
-                        return Err(failure.error);
-                    }
-                    self.wait_before_retry(retries, failure).await?;
-                    retries += 1;
-                }
-            }
+        retries: &mut u32,
+        failure: Failure,
+    ) -> Result<(), HubError> {
+        if !failure.transient || !request.may_repeat() || *retries >= self.retries {
+            return Err(failure.error);
         }
+        self.wait_before_retry(*retries, failure).await?;
+        *retries += 1;
+        Ok(())
     }
 
     /// One attempt through the whole redirect chain, without retry. For callers with a retry rule
@@ -238,7 +219,12 @@ impl Hub {
             url: request.url.clone(),
         };
         let mut hub_headers: Option<HeaderMap> = None;
-        for _ in 0..=MAX_REDIRECTS {
+        let mut with_token = false;
+        for hops in 0..=MAX_REDIRECTS {
+            with_token |= request.credential.is_none()
+                && request
+                    .authorization(&hop, token, &self.options.endpoint)
+                    .is_some();
             self.gate.pass().await;
             let response = self.send_hop(request, &hop, token).await?;
             self.pass_on_warning(response.headers());
@@ -247,10 +233,8 @@ impl Hub {
                 hub_headers = Some(response.headers().clone());
             }
             if is_redirect(status) {
-                let location = response
-                    .headers()
-                    .get("location")
-                    .and_then(|v| v.to_str().ok());
+                let location = response.headers().get("location");
+                let location = location.map(HeaderValue::as_bytes);
                 let next = next_hop(&hop.url, location, &self.options.endpoint)
                     .map_err(|error| Failure::fatal(error.into()))?;
                 if request.has_body() && !next.is_hub {
@@ -271,7 +255,16 @@ impl Hub {
                     continue;
                 }
             } else if !status.is_success() && !request.any_status {
-                return Err(self.failure(response, !hop.is_hub).await);
+                let asked = Asked {
+                    what: request.what,
+                    whom: match hops {
+                        _ if hop.is_hub => Whom::Hub,
+                        0 => Whom::Other,
+                        _ => Whom::Redirected,
+                    },
+                    with_token,
+                };
+                return Err(self.failure(response, asked).await);
             }
             return Ok(Answer {
                 response,
@@ -292,11 +285,13 @@ impl Hub {
     ) -> Result<Response, Failure> {
         let mut builder = self
             .client
-            .request(request.method.clone(), hop.url.clone())
+            .request(request.method.clone(), without_login(&hop.url))
             .headers(request.headers.clone());
-        let token = request.authorization(hop, token);
+        let token = request.authorization(hop, token, &self.options.endpoint);
         if let Some(token) = token {
             builder = builder.header("authorization", bearer(token));
+        } else if let Some((user, password)) = request.login(hop, &self.options.endpoint) {
+            builder = builder.basic_auth(user, Some(password));
         }
         if let Some(form) = &request.form {
             builder = builder.form(form);
@@ -309,7 +304,6 @@ impl Hub {
             builder = builder.timeout(self.options.etag_timeout);
         }
         let sent = tokio::time::timeout(self.patience.timeout(), builder.send());
-        let proxy = self.options.proxies.of(&hop.url);
         let result = match sent.await {
             Ok(Ok(answer)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Err(Failure::proxy_login(&hop.url))
@@ -318,10 +312,7 @@ impl Hub {
             Ok(Err(error)) => Err(Failure::network(&hop.url, &error)),
             Err(_) => Err(Failure::silent(&hop.url)),
         };
-        let result = result.map_err(|failure| match proxy {
-            Some(proxy) => failure.through(&proxy.shown()),
-            None => failure,
-        });
+        let result = result.map_err(|failure| failure.through(self.proxy_of(&hop.url).as_deref()));
         self.trace(|| {
             let outcome = match &result {
                 Ok(response) => response.status().to_string(),
@@ -339,12 +330,13 @@ impl Hub {
         result
     }
 
-    async fn failure(&self, response: Response, signed_link: bool) -> Failure {
+    async fn failure(&self, response: Response, asked: Asked) -> Failure {
         let status = response.status();
+        let host = host(response.url());
         let headers = response.headers().clone();
         let body = self.body(response).error_page().await;
         Failure {
-            error: classify(status, &headers, &body, signed_link),
+            error: classify(asked, &host, status, &headers, &body),
             transient: retry::is_transient(status),
             server_wait: retry::is_transient(status)
                 .then(|| retry::server_wait(&headers))
@@ -430,6 +422,16 @@ fn install_crypto() {
         // Fails only when a provider is there already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
+}
+
+/// The address without the user name and password that it may hold: they are sent as a header of
+/// our own choice.
+fn without_login(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Fails only for addresses that cannot have any.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 fn bearer(token: &Token) -> HeaderValue {

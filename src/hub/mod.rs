@@ -3,15 +3,18 @@
 pub mod account;
 pub mod api;
 mod body;
+pub mod classify;
 pub mod error;
 mod failure;
 pub mod http;
+mod json;
 pub mod limit;
 pub mod oauth;
 mod options;
 pub mod redirect;
 mod request;
 pub mod retry;
+mod rows;
 pub mod stall;
 mod tls;
 pub mod xet;

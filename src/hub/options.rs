@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::HubError;
 use crate::proxy::Proxies;
-use crate::settings::{Endpoint, Settings};
+use crate::settings::{CaBundle, Endpoint, Settings};
 
 /// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
 /// request.
@@ -35,8 +35,8 @@ pub struct HubOptions {
     pub download_timeout: Duration,
     /// Value of the `user-agent` header.
     pub user_agent: String,
-    /// More certificate authorities, in PEM.
-    pub extra_ca: Option<Vec<u8>>,
+    /// More certificate authorities. Read when the first encrypted connection is made.
+    pub ca_bundle: Option<CaBundle>,
     /// Whether the user named certificate authorities to use instead of the system's.
     pub is_system_ca_replaced: bool,
     /// Through whom requests go.
@@ -49,22 +49,15 @@ impl HubOptions {
     /// Options for these settings.
     ///
     /// # Errors
-    /// [`HubError::Setup`] when the file of certificate authorities cannot be read, or a variable
-    /// names a proxy that is none.
+    /// [`HubError::Setup`] when a variable names a proxy that is none.
     pub fn from_settings(settings: &Settings) -> Result<Self, HubError> {
-        let extra_ca = match &settings.ca_bundle {
-            Some(path) => Some(std::fs::read(path).map_err(|error| {
-                HubError::Setup(format!("cannot read {}: {error}", path.display()))
-            })?),
-            None => None,
-        };
         Ok(HubOptions {
             endpoint: settings.endpoint.clone(),
             offline: settings.offline,
             etag_timeout: settings.etag_timeout,
             download_timeout: settings.download_timeout,
             user_agent: user_agent(settings.user_agent_origin.as_deref()),
-            extra_ca,
+            ca_bundle: settings.ca_bundle.clone(),
             is_system_ca_replaced: settings.is_system_ca_replaced,
             proxies: settings
                 .proxies

@@ -173,12 +173,20 @@ mod tests {
             ),
             // The Hub's other names, and what only looks like them.
             ("https://hf.co/x", "https://hf.co/x", true),
-            ("https://hub-ci.huggingface.co/x", "https://hub-ci.huggingface.co/x", true),
+            (
+                "https://hub-ci.huggingface.co/x",
+                "https://hub-ci.huggingface.co/x",
+                true,
+            ),
             ("https://hf.co:443/x", "https://hf.co/x", true),
             ("http://hf.co/x", "http://hf.co/x", false),
             ("https://hf.co:8443/x", "https://hf.co:8443/x", false),
             ("https://cdn.hf.co/x", "https://cdn.hf.co/x", false),
-            ("https://hub-ci.huggingface.co.test/x", "https://hub-ci.huggingface.co.test/x", false),
+            (
+                "https://hub-ci.huggingface.co.test/x",
+                "https://hub-ci.huggingface.co.test/x",
+                false,
+            ),
             ("//evil.test/x", "http://evil.test/x", false),
             (
                 "https://huggingface.co@evil.test/",
@@ -264,8 +272,14 @@ mod tests {
         for (location, shown) in [
             (&b"https://"[..], "https://"),
             (b"https://[::1/x", "https://[::1/x"),
-            (b"https://cdn.test:port/x?Signature=secret", "https://cdn.test:port/x"),
-            (b"https://u:secret@cdn.test:port/", "https://\u{2026}@cdn.test:port/"),
+            (
+                b"https://cdn.test:port/x?Signature=secret",
+                "https://cdn.test:port/x",
+            ),
+            (
+                b"https://u:secret@cdn.test:port/",
+                "https://\u{2026}@cdn.test:port/",
+            ),
             (b"caf\xe9", "caf\u{fffd}"),
         ] {
             let expected = format!("{asked} {shown:?}, which is not a web address");

@@ -1,11 +1,18 @@
 //! A request before it is sent, and its answer.
 
+use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use url::Url;
 
+use super::classify::Subject;
 use super::redirect::Hop;
+use crate::settings::Endpoint;
 use crate::token::Token;
+
+/// Most bytes of a JSON answer, unless a request says otherwise: an account with all its
+/// organisations has some kilobytes.
+const JSON: usize = 1 << 20;
 
 /// A request, not yet sent. GET and HEAD are repeated on trouble; a POST is sent once. It has no
 /// `Debug`: a form may hold secrets.
@@ -21,6 +28,10 @@ pub struct Request {
     pub(super) any_status: bool,
     /// A credential for this URL's own origin, which need not be the Hub.
     pub(super) credential: Option<Token>,
+    /// For what it asks.
+    pub(super) what: Subject,
+    /// Most bytes of a JSON answer.
+    pub(super) most_bytes: usize,
 }
 
 impl Request {
@@ -36,7 +47,23 @@ impl Request {
             once: false,
             any_status: false,
             credential: None,
+            what: Subject::Api,
+            most_bytes: JSON,
         }
+    }
+
+    /// Asks for a file, whose content may lie behind a signed link.
+    #[must_use]
+    pub fn of_file(mut self) -> Self {
+        self.what = Subject::File;
+        self
+    }
+
+    /// Lets a JSON answer have this many bytes instead of a megabyte.
+    #[must_use]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.most_bytes = bytes;
+        self
     }
 
     /// Adds a header.
@@ -101,16 +128,31 @@ impl Request {
         self.form.is_some() || self.json.is_some()
     }
 
-    /// What may be sent as authorization on this hop.
+    /// The token that may be sent on this hop. An endpoint with a user name in its address gets
+    /// those (see [`Request::login`]) and no token, as from the Python client: a request has room
+    /// for one authorization.
     pub(super) fn authorization<'a>(
         &'a self,
         hop: &Hop,
         token: Option<&'a Token>,
+        endpoint: &Endpoint,
     ) -> Option<&'a Token> {
         match &self.credential {
             Some(own) => Some(own).filter(|_| hop.url.origin() == self.url.origin()),
-            None => token.filter(|_| hop.is_hub),
+            None => token.filter(|_| hop.is_hub && self.login(hop, endpoint).is_none()),
         }
+    }
+
+    /// User name and password for this hop: those in the endpoint's address, for its own origin.
+    pub(super) fn login(&self, hop: &Hop, endpoint: &Endpoint) -> Option<(String, String)> {
+        let own = endpoint.url();
+        let has_login = !own.username().is_empty() || own.password().is_some();
+        let is_meant = self.credential.is_none() && hop.url.origin() == own.origin();
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        (has_login && is_meant).then(|| {
+            let password = own.password().unwrap_or_default();
+            (decoded(own.username()), decoded(password))
+        })
     }
 }
 
@@ -129,5 +171,44 @@ impl Answer {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::redirect::is_hub;
+
+    #[test]
+    fn one_authorization_a_hop() {
+        let token = Token::clean("hf_some_token_0000").unwrap().unwrap();
+        let (with, without) = ("https://u:p%40ss@m.test/x", "https://m.test/x");
+        for (endpoint, address, is_token, login) in [
+            (without, "https://m.test/x/api", true, None),
+            (with, "https://m.test/x/api", false, Some("u p@ss")),
+            // A redirect to the same origin repeats no password, and a link may hold another one.
+            (with, "https://other:secret@m.test/y", false, Some("u p@ss")),
+            ("https://u@m.test", "https://m.test/y", false, Some("u ")),
+            (with, "https://m.test:444/y", false, None),
+            (with, "https://cdn.test/y", false, None),
+            (with, "https://u:p@cdn.test/y", false, None),
+            (with, "https://huggingface.co/y", true, None),
+        ] {
+            let (endpoint, url) = (
+                Endpoint::parse(endpoint).unwrap(),
+                Url::parse(address).unwrap(),
+            );
+            let request = Request::new(Method::GET, Url::parse(with).unwrap());
+            let hop = Hop {
+                is_hub: is_hub(&url, &endpoint),
+                url,
+            };
+            let sent = request.authorization(&hop, Some(&token), &endpoint);
+            assert_eq!(sent.is_some(), is_token, "{address}");
+            let seen = request
+                .login(&hop, &endpoint)
+                .map(|(user, password)| format!("{user} {password}"));
+            assert_eq!(seen.as_deref(), login, "{address}");
+        }
     }
 }

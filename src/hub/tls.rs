@@ -7,6 +7,10 @@
 //! A system that has none (a slim container image) is lent those of Mozilla, which the Python client
 //! carries as well; not so when the user named a file or folder of them, which has to be right.
 
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
@@ -19,34 +23,38 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
+use crate::settings::CaBundle;
+
 /// The variables that name authorities to use instead of the system's hold none.
 #[derive(Debug, thiserror::Error)]
 #[error("no certificate authority is to be found where SSL_CERT_FILE or SSL_CERT_DIR points")]
 struct NothingNamed;
 
-/// The configuration of TLS for HTTP/1.1. `extra_ca` adds certificate authorities, in PEM;
+/// A variable that adds authorities names nothing that has any.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{variable} names {}, {reason}", path.display())]
+pub struct BadBundle {
+    pub(super) variable: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) reason: String,
+}
+
+/// The configuration of TLS for HTTP/1.1. `bundle` adds certificate authorities;
 /// `is_system_replaced` says that the user named others than the system's, which the verifier finds
 /// by itself; `is_near` that a connection will be needed soon.
 ///
 /// # Errors
-/// An added authority is unusable, in words. Trouble with those of the system shows on the first
-/// connection.
+/// The crypto library knows no version of TLS. Trouble with authorities, the added ones as well, shows
+/// on the first connection: what needs none does not look at them.
 pub fn config(
-    extra_ca: Option<&[u8]>,
+    bundle: Option<CaBundle>,
     is_system_replaced: bool,
     is_near: bool,
 ) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut extra = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(extra_ca.unwrap_or_default()) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        let added = RootCertStore::empty().add(certificate.clone());
-        added.map_err(|error| error.to_string())?;
-        extra.push(certificate);
-    }
     let trust = Arc::new(Trust {
         provider: Arc::clone(&provider),
-        extra,
+        bundle,
         is_system_replaced,
         verifier: OnceLock::new(),
     });
@@ -71,7 +79,7 @@ pub fn config(
 #[derive(Debug)]
 struct Trust {
     provider: Arc<CryptoProvider>,
-    extra: Vec<CertificateDer<'static>>,
+    bundle: Option<CaBundle>,
     is_system_replaced: bool,
     verifier: OnceLock<Result<Arc<dyn ServerCertVerifier>, Error>>,
 }
@@ -85,10 +93,15 @@ impl Trust {
     }
 
     fn make(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        let extra = self.extra.iter().cloned();
+        let extra = match &self.bundle {
+            Some(bundle) => {
+                authorities(bundle).map_err(|bad| Error::Other(OtherError(Arc::new(bad))))?
+            }
+            None => Vec::new(),
+        };
         match Verifier::new_with_extra_roots(extra, Arc::clone(&self.provider)) {
             Ok(verifier) => Ok(Arc::new(verifier)),
-            // The added authorities were found good before: what fails is that there are none.
+            // The added authorities are good: what fails is that there are none of the system.
             Err(_) if self.is_system_replaced => {
                 Err(Error::Other(OtherError(Arc::new(NothingNamed))))
             }
@@ -105,6 +118,66 @@ impl Trust {
             .map_err(|error| Error::General(error.to_string()))?;
         Ok(verifier)
     }
+}
+
+/// The certificates in a file, or in the files of a folder (hashed as OpenSSL wants them, or not). In
+/// a folder other files and damaged ones are passed over, as OpenSSL does.
+fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBundle> {
+    let bad = |reason: String| BadBundle {
+        variable: bundle.variable,
+        path: bundle.path.clone(),
+        reason,
+    };
+    let unreadable = |error| {
+        bad(format!(
+            "which cannot be read: {}",
+            crate::fs::reason(&error)
+        ))
+    };
+    let mut found = Vec::new();
+    if bundle.path.is_dir() {
+        let entries = fs::read_dir(&bundle.path).map_err(unreadable)?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort_unstable();
+        for text in files.iter().filter_map(|file| read(file).ok()) {
+            found.extend(
+                CertificateDer::pem_slice_iter(&text)
+                    .flatten()
+                    .filter(is_usable),
+            );
+        }
+        // Hashed folders name each file twice.
+        let mut seen = HashSet::new();
+        found.retain(|certificate| seen.insert(certificate.to_vec()));
+    } else {
+        let text = read(&bundle.path).map_err(unreadable)?;
+        for certificate in CertificateDer::pem_slice_iter(&text) {
+            let certificate = certificate.ok().filter(is_usable);
+            found.push(
+                certificate.ok_or_else(|| bad("which holds a damaged certificate".to_owned()))?,
+            );
+        }
+    }
+    match found.is_empty() {
+        true => Err(bad("which holds no certificate in PEM".to_owned())),
+        false => Ok(found),
+    }
+}
+
+/// A regular file, of a size that all authorities of the world together do not have.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    const LARGEST: u64 = 64 << 20;
+    // Asked first: opening a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn is_usable(certificate: &CertificateDer<'static>) -> bool {
+    RootCertStore::empty().add(certificate.clone()).is_ok()
 }
 
 /// Only the certificate itself needs the authorities; signatures are the crypto library's matter.
@@ -151,10 +224,58 @@ impl ServerCertVerifier for Trust {
 mod tests {
     use super::*;
 
+    /// The certificate of an authority made for this.
+    fn authority() -> String {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().pem()
+    }
+
     #[test]
-    fn added_authorities_are_looked_at_at_once() {
-        assert!(config(None, false, false).is_ok());
-        let text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(config(Some(text.as_bytes()), false, false).is_err());
+    fn files_and_folders_of_authorities() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (first, second) = (authority(), authority());
+        let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        fs::write(at("two.pem"), format!("Some words.\n{first}\n{second}")).unwrap();
+        fs::write(at("damaged.pem"), format!("{first}{damaged}")).unwrap();
+        fs::write(at("words.pem"), "no certificate").unwrap();
+        fs::create_dir(at("hashed")).unwrap();
+        fs::write(at("hashed/one.crt"), &first).unwrap();
+        fs::hard_link(at("hashed/one.crt"), at("hashed/1a2b3c4d.0")).unwrap();
+        fs::write(at("hashed/README"), "words").unwrap();
+        fs::write(at("hashed/damaged"), damaged).unwrap();
+        fs::create_dir(at("hashed/folder")).unwrap();
+        fs::create_dir(at("empty")).unwrap();
+        for (name, expected) in [
+            ("two.pem", Ok(2)),
+            ("hashed", Ok(1)),
+            ("damaged.pem", Err("which holds a damaged certificate")),
+            ("words.pem", Err("which holds no certificate in PEM")),
+            ("empty", Err("which holds no certificate in PEM")),
+            (
+                "missing",
+                Err("which cannot be read: no such file or directory"),
+            ),
+        ] {
+            let bundle = CaBundle {
+                variable: "THE_VARIABLE",
+                path: at(name),
+            };
+            let seen = authorities(&bundle);
+            match (&seen, expected) {
+                (Ok(found), Ok(count)) => assert_eq!(found.len(), count, "{name}"),
+                (Err(bad), Err(reason)) => assert_eq!(
+                    bad.to_string(),
+                    format!("THE_VARIABLE names {}, {reason}", at(name).display())
+                ),
+                _ => panic!("{name}: {seen:?}"),
+            }
+            assert!(
+                config(Some(bundle), false, false).is_ok(),
+                "not before it is used"
+            );
+        }
     }
 }

@@ -82,9 +82,13 @@ fn headers_of_a_file() {
         ("X-Repo-Commit", b"", Some("X-Repo-Commit")),
         ("X-Xet-Hash", b"../evil", None),
         ("X-Xet-Hash", b"\xff", None),
-        ("Location", b"", Some("redirects to nowhere")),
-        ("Location", b"\xff\xff", Some("redirects to nowhere")),
-        ("Location", b"http://", Some("redirects to nowhere")),
+        ("Location", b"", Some("big.bin to nowhere")),
+        ("Location", b"\xff\xff", Some("which is not a web address")),
+        (
+            "Location",
+            b"http://",
+            Some("to \"http://\", which is not a web"),
+        ),
         ("Location", b"file:///etc/passwd", Some("not safe")),
         ("X-HF-Warning", b"\xff", None),
         ("Link", b"\xff", None),
@@ -155,7 +159,8 @@ fn listings_of_another_form() {
     for (body, expected) in [
         ("", Some("it is empty")),
         (" \n", Some("it is empty")),
-        ("<html>Sign in</html>", Some("it is not JSON")),
+        ("<html>Sign in</html>", Some("A web page came from")),
+        ("Sign in", Some("it is not JSON")),
         ("[{\"type\":", Some("ends too early")),
         ("{\"error\":\"no\"}", FORM),
         ("null", FORM),
@@ -213,7 +218,6 @@ fn listings_of_another_form() {
         "{\"sha\":5}",
         "{\"sha\":\"main\"}",
         "{\"sha\":\"../evil\"}",
-        "<html>",
     ] {
         let fault = Fault::Body("text/html", body);
         is(

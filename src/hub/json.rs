@@ -1,0 +1,158 @@
+//! Requests whose answer is JSON: within the retries of the request, and within bounds.
+
+use reqwest::header::HeaderMap;
+use serde::de::DeserializeOwned;
+
+use super::body::Body;
+use super::classify::is_web_page;
+use super::error::HubError;
+use super::failure::{Failure, host};
+use super::http::{Hub, Request};
+use super::rows::{BadRows, Rows};
+use crate::token::Token;
+
+/// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
+const IMPATIENT_ATTEMPTS: u32 = 2;
+
+/// Most bytes of a page of a listing. One of a million files without pages is half as long.
+const LISTING: usize = 512 << 20;
+
+impl Hub {
+    /// Sends a request and parses its JSON answer, of at most [`Request::at_most`] bytes.
+    ///
+    /// # Errors
+    /// As [`Hub::send`]; [`HubError::BadAnswer`] when the body is not the expected JSON;
+    /// [`HubError::Page`] when it is a page for people.
+    pub async fn send_for_json<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        token: Option<&Token>,
+    ) -> Result<(T, HeaderMap), HubError> {
+        let mut retries = 0;
+        loop {
+            match self.json_once(request, token, retries).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.retry(request, &mut retries, failure).await?,
+            }
+        }
+    }
+
+    /// Sends a request and parses its answer, an array of JSON objects of any length, as it comes.
+    ///
+    /// # Errors
+    /// As [`Hub::send_for_json`].
+    pub async fn send_for_rows<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        token: Option<&Token>,
+    ) -> Result<(Vec<T>, HeaderMap), HubError> {
+        let mut retries = 0;
+        loop {
+            match self.rows_once(request, token, retries).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.retry(request, &mut retries, failure).await?,
+            }
+        }
+    }
+
+    async fn json_once<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        token: Option<&Token>,
+        retries: u32,
+    ) -> Result<(T, HeaderMap), Failure> {
+        let (mut body, headers) = self.json_body(request, token, retries).await?;
+        let mut whole = Vec::new();
+        while let Some(chunk) = body.chunk().await? {
+            if whole.len() + chunk.len() > request.most_bytes {
+                let reason = "it sent more than such an answer ever has";
+                return Err(no_json(reason.to_owned()));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&whole)
+            .map(|value| (value, headers.clone()))
+            .map_err(|error| match error.is_data() {
+                false if is_web_page(&headers, &whole) => page(&body),
+                _ => no_json(bad_json(&whole, &error)),
+            })
+    }
+
+    async fn rows_once<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        token: Option<&Token>,
+        retries: u32,
+    ) -> Result<(Vec<T>, HeaderMap), Failure> {
+        let (mut body, headers) = self.json_body(request, token, retries).await?;
+        let (mut rows, mut received) = (Rows::new(), 0);
+        while let Some(chunk) = body.chunk().await? {
+            let is_start = received == 0;
+            received += chunk.len();
+            if received > LISTING {
+                return Err(no_json("it sent more JSON than any listing has".to_owned()));
+            }
+            rows.push(&chunk).map_err(|error| match error {
+                BadRows::NotJson if is_start && is_web_page(&headers, &chunk) => page(&body),
+                error => no_json(error.to_string()),
+            })?;
+        }
+        match rows.finish() {
+            Ok(rows) => Ok((rows, headers)),
+            Err(error) => Err(no_json(error.to_string())),
+        }
+    }
+
+    /// One attempt, up to the body.
+    async fn json_body(
+        &self,
+        request: &Request,
+        token: Option<&Token>,
+        retries: u32,
+    ) -> Result<(Body, HeaderMap), Failure> {
+        // Who accepts nothing by name accepts every encoding (RFC 9110, 12.5.3).
+        let request = request.clone().header("accept-encoding", "identity");
+        let answer = self.send_once(&request, token).await?;
+        let headers = answer.response.headers().clone();
+        let encoding = answer.header("content-encoding").map(str::trim);
+        if let Some(encoding) = encoding.filter(|name| !name.is_empty() && *name != "identity") {
+            let encoding: String = encoding.chars().take(40).collect();
+            return Err(no_json(format!(
+                "it is in the encoding {encoding:?}, which was not asked for"
+            )));
+        }
+        let body = self.body(answer.response);
+        Ok(match retries {
+            0..IMPATIENT_ATTEMPTS => (body, headers),
+            _ => (body.patiently(), headers),
+        })
+    }
+}
+
+fn no_json(reason: String) -> Failure {
+    Failure::fatal(HubError::BadAnswer(reason))
+}
+
+fn page(body: &Body) -> Failure {
+    Failure::fatal(HubError::Page {
+        host: host(body.url()),
+    })
+}
+
+/// What is wrong with an answer that should be JSON. The parser's own words repeat values, which
+/// may be secrets.
+fn bad_json(body: &[u8], error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    if body.trim_ascii().is_empty() {
+        return "it is empty".to_owned();
+    }
+    match error.classify() {
+        Category::Data => format!(
+            "its JSON has an unexpected form (line {}, column {})",
+            error.line(),
+            error.column()
+        ),
+        Category::Eof => "its JSON ends too early".to_owned(),
+        Category::Syntax | Category::Io => "it is not JSON".to_owned(),
+    }
+}

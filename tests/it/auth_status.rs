@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::auth_login::{LAPTOP, SERVER, hub, login, read};
 use crate::harness::TestEnv;
+use crate::harness::endurance::in_two_sizes;
 use crate::harness::hub::{Fault, Hub, Origin};
 
 #[test]
@@ -195,9 +196,10 @@ fn a_file_of_variables_lies_below_the_environment() {
     assert!(!output.to_string().contains(LAPTOP), "{output}");
 }
 
+in_two_sizes!(no_output_shows_a_token: &[37], &[8, 12, 37, 200]);
+
 /// Tokens of many shapes through every command, format and failure: only `auth token` may print one.
-#[test]
-fn no_output_shows_a_token() {
+fn no_output_shows_a_token(lengths: &[usize]) {
     let mut seed = 7u64;
     let mut next = || {
         seed = seed
@@ -216,10 +218,9 @@ fn no_output_shows_a_token() {
         &["env"],
         &["download", "org/none"],
     ];
-    for round in 0..4 {
+    for length in lengths {
         let hub = Hub::start();
-        let length = [8, 12, 37, 200][round];
-        let random: String = (0..length)
+        let random: String = (0..*length)
             .map(|_| char::from(b'!' + next() % 94))
             .collect();
         // A comment sign or quote at its start would change what the files hold; inside all is allowed.

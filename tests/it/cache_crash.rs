@@ -14,6 +14,7 @@ use crate::cache_doctor::damaged;
 use crate::cache_rm::assert_sound;
 use crate::harness::TestEnv;
 use crate::harness::cache::CacheTree;
+use crate::harness::endurance::in_two_sizes;
 use crate::harness::oracle::Oracle;
 use crate::harness::shim::shim;
 use crate::harness::tree::{NodeKind, tree_of};
@@ -232,11 +233,12 @@ fn doctor_may_die_at_any_step() {
     deaths.are_the_same();
 }
 
+in_two_sizes!(dying_half_way_leaves_a_sound_cache: 3..6, 0..12);
+
 /// Kills the process at many different moments and looks at what is left.
-#[test]
-fn dying_half_way_leaves_a_sound_cache() {
+fn dying_half_way_leaves_a_sound_cache(rounds: std::ops::Range<usize>) {
     let modern = Oracle::modern();
-    for round in 0..12 {
+    for round in rounds {
         let env = TestEnv::new();
         let repo = env.cache().join("models--big");
         fs::create_dir_all(repo.join("blobs")).unwrap();

@@ -4,12 +4,13 @@
 
 use std::fs;
 
+use crate::harness::endurance::in_two_sizes;
 use crate::harness::hub::{Hub, Repo, Request};
 use crate::harness::{Running, TestEnv};
 
-fn files() -> usize {
+fn files(usual: usize) -> usize {
     let given = std::env::var("HF_LISTING_FILES").ok();
-    given.map_or(100_000, |files| files.parse().expect("a number"))
+    given.map_or(usual, |files| files.parse().expect("a number"))
 }
 
 /// Waits for the end; answers the output and the most memory that was resident, in bytes.
@@ -38,9 +39,10 @@ fn is_modest(what: &str, peak: u64, files: usize) {
     assert!(peak < (40 << 20) + 560 * files as u64, "{line}");
 }
 
-#[test]
-fn a_listing_of_very_many_files_takes_little_memory_and_is_shown() {
-    let files = files();
+in_two_sizes!(a_listing_of_very_many_files_takes_little_memory_and_is_shown: 20_000, 100_000);
+
+fn a_listing_of_very_many_files_takes_little_memory_and_is_shown(usual: usize) {
+    let files = files(usual);
     let hub = Hub::start();
     hub.add(
         Repo::model("org/name")

@@ -22,6 +22,7 @@
 
 pub mod cache;
 pub mod cas;
+pub mod endurance;
 pub mod env;
 pub mod http;
 pub mod hub;

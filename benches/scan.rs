@@ -6,6 +6,10 @@
 //! links with `hf` alone: time and memory for a link have to stay what they are. The Python clients are used when the interop tests have
 //! installed them (`target/oracle/2.4.0`, `0.36.2`), and their absence is said.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark makes files as it likes"
+)]
 
 use std::ffi::OsString;
 use std::fs;

@@ -3,6 +3,10 @@
 //! `cargo bench --bench verify` writes 1.2 GB in 12 files under the target folder (once), all of it
 //! then in the page cache, and prints medians and the ratio of speeds.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark makes files as it likes"
+)]
 
 use std::fs;
 use std::io::Write;

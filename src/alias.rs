@@ -1,11 +1,11 @@
 //! The link `huggingface-cli` to this program: what stands in its place, making and removing it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::fs::FsError;
+use crate::fs::{FsError, open_regular};
 
 /// How much of a file is read to see whose script it is, in bytes.
 const HEAD: u64 = 4096;
@@ -84,7 +84,7 @@ fn found(path: &Path, binary: &Path) -> io::Result<Found> {
         });
     }
     let mut head = Vec::new();
-    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    open_regular(path)?.take(HEAD).read_to_end(&mut head)?;
     let mentions = |text: &[u8]| head.windows(text.len()).any(|window| window == text);
     if head.starts_with(b"#!") && mentions(b"huggingface_hub") {
         return Ok(Found::Python);
@@ -108,7 +108,7 @@ fn is_same(_: &Metadata, a: &Path, _: &Metadata, b: &Path) -> bool {
 }
 
 fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
-    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
+    let (mut a, mut b) = (open_regular(a)?, open_regular(b)?);
     if a.metadata()?.len() != b.metadata()?.len() {
         return Ok(false);
     }

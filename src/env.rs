@@ -6,6 +6,14 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::fs::read_once;
+
+/// Longest file of `--env-file`, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
+/// How long the file of `--env-file` may take to come, when it is a pipe.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Folder of everything that is not a repository: token, stored tokens, `hub/`, `xet/`.
 pub const HF_HOME: &str = "HF_HOME";
@@ -187,10 +195,11 @@ impl Env {
     /// [`EnvFileError`].
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvFileError> {
         let path = self.expand_home(path);
-        let text = std::fs::read(&path).map_err(|source| EnvFileError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let text =
+            read_once(&path, LONGEST_FILE, PATIENCE).map_err(|source| EnvFileError::Read {
+                path: path.clone(),
+                source,
+            })?;
         let mut vars = BTreeMap::new();
         for pair in dotenvy::from_read_iter(text.as_slice()) {
             let (name, value) = pair.map_err(|_| EnvFileError::Malformed { path: path.clone() })?;

@@ -3,6 +3,10 @@
 //! Arrows point one way: `cli → commands → download → { hub, cache } → foundation`. The foundation
 //! is `env`, `settings`, `proxy`, `agent`, `token`, `repo`, `listing`, `progress` and `fs`.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests make files as they like")
+)]
 #![warn(
     clippy::print_stdout,
     clippy::print_stderr,

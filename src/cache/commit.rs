@@ -6,9 +6,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
-use crate::fs::{FsError, Mode, create_dir_all, in_folder, write_atomic_staged};
+use crate::fs::{
+    FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
+    symlink_in_folder, write_atomic_staged,
+};
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath, Revision};
+
+/// Longest ref that is read, in bytes: a commit is 40.
+const LONGEST_REF: u64 = 4096;
 
 /// How pointers are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +31,7 @@ pub enum Linking {
 /// # Errors
 /// [`FsError`] when the root cannot be made.
 pub fn prepare_root(layout: &CacheLayout) -> Result<(), FsError> {
+    refuse_foreign_link(layout.root())?;
     create_dir_all(layout.root())?;
     // In the root itself, what a killed process leaves would count as damage.
     create_dir_all(&layout.locks())?;
@@ -45,7 +52,7 @@ pub fn write_tag(path: &Path, staging: &Path) {
 /// # Errors
 /// [`FsError`]; the partial is then still there.
 pub fn publish_blob(partial: &Path, blob: &Path) -> Result<(), FsError> {
-    fs::rename(partial, blob).map_err(FsError::of("write", blob))
+    replace(partial, blob)
 }
 
 /// Makes the pointer of a file, with its folders. `fresh` says that the blob was fetched just now,
@@ -70,20 +77,10 @@ pub fn link(
     }
     let blob = repo.blob(checksum);
     if fresh {
-        return fs::rename(&blob, &pointer).map_err(FsError::of("write", &pointer));
+        return replace(&blob, &pointer);
     }
-    let copy = staging_path(repo);
     // Content only: the shared store's read-only mode is not for a file of its own.
-    let copied = || {
-        io::copy(
-            &mut fs::File::open(&blob)?,
-            &mut fs::File::create_new(&copy)?,
-        )
-    };
-    copied()
-        .and_then(|_| fs::rename(&copy, &pointer))
-        .inspect_err(|_| drop(fs::remove_file(&copy)))
-        .map_err(FsError::of("write", &pointer))
+    copy_file(&blob, &pointer, &repo.blobs())
 }
 
 /// Makes the symlink, replacing whatever stands there by a rename. `Ok(false)`: no links here.
@@ -95,7 +92,7 @@ fn make_symlink(
     checksum: &Checksum,
 ) -> Result<bool, FsError> {
     let target = pointer_target(path, checksum);
-    let mut result = in_folder(pointer, || std::os::unix::fs::symlink(&target, pointer))?;
+    let mut result = symlink_in_folder(&target, pointer)?;
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
         if fs::read_link(pointer).is_ok_and(|found| found == target) {
             return Ok(true);
@@ -172,7 +169,7 @@ pub fn write_ref(
 
 /// The commit that a revision stood for when it was last fetched.
 pub fn read_ref(repo: &RepoLayout, revision: &Revision) -> Option<CommitHash> {
-    fs::read_to_string(repo.reference(revision))
+    read_text(&repo.reference(revision), LONGEST_REF)
         .ok()?
         .trim_end()
         .parse()
@@ -183,14 +180,7 @@ pub fn read_ref(repo: &RepoLayout, revision: &Revision) -> Option<CommitHash> {
 /// libraries the question. A courtesy: failing is no error.
 pub fn remember_absence(repo: &RepoLayout, commit: &CommitHash, path: &RepoPath) {
     let marker = repo.no_exist(commit, path);
-    if let Some(folder) = marker.parent()
-        && fs::create_dir_all(folder).is_ok()
-    {
-        let _ = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(marker);
-    }
+    let _ = Opening::update().open_in_folder(&marker, "write");
 }
 
 #[cfg(all(test, unix))]

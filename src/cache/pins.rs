@@ -7,13 +7,13 @@
 //! their own commands remove a pinned repository.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dir::path_of;
 use super::report::CacheReport;
-use crate::fs::FsError;
+use crate::fs::{FsError, Opening};
 
 /// Name of the file.
 pub const MARKER: &str = ".hf-pin";
@@ -54,7 +54,7 @@ impl Pins {
 /// [`FsError`] naming the pin.
 pub fn pin(root: &Path, folder: &[u8]) -> Result<bool, FsError> {
     let path = marker(root, folder);
-    match OpenOptions::new().write(true).create_new(true).open(&path) {
+    match Opening::new_file().open(&path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(FsError::of("write", &path)(error)),

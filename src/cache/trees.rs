@@ -2,7 +2,6 @@
 //! remembered listing is never stale. The text is byte for byte what huggingface_hub 2.4.0 writes.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -85,7 +84,7 @@ impl Entry {
 /// Reads a remembered listing. `None` when there is none, or when it is of another version, damaged
 /// or holds a name that would leave its folder: it is then fetched anew.
 pub fn read(path: &Path) -> Option<Listing> {
-    let mut file = File::open(path).ok()?;
+    let mut file = fs::open_regular(path).ok()?;
     let length = file.metadata().ok()?.len();
     let tree: TreeFile = if length > LARGE {
         serde_json::from_reader(BufReader::with_capacity(1 << 16, file)).ok()?

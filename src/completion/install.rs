@@ -5,13 +5,18 @@
 //! is the line that the Python client writes, so either of them finds what the other has done. fish
 //! has a file for each command, which is replaced whole, unless it is somebody else's.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::script::Shell;
 use crate::env::{self, Env};
-use crate::fs::{FsError, Mode, create_dir_all, write_atomic};
+use crate::fs::{
+    FsError, Mode, Opening, create_dir_all, follow_own_links, read_limited, write_atomic,
+};
+
+/// Longest file of fish that is compared with ours, in bytes.
+const LONGEST_SCRIPT: u64 = 16 << 20;
 
 /// What was done.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,15 +87,8 @@ fn has_line(content: &[u8], line: &str) -> bool {
 }
 
 fn append(path: &Path, line: &str) -> Result<Installed, InstallError> {
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(FsError::of("open", path))?;
+    let opening = Opening::update().append();
+    let (mut file, _) = opening.open_through_own_links(path, "open")?;
     // Two of these commands at once write one line.
     file.lock().map_err(FsError::of("lock", path))?;
     let mut content = Vec::new();
@@ -119,8 +117,8 @@ fn write_whole(file: &mut File, text: &[u8]) -> io::Result<()> {
 
 fn replace(path: &Path, script: &str) -> Result<Installed, InstallError> {
     // A link stays one: what it leads to is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    match fs::read(&path) {
+    let path = follow_own_links(path)?;
+    match read_limited(&path, LONGEST_SCRIPT) {
         Ok(content) if content == script.as_bytes() => {
             return Ok(Installed {
                 path,

@@ -19,7 +19,7 @@ use ring::digest;
 
 use crate::cache::commit::write_tag;
 use crate::cache::layout::{CACHEDIR_TAG, PARTIAL_SUFFIX, tree_file};
-use crate::fs::{FsError, Mode, create_dir_all, write_atomic};
+use crate::fs::{FsError, Mode, create_dir_all, read_text, refuse_foreign_link, write_atomic};
 use crate::hash::hex;
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath};
@@ -27,6 +27,8 @@ use crate::repo::{CommitHash, RepoPath};
 /// A file's mtime may be this much younger than its metadata, in seconds: clocks and file systems
 /// round.
 const MTIME_SLACK: f64 = 1.0;
+/// Longest metadata that is read, in bytes; ours is some 150.
+const LONGEST_METADATA: u64 = 64 << 10;
 
 /// Paths of a `--local-dir`.
 #[derive(Debug, Clone)]
@@ -92,6 +94,11 @@ impl LocalDir {
             .join(format!("{name}{PARTIAL_SUFFIX}"))
     }
 
+    /// Where files lie on their way into the folder: on its file system, and not among its files.
+    pub fn staging(&self) -> PathBuf {
+        self.state_folder().join("download")
+    }
+
     /// `trees/<commit>.json`.
     pub fn tree(&self, commit: &CommitHash) -> PathBuf {
         tree_file(&self.state_folder(), commit)
@@ -102,6 +109,7 @@ impl LocalDir {
     /// # Errors
     /// [`FsError`] when a folder cannot be made.
     pub fn prepare(&self) -> Result<(), FsError> {
+        refuse_foreign_link(&self.root)?;
         let folder = self.state_folder();
         create_dir_all(&folder.join("download"))?;
         write_tag(&folder.join(CACHEDIR_TAG), &folder);
@@ -116,7 +124,8 @@ impl LocalDir {
     /// The metadata of a file, if it still describes the file: there is one, and it was not changed
     /// since.
     pub fn metadata(&self, path: &RepoPath) -> Option<Metadata> {
-        let metadata = parse_metadata(&fs::read_to_string(self.metadata_file(path)).ok()?)?;
+        let metadata =
+            parse_metadata(&read_text(&self.metadata_file(path), LONGEST_METADATA).ok()?)?;
         let modified = fs::metadata(self.file(path))
             .ok()
             .filter(fs::Metadata::is_file)?

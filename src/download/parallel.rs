@@ -395,7 +395,7 @@ impl Partial {
     /// [`FsError`] naming the file that failed.
     fn append_file(&mut self, path: &Path) -> Result<(), FsError> {
         use std::io::Read;
-        let mut file = std::fs::File::open(path).map_err(FsError::of("read", path))?;
+        let mut file = crate::fs::open_regular(path).map_err(FsError::of("read", path))?;
         let mut buffer = vec![0; crate::hash::READ_SIZE];
         loop {
             match file.read(&mut buffer).map_err(FsError::of("read", path))? {

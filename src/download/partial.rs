@@ -3,11 +3,11 @@
 //! The length of the file is the whole state, so a process that is killed at any moment leaves
 //! something to go on from. Nothing in it is trusted before the hash of the whole content is right.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::fs::FsError;
+use crate::fs::{FsError, Opening};
 use crate::hash::ContentHasher;
 use crate::listing::Checksum;
 
@@ -28,13 +28,7 @@ impl Partial {
     /// # Errors
     /// [`FsError`] naming the partial.
     pub fn open(path: &Path, checksum: &Checksum, size: Option<u64>) -> Result<Self, FsError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(FsError::of("write", path))?;
+        let mut file = open_own(path).map_err(FsError::of("write", path))?;
         let mut hasher = ContentHasher::new(checksum, size);
         let mut len = hasher
             .update_from(&mut file)
@@ -120,6 +114,28 @@ impl Partial {
         // It may be gone already; an empty or wrong partial does no harm either.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Opens the file, or makes it. One that has another name as well is left to that: whoever copied the
+/// cache by hard links, or put one here, means the content to stay.
+fn open_own(path: &Path) -> io::Result<File> {
+    let file = Opening::update().open(path)?;
+    if !has_other_names(&file)? {
+        return Ok(file);
+    }
+    std::fs::remove_file(path)?;
+    Opening::new_file().open(path)
+}
+
+#[cfg(unix)]
+fn has_other_names(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.nlink() > 1)
+}
+
+#[cfg(not(unix))]
+fn has_other_names(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(test)]

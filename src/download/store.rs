@@ -1,7 +1,6 @@
 //! Where a fetched file goes: lock, partial, publish. One file at a time, called by the workers.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +16,10 @@ use super::snapshot::{Request, Target};
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
 use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
-use crate::fs::{FsError, LockGuard, create_dir_all, has_no_locks, lock, try_lock};
+use crate::fs::{
+    FsError, LockGuard, copy_file, create_dir_all, has_no_locks, lock, open_regular,
+    refuse_foreign_link, replace, try_lock,
+};
 use crate::hash::ContentHasher;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
@@ -61,6 +63,7 @@ impl Store {
             return dir.prepare();
         }
         prepare_root(&self.cache)?;
+        refuse_foreign_link(self.repo.folder())?;
         // In this order: a repository with blobs and without `snapshots/` counts as damaged.
         create_dir_all(&self.repo.snapshot(&self.commit))?;
         create_dir_all(&self.repo.blobs())
@@ -146,7 +149,8 @@ impl Store {
                 if let Some(folder) = target.parent() {
                     create_dir_all(folder)?;
                 }
-                copy_atomic(&cached, &self.partial(file), &target)?;
+                // Content only: the shared store's read-only mode is not for the user's own file.
+                copy_file(&cached, &target, &dir.staging())?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
             None => self.point(file, false),
@@ -174,7 +178,7 @@ impl Store {
                 if let Some(folder) = target.parent() {
                     create_dir_all(folder)?;
                 }
-                fs::rename(partial, &target).map_err(FsError::of("write", &target))?;
+                replace(partial, &target)?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
             None => publish_blob(partial, &self.repo.blob(&file.checksum)),
@@ -192,7 +196,10 @@ impl Store {
                 .repo
                 .blobs()
                 .join(format!("{}.incomplete", file.checksum));
-            let _ = fs::rename(legacy, ours);
+            // Anything but a file stays where it is.
+            if legacy.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+                let _ = fs::rename(legacy, ours);
+            }
         }
     }
 }
@@ -392,27 +399,11 @@ async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadErr
     let (path, checksum, size) = (path.to_path_buf(), file.checksum.clone(), file.size);
     let hashed = tokio::task::spawn_blocking(move || {
         let mut hasher = ContentHasher::new(&checksum, size);
-        let opened = fs::File::open(&path).map_err(FsError::of("read", &path))?;
+        let opened = open_regular(&path).map_err(FsError::of("read", &path))?;
         hasher
             .update_from(opened)
             .map_err(FsError::of("read", &path))?;
         Ok::<bool, FsError>(hasher.matches())
     });
     Ok(hashed.await??)
-}
-
-/// Copies through a file beside the target's state, so that the target is never half written.
-fn copy_atomic(from: &Path, staging: &Path, to: &Path) -> Result<(), FsError> {
-    // Content only: the shared store's read-only mode is not for the user's own file.
-    let copy = || {
-        let _ = fs::remove_file(staging);
-        io::copy(
-            &mut fs::File::open(from)?,
-            &mut fs::File::create_new(staging)?,
-        )
-    };
-    copy()
-        .and_then(|_| fs::rename(staging, to))
-        .inspect_err(|_| drop(fs::remove_file(staging)))
-        .map_err(FsError::of("write", to))
 }

@@ -17,13 +17,13 @@
 //! tried once for each device, and answered with "cannot tell" as well.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{FsError, LockGuard, in_folder};
+use super::{FsError, LOCK_MODE, LockGuard, Opening, open_itself};
 
 /// What was written within this time may still be written to, where no lock tells. A day: long
 /// enough for a download that stands still over a night or waits in the queue of a cluster, and
@@ -64,8 +64,7 @@ pub fn state(path: &Path) -> State {
         Err(error) if is_absent(&error) => return State::Absent,
         _ => return State::CannotTell,
     }
-    let open = |write: bool| open_existing(OpenOptions::new().read(true).write(write), path);
-    match open(true) {
+    match Opening::existing().open(path) {
         Ok(file) => match try_exclusive(&file) {
             Tried::Taken if is_meaningful(&file, path) && is_coherent(&file) => State::Free,
             Tried::Taken | Tried::Refused(_) => State::CannotTell,
@@ -73,7 +72,7 @@ pub fn state(path: &Path) -> State {
         },
         Err(error) if is_absent(&error) => State::Absent,
         // Another user's lock that may be read: a shared lock asks the same, and needs no more.
-        Err(_) => match open(false) {
+        Err(_) => match open_to_read(path) {
             Ok(file) => match file.try_lock_shared() {
                 Ok(()) if is_coherent(&file) => State::Free,
                 Err(TryLockError::WouldBlock) => State::Held,
@@ -178,8 +177,9 @@ fn is_meaningful(file: &File, path: &Path) -> bool {
     if let Some(&answer) = known().get(&device) {
         return answer;
     }
-    let second = open_existing(OpenOptions::new().read(true).write(true), path);
-    let Ok(second) = second else { return true };
+    let Ok(second) = Opening::existing().open(path) else {
+        return true;
+    };
     if second.metadata().map(|meta| identity(&meta)).ok() != Some(identity(&first)) {
         // Another file by now: it says nothing about this one.
         return true;
@@ -217,65 +217,27 @@ fn is_coherent(_file: &File) -> bool {
     true
 }
 
-/// Opens a regular file that is there. A link in its place is not followed, a pipe not waited for.
-fn open_existing(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = without_links(options).open(path)?;
+/// Opens a regular file that is there, without the right to write to it.
+fn open_to_read(path: &Path) -> io::Result<File> {
+    let file = open_itself(path)?;
     if file.metadata()?.is_file() {
         return Ok(file);
     }
     Err(io::Error::other("it is no regular file"))
 }
 
-#[cfg(unix)]
-fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-}
-
-#[cfg(not(unix))]
-fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
-
 /// Opens the lock file, or makes it. The mode is set on a file that was made just now and on no
 /// other.
 fn open_or_make(path: &Path) -> Result<File, FsError> {
-    loop {
-        match open_existing(OpenOptions::new().read(true).write(true), path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened.map_err(FsError::of("open", path)),
-        }
-        let make = || {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create_new(true);
-            without_links(&mut options).open(path)
-        };
-        match in_folder(path, make)? {
-            Ok(file) => {
-                share_with_group(&file);
-                return Ok(file);
-            }
-            // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(FsError::of("open", path)(error)),
-        }
-    }
+    Opening::update()
+        .exact_mode(LOCK_MODE)
+        .open_in_folder(path, "open")
 }
-
-/// Whoever shares the folder has to be able to take the lock, whatever the umask.
-#[cfg(unix)]
-fn share_with_group(lock: &File) {
-    use std::os::unix::fs::PermissionsExt;
-    // In vain on file systems without modes.
-    let _ = lock.set_permissions(fs::Permissions::from_mode(super::LOCK_MODE));
-}
-
-#[cfg(not(unix))]
-fn share_with_group(_lock: &File) {}
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn taken(attempt: Attempt) -> LockGuard {

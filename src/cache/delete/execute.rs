@@ -11,7 +11,7 @@ use crate::cache::dir::{Dir, path_of};
 use crate::cache::report::Incomplete;
 use crate::cache::shared::{self, Store};
 use crate::cache::{layout, scan};
-use crate::fs::{FsError, lock_within};
+use crate::fs::{FsError, create_dir_all, lock_within_for_all};
 
 /// How long to wait for a payload's lock. It is held for moments only.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -205,7 +205,7 @@ fn delete_whole(root: &Path, path: &Path) -> Result<(), FsError> {
         }
     }
     let locks = root.join(".locks");
-    fs::create_dir_all(&locks).map_err(FsError::of("create the folder", &locks))?;
+    create_dir_all(&locks)?;
     let aside = locks.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
     fs::rename(path, &aside).map_err(FsError::of("remove", path))?;
     remove(&aside)
@@ -276,14 +276,10 @@ pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
     if lock.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
         return Ok(0);
     }
-    let is_new = !lock.exists();
     // A payload in use at this moment has a user: it stays.
-    let Some(_guard) = lock_within(&lock, STORE_PATIENCE)? else {
+    let Some(_guard) = lock_within_for_all(&lock, STORE_PATIENCE)? else {
         return Ok(0);
     };
-    if is_new {
-        shared::open_to_all(&lock);
-    }
     match shared::users(&dir, root, payload) {
         None => Ok(0),
         Some(users) if users.is_empty() => {

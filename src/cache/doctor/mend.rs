@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::repo::{has_snapshot, holds_no_content, links};
@@ -12,7 +11,7 @@ use super::walk::{is_there, names};
 use super::{Finding, ModeChange, Remedy};
 use crate::cache::delete;
 use crate::cache::dir::{path_of, text_of};
-use crate::fs::{FsError, Mode, create_dir_all, try_lock, write_atomic_staged};
+use crate::fs::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
 /// What mending came to.
 #[derive(Debug, Default)]
@@ -115,7 +114,7 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
         Remedy::Remove => delete::remove(path).map(|()| finding.size),
         Remedy::RemoveLocks => remove_locks(path).map(|()| 0),
         Remedy::Sweep(payload) => delete::sweep(root, payload),
-        Remedy::SetModes(changes) => changes.iter().try_for_each(set_mode).map(|()| 0),
+        Remedy::SetModes(changes) => changes.iter().try_for_each(change_mode).map(|()| 0),
     }
 }
 
@@ -173,7 +172,7 @@ fn remove_locks(folder: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-fn set_mode(change: &ModeChange) -> Result<(), FsError> {
+fn change_mode(change: &ModeChange) -> Result<(), FsError> {
     let path = &change.path;
     let meta = path.symlink_metadata().map_err(FsError::of("read", path))?;
     if meta.is_symlink() {
@@ -184,6 +183,5 @@ fn set_mode(change: &ModeChange) -> Result<(), FsError> {
         std::os::unix::fs::lchown(path, None, change.group)
             .map_err(FsError::of("change the group of", path))?;
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(change.mode))
-        .map_err(FsError::of("change the mode of", path))
+    set_mode(path, change.mode).map_err(FsError::of("change the mode of", path))
 }

@@ -1,14 +1,15 @@
 //! One content between the store and a repository: linked from there, or moved there.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::permissions::{Modes, lock, open_without_links, prepare, seal};
+use super::permissions::{Modes, lock, prepare, seal};
 use super::{Payload, is_hash, is_store, manifest};
 use crate::cache::dir::Dir;
 use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::fs::{copy_file, open_itself};
 use crate::hash::ContentHasher;
 use crate::listing::Checksum;
 
@@ -184,7 +185,7 @@ impl Entry {
         fs::rename(&self.blob, &place)?;
         fs::rename(staged, &self.blob).inspect_err(|_| {
             // While we hold the lock nobody takes it for unused.
-            let _ = fs::copy(&place, &self.blob);
+            let _ = copy_file(&place, &self.blob, prefix);
         })
     }
 
@@ -222,7 +223,7 @@ impl Entry {
         if !self.is_promising() {
             return Ok((Found::Unusable, identity));
         }
-        let file = open_without_links(OpenOptions::new().read(true), &self.place())?;
+        let file = open_itself(&self.place())?;
         let mut hasher = ContentHasher::new(&self.checksum, Some(self.payload.size));
         let size = hasher.update_from(file)?;
         let found = if size == self.payload.size && hasher.matches() {

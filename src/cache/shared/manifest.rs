@@ -1,11 +1,10 @@
 //! Who uses a payload: its manifest, and what of it is true.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::permissions::open_for_all;
+use super::permissions::FOR_ALL;
 use super::{Payload, Store, manifest_of};
 use crate::cache::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::cache::layout;
@@ -67,8 +66,7 @@ pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
         users.dedup();
         return write_manifest(&manifest, &users).map_err(|error| error.source);
     }
-    let mut options = OpenOptions::new();
-    let mut file = open_for_all(options.read(true).append(true).create(true), &manifest)?;
+    let mut file = FOR_ALL.append().open(&manifest)?;
     let length = file.metadata()?.len();
     let mut last = [b'\n'];
     if length > 0 {

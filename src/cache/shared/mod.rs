@@ -166,14 +166,6 @@ fn is_hash(name: &[u8]) -> bool {
     name.len() == HASH_DIGITS && is_hex(name)
 }
 
-/// Lets every user of a shared cache write a lock or manifest, whatever the umask (REFERENCE 5).
-/// Another user's file stays as it is.
-pub fn open_to_all(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    // Fails for a file of somebody else, who has done it already.
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666));
-}
-
 /// The manifest beside a payload.
 pub fn manifest_of(place: &Path) -> PathBuf {
     with_suffix(place, ".refs")

@@ -2,16 +2,14 @@
 //! is. Who can enter the root can read payloads, nobody can write them, and everybody who can write
 //! the root can add some (REFERENCE 5).
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use super::{FOLDER, MARKER, MARKER_CONTENT, is_store, lock_of};
 use crate::cache::dir::Dir;
-use crate::fs::LockGuard;
+use crate::fs::{LockGuard, Opening, open_itself, set_mode};
 
 /// How often the store is tried to be marked while others do the same.
 const ATTEMPTS: usize = 5;
@@ -76,8 +74,10 @@ fn mark(root: &Path, modes: Modes) -> io::Result<()> {
         mend_mode(&folder, modes.folder)?;
         // The name that the Python client gives it as well: after a crash either of us takes it away.
         let staged = folder.join(format!("{MARKER}.{:08x}.tmp", fastrand::u32(..)));
-        let written = fs::write(&staged, MARKER_CONTENT)
-            .and_then(|()| fs::set_permissions(&staged, fs::Permissions::from_mode(modes.file)))
+        let written = Opening::new_file()
+            .exact_mode(modes.file)
+            .open(&staged)
+            .and_then(|mut file| file.write_all(MARKER_CONTENT))
             .and_then(|()| fs::rename(&staged, folder.join(MARKER)));
         match written {
             // Somebody else took it for abandoned, and marks the folder now.
@@ -134,7 +134,7 @@ fn mend_mode(path: &Path, mode: u32) -> io::Result<()> {
     if path.symlink_metadata()?.mode() & 0o7777 == mode {
         return Ok(());
     }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    set_mode(path, mode)
 }
 
 /// Makes a blob what a payload is: read-only, for those who may enter the root.
@@ -142,12 +142,13 @@ fn mend_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// # Errors
 /// The system's reason. A payload that others could see and not read is refused.
 pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(blob, fs::Permissions::from_mode(mode))?;
+    let blob = open_itself(blob)?;
+    blob.set_permissions(Permissions::from_mode(mode))?;
     let group = fs::metadata(prefix)?.gid();
-    if fs::metadata(blob)?.gid() == group {
+    if blob.metadata()?.gid() == group {
         return Ok(());
     }
-    match std::os::unix::fs::chown(blob, None, Some(group)) {
+    match std::os::unix::fs::fchown(&blob, None, Some(group)) {
         Err(error) if mode & 0o044 == 0o040 => Err(error),
         _ => Ok(()),
     }
@@ -160,9 +161,7 @@ pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
 pub fn lock(place: &Path) -> io::Result<LockGuard> {
     let path = lock_of(place);
     loop {
-        let mut options = OpenOptions::new();
-        let file = open_for_all(options.read(true).write(true).create(true), &path)?;
-        let guard = LockGuard::wait(file)?;
+        let guard = LockGuard::wait(FOR_ALL.open(&path)?)?;
         // A lock file that somebody has deleted meanwhile keeps nobody out.
         if guard.is_at(&path) {
             return Ok(guard);
@@ -170,30 +169,8 @@ pub fn lock(place: &Path) -> io::Result<LockGuard> {
     }
 }
 
-/// Opens a lock or manifest, which every user of the cache may write, whatever the umask. A link that
-/// somebody has put in its place is not followed.
-///
-/// # Errors
-/// The system's reason, or that it is no regular file.
-pub fn open_for_all(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = open_without_links(options.mode(0o666), path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    // Fails for a file of somebody else, who has done it already.
-    let _ = file.set_permissions(fs::Permissions::from_mode(0o666));
-    Ok(file)
-}
-
-/// Opens a file that somebody could have put a link or a pipe in place of.
-///
-/// # Errors
-/// The system's reason.
-pub fn open_without_links(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    options.custom_flags(flags).open(path)
-}
+/// How a lock or manifest is opened: every user of the cache may write it, whatever the umask.
+pub const FOR_ALL: Opening = Opening::update().exact_mode(0o666);
 
 #[cfg(test)]
 mod tests {

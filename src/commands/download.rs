@@ -161,11 +161,12 @@ impl Args {
             selection: self.selection(target)?,
             target: match &self.local_dir {
                 Some(path) => {
-                    Target::LocalDir(LocalDir::new(real_path(context.env.expand_home(path))))
+                    let path = own_path(context.env.expand_home(path))?;
+                    Target::LocalDir(LocalDir::new(path))
                 }
                 None => Target::Cache,
             },
-            cache: CacheLayout::new(real_path(cache_root)),
+            cache: CacheLayout::new(own_path(cache_root)?),
             linking: if context.settings.disable_symlinks {
                 Linking::Files
             } else {
@@ -223,6 +224,12 @@ impl Args {
         }
         Ok(Selection::new(&names, &self.include, &self.exclude))
     }
+}
+
+/// The real path of a folder to write to, unless a link of another user leads there.
+fn own_path(path: PathBuf) -> Result<PathBuf, FsError> {
+    refuse_foreign_link(&path)?;
+    Ok(real_path(path))
 }
 
 /// The path with links resolved, as far as it exists: what is printed stays right when a link to

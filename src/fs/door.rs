@@ -207,9 +207,14 @@ impl Opening {
         path: &Path,
         action: &'static str,
     ) -> Result<(File, PathBuf), FsError> {
-        let path = follow_own_links(path)?;
-        let file = self.open_in_folder(&path, action)?;
-        Ok((file, path))
+        let target = follow_own_links(path)?;
+        let file = self.open_in_folder(&target, action);
+        // By the name that the user knows.
+        let file = file.map_err(|error| FsError {
+            path: path.to_path_buf(),
+            ..error
+        })?;
+        Ok((file, target))
     }
 }
 

@@ -275,9 +275,9 @@ mod walk {
 #[cfg(unix)]
 pub(super) use walk::{obstacle, obstacle_at};
 
-/// Refuses a place that the user has named when it is a link of another user: whoever made the link
-/// would decide where things are written. For the cache's root, `--local-dir`, a repository's folder
-/// and token files, whose own links are followed. Nothing there is fine.
+/// Refuses a place that the user has named when it is a link of another user, or lies behind one:
+/// whoever made the link would decide where things are written. For the cache's root, `--local-dir`,
+/// a repository's folder and token files, whose own links are followed. Nothing there is fine.
 ///
 /// # Errors
 /// [`FsError`] naming the link.
@@ -286,6 +286,12 @@ pub fn refuse_foreign_link(path: &Path) -> Result<(), FsError> {
     use std::os::unix::fs::MetadataExt;
     // Without a slash at the end, which would ask about what the link leads to.
     let path: PathBuf = path.components().collect();
+    match open_folder(parent_of(&path)) {
+        Err(error) if Obstacle::of(&error).is_some() => {
+            return Err(FsError::of("use", &path)(error));
+        }
+        _ => {}
+    }
     let Ok(meta) = path.symlink_metadata() else {
         return Ok(());
     };

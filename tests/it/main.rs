@@ -31,6 +31,7 @@ mod cache_users;
 mod cache_verify;
 mod cli_basics;
 mod completion;
+mod door;
 mod download_basic;
 mod download_crash;
 mod download_crowd;

@@ -17,6 +17,7 @@ use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
+use crate::fs::{FsError, refuse_foreign_link};
 use crate::target::RepoTarget;
 
 /// Download a repository, or some of its files.

@@ -174,6 +174,8 @@ pub const FOR_ALL: Opening = Opening::update().exact_mode(0o666);
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

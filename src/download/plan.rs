@@ -306,4 +306,54 @@ mod tests {
             assert_eq!(file.action, expected, "{disk:?} {force}");
         }
     }
+
+    #[test]
+    fn room_is_needed_for_the_rest_alone_and_once_for_each_content() {
+        let file = |path: &str, digit: &str, action: Action| {
+            let checksum = Checksum::from_etag(&digit.repeat(40)).unwrap();
+            let planned = PlannedFile::new(
+                path.parse().unwrap(),
+                checksum,
+                Some(100),
+                OnDisk::default(),
+                false,
+            );
+            PlannedFile { action, ..planned }
+        };
+        for (files, distinct, fetched) in [
+            (
+                vec![file("a", "1", Action::Fetch { from: 0 })],
+                100,
+                (100, 0),
+            ),
+            (
+                vec![file("a", "1", Action::Fetch { from: 70 })],
+                30,
+                (100, 70),
+            ),
+            (
+                vec![file("a", "1", Action::Fetch { from: 100 })],
+                0,
+                (100, 100),
+            ),
+            (
+                vec![
+                    file("a", "1", Action::Fetch { from: 60 }),
+                    file("b", "1", Action::Fetch { from: 60 }),
+                    file("c", "2", Action::Fetch { from: 0 }),
+                    file("d", "3", Action::Reuse),
+                ],
+                140,
+                (300, 120),
+            ),
+        ] {
+            let plan = DownloadPlan {
+                commit: "c".repeat(40).parse().unwrap(),
+                files,
+                new_listing: None,
+            };
+            assert_eq!(plan.distinct_bytes(), distinct, "{:?}", plan.files);
+            assert_eq!(plan.fetched_bytes(), fetched, "{:?}", plan.files);
+        }
+    }
 }

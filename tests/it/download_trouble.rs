@@ -411,6 +411,15 @@ fn a_capped_large_file_comes_over_several_connections() {
         hub.log_text()
     );
     assert!(hub.content_bytes_sent() < 66_000_000, "hardly a byte twice");
+    // A helper asks for its segment and for no byte of the next one.
+    for request in hub.requests() {
+        let range = request.range.as_deref().unwrap_or_default();
+        if let Some((_, last)) = range.split_once('-')
+            && let Ok(last) = last.parse::<u64>()
+        {
+            assert_eq!((last + 1) % (16 << 20), 0, "{range}");
+        }
+    }
 }
 
 #[test]
@@ -442,10 +451,13 @@ fn several_connections_survive_a_kill_and_every_fault() {
 #[test]
 fn a_server_without_ranges_gets_one_connection() {
     let hub = capped_hub(20_000_000);
-    hub.fault(Fault::IgnoreRange.on("big.bin"));
+    let strikes = hub.fault(Fault::IgnoreRange.on("big.bin"));
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
     big_arrived(&env, &hub);
+    assert_eq!(strikes.count(), 1, "one helper tries: {}", hub.log_text());
+    let whole = hub.count(|r| r.origin == Origin::Cdn && r.range.is_none());
+    assert_eq!(whole, 1, "{}", hub.log_text());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::cache::{CacheTree, blob_name};
+use crate::harness::oracle::Oracle;
 use crate::harness::tree::{NodeKind, listing};
 use crate::harness::{TestEnv, tree_of};
 
@@ -176,4 +177,37 @@ fn waits_are_short_by_the_fast_clock() {
     );
     let took = start.elapsed();
     assert!(took < Duration::from_secs(11), "{took:?}");
+}
+
+/// Runs of a Python client are forked from one process; nothing in them may tell.
+#[test]
+fn a_served_python_is_as_one_of_its_own() {
+    let codes = [
+        "import sys; print(sys.argv, sys.path, __name__, sys.flags, sys.stdin.read())",
+        "import sys; print([(s.encoding, s.errors, s.isatty(), s.line_buffering) for s in (sys.stdin, sys.stdout, sys.stderr)])",
+        "import os; print(sorted(os.environ.items()), os.getcwd(), os.umask(0))",
+        "from huggingface_hub import constants as c; print(c.HF_HOME, c.ENDPOINT, c.HF_HUB_OFFLINE, c.HF_HUB_ETAG_TIMEOUT)",
+        "import time; print(time.strftime('%H %Z', time.gmtime(0)), time.localtime(0).tm_hour)",
+        "import sys; sys.exit('words')",
+        "import sys; sys.exit(300)",
+        "raise ValueError('é')",
+        "import os; os.kill(os.getpid(), 9)",
+        "import os, sys; print('not flushed'); os._exit(3)",
+        "import atexit, threading, time; atexit.register(print, 'bye')\n\
+         threading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()",
+        "import signal; print(signal.getsignal(signal.SIGCHLD), signal.getsignal(signal.SIGINT))",
+        "import subprocess; print(subprocess.run(['sh', '-c', 'cat; echo to stderr >&2; exit 4']).returncode)",
+    ];
+    for oracle in [Oracle::modern(), Oracle::legacy()].into_iter().flatten() {
+        let mut env = TestEnv::new();
+        env.set("TZ", "Asia/Tokyo").set("HF_HUB_OFFLINE", "1");
+        for code in codes {
+            let run = || oracle.python(&env, code).stdin("read\n");
+            assert_eq!(run().run(), run().spawn().wait(), "{code}");
+        }
+        for args in [&["version"][..], &["nonsense"], &["cache", "--help"]] {
+            let run = || oracle.hf(&env, args);
+            assert_eq!(run().run(), run().spawn().wait(), "{args:?}");
+        }
+    }
 }

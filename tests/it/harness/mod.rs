@@ -29,6 +29,7 @@ pub mod hub;
 pub mod oracle;
 pub mod process;
 pub mod proxy;
+mod python;
 pub mod shim;
 pub mod stall;
 pub mod terminal;

@@ -71,6 +71,7 @@ impl Oracle {
         args: impl IntoIterator<Item = A>,
     ) -> Invocation<'a> {
         env.program(self.venv.join("bin").join(name), args)
+            .served_by(&self.venv)
             .var("HF_HUB_DISABLE_UPDATE_CHECK", "1")
             .var("HF_HUB_DISABLE_TELEMETRY", "1")
             .var("HF_HUB_DISABLE_XET", "1")

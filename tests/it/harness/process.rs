@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::env::TestEnv;
+use super::python;
 use super::terminal::Terminal;
 
 /// A program that runs longer than this hangs: it is killed and the test fails.
@@ -28,6 +29,7 @@ pub struct Invocation<'a> {
     stdin: Vec<u8>,
     folder: PathBuf,
     limit: Duration,
+    python: Option<PathBuf>,
 }
 
 impl<'a> Invocation<'a> {
@@ -44,6 +46,7 @@ impl<'a> Invocation<'a> {
             stdin: Vec::new(),
             folder: env.work(),
             limit: LIMIT,
+            python: None,
         }
     }
 
@@ -78,6 +81,12 @@ impl<'a> Invocation<'a> {
         self
     }
 
+    /// Runs to the end may come from a Python process of this virtual environment that serves many.
+    pub(super) fn served_by(mut self, venv: &Path) -> Self {
+        self.python = Some(venv.to_owned());
+        self
+    }
+
     /// The command with its whole environment.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -95,7 +104,11 @@ impl<'a> Invocation<'a> {
     /// Runs it to its end.
     #[must_use = "check it: ok() or fails(code)"]
     pub fn run(self) -> Output {
-        self.spawn().wait()
+        let served = self
+            .python
+            .as_ref()
+            .and_then(|venv| python::run(venv, &self.command(), &self.stdin, self.limit));
+        served.unwrap_or_else(|| self.spawn().wait())
     }
 
     /// Starts it in the background.

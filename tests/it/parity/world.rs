@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, CachedRepo};
 use crate::harness::hub::{Content, Hub, Repo, Rule};
+use crate::harness::shim::CLOCK_SPEED;
 
 /// Alice's tokens; `manners` looks for their beginning in what is shown.
 pub const LAPTOP: &str = "hf_secret_laptop_0001";
@@ -34,12 +35,13 @@ impl World {
     pub fn new() -> Self {
         let hub = Hub::start();
         furnish(&hub);
-        let mut env = TestEnv::for_hub(&hub);
+        let mut env = TestEnv::for_hub(&hub).fast_clock();
         // Cells of tables are cut to this width; paths of temporary folders must fit.
         env.set("COLUMNS", "200");
         // A busy machine is no fault of the Hub.
-        env.set("HF_HUB_ETAG_TIMEOUT", "60");
-        env.set("HF_HUB_DOWNLOAD_TIMEOUT", "60");
+        let patience = (60 * CLOCK_SPEED).to_string();
+        env.set("HF_HUB_ETAG_TIMEOUT", &patience);
+        env.set("HF_HUB_DOWNLOAD_TIMEOUT", &patience);
         let model = hub.repo("models/org/name");
         let names = BTreeMap::from([
             ("braces", "{a,b}".to_owned()),

@@ -62,7 +62,7 @@ pub fn answer(state: &State, asked: &Asked) -> Reply {
     let blobs = state.blobs.read().expect("blobs");
     match blobs.get(sha256) {
         Some(content) => {
-            let reply = Reply::content(content, state.range(asked));
+            let reply = Reply::content(content, state.range(asked).as_deref());
             reply.header("ETag", format!("\"{}\"", &sha256[..32]))
         }
         None => refusal(404, "NoSuchKey", "The specified key does not exist"),

@@ -36,6 +36,8 @@ pub enum Fault {
     ExpiredLink,
     /// A range request gets 200 and the whole file.
     IgnoreRange,
+    /// A range request gets at most this much of what it asks for, from its start on (RFC 9110, 15.3.7 allows it).
+    ShortRange { most: u64 },
     /// `Content-Length` is off by this much; the body is whole (cut at the header when that is smaller).
     WrongContentLength { off_by: i64 },
     /// The right number of bytes, one of them (in the middle of what is sent) flipped.

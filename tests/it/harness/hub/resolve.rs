@@ -60,7 +60,7 @@ fn answer(state: &State, asked: &Asked, place: &Place, through_cache: bool) -> R
         let base = format!("/api/resolve-cache/{kind}/{}/{commit}", place.id);
         state.own_redirect(&format!("{base}/{path}?{query}"))
     } else {
-        Reply::content(&entry.content, state.range(asked))
+        Reply::content(&entry.content, state.range(asked).as_deref())
     };
     let name = if entry.lfs { entry.oid() } else { entry.etag() };
     xet::announce(state, place, &commit, &entry, reply)

@@ -104,11 +104,29 @@ impl State {
     }
 
     /// The range asked for, unless a fault hides it.
-    pub fn range<'a>(&self, asked: &'a Asked) -> Option<&'a str> {
-        let range = asked.range.as_deref()?;
-        let ignored = self.faults.strike(asked, |f| *f == Fault::IgnoreRange);
-        ignored.is_none().then_some(range)
+    pub fn range(&self, asked: &Asked) -> Option<String> {
+        let range = asked.range.clone()?;
+        let is_of_ranges =
+            |fault: &Fault| matches!(fault, Fault::IgnoreRange | Fault::ShortRange { .. });
+        match self.faults.strike(asked, is_of_ranges) {
+            Some(Fault::ShortRange { most }) => Some(shortened(&range, most)),
+            Some(_) => None,
+            None => Some(range),
+        }
     }
+}
+
+/// `bytes=5-` or `bytes=5-99` with at most this many bytes.
+fn shortened(range: &str, most: u64) -> String {
+    let numbers = range.strip_prefix("bytes=").and_then(|range| {
+        let (first, last) = range.split_once('-')?;
+        Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()))
+    });
+    let Some((first, last)) = numbers else {
+        return range.to_owned();
+    };
+    let last = last.unwrap_or(u64::MAX).min(first + most - 1);
+    format!("bytes={first}-{last}")
 }
 
 /// A request, read.

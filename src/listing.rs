@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
-use crate::repo::{RepoPath, is_lower_hex};
+use crate::repo::{InvalidName, RepoPath, is_lower_hex};
 
 /// How the content of a file is proven right.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -82,8 +83,102 @@ impl FileEntry {
     }
 }
 
-/// All files of a repository at a commit, by path.
-pub type Listing = BTreeMap<RepoPath, FileEntry>;
+/// All files of a repository at a commit, by path. Files whose names cannot be stored here are kept
+/// apart: they matter only to whoever asks for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    files: BTreeMap<RepoPath, FileEntry>,
+    refused: BTreeMap<String, Refused>,
+}
+
+/// A file of a listing that cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What is wrong with its name.
+    pub why: InvalidName,
+    /// The file.
+    pub entry: FileEntry,
+}
+
+impl Listing {
+    /// A listing of nothing.
+    pub fn new() -> Self {
+        Listing::default()
+    }
+
+    /// Adds a file under the name that the server gives it. Answers what was known of it before.
+    pub fn add(&mut self, name: String, entry: FileEntry) -> Option<FileEntry> {
+        match name.parse::<RepoPath>() {
+            Ok(path) => self.files.insert(path, entry),
+            Err(why) => {
+                let before = self.refused.insert(name, Refused { why, entry });
+                before.map(|before| before.entry)
+            }
+        }
+    }
+
+    /// The files that cannot be stored, by the names that the server gives them.
+    pub fn refused(&self) -> &BTreeMap<String, Refused> {
+        &self.refused
+    }
+
+    /// All files, also those that cannot be stored, sorted by name.
+    pub fn everything(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
+        let mut refused = self.refused.iter().peekable();
+        let mut files = self.files.iter().peekable();
+        std::iter::from_fn(move || {
+            let is_next = match (refused.peek(), files.peek()) {
+                (Some((name, _)), Some((path, _))) => name.as_str() < path.as_str(),
+                (refused, _) => refused.is_some(),
+            };
+            if is_next {
+                refused
+                    .next()
+                    .map(|(name, refused)| (name.as_str(), &refused.entry))
+            } else {
+                files.next().map(|(path, entry)| (path.as_str(), entry))
+            }
+        })
+    }
+}
+
+impl Deref for Listing {
+    type Target = BTreeMap<RepoPath, FileEntry>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.files
+    }
+}
+
+impl DerefMut for Listing {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.files
+    }
+}
+
+impl FromIterator<(RepoPath, FileEntry)> for Listing {
+    fn from_iter<I: IntoIterator<Item = (RepoPath, FileEntry)>>(files: I) -> Self {
+        Listing {
+            files: files.into_iter().collect(),
+            refused: BTreeMap::new(),
+        }
+    }
+}
+
+impl<const N: usize> From<[(RepoPath, FileEntry); N]> for Listing {
+    fn from(files: [(RepoPath, FileEntry); N]) -> Self {
+        files.into_iter().collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a Listing {
+    type Item = (&'a RepoPath, &'a FileEntry);
+    type IntoIter = std::collections::btree_map::Iter<'a, RepoPath, FileEntry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.files.iter()
+    }
+}
 
 /// A file that is listed as a folder of others as well: no disk can hold both. The folder's file
 /// comes second.
@@ -150,6 +245,25 @@ mod tests {
             let found = found.map(|(file, below)| (file.as_str(), below.as_str()));
             assert_eq!(found, expected, "{names:?}");
         }
+    }
+
+    #[test]
+    fn names_that_cannot_be_stored_are_kept_apart() {
+        let entry = |size| FileEntry {
+            size,
+            blob_id: "a".repeat(40),
+            lfs: None,
+            xet_hash: None,
+        };
+        let mut listing = Listing::new();
+        for (size, name) in ["b", "../x", "a", "b/../c", "z\0"].into_iter().enumerate() {
+            assert_eq!(listing.add(name.to_owned(), entry(size as u64)), None);
+        }
+        assert_eq!(listing.add("../x".to_owned(), entry(9)), Some(entry(1)));
+        let stored: Vec<&str> = listing.keys().map(RepoPath::as_str).collect();
+        assert_eq!(stored, ["a", "b"]);
+        let all: Vec<&str> = listing.everything().map(|(name, _)| name).collect();
+        assert_eq!(all, ["../x", "a", "b", "b/../c", "z\0"]);
     }
 
     #[test]

@@ -49,9 +49,8 @@ impl<'de> Deserialize<'de> for Files {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
                 let mut listing = Listing::new();
                 while let Some((path, entry)) = map.next_entry::<String, Entry>()? {
-                    let path = path.parse().map_err(A::Error::custom)?;
                     let entry = entry.check().ok_or_else(|| A::Error::custom("no hash"))?;
-                    listing.insert(path, entry);
+                    listing.add(path, entry);
                 }
                 Ok(Files(listing))
             }
@@ -82,7 +81,7 @@ impl Entry {
 }
 
 /// Reads a remembered listing. `None` when there is none, or when it is of another version, damaged
-/// or holds a name that would leave its folder: it is then fetched anew.
+/// or lists a file as a folder of others: it is then fetched again.
 pub fn read(path: &Path) -> Option<Listing> {
     let mut file = fs::open_regular(path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -104,7 +103,7 @@ pub fn read(path: &Path) -> Option<Listing> {
 /// # Errors
 /// [`FsError`] when the file cannot be written; the caller may well go on without it.
 pub fn write(path: &Path, listing: &Listing) -> Result<(), FsError> {
-    let all_valid = listing.values().all(|entry| {
+    let all_valid = listing.everything().all(|(_, entry)| {
         entry
             .xet_hash
             .as_deref()
@@ -132,10 +131,12 @@ fn render(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
         "{{\n \"format_version\": {FORMAT_VERSION},\n \"files\": {{"
     )?;
     // Python sorts by code point, and so does the byte order of UTF-8.
-    for (index, (path, entry)) in listing.iter().enumerate() {
-        let separator = if index == 0 { "" } else { "," };
+    let mut is_empty = true;
+    for (name, entry) in listing.everything() {
+        let separator = if is_empty { "" } else { "," };
+        is_empty = false;
         write!(out, "{separator}\n  ")?;
-        quote(out, path.as_str())?;
+        quote(out, name)?;
         write!(
             out,
             ": {{\n   \"size\": {},\n   \"blob_id\": \"{}\"",
@@ -153,21 +154,23 @@ fn render(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
         }
         out.write_all(b"\n  }")?;
     }
-    out.write_all(if listing.is_empty() {
-        b"}\n}"
-    } else {
-        b"\n }\n}"
-    })
+    out.write_all(if is_empty { b"}\n}" } else { b"\n }\n}" })
 }
 
-/// A repository path as a JSON string: it holds no control characters or backslashes
-/// ([`crate::repo::RepoPath`]), so only quotes and non-ASCII need escaping.
+/// A name as the JSON string that Python writes: ASCII only, with the short escapes where there are
+/// some.
 fn quote(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(b"\"")?;
     for c in text.chars() {
         match c {
             '"' => out.write_all(b"\\\"")?,
-            c if c.is_ascii() => out.write_all(&[c as u8])?,
+            '\\' => out.write_all(b"\\\\")?,
+            '\n' => out.write_all(b"\\n")?,
+            '\r' => out.write_all(b"\\r")?,
+            '\t' => out.write_all(b"\\t")?,
+            '\u{8}' => out.write_all(b"\\b")?,
+            '\u{c}' => out.write_all(b"\\f")?,
+            ' '..='\u{7f}' => out.write_all(&[c as u8])?,
             c => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     write!(out, "\\u{unit:04x}")?;
@@ -235,7 +238,33 @@ mod tests {
     }
 
     #[test]
-    fn damaged_or_hostile_files_count_as_absent() {
+    fn odd_names_are_written_as_python_writes_them_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.json");
+        let entry = FileEntry {
+            size: 3,
+            blob_id: "a".repeat(40),
+            lfs: None,
+            xet_hash: None,
+        };
+        let mut listing = Listing::new();
+        listing.add(
+            "a\\b\t\n\r\u{8}\u{c}\u{1b}\u{7f}\u{1f600}".to_owned(),
+            entry.clone(),
+        );
+        listing.add("../x".to_owned(), entry);
+        // As printed by json.dumps of Python 3.11.
+        let text = String::from_utf8(render(&listing)).unwrap();
+        let quoted = "\"a\\\\b\\t\\n\\r\\b\\f\\u001b\u{7f}\\ud83d\\ude00\"";
+        assert!(text.contains(quoted), "{text}");
+        write(&path, &listing).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!(read, listing);
+        assert_eq!((read.len(), read.refused().len()), (1, 1));
+    }
+
+    #[test]
+    fn damaged_files_count_as_absent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.json");
         let sha1 = "a".repeat(40);
@@ -245,7 +274,7 @@ mod tests {
             "{\"format_version\": 2, \"files\": {}}",
             "{\"format_version\": 1, \"files\": {\"a\": {\"size\": -1, \"blob_id\": \"\"}}}",
             &format!(
-                "{{\"format_version\": 1, \"files\": {{\"../a\": {{\"size\": 1, \"blob_id\": \"{sha1}\"}}}}}}"
+                "{{\"format_version\": 1, \"files\": {{\"a\": {{\"size\": 1, \"blob_id\": \"{sha1}x\"}}}}}}"
             ),
             "{\"format_version\": 1, \"files\": {\"a\": {\"size\": 1, \"blob_id\": \"../../x\"}}}",
             // Of another version, whatever it holds; and a file that is a folder as well.

@@ -58,11 +58,11 @@ pub fn against_listing(listing: &Listing, local: &LocalFiles) -> VerifyPlan {
     for (path, entry) in listing {
         match local.get(path.as_str()) {
             Some(file) => plan.checks.push(Check {
-                path: path.to_string(),
+                path: path.as_str().to_owned(),
                 file: file.clone(),
                 expected: entry.checksum(),
             }),
-            None => plan.missing.push(path.to_string()),
+            None => plan.missing.push(path.as_str().to_owned()),
         }
     }
     let listed: BTreeSet<&str> = listing.keys().map(crate::repo::RepoPath::as_str).collect();

@@ -41,6 +41,7 @@ impl Asked<'_> {
                 format!("The Hub sent wrong bytes for {path} twice: they do not have the hash {expected}. Nothing of them was kept."),
             )
             .hint("try again later; if it stays, tell the repository's owner, or check proxies and HF_ENDPOINT"),
+            DownloadError::Unstorable(names) => self.explain_names(&names),
             DownloadError::MissingFiles(names) => CliError::new(
                 Kind::FileNotFound,
                 format!(
@@ -105,6 +106,27 @@ impl Asked<'_> {
         }
     }
 
+    /// Names that the repository should not have.
+    fn explain_names(&self, names: &[(String, &'static str)]) -> CliError {
+        let (name, reason) = names.first().map_or(("", ""), |(name, why)| (name, why));
+        let others = match names.len() {
+            0 | 1 => String::new(),
+            all => format!(" So do {}.", count(all as u64 - 1, "other file")),
+        };
+        CliError::new(
+            Kind::Other,
+            format!(
+                "{} has a file whose name cannot be stored: the file name {:?} {reason}.{others} Nothing was downloaded.",
+                self.title(),
+                shortened(name),
+            ),
+        )
+        .hint(format!(
+            "leave it out with --exclude {:?}, and tell the owner of the repository",
+            pattern_for(name)
+        ))
+    }
+
     fn explain_hub(&self, error: HubError, path: Option<&RepoPath>) -> CliError {
         let words = match &error {
             HubError::RepoNotFound => (
@@ -131,7 +153,7 @@ impl Asked<'_> {
                 format!(
                     "{} has no file {} at revision {}.",
                     self.title(),
-                    path.map_or("of that name", RepoPath::as_str),
+                    path.map_or("of that name".to_owned(), RepoPath::to_string),
                     self.revision
                 ),
                 match path {
@@ -327,8 +349,24 @@ fn sentence_start(text: &str) -> String {
     sentence(text).trim_end_matches('.').to_owned()
 }
 
+/// A pattern that matches a name, with `?` for what cannot be typed or means something in a pattern.
+fn pattern_for(name: &str) -> String {
+    /// Longest start of a name that is repeated, in characters.
+    const LONGEST: usize = 80;
+    let shown = |c: char| match c {
+        '*' | '?' | '[' | ']' | '\\' => '?',
+        c if crate::repo::is_deceptive(c) => '?',
+        c => c,
+    };
+    let mut pattern: String = name.chars().take(LONGEST).map(shown).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        pattern.push('*');
+    }
+    pattern
+}
+
 fn sample(missing: &[RepoPath]) -> String {
-    let names: Vec<&str> = missing.iter().take(3).map(RepoPath::as_str).collect();
+    let names: Vec<String> = missing.iter().take(3).map(RepoPath::to_string).collect();
     match missing.len() {
         0..=3 => names.join(", "),
         more => format!("{}, and {} more", names.join(", "), more - 3),

@@ -70,7 +70,7 @@ impl LocalDir {
     fn metadata_file(&self, path: &RepoPath) -> PathBuf {
         self.state_folder()
             .join("download")
-            .join(format!("{path}.metadata"))
+            .join(format!("{}.metadata", path.as_str()))
     }
 
     /// The longest path that a file brings along: its metadata's.
@@ -82,12 +82,15 @@ impl LocalDir {
     pub fn lock(&self, path: &RepoPath) -> PathBuf {
         self.state_folder()
             .join("download")
-            .join(format!("{path}.lock"))
+            .join(format!("{}.lock", path.as_str()))
     }
 
     /// The partial of a file's content. Its name is a hash of both, so that it is never too long.
     pub fn partial(&self, path: &RepoPath, checksum: &Checksum) -> PathBuf {
-        let digest = digest::digest(&digest::SHA256, format!("{checksum}\n{path}").as_bytes());
+        let digest = digest::digest(
+            &digest::SHA256,
+            format!("{checksum}\n{}", path.as_str()).as_bytes(),
+        );
         let name = hex(&digest.as_ref()[..16]);
         self.state_folder()
             .join("download")

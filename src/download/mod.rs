@@ -48,6 +48,10 @@ pub enum DownloadError {
         /// The hash it should have.
         expected: String,
     },
+    /// Files that are asked for and have names that cannot be stored: by name, and why. Found out
+    /// before anything was fetched.
+    #[error("{} cannot be stored", .0.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", "))]
+    Unstorable(Vec<(String, &'static str)>),
     /// Files named on the command line that the revision does not have.
     #[error("no such file: {}", .0.join(", "))]
     MissingFiles(Vec<String>),

@@ -20,6 +20,8 @@ pub struct Selection {
 pub struct Selected {
     /// The chosen files, sorted.
     pub paths: Vec<RepoPath>,
+    /// Chosen files that cannot be stored, sorted.
+    pub refused: Vec<String>,
     /// Names and folders that the listing does not have.
     pub missing: Vec<String>,
     /// Patterns that matched nothing.
@@ -80,22 +82,30 @@ impl Selection {
         let chooses_all = self.names.is_empty() && wanted.is_empty();
         let mut used = vec![false; wanted.len()];
         let mut used_exclude = vec![false; self.exclude.len()];
-        for path in listing.keys() {
-            let mut is_wanted = chooses_all || literal.contains(path);
+        let mut chooses = |name: &str, is_literal: bool| {
+            let mut is_wanted = chooses_all || is_literal;
             for (pattern, used) in wanted.iter().zip(&mut used) {
-                if pattern.matches(path.as_str()) {
+                if pattern.matches(name) {
                     is_wanted = true;
                     *used = true;
                 }
             }
             for (pattern, used) in self.exclude.iter().zip(&mut used_exclude) {
-                if pattern.matches(path.as_str()) {
+                if pattern.matches(name) {
                     is_wanted = false;
                     *used = true;
                 }
             }
-            if is_wanted {
+            is_wanted
+        };
+        for path in listing.keys() {
+            if chooses(path.as_str(), literal.contains(path)) {
                 selected.paths.push(path.clone());
+            }
+        }
+        for name in listing.refused().keys() {
+            if chooses(name, false) {
+                selected.refused.push(name.clone());
             }
         }
         let idle = wanted
@@ -198,6 +208,41 @@ mod tests {
                 apply(names, include, exclude),
                 expected,
                 "{names:?} {include:?} {exclude:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_stored_count_only_where_they_are_asked_for() {
+        let entry = FileEntry {
+            size: 1,
+            blob_id: "a".repeat(40),
+            lfs: None,
+            xet_hash: None,
+        };
+        let mut listing = Listing::new();
+        for name in ["a.json", "d/../x.bin", ".git/config"] {
+            listing.add(name.to_owned(), entry.clone());
+        }
+        for (names, include, exclude, expected) in [
+            (&[][..], &[][..], &[][..], ".git/config d/../x.bin"),
+            (&["a.json"], &[], &[], ""),
+            (&["d/"], &[], &[], "d/../x.bin"),
+            (&["d/../x.bin"], &[], &[], "d/../x.bin"),
+            (&[], &["*.bin"], &[], "d/../x.bin"),
+            (&[], &["*.json"], &[], ""),
+            (&[], &[], &["d/*", ".git*"], ""),
+            (&[], &[], &["d/*"], ".git/config"),
+        ] {
+            let owned = |texts: &[&str]| -> Vec<String> {
+                texts.iter().map(|text| (*text).to_owned()).collect()
+            };
+            let selection = Selection::new(&owned(names), &owned(include), &owned(exclude));
+            let selected = selection.apply(&listing);
+            assert_eq!(
+                selected.refused.join(" "),
+                expected,
+                "{names:?} {include:?}"
             );
         }
     }

@@ -141,8 +141,9 @@ impl Hub {
     /// All files of a revision, through all pages. `on_page` is told how many files are known so far.
     ///
     /// # Errors
-    /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose name or hash cannot be
-    /// accepted: then nothing of the listing is.
+    /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose hash cannot be accepted:
+    /// then nothing of the listing is. A name that cannot be stored is kept apart
+    /// ([`Listing::refused`]).
     pub async fn tree(
         &self,
         repo: &Repo,
@@ -167,13 +168,13 @@ impl Hub {
             pages.add(rows.len(), fresh)?;
             for row in rows {
                 if row.kind == "file" {
-                    let (path, entry) = file_of(row)?;
-                    let before = listing.insert(path.clone(), entry);
+                    let (name, entry) = file_of(row)?;
+                    let before = listing.add(name.clone(), entry.clone());
                     // Pages may overlap when a repository is busy; a file has one content, though.
-                    if before.is_some_and(|before| before != listing[&path]) {
+                    if before.is_some_and(|before| before != entry) {
                         return Err(HubError::BadAnswer(format!(
                             "it lists the file {:?} twice, with different contents",
-                            shortened(path.as_str())
+                            shortened(&name)
                         )));
                     }
                 }
@@ -324,13 +325,7 @@ fn parse_commit(text: &str) -> Result<CommitHash, HubError> {
         .map_err(|error: crate::repo::InvalidName| HubError::BadAnswer(error.to_string()))
 }
 
-fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
-    let path: RepoPath = row
-        .path
-        .parse()
-        .map_err(|error: crate::repo::InvalidName| {
-            HubError::BadAnswer(format!("{error}, so nothing of this listing is used"))
-        })?;
+fn file_of(row: TreeRow) -> Result<(String, FileEntry), HubError> {
     let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
     if !is_hash(&row.oid, 40) || row.lfs.as_ref().is_some_and(|lfs| !is_hash(&lfs.oid, 64)) {
         return Err(HubError::BadAnswer(format!(
@@ -354,7 +349,7 @@ fn file_of(row: TreeRow) -> Result<(RepoPath, FileEntry), HubError> {
         }),
         xet_hash: row.xet_hash,
     };
-    Ok((path, entry))
+    Ok((row.path, entry))
 }
 
 fn next_link(header: &str) -> Option<&str> {

@@ -80,6 +80,13 @@ pub struct InvalidName {
     reason: &'static str,
 }
 
+impl InvalidName {
+    /// What is wrong with it, as the rest of a sentence.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
 /// A name as it can be shown: of one that fills the screen, the two ends.
 pub fn shortened(name: &str) -> std::borrow::Cow<'_, str> {
     const LONGEST: usize = 160;

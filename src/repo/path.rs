@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::{InvalidName, invalid};
 
 /// Path of a file inside a repository, `/`-separated, checked so that joining it to a folder can
-/// never lead out of that folder or confuse a terminal (REFERENCE 5, "File names from the server").
+/// never lead out of that folder (REFERENCE 5, "File names from the server"). Whatever else the file
+/// system can hold is accepted, control characters included: they are escaped when it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(String);
 
@@ -14,6 +15,16 @@ impl RepoPath {
     /// The path, `/`-separated.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether this is where `--local-dir` keeps its own state, or would stand in its way: a file
+    /// there could pretend that others are complete.
+    pub fn is_download_state(&self) -> bool {
+        let mut parts = self.parts();
+        let is = |part: Option<&str>, name: &str| {
+            part.is_none_or(|part| part.eq_ignore_ascii_case(name))
+        };
+        is(parts.next(), ".cache") && is(parts.next(), "huggingface")
     }
 
     /// The parts between slashes.
@@ -40,26 +51,25 @@ impl FromStr for RepoPath {
         if text.starts_with('/') {
             return bad("is absolute");
         }
-        if text.contains('\\') {
-            return bad("contains a backslash");
+        if text.starts_with("\\\\") || has_drive(text) {
+            return bad("is absolute on Windows");
         }
-        if text.chars().any(|c| c.is_control() || is_bidi(c)) {
-            return bad("contains a control or direction-changing character");
+        if text.contains('\0') {
+            return bad("contains a NUL character");
         }
         if text.len() > 4096 {
             return bad("is longer than 4,096 bytes");
         }
+        // A folder may be shared with Windows, where a backslash separates as well.
+        if text.split(['/', '\\']).any(|part| part == "..") {
+            return bad("tries to leave its folder");
+        }
         for part in text.split('/') {
             match part {
                 "" => return bad("has an empty part"),
-                "." | ".." => return bad("tries to leave its folder"),
+                "." => return bad("has a part that is a dot"),
                 _ if part.len() > 255 => return bad("has a part longer than 255 bytes"),
                 _ => {}
-            }
-            // Windows reads `D:name` as a path on another drive.
-            let bytes = part.as_bytes();
-            if bytes.len() >= 2 && bytes[1] == b':' && bytes[0].is_ascii_alphabetic() {
-                return bad("starts with a drive letter");
             }
             if part.eq_ignore_ascii_case(".git") {
                 return bad("lies inside a .git folder");
@@ -68,20 +78,28 @@ impl FromStr for RepoPath {
                 return bad(reason);
             }
         }
-        let mut lower = text.split('/').map(str::to_ascii_lowercase);
-        if lower.next().as_deref() == Some(".cache")
-            && lower.next().as_deref() == Some("huggingface")
-        {
-            return bad("lies inside .cache/huggingface, where download state is kept");
-        }
         Ok(RepoPath(text.to_owned()))
     }
 }
 
+/// For people: what could deceive them is escaped. [`RepoPath::as_str`] is the path itself.
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        for c in self.0.chars() {
+            if is_deceptive(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// `C:` alone or before a slash of either kind: the root of a drive. `a:b` is a name like others.
+fn has_drive(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    matches!(bytes, [letter, b':'] | [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic())
 }
 
 /// Why Windows could not store a file of this name, or would store it under another one. Other
@@ -90,7 +108,7 @@ fn windows_objection(part: &str) -> Option<&'static str> {
     if part.ends_with(['.', ' ']) {
         return Some("ends with a dot or blank, which Windows drops");
     }
-    if part.contains(['<', '>', ':', '"', '|', '?', '*']) {
+    if part.contains(|c: char| c.is_control() || "\\<>:\"|?*".contains(c)) {
         return Some("contains a character that Windows does not allow");
     }
     // Devices, with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
@@ -102,11 +120,6 @@ fn windows_objection(part: &str) -> Option<&'static str> {
     });
     let is_device = numbered || ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str());
     is_device.then_some("is the name of a device on Windows")
-}
-
-/// Characters that change the direction of the text around them (Unicode, Bidi_Control).
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Control characters and the bidirectional and invisible format characters that make a name look
@@ -131,7 +144,16 @@ mod tests {
             "..a/b..",
             ".gitattributes",
             ".cache/x",
+            ".cache/huggingface/x",
             "نمی\u{200c}دانم.txt",
+            #[cfg(not(windows))]
+            "a:b",
+            #[cfg(not(windows))]
+            "a/D:x",
+            #[cfg(not(windows))]
+            "back\\slash",
+            #[cfg(not(windows))]
+            "tab\tline\n\u{1b}[2J\u{202e}\u{200e}",
         ] {
             assert!(good.parse::<RepoPath>().is_ok(), "{good}");
         }
@@ -145,18 +167,32 @@ mod tests {
             "a//b",
             "C:/x",
             "c:",
-            "a/D:x",
+            "C:\\x",
             "a\\..\\b",
+            "..\\b",
             "\\\\srv\\x",
             "a\0b",
-            "a\nb",
-            "a\u{202e}b",
             ".git/config",
             "a/.GIT/hooks/x",
-            ".cache/huggingface/x",
+            &"x".repeat(256),
             &long,
         ] {
             assert!(bad.parse::<RepoPath>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn where_local_folders_keep_their_state() {
+        for (path, expected) in [
+            (".cache", true),
+            (".cache/huggingface", true),
+            (".Cache/HuggingFace/download/x", true),
+            (".cache/other", false),
+            ("d/.cache/huggingface/x", false),
+            (".cached", false),
+        ] {
+            let path: RepoPath = path.parse().unwrap();
+            assert_eq!(path.is_download_state(), expected, "{path}");
         }
     }
 
@@ -213,8 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn refusals_escape_the_name() {
-        let error = "a\u{1b}[2Jb".parse::<RepoPath>().unwrap_err().to_string();
+    fn what_is_shown_is_escaped() {
+        let path: RepoPath = "a\u{1b}[2J\u{202e}é\t.txt".parse().unwrap();
+        assert_eq!(path.to_string(), "a\\u{1b}[2J\\u{202e}é\\t.txt");
+        let error = "a\u{1b}[2J\0b".parse::<RepoPath>().unwrap_err().to_string();
         assert!(!error.contains('\u{1b}'), "{error}");
     }
 }

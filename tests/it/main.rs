@@ -41,6 +41,7 @@ mod download_listing;
 mod download_local_dir;
 mod download_malformed;
 mod download_manners;
+mod download_names;
 mod download_resume;
 mod download_shared;
 mod download_shared_faults;

@@ -135,7 +135,11 @@ impl<'a> Session<'a> {
             self.hub.clone()
         };
         let planned = match self.request.selection.single_file() {
-            Some(name) => self.plan_file(&hub, &name.parse()?).await,
+            Some(name) => {
+                let path = name.parse()?;
+                names::refuse_state(&self.request.target, [&path])?;
+                self.plan_file(&hub, &path).await
+            }
             None => self.plan_snapshot(&hub).await,
         };
         match planned {
@@ -268,6 +272,7 @@ impl<'a> Session<'a> {
         if !selected.missing.is_empty() {
             return Err(DownloadError::MissingFiles(selected.missing));
         }
+        names::refuse_unstorable(&self.request.target, listing, &selected)?;
         if selected.paths.is_empty() && !self.request.selection.is_everything() {
             return Err(DownloadError::NothingMatches);
         }

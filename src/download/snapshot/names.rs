@@ -5,8 +5,9 @@ use std::path::Path;
 use super::{Session, Target};
 use crate::download::DownloadError;
 use crate::download::plan::DownloadPlan;
+use crate::download::select::Selected;
 use crate::fs::is_case_sensitive;
-use crate::listing::case_collision;
+use crate::listing::{Listing, case_collision};
 use crate::repo::RepoPath;
 
 /// Longest path that system calls take, in bytes: Linux has 4,096 with the final zero, and the other
@@ -14,6 +15,48 @@ use crate::repo::RepoPath;
 const LONGEST_PATH: usize = 4095;
 /// Longest part of a path in bytes, on every common file system.
 const LONGEST_PART: usize = 255;
+
+/// Refuses what was chosen from a listing when names in it cannot be stored at all.
+///
+/// # Errors
+/// [`DownloadError::Unstorable`].
+pub(super) fn refuse_unstorable(
+    target: &Target,
+    listing: &Listing,
+    selected: &Selected,
+) -> Result<(), DownloadError> {
+    let refused = selected.refused.iter().filter_map(|name| {
+        let refused = listing.refused().get(name)?;
+        Some((name.clone(), refused.why.reason()))
+    });
+    let refused: Vec<_> = refused.collect();
+    if !refused.is_empty() {
+        return Err(DownloadError::Unstorable(refused));
+    }
+    refuse_state(target, &selected.paths)
+}
+
+/// Refuses files that would lie where a local folder keeps the state of its downloads.
+///
+/// # Errors
+/// [`DownloadError::Unstorable`].
+pub(super) fn refuse_state<'a>(
+    target: &Target,
+    paths: impl IntoIterator<Item = &'a RepoPath>,
+) -> Result<(), DownloadError> {
+    if matches!(target, Target::Cache) {
+        return Ok(());
+    }
+    let reason = "lies where --local-dir keeps the state of its downloads";
+    let inside = paths.into_iter().filter(|path| path.is_download_state());
+    let refused: Vec<_> = inside
+        .map(|path| (path.as_str().to_owned(), reason))
+        .collect();
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(DownloadError::Unstorable(refused)),
+    }
+}
 
 impl Session<'_> {
     /// All files of the plan can be stored, each under a path of its own.

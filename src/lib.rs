@@ -63,7 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     };
     let (cli, ignored) = match read(&args, style) {
         Ok(read) => read,
-        Err(error) => return usage::report(&error, &args, style, Console::from_process(&env)),
+        Err(error) => return usage::report(error, &args, style, Console::from_process(&env)),
     };
     let (env, env_file) = match &cli.env_file {
         Some(path) => match env.clone().with_file(path) {

@@ -109,7 +109,7 @@ fn list(context: &Context) -> Result<(), CliError> {
     for path in &paths {
         let found = alias::look(path, &place.binary)?;
         table.push(vec![
-            json!(path.to_string_lossy()),
+            crate::console::text::path_value(path),
             json!(found.as_str()),
             json!(first.as_ref() == Some(path)),
         ]);
@@ -150,8 +150,8 @@ fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     context.console.result(
         message,
         vec![
-            ("path", json!(path.to_string_lossy())),
-            ("points_to", json!(binary.to_string_lossy())),
+            ("path", crate::console::text::path_value(&path)),
+            ("points_to", crate::console::text::path_value(&binary)),
             ("used", json!(used)),
         ],
     );
@@ -234,7 +234,7 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
     context.console.result(
         message,
         vec![
-            ("path", json!(path.to_string_lossy())),
+            ("path", crate::console::text::path_value(&path)),
             ("removed", json!(removed)),
         ],
     );

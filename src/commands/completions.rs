@@ -63,7 +63,7 @@ pub fn install(shell: Option<Shell>, context: &Context) -> Result<(), CliError> 
         &sentence,
         vec![
             ("shell", json!(shell.to_string())),
-            ("path", json!(path)),
+            ("path", crate::console::text::path_value(&done.path)),
             ("changed", json!(done.changed)),
         ],
     );

@@ -1,6 +1,6 @@
 //! `hf download`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
@@ -132,7 +132,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         true => args.as_typed(path, context),
         false => path,
     };
-    show_path(&context.console, &path.to_string_lossy());
+    show_path(&context.console, &path);
     Ok(())
 }
 
@@ -248,11 +248,11 @@ fn real_path(path: PathBuf) -> PathBuf {
 
 /// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works;
 /// by the legacy name always.
-fn show_path(console: &Console, path: &str) {
+fn show_path(console: &Console, path: &Path) {
     if !console.is_legacy() && (console.format_given() || console.stdout_is_terminal()) {
-        console.result("Downloaded", vec![("path", json!(path))]);
+        console.path("Downloaded", path);
     } else {
-        console.line(path);
+        console.bare_path(path);
     }
 }
 

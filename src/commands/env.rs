@@ -306,7 +306,7 @@ fn disk_facts(cache: &Path) -> Facts {
 }
 
 fn path(path: &Path) -> Value {
-    json!(path.to_string_lossy())
+    crate::console::text::path_value(path)
 }
 
 #[cfg(test)]

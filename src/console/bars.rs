@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::safe::Safe;
 use super::text;
 use crate::progress::Progress;
 
@@ -43,21 +44,23 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// A moving line that says what is waited for.
-pub fn spinner(group: &MultiProgress, text: &str) -> ProgressBar {
+pub(super) fn spinner(group: &MultiProgress, text: &Safe) -> ProgressBar {
     group.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     let bar = group.add(ProgressBar::new_spinner());
     bar.set_style(
         ProgressStyle::with_template("{spinner} {msg} ({elapsed})")
             .expect("the template is fixed and valid"),
     );
-    bar.set_message(text.to_owned());
+    bar.set_message(text.as_str().to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
 
 impl Progress for Bars {
     fn listing(&self, files: u64) {
-        let bar = self.listing.get_or_init(|| spinner(&self.group, ""));
+        let bar = self
+            .listing
+            .get_or_init(|| spinner(&self.group, &Safe::default()));
         bar.set_message(listing_line(files));
     }
 

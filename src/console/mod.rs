@@ -1,7 +1,7 @@
 //! The only stdout, stderr and stdin.
 //!
 //! Data goes to stdout, talk to stderr (REFERENCE 6). A command hands over what it found; how that
-//! looks in each output format is decided here. Writing never fails for the caller: a reader that
+//! looks in each output format is decided here, and what it says is escaped here (see [`safe`]). Writing never fails for the caller: a reader that
 //! closed stdout early (`| head -1`) ends the output quietly, and any other failure is kept until
 //! [`Console::finish`].
 
@@ -13,6 +13,7 @@ pub mod picker;
 mod plain;
 pub mod prompt;
 mod results;
+mod safe;
 pub mod table;
 pub mod text;
 
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex};
 
 pub use self::format::{Mode, OutputFormat, ProgressStyle, Style};
 pub use self::results::Fields;
+use self::safe::{Paint, Safe};
 pub use self::table::Table;
 use crate::env::{self, Env};
 use crate::progress::{Progress, Silent};
@@ -39,25 +41,34 @@ struct Stream {
 }
 
 impl Stream {
-    fn write_styled(&mut self, text: &clap::builder::StyledStr) {
-        let text = match self.color {
-            true => text.ansi().to_string(),
-            false => text.to_string(),
-        };
-        self.write(&text);
+    /// A style, where there is colour.
+    fn paint(&self, paint: Paint) -> Option<Paint> {
+        self.color.then_some(paint)
     }
 
-    fn write(&mut self, text: &str) {
+    /// What may go to a terminal, and so anywhere.
+    fn write(&mut self, text: &Safe) {
+        self.write_bytes(text.as_str().as_bytes());
+    }
+
+    /// Data that a program reads, byte for byte; a terminal gets it escaped. What stands for a byte of
+    /// a path becomes that byte.
+    fn write_data(&mut self, text: &str) {
+        match self.is_terminal {
+            true => self.write(&Safe::lines(text)),
+            false => self.write_bytes(&text::bytes_of(text)),
+        }
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) {
         if self.failure.is_some() {
             return;
         }
         let result = match &mut self.sink {
-            Sink::Stdout(stdout) => stdout
-                .write_all(text.as_bytes())
-                .and_then(|()| stdout.flush()),
-            Sink::Stderr(stderr) => stderr.write_all(text.as_bytes()),
+            Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            Sink::Stderr(stderr) => stderr.write_all(bytes),
             Sink::Captured(buffer) => {
-                buffer.lock().unwrap().extend_from_slice(text.as_bytes());
+                buffer.lock().unwrap().extend_from_slice(bytes);
                 Ok(())
             }
         };
@@ -246,48 +257,60 @@ impl Console {
             .unwrap_or(80)
     }
 
-    /// Prints a line of data as it is, in every format.
+    /// Prints a line of data, in every format.
     pub fn line(&self, text: &str) {
-        self.stdout.lock().unwrap().write(&format!("{text}\n"));
+        self.print(Safe::lines(text));
     }
 
-    /// Prints lines of data as they are, each of which ends already.
+    /// Prints lines for a program, each of which ends already: byte for byte, but for a terminal.
     pub fn lines(&self, text: &str) {
-        self.stdout.lock().unwrap().write(text);
+        self.stdout.lock().unwrap().write_data(text);
     }
 
     /// Prints a page of help.
     pub fn page(&self, text: &clap::builder::StyledStr) {
-        self.stdout.lock().unwrap().write_styled(text);
+        let mut stdout = self.stdout.lock().unwrap();
+        let text = Safe::styled(text, stdout.color);
+        stdout.write(&text);
     }
 
     /// Says on stderr, in clap's words, what is wrong with a command line.
     pub fn complaint(&self, text: &clap::builder::StyledStr) {
-        self.stderr.lock().unwrap().write_styled(text);
+        let mut stderr = self.stderr.lock().unwrap();
+        let text = Safe::styled(text, stderr.color);
+        stderr.write(&text);
+    }
+
+    /// Prints a line.
+    fn print(&self, text: Safe) {
+        self.stdout
+            .lock()
+            .unwrap()
+            .write(&text.then(Safe::lines("\n")));
     }
 
     /// Talk for a person: stderr, not in `quiet`.
     pub fn say(&self, text: &str) {
         if self.mode != Mode::Quiet {
-            self.to_stderr(text, None);
+            self.to_stderr(Safe::lines(text), None);
         }
     }
 
     /// Something is odd but the command goes on: stderr, in every format.
     pub fn warn(&self, text: &str) {
-        self.to_stderr(&format!("Warning: {text}"), Some(YELLOW));
+        self.to_stderr(Safe::line(&format!("Warning: {text}")), Some(Paint::Yellow));
     }
 
     /// Advice: stderr, not in `quiet`.
     pub fn hint(&self, text: &str) {
         if self.mode != Mode::Quiet {
-            self.to_stderr(&format!("Hint: {text}"), Some(GRAY));
+            self.to_stderr(Safe::line(&format!("Hint: {text}")), Some(Paint::Gray));
         }
     }
 
     /// Why the command failed: stderr, in every format.
     pub fn error(&self, text: &str) {
-        self.to_stderr(&format!("Error: {text}"), Some(RED));
+        self.to_stderr(Safe::line(&format!("Error: {text}")), Some(Paint::Red));
     }
 
     /// Progress on stderr, as bars or lines: in `human`, unless `--progress` or
@@ -298,7 +321,8 @@ impl Console {
             ProgressStyle::Plain => {
                 let stderr = Arc::clone(&self.stderr);
                 Arc::new(plain::Lines::new(Arc::new(move |line| {
-                    stderr.lock().unwrap().write(&format!("{line}\n"));
+                    let line = Safe::line(line).then(Safe::lines("\n"));
+                    stderr.lock().unwrap().write(&line);
                 })))
             }
             ProgressStyle::None => Arc::new(Silent),
@@ -315,7 +339,7 @@ impl Console {
             self.say(text);
             return Waiting(None);
         }
-        Waiting(Some(bars::spinner(&self.bars, text)))
+        Waiting(Some(bars::spinner(&self.bars, &Safe::line(text))))
     }
 
     /// Ends the output.
@@ -331,35 +355,18 @@ impl Console {
 
     /// Writes a prompt or other unfinished line to stderr.
     fn prompt(&self, text: &str) {
-        self.stderr.lock().unwrap().write(text);
+        self.stderr.lock().unwrap().write(&Safe::lines(text));
     }
 
-    fn to_stderr(&self, text: &str, style: Option<&str>) {
+    fn to_stderr(&self, text: Safe, paint: Option<Paint>) {
         // Bars are lifted while a line is written, so that neither tears the other.
         self.bars.suspend(|| {
             let mut stderr = self.stderr.lock().unwrap();
-            let line = match style {
-                Some(style) if stderr.color => format!("{style}{text}{RESET}\n"),
-                _ => format!("{text}\n"),
-            };
-            stderr.write(&line);
+            let paint = paint.and_then(|paint| stderr.paint(paint));
+            stderr.write(&text.painted(paint).then(Safe::lines("\n")));
         });
     }
-
-    fn paint_stdout(&self, text: &str, style: &str) -> String {
-        if self.stdout.lock().unwrap().color {
-            format!("{style}{text}{RESET}")
-        } else {
-            text.to_owned()
-        }
-    }
 }
-
-const RED: &str = "\u{1b}[31m";
-const GREEN: &str = "\u{1b}[32m";
-const YELLOW: &str = "\u{1b}[33m";
-const GRAY: &str = "\u{1b}[90m";
-const RESET: &str = "\u{1b}[0m";
 
 #[cfg(test)]
 mod tests {

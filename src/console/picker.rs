@@ -12,6 +12,7 @@ use std::io;
 use console::{Key, Term};
 
 use super::Console;
+use super::safe::{Paint, Safe};
 
 /// What the keys do, below the list.
 const KEYS: &str = "Space ticks, r its repo, a all; Enter goes on, q leaves";
@@ -48,15 +49,14 @@ enum Style {
 }
 
 impl Style {
-    fn paint(self, text: &str) -> String {
-        let code = match self {
-            Style::Plain => return text.to_owned(),
-            Style::Heading => "1",
-            Style::Ticked => "31",
-            Style::Cursor => "7",
-            Style::Faint => "90",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    fn paint(self) -> Option<Paint> {
+        match self {
+            Style::Plain => None,
+            Style::Heading => Some(Paint::Bold),
+            Style::Ticked => Some(Paint::Red),
+            Style::Cursor => Some(Paint::Inverse),
+            Style::Faint => Some(Paint::Gray),
+        }
     }
 }
 
@@ -107,7 +107,7 @@ impl Picker<'_> {
 
     /// The lines to show on `rows` rows of `columns` columns, around the cursor. What is left out
     /// above and below is counted in the first and last line.
-    fn lines(&self, rows: usize, columns: usize) -> Vec<(Style, String)> {
+    fn lines(&self, rows: usize, columns: usize) -> Vec<(Style, Safe)> {
         let mut lines = Vec::new();
         let mut at = 0;
         for (index, entry) in self.entries.iter().enumerate() {
@@ -139,21 +139,16 @@ impl Picker<'_> {
         if rows > 2 && below > 0 && at < first + last {
             shown[last] = (Style::Faint, format!("  … {} more below", below + 1));
         }
-        let fit = |text: String| text.chars().take(columns.saturating_sub(1)).collect();
         shown
             .into_iter()
-            .map(|(style, text)| (style, fit(text)))
+            .map(|(style, text)| (style, fitting(&text, columns)))
             .collect()
     }
 
     /// The whole screen.
-    fn screen(&self, question: &str, totals: &str, size: (u16, u16)) -> Vec<(Style, String)> {
+    fn screen(&self, question: &str, totals: &str, size: (u16, u16)) -> Vec<(Style, Safe)> {
         let (rows, columns) = (usize::from(size.0), usize::from(size.1));
-        let fit = |text: &str| {
-            text.chars()
-                .take(columns.saturating_sub(1))
-                .collect::<String>()
-        };
+        let fit = |text: &str| fitting(text, columns);
         let mut lines = vec![(Style::Plain, fit(question))];
         lines.extend(self.lines(rows.saturating_sub(OTHER_ROWS), columns));
         lines.push((Style::Heading, fit(totals)));
@@ -165,6 +160,11 @@ impl Picker<'_> {
         }
         lines
     }
+}
+
+/// What of a line fits on the screen.
+fn fitting(text: &str, columns: usize) -> Safe {
+    Safe::line(text).cut(columns.saturating_sub(1))
 }
 
 /// The terminal while the list is on it: raw, without cursor, on the alternate screen. Dropping it
@@ -187,14 +187,12 @@ impl<'a> Stage<'a> {
     }
 
     /// Draws a frame over the one before.
-    fn draw(&self, lines: &[(Style, String)], color: bool) -> io::Result<()> {
-        let shown: Vec<String> = lines
-            .iter()
-            .map(|(style, text)| match color {
-                true => style.paint(text),
-                false => text.clone(),
-            })
+    fn draw(&self, lines: Vec<(Style, Safe)>, color: bool) -> io::Result<()> {
+        let shown: Vec<Safe> = lines
+            .into_iter()
+            .map(|(style, text)| text.painted(style.paint().filter(|_| color)))
             .collect();
+        let shown: Vec<&str> = shown.iter().map(Safe::as_str).collect();
         let frame = shown.join("\u{1b}[K\r\n");
         self.term
             .write_str(&format!("\u{1b}[H{frame}\u{1b}[K\u{1b}[J"))?;
@@ -280,7 +278,7 @@ impl Console {
         let stage = Stage::enter(&term)?;
         loop {
             let size = term.size();
-            stage.draw(&picker.screen(question, &total, size), color)?;
+            stage.draw(picker.screen(question, &total, size), color)?;
             let Some(key) = stage.key(size)? else {
                 continue;
             };
@@ -348,8 +346,9 @@ mod tests {
         }
     }
 
-    fn texts(lines: Vec<(Style, String)>) -> Vec<String> {
-        lines.into_iter().map(|(_, text)| text).collect()
+    fn texts(lines: Vec<(Style, Safe)>) -> Vec<String> {
+        let texts = lines.into_iter().map(|(_, text)| text);
+        texts.map(|text| text.as_str().to_owned()).collect()
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What a command found, in each output format (REFERENCE 6).
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
-use super::{Console, GREEN, Mode, Table, json, text};
+use super::{Console, Mode, Paint, Safe, Table, json, text};
 
 /// A result: keys and values in order of importance. The first value is what `quiet` prints.
 pub type Fields = Vec<(&'static str, Value)>;
@@ -26,11 +28,13 @@ impl Console {
         let shown = || fields.iter().filter(|(_, value)| !value.is_null());
         match self.mode {
             Mode::Human => {
-                let mut text = self.paint_stdout(&format!("✓ {message}"), GREEN);
+                let paint = self.stdout.lock().unwrap().paint(Paint::Green);
+                let mut text = Safe::line(&format!("✓ {message}")).painted(paint);
                 for (key, value) in shown() {
-                    text.push_str(&format!("\n  {key}: {}", text::plain(value)));
+                    let field = format!("\n  {key}: {}", text::plain(value));
+                    text = text.then(Safe::lines(&field));
                 }
-                self.line(&text);
+                self.print(text);
             }
             Mode::Agent => {
                 let pairs: Vec<String> = shown()
@@ -60,12 +64,33 @@ impl Console {
         }
     }
 
+    /// Prints a path as the outcome of a command: byte for byte where a program reads it, escaped on a
+    /// terminal. JSON writes it as [`text::path_text`] says.
+    pub fn path(&self, message: &str, path: &Path) {
+        let path = text::path_text(path);
+        if self.mode == Mode::Json || self.stdout_is_terminal() {
+            return self.result(message, vec![("path", Value::String(path))]);
+        }
+        self.lines(&match self.mode {
+            Mode::Quiet | Mode::Json => format!("{path}\n"),
+            Mode::Agent => format!("path={path}\n"),
+            Mode::Human => format!("✓ {message}\n  path: {path}\n"),
+        });
+    }
+
+    /// Prints the bare path, in every format: byte for byte but for a terminal.
+    pub fn bare_path(&self, path: &Path) {
+        self.lines(&format!("{}\n", text::path_text(path)));
+    }
+
     /// Reports a command that changes something and finds nothing (log in, log out, switch): a
     /// sentence on stderr for people, the fields on stdout in JSON and for agents (REFERENCE 3: this
     /// talk goes to stderr).
     pub fn done(&self, message: &str, fields: Fields) {
         match self.mode {
-            Mode::Human => self.to_stderr(&format!("✓ {message}"), Some(GREEN)),
+            Mode::Human => {
+                self.to_stderr(Safe::line(&format!("✓ {message}")), Some(Paint::Green));
+            }
             Mode::Agent | Mode::Json => self.result(message, fields),
             Mode::Quiet => {}
         }
@@ -100,6 +125,33 @@ mod tests {
         console.configure(Some(format), false, None);
         console.result("Logged in", fields);
         capture.stdout()
+    }
+
+    #[test]
+    fn a_path_is_printed_as_its_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = b"/a\xe9/\xe2\x80\xae\x1b";
+        let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
+        for (format, before) in [
+            (OutputFormat::Human, "\u{2713} Done\n  path: "),
+            (OutputFormat::Agent, "path="),
+            (OutputFormat::Quiet, ""),
+        ] {
+            let (mut console, capture) = Console::captured();
+            console.configure(Some(format), false, None);
+            console.path("Done", path);
+            let expected = [before.as_bytes(), bytes, b"\n"].concat();
+            assert_eq!(*capture.stdout.lock().unwrap(), expected);
+        }
+        let (mut console, capture) = Console::captured();
+        console.configure(Some(OutputFormat::Json), false, None);
+        console.path("Done", path);
+        let json = "{\"path\": \"/a\\udce9/\\u202e\\u001b\"}\n";
+        assert_eq!(capture.stdout(), json);
+        let (console, capture) = Console::captured();
+        console.stdout.lock().unwrap().is_terminal = true;
+        console.bare_path(path);
+        assert_eq!(capture.stdout(), "/a\\xe9/\\u202e\\x1b\n");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Small texts: sizes, ages, escaping. Pure.
 
-use serde_json::Value;
+use std::path::Path;
 
-use crate::repo::is_deceptive;
+use serde_json::Value;
 
 /// A size in decimal units as both Python clients write it: `1.5K`, `2.7G`, `999.0` (REFERENCE 5).
 pub fn size(bytes: u64) -> String {
@@ -93,22 +93,90 @@ pub fn rfc3339(seconds: f64) -> Option<String> {
     Some(timestamp.to_string())
 }
 
-/// Text with control and direction-changing characters spelled out, so that a name from a server
-/// or a file system cannot move the cursor or pose as another name.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+/// Stands for the byte 0x80 of a path that is no text; the following ones for the other bytes. They
+/// end the last plane for private use. See [`path_text`].
+const FIRST_BYTE: u32 = 0x10_ff80;
+
+/// A path as text that keeps every byte: those that are no UTF-8 become characters of their own,
+/// which [`bytes_of`] turns back. Shown to people they are `\xe9`; JSON writes them as Python does
+/// (`surrogateescape`): `\udce9`.
+pub fn path_text(path: impl AsRef<Path>) -> String {
+    let mut out = String::new();
+    let stand_in = |byte: u8| char::from_u32(FIRST_BYTE + u32::from(byte) - 0x80);
+    for chunk in path.as_ref().as_os_str().as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match byte_of(c) {
+                // One of those characters itself: as the bytes that it consists of.
+                Some(_) => {
+                    let mut buffer = [0; 4];
+                    out.extend(c.encode_utf8(&mut buffer).bytes().filter_map(stand_in));
+                }
+                None => out.push(c),
+            }
+        }
+        out.extend(chunk.invalid().iter().copied().filter_map(stand_in));
+    }
+    out
+}
+
+/// A path as a value: see [`path_text`].
+pub fn path_value(path: impl AsRef<Path>) -> Value {
+    Value::String(path_text(path))
+}
+
+/// The bytes of a text of [`path_text`].
+pub(super) fn bytes_of(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if !is_deceptive(c) => out.push(c),
-            c if (c as u32) < 0x100 => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push_str(&format!("\\U{:08x}", c as u32)),
+        match byte_of(c) {
+            Some(byte) => out.push(byte),
+            None => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     out
+}
+
+/// The byte that a character of [`path_text`] stands for.
+pub(super) fn byte_of(c: char) -> Option<u8> {
+    let offset = (c as u32).checked_sub(FIRST_BYTE)?;
+    u8::try_from(offset + 0x80).ok()
+}
+
+/// Characters that are not shown as themselves: those that a file name may not hide, and all others
+/// that a terminal shows as nothing (Unicode, Default_Ignorable_Code_Point, save what chooses a form
+/// of the character before), or that stand for a byte.
+pub fn is_deceptive(c: char) -> bool {
+    crate::repo::is_deceptive(c)
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}'
+            | '\u{e01f0}'..='\u{e0fff}')
+        || byte_of(c).is_some()
+}
+
+/// Text with control, direction-changing and invisible characters spelled out, so that a name from a
+/// server or a file system cannot move the cursor or pose as another name.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(&mut out, c));
+    out
+}
+
+/// One character of [`escape`].
+pub(super) fn push_escaped(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if !is_deceptive(c) => out.push(c),
+        c => match (byte_of(c), c as u32) {
+            (Some(byte), _) => out.push_str(&format!("\\x{byte:02x}")),
+            (None, code @ 0..0x100) => out.push_str(&format!("\\x{code:02x}")),
+            (None, code @ 0x100..0x1_0000) => out.push_str(&format!("\\u{code:04x}")),
+            (None, code) => out.push_str(&format!("\\U{code:08x}")),
+        },
+    }
 }
 
 /// [`escape`] after folding runs of white space into one space: one line, whatever came.
@@ -316,6 +384,37 @@ mod tests {
     }
 
     #[test]
+    fn paths_keep_every_byte() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes: &'static [u8]| Path::new(std::ffi::OsStr::from_bytes(bytes));
+        for (bytes, shown, json) in [
+            (
+                &b"/home/caf\xc3\xa9"[..],
+                "/home/café",
+                r#""/home/caf\u00e9""#,
+            ),
+            (
+                b"/home/caf\xe9/x",
+                "/home/caf\\xe9/x",
+                r#""/home/caf\udce9/x""#,
+            ),
+            (b"\xff\x80", "\\xff\\x80", r#""\udcff\udc80""#),
+            // U+10FF80, which stands for a byte elsewhere.
+            (
+                b"\xf4\x8f\xbe\x80",
+                "\\xf4\\x8f\\xbe\\x80",
+                r#""\udcf4\udc8f\udcbe\udc80""#,
+            ),
+        ] {
+            let text = path_text(path(bytes));
+            assert_eq!(bytes_of(&text), bytes);
+            assert_eq!(escape(&text), shown);
+            let value = path_value(path(bytes));
+            assert_eq!(crate::console::json::to_python_json(&value), json);
+        }
+    }
+
+    #[test]
     fn python_notation() {
         assert_eq!(
             python_literal(&json!(["main", "refs/pr/1"])),
@@ -323,5 +422,16 @@ mod tests {
         );
         assert_eq!(python_literal(&json!(["it's"])), "[\"it's\"]");
         assert_eq!(python_literal(&json!([])), "[]");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn any_path_keeps_every_byte(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
+            use std::os::unix::ffi::OsStrExt;
+            let text = path_text(Path::new(std::ffi::OsStr::from_bytes(&bytes)));
+            proptest::prop_assert_eq!(bytes_of(&text), bytes);
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! File system helpers with one promise each: open to write, atomic replace, lock, errors that name
 //! the path.
 
-mod abandoned;
 mod door;
 mod folder;
 mod lock;
@@ -15,7 +14,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use abandoned::remove_abandoned;
 #[cfg(unix)]
 pub use door::set_mode;
 pub use door::{Opening, open_itself};

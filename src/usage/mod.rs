@@ -49,11 +49,13 @@ const ELSEWHERE: [(&str, &str); 25] = [
 
 /// Prints help to stdout (exit 0), or says what is wrong with the command line (exit 2).
 pub fn report(
-    error: &clap::Error,
+    mut error: clap::Error,
     args: &[OsString],
     style: Style,
     mut console: Console,
 ) -> ExitCode {
+    escape_context(&mut error);
+    let error = &error;
     if !error.use_stderr() {
         console.page(&error.render());
         return match console.finish() {
@@ -81,6 +83,25 @@ pub fn report(
         (Style::Legacy, true) => 1,
         _ => Kind::Usage.exit_code(),
     })
+}
+
+/// Spells out what would break a line in the words of the command line that clap repeats. The console
+/// does the same with all else, but cannot tell whose a line break is.
+fn escape_context(error: &mut clap::Error) {
+    let escaped: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(escape(text)))),
+            ContextValue::Strings(texts) => {
+                let texts = texts.iter().map(|text| escape(text)).collect();
+                Some((kind, ContextValue::Strings(texts)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in escaped {
+        error.insert(kind, value);
+    }
 }
 
 /// The output format that a command line asks for, though it makes no sense as a whole.

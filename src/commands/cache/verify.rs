@@ -279,7 +279,7 @@ impl Args {
                 ("repo_id", json!(subject.repo.id.as_str())),
                 ("repo_type", json!(subject.repo.repo_type.as_str())),
                 ("checked", json!(plan.checks.len())),
-                ("path", json!(subject.folder.to_string_lossy())),
+                ("path", crate::console::text::path_value(&subject.folder)),
             ],
         );
         Ok(())

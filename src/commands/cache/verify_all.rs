@@ -76,7 +76,7 @@ pub fn verify_all(
             ("checked", json!(checks.len())),
             ("repos", json!(report.repos.len())),
             ("revisions", json!(revisions)),
-            ("path", json!(report.root.to_string_lossy())),
+            ("path", crate::console::text::path_value(&report.root)),
         ],
     );
     Ok(())

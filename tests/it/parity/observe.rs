@@ -20,8 +20,6 @@ pub struct Observed {
     pub files: BTreeMap<String, File>,
     /// How each address was asked.
     pub requests: BTreeMap<Asked, Methods>,
-    /// Whether it met each planned fault.
-    pub met: Vec<bool>,
 }
 
 /// One name on disk.
@@ -64,7 +62,6 @@ impl Observed {
             stderr: neutral(stderr, env, hub),
             files: files(env, hub),
             requests: requests(hub.requests()),
-            met: Vec::new(),
         }
     }
 }

@@ -29,10 +29,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.changed() => {
-                super::port::close(&listener);
-                return;
-            }
+            _ = stop.changed() => return,
         };
         // A connection that died before it was accepted concerns nobody.
         let Ok((tcp, _)) = accepted else { continue };

@@ -66,6 +66,8 @@ pub const HF_HUB_DISABLE_SYMLINKS_WARNING: &str = "HF_HUB_DISABLE_SYMLINKS_WARNI
 pub const HF_HUB_DISABLE_XET: &str = "HF_HUB_DISABLE_XET";
 /// Keep every content in its repository alone: the shared blob store is neither used nor filled.
 pub const HF_HUB_DISABLE_SHARED_BLOBS: &str = "HF_HUB_DISABLE_SHARED_BLOBS";
+/// Make the shared blob store in a cache that has none, and fill it.
+pub const HF_HUB_ENABLE_SHARED_BLOBS: &str = "HF_HUB_ENABLE_SHARED_BLOBS";
 /// Let Xet transfers use more memory and connections.
 pub const HF_XET_HIGH_PERFORMANCE: &str = "HF_XET_HIGH_PERFORMANCE";
 /// Folder of the Xet library; default `$HF_HOME/xet`. The library reads further `HF_XET_*` variables

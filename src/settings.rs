@@ -50,6 +50,8 @@ pub struct Settings {
     pub disable_xet: bool,
     /// Neither link contents from the shared blob store nor put any there.
     pub disable_shared_blobs: bool,
+    /// Make a shared blob store where the cache has none. [`Settings::disable_shared_blobs`] wins.
+    pub enable_shared_blobs: bool,
     /// Let Xet transfers use more memory and connections.
     pub xet_high_performance: bool,
     /// Folder of the Xet library.
@@ -144,6 +146,7 @@ impl Settings {
             disable_symlinks: env.is_true(env::HF_HUB_DISABLE_SYMLINKS),
             disable_xet: env.is_true(env::HF_HUB_DISABLE_XET),
             disable_shared_blobs: env.is_true(env::HF_HUB_DISABLE_SHARED_BLOBS),
+            enable_shared_blobs: env.is_true(env::HF_HUB_ENABLE_SHARED_BLOBS),
             xet_high_performance: env.is_true(env::HF_XET_HIGH_PERFORMANCE),
             xet_cache,
             etag_timeout: seconds(env::HF_HUB_ETAG_TIMEOUT),
@@ -320,15 +323,17 @@ mod tests {
         let default = settings(&[("HF_HOME", "/h")]);
         assert_eq!(default.xet_cache, Path::new("/h/xet"));
         assert!(!default.disable_xet && !default.xet_high_performance);
-        assert!(!default.disable_shared_blobs);
+        assert!(!default.disable_shared_blobs && !default.enable_shared_blobs);
         let set = settings(&[
             ("HF_XET_CACHE", "~/$A"),
             ("HF_HUB_DISABLE_XET", "1"),
             ("HF_HUB_DISABLE_SHARED_BLOBS", "on"),
+            ("HF_HUB_ENABLE_SHARED_BLOBS", "true"),
             ("HF_XET_HIGH_PERFORMANCE", "yes"),
         ]);
         assert_eq!(set.xet_cache, Path::new("/home/u/$A"));
         assert!(set.disable_xet && set.disable_shared_blobs && set.xet_high_performance);
+        assert!(set.enable_shared_blobs);
     }
 
     #[test]

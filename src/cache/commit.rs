@@ -144,8 +144,13 @@ fn staging_path(repo: &RepoLayout) -> PathBuf {
 /// Records which commit a revision stands for. Nothing is written when that is known already, so a
 /// read-only cache can be used, nor when the revision is the commit itself.
 ///
+/// Where `refs/` has a file in the place of a folder, or the other way around (`feature` beside
+/// `feature/x`, which Git allows one after the other), the name is noted in
+/// [`layout::ODD_REFS`] instead: this program finds it there, other clients do not, which is why it
+/// is an error all the same.
+///
 /// # Errors
-/// [`FsError`] naming the ref.
+/// [`FsError`] naming the ref; see [`is_clash`].
 pub fn write_ref(
     repo: &RepoLayout,
     revision: &Revision,
@@ -154,26 +159,48 @@ pub fn write_ref(
     if revision.as_str() == commit.as_str() || read_ref(repo, revision).as_ref() == Some(commit) {
         return Ok(());
     }
-    let path = repo.reference(revision);
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder)?;
-    }
     create_dir_all(&repo.blobs())?;
-    write_atomic_staged(
-        &path,
-        commit.as_str().as_bytes(),
-        Mode::Umask,
-        &repo.blobs(),
+    let write = |path: &Path| {
+        if let Some(folder) = path.parent() {
+            create_dir_all(folder)?;
+        }
+        let content = commit.as_str().as_bytes();
+        write_atomic_staged(path, content, Mode::Umask, &repo.blobs())
+    };
+    let odd = repo.odd_reference(revision);
+    match write(&repo.reference(revision)) {
+        Ok(()) => {
+            // What was noted while the clash lasted is over.
+            let _ = fs::remove_file(odd);
+            Ok(())
+        }
+        Err(error) => {
+            if is_clash(&error) {
+                write(&odd)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Whether a ref could not be written because another ref is in its way: see [`write_ref`].
+pub fn is_clash(error: &FsError) -> bool {
+    matches!(
+        error.source.kind(),
+        io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::DirectoryNotEmpty
     )
 }
 
 /// The commit that a revision stood for when it was last fetched.
 pub fn read_ref(repo: &RepoLayout, revision: &Revision) -> Option<CommitHash> {
-    read_text(&repo.reference(revision), LONGEST_REF)
-        .ok()?
-        .trim_end()
-        .parse()
-        .ok()
+    let read = |path: PathBuf| {
+        let text = read_text(&path, LONGEST_REF).ok()?;
+        text.trim_end().parse().ok()
+    };
+    read(repo.reference(revision)).or_else(|| read(repo.odd_reference(revision)))
 }
 
 /// Remembers that a commit has no such file (`.no_exist`), as the Python client does to spare
@@ -255,6 +282,33 @@ mod tests {
         linked(&fixture, Linking::Files, true);
         assert!(!fixture.repo.blob(&fixture.checksum).exists());
         assert_eq!(fs::read_to_string(pointer).unwrap(), "content");
+    }
+
+    #[test]
+    fn refs_that_are_in_each_others_way_are_noted_beside() {
+        let fixture = fixture();
+        let other: CommitHash = "d".repeat(40).parse().unwrap();
+        let note = |name: &str| fixture.repo.folder().join(".hf-refs").join(name);
+        let [plain, below] = ["feature", "feature/x"].map(|name| name.parse().unwrap());
+        for (first, second, name) in [(&plain, &below, "feature%2Fx"), (&below, &plain, "feature")]
+        {
+            write_ref(&fixture.repo, first, &fixture.commit).unwrap();
+            let error = write_ref(&fixture.repo, second, &other).unwrap_err();
+            assert!(is_clash(&error), "{error:?}");
+            assert_eq!(
+                read_ref(&fixture.repo, first).as_ref(),
+                Some(&fixture.commit)
+            );
+            assert_eq!(read_ref(&fixture.repo, second).as_ref(), Some(&other));
+            assert_eq!(fs::read_to_string(note(name)).unwrap(), other.as_str());
+            // Known by now: no error again.
+            write_ref(&fixture.repo, second, &other).unwrap();
+            // And without the clash it is a ref like others.
+            fs::remove_dir_all(fixture.repo.folder().join("refs")).unwrap();
+            write_ref(&fixture.repo, second, &fixture.commit).unwrap();
+            assert!(!note(name).exists());
+            fs::remove_dir_all(fixture.repo.folder().join("refs")).unwrap();
+        }
     }
 
     #[test]

@@ -207,6 +207,48 @@ mod tests {
     }
 
     #[test]
+    fn a_write_counts_as_a_use_when_no_read_was_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let days = |days: u64| SystemTime::now() - Duration::from_secs(86_400 * days);
+        for (name, read, written) in [("a", 90, 2), ("b", 2, 90), ("c", 90, 91)] {
+            let snapshot = folder.path().join(format!("models--{name}/snapshots/c"));
+            std::fs::create_dir_all(&snapshot).unwrap();
+            let file = std::fs::File::create(snapshot.join("f")).unwrap();
+            std::io::Write::write_all(&mut &file, b"0123456789").unwrap();
+            let times = std::fs::FileTimes::new();
+            file.set_times(times.set_accessed(days(read)).set_modified(days(written)))
+                .unwrap();
+            let refs = folder.path().join(format!("models--{name}/refs"));
+            std::fs::create_dir_all(&refs).unwrap();
+            std::fs::write(refs.join("main"), "c").unwrap();
+        }
+        let report = scan(folder.path(), Detail::Files).unwrap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap().as_secs_f64();
+        for (policy, expected) in [
+            (
+                Policy {
+                    older_than: Some(30.0 * DAY),
+                    ..Policy::default()
+                },
+                "{2: {0}}",
+            ),
+            // Least used first.
+            (
+                Policy {
+                    max_size: Some(20),
+                    ..Policy::default()
+                },
+                "{2: {0}}",
+            ),
+        ] {
+            let eviction = evict(&report, &policy, |_| false, now);
+            let found = format!("{:?}", eviction.selection.repos);
+            assert_eq!(found, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
     fn policies() {
         let (_folder, report) = cache();
         let now = SystemTime::now()

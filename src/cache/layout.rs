@@ -36,6 +36,7 @@
 //!                         snapshots/<commit>/<path>  ->  ../../blobs/<etag>
 //!                         trees/<commit>.json
 //!                         .no_exist/<commit>/<path>
+//!                         .hf-refs/<revision>            ours: refs that another ref is in the way of
 //!                         .hf-pin                        ours: not to be deleted (pins.rs)
 //!                         set-aside/                     ours: what doctor moved out of the way
 //!       blobs/.huggingface-shared-blobs
@@ -59,6 +60,10 @@ pub const CACHEDIR_TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806b
 # This file is a cache directory tag created by huggingface_hub.\n\
 # For information about cache directory tags, see:\n\
 #\thttps://bford.info/cachedir/\n";
+
+/// Folder of a repository with the refs that `refs/` cannot hold: one is a file where another needs a
+/// folder. Ours; no other client looks there. `/` and `%` of their names are percent-encoded.
+pub const ODD_REFS: &str = ".hf-refs";
 
 /// Ending of our unfinished downloads. See the module text for why it is not `.incomplete`.
 pub const PARTIAL_SUFFIX: &str = ".hf-part";
@@ -153,6 +158,12 @@ impl RepoLayout {
     /// `refs/<revision>`.
     pub fn reference(&self, revision: &Revision) -> PathBuf {
         self.folder.join("refs").join(revision.as_str())
+    }
+
+    /// `.hf-refs/<revision>`, in one name: see [`ODD_REFS`].
+    pub fn odd_reference(&self, revision: &Revision) -> PathBuf {
+        let name = revision.as_str().replace('%', "%25").replace('/', "%2F");
+        self.folder.join(ODD_REFS).join(name)
     }
 
     /// `snapshots/`.

@@ -1,5 +1,6 @@
 //! The repository cache on disk. Knows paths and files; no network, no terminal.
 
+pub mod blob_names;
 pub mod commit;
 pub mod delete;
 pub mod dir;

@@ -91,9 +91,10 @@ pub struct Blob {
 /// An unfinished download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incomplete {
-    /// Name of the repository's folder.
+    /// Name of the repository's folder; empty for a file in the cache's root
+    /// ([`super::blob_names::is_root_partial`]).
     pub folder: Vec<u8>,
-    /// Its name in `blobs/`.
+    /// Its name in `blobs/`, or in the root.
     pub name: Vec<u8>,
     /// Bytes so far.
     pub size: u64,
@@ -200,6 +201,9 @@ impl CachedRevision {
 impl Incomplete {
     /// Path of the file.
     pub fn path(&self, root: &Path) -> PathBuf {
+        if self.folder.is_empty() {
+            return root.join(path_of(&self.name));
+        }
         root.join(path_of(&self.folder))
             .join("blobs")
             .join(path_of(&self.name))

@@ -224,6 +224,10 @@ fn switch_facts(settings: &Settings, env: &env::Env) -> Facts {
             env::HF_HUB_DISABLE_SHARED_BLOBS,
             settings.disable_shared_blobs,
         ),
+        fact(
+            env::HF_HUB_ENABLE_SHARED_BLOBS,
+            settings.enable_shared_blobs,
+        ),
         fact(env::HF_HUB_ETAG_TIMEOUT, settings.etag_timeout.as_secs()),
         fact(
             env::HF_HUB_DOWNLOAD_TIMEOUT,

@@ -1,5 +1,9 @@
 //! The shared blob store in a download: what is in it is linked and not fetched, what was fetched from
 //! Xet storage is put there. Its rules are in [`crate::cache::shared`].
+//!
+//! A store that a modern Python client has made is joined. None is made unless the user asks for it
+//! (`HF_HUB_ENABLE_SHARED_BLOBS`): huggingface_hub up to 1.0.1 follows the links when it deletes a
+//! revision and removes the payload that other repositories need, and such versions are everywhere.
 
 use std::io;
 use std::path::Path;
@@ -20,12 +24,17 @@ use crate::listing::Checksum;
 pub struct Sharing {
     cache: CacheLayout,
     repo: RepoLayout,
+    makes_store: bool,
 }
 
 impl Sharing {
-    /// The store of this cache, which need not be there yet.
-    pub fn new(cache: CacheLayout, repo: RepoLayout) -> Self {
-        Sharing { cache, repo }
+    /// The store of this cache, which need not be there yet; `makes_store`: it may be made.
+    pub fn new(cache: CacheLayout, repo: RepoLayout, makes_store: bool) -> Self {
+        Sharing {
+            cache,
+            repo,
+            makes_store,
+        }
     }
 
     /// Whether the cache has a store.
@@ -85,6 +94,9 @@ impl Sharing {
         let Some(entry) = self.entry_of(file) else {
             return Ok(false);
         };
+        if !self.makes_store && !self.is_there() {
+            return Ok(false);
+        }
         let publish = move || entry.publish(|path: &Path, hash: &str| has_name(path, hash));
         match tokio::task::spawn_blocking(publish).await? {
             Ok(shared) => Ok(shared),

@@ -59,27 +59,35 @@ pub enum Attempt {
 
 /// Whether a process holds the lock. Makes nothing, and leaves the times of the file as they are.
 pub fn state(path: &Path) -> State {
+    hold(path).0
+}
+
+/// As [`state`], and keeps the lock until the guard is dropped where it is free: for who is about to
+/// remove what the lock protects.
+pub fn hold(path: &Path) -> (State, Option<LockGuard>) {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_file() => {}
-        Err(error) if is_absent(&error) => return State::Absent,
-        _ => return State::CannotTell,
+        Err(error) if is_absent(&error) => return (State::Absent, None),
+        _ => return (State::CannotTell, None),
     }
     match Opening::existing().open(path) {
         Ok(file) => match try_exclusive(&file) {
-            Tried::Taken if is_meaningful(&file, path) && is_coherent(&file) => State::Free,
-            Tried::Taken | Tried::Refused(_) => State::CannotTell,
-            Tried::Held => State::Held,
+            Tried::Taken if is_meaningful(&file, path) && is_coherent(&file) => {
+                (State::Free, Some(LockGuard { file }))
+            }
+            Tried::Taken | Tried::Refused(_) => (State::CannotTell, None),
+            Tried::Held => (State::Held, None),
         },
-        Err(error) if is_absent(&error) => State::Absent,
+        Err(error) if is_absent(&error) => (State::Absent, None),
         // Another user's lock that may be read: a shared lock asks the same, and needs no more.
         Err(_) => match open_to_read(path) {
             Ok(file) => match file.try_lock_shared() {
-                Ok(()) if is_coherent(&file) => State::Free,
-                Err(TryLockError::WouldBlock) => State::Held,
-                _ => State::CannotTell,
+                Ok(()) if is_coherent(&file) => (State::Free, Some(LockGuard { file })),
+                Err(TryLockError::WouldBlock) => (State::Held, None),
+                _ => (State::CannotTell, None),
             },
-            Err(error) if is_absent(&error) => State::Absent,
-            Err(_) => State::CannotTell,
+            Err(error) if is_absent(&error) => (State::Absent, None),
+            Err(_) => (State::CannotTell, None),
         },
     }
 }
@@ -92,9 +100,18 @@ pub fn attempt(path: &Path) -> Attempt {
 /// Takes the lock, waiting for whoever holds it: for `patience`, or without it as long as it takes.
 /// [`Attempt::Held`] says that the patience is over.
 pub fn wait(path: &Path, patience: Option<Duration>) -> Attempt {
+    wait_with_mode(path, patience, LOCK_MODE)
+}
+
+/// As [`wait`], with a lock file that every user of a shared cache may write.
+pub fn wait_for_all(path: &Path, patience: Duration) -> Attempt {
+    wait_with_mode(path, Some(patience), 0o666)
+}
+
+fn wait_with_mode(path: &Path, patience: Option<Duration>, mode: u32) -> Attempt {
     let deadline = patience.map(|patience| Instant::now() + patience);
     loop {
-        let file = match open_or_make(path) {
+        let file = match open_or_make(path, mode) {
             Ok(file) => file,
             Err(error) => return Attempt::CannotTell(error),
         };
@@ -228,9 +245,9 @@ fn open_to_read(path: &Path) -> io::Result<File> {
 
 /// Opens the lock file, or makes it. The mode is set on a file that was made just now and on no
 /// other.
-fn open_or_make(path: &Path) -> Result<File, FsError> {
+fn open_or_make(path: &Path, mode: u32) -> Result<File, FsError> {
     Opening::update()
-        .exact_mode(LOCK_MODE)
+        .exact_mode(mode)
         .open_in_folder(path, "open")
 }
 

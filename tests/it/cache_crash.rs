@@ -144,6 +144,7 @@ fn worn(root: &Path) {
     let new = repo.main([("shared", "12345"), ("sub/new.bin", "333")]);
     repo.listing(&old, []).no_exist(&old, "sub/none");
     repo.listing(&new, []).no_exist(&new, "none");
+    repo.refer("old", &old);
     repo.partial("abc", "12").partial("def.0123abcd", "123");
     let idle = tree.dataset("org/idle");
     let commit = idle.main([("a", "1"), ("sub/b", "22")]);
@@ -202,7 +203,7 @@ fn doctor_may_die_at_any_step() {
         worn(root);
         let tree = damaged(root);
         let repo = tree.model("org/whole");
-        fs::write(repo.blob("orphan"), "1234567").unwrap();
+        fs::write(repo.blob(&"0".repeat(40)), "1234567").unwrap();
         fs::write(repo.blob(".hf-0123.tmp"), "123").unwrap();
         fs::create_dir_all(root.join(".locks/.hf-0456.tmp/snapshots/c")).unwrap();
     };

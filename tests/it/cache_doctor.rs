@@ -33,7 +33,8 @@ fn every_ailment_is_found_and_mended() {
     repo.refer("gone", &"0".repeat(40))
         .refer("newline", &format!("{commit}\n"));
     repo.partial("abc", "12");
-    fs::write(repo.blob("orphan"), "1234567").unwrap();
+    let orphan = "0".repeat(40);
+    fs::write(repo.blob(&orphan), "1234567").unwrap();
     fs::write(repo.blob(".hf-0123.tmp"), "123").unwrap();
     symlink("../../blobs/x", repo.blob(".abc.0123abcd.shared")).unwrap();
     fs::create_dir_all(env.cache().join(".locks/.hf-0456.tmp/snapshots")).unwrap();
@@ -43,7 +44,7 @@ fn every_ailment_is_found_and_mended() {
         json!(["untidy-ref", "newline", 41]),
         json!(["broken-link", "also-lost", 0]),
         json!(["broken-link", "lost", 0]),
-        json!(["orphan-blob", "orphan", 7]),
+        json!(["orphan-blob", orphan, 7]),
         json!(["unfinished", "abc.incomplete", 2]),
         json!(["leftover", ".hf-0456.tmp", 0]),
         json!(["leftover", ".abc.0123abcd.shared", 0]),

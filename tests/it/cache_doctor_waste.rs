@@ -25,7 +25,7 @@ fn downloads_are_told_apart() {
         ("done.hf-part", "12345"),
         ("live.hf-part", "123456"),
     ] {
-        fs::write(repo.blob(name), text).unwrap();
+        repo.abandoned(name, text);
     }
     fs::write(repo.blob("done"), "whole").unwrap();
     let commit = fs::read_to_string(repo.root().join("refs/main")).unwrap();
@@ -148,18 +148,19 @@ fn a_download_under_way_is_not_disturbed() {
     let env = TestEnv::new();
     let repo = CacheTree::at(env.cache()).model("org/name");
     repo.main([("f", "x")]);
-    fs::write(repo.blob("not-linked-yet"), "1234").unwrap();
+    let fresh = "0".repeat(64);
+    fs::write(repo.blob(&fresh), "1234").unwrap();
     let locks = env.cache().join(".locks/models--org--name");
     fs::create_dir_all(&locks).unwrap();
-    let lock = File::create(locks.join("not-linked-yet.lock")).unwrap();
+    let lock = File::create(locks.join(format!("{fresh}.lock"))).unwrap();
     lock.lock().unwrap();
     let output = env.run(["cache", "doctor", "--fix", "-y"]).ok();
     assert!(
         output.stderr().contains("is being downloaded into"),
         "{output}"
     );
-    assert!(repo.blob("not-linked-yet").exists());
+    assert!(repo.blob(&fresh).exists());
     drop(lock);
     env.run(["cache", "doctor", "--fix", "-y"]).ok();
-    assert!(!repo.blob("not-linked-yet").exists());
+    assert!(!repo.blob(&fresh).exists());
 }

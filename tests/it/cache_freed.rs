@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::cache_rm::cache;
 use crate::harness::TestEnv;
-use crate::harness::cache::CacheTree;
+use crate::harness::cache::{CacheTree, abandon};
 use crate::harness::tree::tree_of;
 
 #[test]
@@ -16,7 +16,7 @@ fn what_is_freed_is_what_the_disk_gets_back() {
     let repo = env.cache().join("models--Org--name");
     let old_blob = fs::canonicalize(repo.join("snapshots").join(&old).join("old.bin")).unwrap();
     fs::hard_link(&old_blob, env.path("a-backup")).unwrap();
-    fs::write(repo.join("blobs/orphan"), "1234567890").unwrap();
+    fs::write(repo.join("blobs").join("0".repeat(40)), "1234567890").unwrap();
     let output = env.run(["cache", "rm", &old, "-y", "--json"]).ok();
     assert_eq!(
         output.json()["freed_bytes"],
@@ -60,6 +60,16 @@ fn a_shared_payload_goes_with_its_last_user() {
     fs::write(&payload, "123").unwrap();
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();
     assert_eq!(output.stdout(), "", "without a manifest nobody knows");
+    // Nor when the last user that shows goes: another cache may be mounted there.
+    let repo = env.cache().join("models--c");
+    fs::create_dir_all(repo.join("snapshots/c")).unwrap();
+    fs::create_dir_all(repo.join("blobs")).unwrap();
+    symlink(format!("../../blobs/ab/{hash}"), repo.join("blobs/x")).unwrap();
+    symlink("../../blobs/x", repo.join("snapshots/c/f")).unwrap();
+    let output = env.run(["cache", "rm", "model/c", "-y", "--json"]).ok();
+    assert_eq!(output.json()["freed_bytes"], 0);
+    assert_eq!(fs::read_to_string(&payload).unwrap(), "123");
+    assert!(!repo.exists());
     fs::write(&manifest, "models--b/blobs/x\n").unwrap();
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();
     assert_eq!(output.json()["shared_blobs_deleted"], 1);
@@ -111,7 +121,7 @@ fn du_sees_what_was_announced() {
             fs::hard_link(twin, &own_blob).unwrap();
         }
     }
-    fs::write(tree.model("org/b").blob("y.hf-part"), text(1, "p")).unwrap();
+    tree.model("org/b").abandoned("y.hf-part", &text(1, "p"));
     for args in [
         &["cache", "rm", "model/org/a", "-y", "--json"][..],
         &["cache", "prune", "-y", "--json"],
@@ -139,6 +149,7 @@ fn a_file_with_holes_counts_by_its_length() {
     file.unwrap().set_len(10_000_000).unwrap();
     let part = fs::File::create(repo.blob("abc.incomplete")).unwrap();
     part.set_len(2_000_000).unwrap();
+    abandon(&repo.blob("abc.incomplete"));
     assert!(disk_usage(&env.cache()) < 1_000_000, "no holes here");
     let listed = env.run(["cache", "ls", "--json"]).ok().json();
     assert_eq!(listed[0]["size_bytes"], 10_000_000);

@@ -212,7 +212,7 @@ fn pieces_of_one_file_are_one_unfinished_download() {
     let repo = CacheTree::at(env.cache()).model("org/name");
     repo.main([("f", "x")]);
     for piece in ["abc.hf-part", "abc.hf-part-1", "abc.0123abcd.incomplete"] {
-        std::fs::write(repo.blob(piece), "12").unwrap();
+        repo.abandoned(piece, "12");
     }
     repo.partial("other", "34");
     for args in [&["cache", "ls"][..], &["cache", "prune", "--dry-run"]] {

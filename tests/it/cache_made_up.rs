@@ -51,6 +51,7 @@ pub fn make_up(root: &Path, seed: u64, health: Health) {
         remove_orphans(&repo, &blobs);
         if random.u8(..5) == 0 {
             put(&repo.join("blobs/abc.incomplete"), "abc");
+            crate::harness::cache::abandon(&repo.join("blobs/abc.incomplete"));
         }
         if health == Health::Damaged && random.bool() {
             damage(root, &repo, commits.first(), number, &mut random);

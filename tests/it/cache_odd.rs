@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::harness::TestEnv;
-use crate::harness::cache::CacheTree;
+use crate::harness::cache::{CacheTree, abandon};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
 
@@ -139,12 +139,11 @@ fn names_that_are_no_text_are_shown_and_removed() {
     fs::write(join(repo.root().join("refs/ref")), &commit).unwrap();
     fs::create_dir(join(repo.root().join("snapshots/detached"))).unwrap();
     fs::write(join(repo.root().join("snapshots/detached")).join("f"), "1").unwrap();
-    fs::write(join(repo.root().join("blobs/orphan")), "1").unwrap();
-    fs::write(
-        join(repo.root().join("blobs/x")).with_extension("incomplete"),
-        "1",
-    )
-    .unwrap();
+    let unfinished = join(repo.root().join("blobs/x")).with_extension("incomplete");
+    for path in [&join(repo.root().join("blobs/foreign")), &unfinished] {
+        fs::write(path, "1").unwrap();
+        abandon(path);
+    }
     let twin = join(env.cache().join("models--o--twin"));
     fs::create_dir_all(twin.join("snapshots/c")).unwrap();
     fs::write(twin.join("snapshots/c/f"), "1").unwrap();
@@ -175,14 +174,15 @@ fn names_that_are_no_text_are_shown_and_removed() {
     env.run(["cache", "unpin", "model/o/name"]).ok();
     env.run(["cache", "prune", "-y"]).ok();
     assert!(!join(repo.root().join("snapshots/detached")).exists());
+    assert!(!unfinished.exists());
     let _ = env.run(["cache", "doctor", "--fix", "-y"]);
-    assert!(!join(repo.root().join("blobs/orphan")).exists());
+    assert!(join(repo.root().join("blobs/foreign")).exists());
     assert!(dangling.join("snapshots/c/f").symlink_metadata().is_err());
     assert_eq!(fs::read(join(snapshot.join("file"))).unwrap(), b"123");
     let output = env
         .run(["cache", "rm", "model/o/name", "-y", "--json"])
         .ok();
-    assert_eq!(output.json()["freed_bytes"], 8);
+    assert_eq!(output.json()["freed_bytes"], 9);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cache_made_up::{Health, make_up};
-use crate::harness::cache::CacheTree;
+use crate::harness::cache::{CacheTree, abandon};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
 use crate::harness::{Output, TestEnv};
@@ -300,6 +300,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
     let repo = env.cache().join("models--Org--name");
     fs::write(repo.join("blobs/abc.hf-part"), "12").unwrap();
     fs::write(repo.join("blobs/def.1234abcd.incomplete"), "123").unwrap();
+    abandon(&repo.join("blobs/def.1234abcd.incomplete"));
     fs::remove_file(repo.join("refs/main")).unwrap();
     let locks = env.cache().join(".locks/models--Org--name");
     fs::create_dir_all(&locks).unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::harness::TestEnv;
+use crate::harness::cache::abandon;
 use crate::harness::hub::{Content, Hub, Origin, Repo, Settings};
 use crate::harness::oracle::Oracle;
 use crate::harness::shim::shim;
@@ -161,6 +162,14 @@ fn without_locks_a_killed_download_leaves_nothing_that_is_trusted() {
     let left = listing(env.cache());
     assert!(left.contains(".hf-part"), "killed midway: {left}");
     env.run(["download", "org/name"]).ok();
+    // Nobody can tell that what has no lock is not under way, until it is old.
+    env.run(["cache", "prune", "--yes"]).ok();
+    let blobs = env.cache().join("models--org--name/blobs");
+    let left: Vec<_> = fs::read_dir(blobs).unwrap().flatten().collect();
+    let partials = left.iter().map(fs::DirEntry::path);
+    let partials = partials.filter(|path| path.to_string_lossy().contains(".hf-part"));
+    let count = partials.map(|path| abandon(&path)).count();
+    assert!(count > 0);
     env.run(["cache", "prune", "--yes"]).ok();
     arrived(&env, &hub, &paths);
 }

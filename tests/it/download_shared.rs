@@ -58,6 +58,13 @@ pub fn shared() -> Shared {
 }
 
 impl Shared {
+    /// A home whose cache gets a store.
+    pub fn env(&self) -> TestEnv {
+        let mut env = TestEnv::for_hub(&self.hub);
+        env.set("HF_HUB_ENABLE_SHARED_BLOBS", "1");
+        env
+    }
+
     /// Path of the payload in a cache.
     pub fn payload(&self, env: &TestEnv) -> PathBuf {
         env.cache()
@@ -175,7 +182,7 @@ fn the_same_trees_as_the_python_client() {
         (Some("HF_HUB_DISABLE_SHARED_BLOBS"), 0o755, 0),
         (Some("HF_HUB_DISABLE_SYMLINKS"), 0o755, 0),
     ] {
-        let (mut ours, mut theirs) = (TestEnv::for_hub(&shared.hub), TestEnv::for_hub(&shared.hub));
+        let (mut ours, mut theirs) = (shared.env(), shared.env());
         for env in [&mut ours, &mut theirs] {
             fs::create_dir(env.cache()).unwrap();
             fs::set_permissions(env.cache(), fs::Permissions::from_mode(mode)).unwrap();
@@ -199,15 +206,51 @@ fn the_same_trees_as_the_python_client() {
     }
 }
 
+/// Old versions of the Python client destroy a store when they delete: one is made on request alone,
+/// and one that is there is joined.
+#[test]
+fn a_store_is_joined_and_made_only_on_request() {
+    let shared = shared();
+    let store = "blobs/.huggingface-shared-blobs";
+    for (enabled, disabled, is_there, is_linked) in [
+        (None, None, false, false),
+        (Some("1"), None, false, true),
+        (Some("0"), None, false, false),
+        (None, None, true, true),
+        (Some("1"), Some("1"), false, false),
+        (Some("1"), Some("1"), true, false),
+        (None, Some("0"), true, true),
+    ] {
+        let mut env = TestEnv::for_hub(&shared.hub);
+        for (name, value) in [
+            ("HF_HUB_ENABLE_SHARED_BLOBS", enabled),
+            ("HF_HUB_DISABLE_SHARED_BLOBS", disabled),
+        ] {
+            value.map(|value| env.set(name, value));
+        }
+        if is_there {
+            fs::create_dir_all(env.cache().join("blobs")).unwrap();
+            fs::write(env.cache().join(store), "1\n").unwrap();
+        }
+        env.run(["download", "org/one"]).ok();
+        let what = format!("{enabled:?} {disabled:?} {is_there}");
+        let blob = shared.blob(&env, "models--org--one");
+        assert_eq!(blob.is_symlink(), is_linked, "{what}");
+        assert!(fs::read(blob).unwrap() == shared.bytes, "{what}");
+        let marker = env.cache().join(store);
+        assert_eq!(marker.exists(), is_there || is_linked, "{what}");
+    }
+}
+
 #[test]
 fn each_links_what_the_other_has_published() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
     let shared = shared();
-    let ours = TestEnv::for_hub(&shared.hub);
+    let ours = shared.env();
     ours.run(["download", "org/one"]).ok();
-    let theirs = TestEnv::for_hub(&shared.hub);
+    let theirs = shared.env();
     python(&modern, &theirs, &["download", "org/one"])
         .run()
         .ok();
@@ -232,7 +275,7 @@ fn each_links_what_the_other_has_published() {
 #[test]
 fn the_plan_tells_of_links() {
     let shared = shared();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     let two = ["download", "org/two", "--dry-run"];
     let plan = env.run(two).ok();
     assert!(
@@ -277,7 +320,7 @@ fn the_plan_tells_of_links() {
 fn the_last_user_takes_the_payload_along() {
     let shared = shared();
     let modern = Oracle::modern();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     for _ in 0..2 {
         env.run(["download", "org/one"]).ok();
         env.run(["download", "org/two", "d/copy.bin"]).ok();
@@ -304,7 +347,7 @@ fn other_switches_leave_the_store_alone() {
         "HF_HUB_DISABLE_XET",
         "HF_HUB_DISABLE_SYMLINKS",
     ] {
-        let mut env = TestEnv::for_hub(&shared.hub);
+        let mut env = shared.env();
         env.run(["download", "org/one"]).ok();
         let store = listing(env.cache().join("blobs"));
         env.set(variable, "1");
@@ -320,7 +363,7 @@ fn other_switches_leave_the_store_alone() {
         env.run(["download", "org/one"]).ok();
         assert_eq!(shared.fetched(), requests, "{variable}");
     }
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(["download", "org/one", "--local-dir", "out"]).ok();
     assert!(!env.cache().join("blobs").exists());
 }
@@ -330,7 +373,7 @@ fn other_switches_leave_the_store_alone() {
 fn published_by_all_at_once_there_is_one_payload() {
     let shared = shared();
     let modern = Oracle::modern();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     // Who marks the store first is another question: the Python client may give up over it.
     env.run(["download", "org/two", "own.bin"]).ok();
     let slow = shared.cas.throttled(1_000_000);

@@ -36,7 +36,7 @@ fn is_plain(shared: &Shared, env: &TestEnv, folder: &str) {
 fn a_damaged_payload_is_not_linked_and_is_mended() {
     let shared = shared();
     for (damage, is_noticed) in [(noise(7, SIZE), true), (noise(7, SIZE - 1), false)] {
-        let env = TestEnv::for_hub(&shared.hub);
+        let env = shared.env();
         env.run(ONE).ok();
         overwrite(&shared.payload(&env), damage);
         let output = env.run(COPY).ok();
@@ -58,7 +58,7 @@ fn a_damaged_payload_is_not_linked_and_is_mended() {
 #[test]
 fn a_payload_that_the_hub_misnames_stays_as_it_is() {
     let shared = shared();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(ONE).ok();
     let store = listing(env.cache().join("blobs"));
     // Of the same size, and the Hub gives it the name of another content.
@@ -81,7 +81,7 @@ fn a_payload_that_the_hub_misnames_stays_as_it_is() {
 #[test]
 fn a_payload_without_manifest_gets_a_true_one() {
     let shared = shared();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(ONE).ok();
     env.run(COPY).ok();
     let manifest = shared
@@ -119,7 +119,7 @@ fn a_payload_without_manifest_gets_a_true_one() {
 fn folders_of_others_are_left_alone() {
     let shared = shared();
     for (name, text) in [("mine.txt", "x"), (".huggingface-shared-blobs", "2\n")] {
-        let env = TestEnv::for_hub(&shared.hub);
+        let env = shared.env();
         let blobs = env.cache().join("blobs");
         fs::create_dir_all(&blobs).unwrap();
         fs::write(blobs.join(name), text).unwrap();
@@ -130,7 +130,7 @@ fn folders_of_others_are_left_alone() {
         assert_eq!(listing(&blobs), before);
     }
     // A payload's folder, and a payload, that are something else.
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(["download", "org/two", "own.bin"]).ok();
     fs::create_dir_all(shared.payload(&env)).unwrap();
     env.run(ONE).ok();
@@ -142,7 +142,7 @@ fn folders_of_others_are_left_alone() {
     env.run(COPY).ok();
     is_plain(&shared, &env, "models--org--two");
     // A repository that lies on another disk: a relative link from there would lead nowhere.
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(COPY).ok();
     fs::create_dir(env.path("elsewhere")).unwrap();
     symlink(env.path("elsewhere"), env.cache().join("models--org--one")).unwrap();
@@ -153,7 +153,7 @@ fn folders_of_others_are_left_alone() {
 #[test]
 fn what_was_there_before_stays_what_it_was() {
     let shared = shared();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.hf(ONE)
         .var("HF_HUB_DISABLE_SHARED_BLOBS", "1")
         .run()
@@ -168,7 +168,7 @@ fn what_was_there_before_stays_what_it_was() {
     shared.is_linked(&env, "models--org--one");
     // And what HTTP brought is not published.
     shared.hub.xet(None);
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     env.run(ONE).ok();
     is_plain(&shared, &env, "models--org--one");
     assert!(!env.cache().join("blobs").exists());
@@ -182,7 +182,7 @@ fn the_store_of_another_user() {
     }
     let shared = shared();
     for (lock_mode, is_linked) in [(0o666, true), (0o600, false)] {
-        let env = TestEnv::for_hub(&shared.hub);
+        let env = shared.env();
         env.run(ONE).ok();
         let store = env.cache().join("blobs");
         let lock = shared
@@ -249,7 +249,7 @@ fn from_every_state_that_a_killed_program_leaves() {
         }),
     ];
     for (name, is_shared, leave) in states {
-        let env = TestEnv::for_hub(&shared.hub);
+        let env = shared.env();
         env.run(ONE).ok();
         fs::remove_file(pointer(&shared, &env)).unwrap();
         leave(&shared, &env);
@@ -281,7 +281,7 @@ fn from_every_state_that_a_killed_program_leaves() {
 fn killed_at_any_moment() {
     let shared = shared();
     let modern = Oracle::modern();
-    let env = TestEnv::for_hub(&shared.hub);
+    let env = shared.env();
     // On a busy machine the first ones are killed before there is anything to look after.
     env.run(["download", "org/two", "own.bin"]).ok();
     let mut random = fastrand::Rng::with_seed(5);

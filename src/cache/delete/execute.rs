@@ -1,17 +1,17 @@
 //! Doing what a plan says, in an order that leaves a valid cache at every step.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::in_use::{self, Spared};
 use super::{DeletePlan, Extent, RepoDeletion, RevisionDeletion, blob_name};
 use crate::cache::dir::{Dir, path_of};
-use crate::cache::report::Incomplete;
 use crate::cache::shared::{self, Store};
 use crate::cache::{layout, scan};
-use crate::fs::{FsError, create_dir_all, lock_within_for_all};
+use crate::fs::lockfile::{self, Attempt, State};
+use crate::fs::{FsError, create_dir_all};
 
 /// How long to wait for a payload's lock. It is held for moments only.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -23,58 +23,8 @@ pub struct Outcome {
     pub freed: u64,
     /// What could not be removed, and why.
     pub failures: Vec<FsError>,
-    /// Ids of repositories that somebody has begun to download into since the plan was made.
-    pub busy: Vec<String>,
-}
-
-/// Whether a process downloads into the repository: it holds one of the repository's locks.
-pub fn is_busy(root: &Path, folder: &[u8]) -> bool {
-    let locks = root.join(".locks").join(path_of(folder));
-    let Ok(entries) = fs::read_dir(locks) else {
-        return false;
-    };
-    entries.flatten().any(|entry| is_held(&entry.path()))
-}
-
-/// Whether the process that writes an unfinished download is still at it.
-pub fn is_downloading(root: &Path, file: &Incomplete) -> bool {
-    is_held(&lock_file(root, &file.folder, etag_of(&file.name)))
-}
-
-/// The etag that an unfinished download is for: `<etag>.incomplete`, `<etag>.<8 hex>.incomplete` or
-/// one of ours.
-pub fn etag_of(name: &[u8]) -> &[u8] {
-    if let Some(etag) = layout::partial_etag(name) {
-        return etag;
-    }
-    let stem = name.strip_suffix(b".incomplete").unwrap_or(name);
-    match stem.iter().rposition(|&byte| byte == b'.') {
-        Some(dot) if stem.len() - dot == 9 && stem[dot + 1..].iter().all(u8::is_ascii_hexdigit) => {
-            &stem[..dot]
-        }
-        _ => stem,
-    }
-}
-
-/// How many downloads the unfinished files are of: one may have several, when it came in pieces or
-/// was begun more than once.
-pub fn downloads(files: &[Incomplete]) -> usize {
-    let contents = files
-        .iter()
-        .map(|file| (file.folder.as_slice(), etag_of(&file.name)));
-    contents.collect::<HashSet<_>>().len()
-}
-
-fn lock_file(root: &Path, folder: &[u8], etag: &[u8]) -> PathBuf {
-    let name = [etag, b".lock"].concat();
-    root.join(".locks")
-        .join(path_of(folder))
-        .join(path_of(&name))
-}
-
-/// Whether somebody holds a lock file. One that is not there is held by nobody, and is not made.
-pub fn is_held(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    /// Repositories that somebody has begun to download into since the plan was made.
+    pub busy: Vec<Spared>,
 }
 
 impl DeletePlan {
@@ -82,8 +32,10 @@ impl DeletePlan {
     pub fn execute(&self, store: Option<&Store>) -> Outcome {
         let mut outcome = Outcome::default();
         for repo in &self.repos {
-            if is_busy(&self.root, &repo.folder) {
-                outcome.busy.push(repo.cache_id.clone());
+            let is_whole = matches!(repo.extent, Extent::Whole { .. });
+            if let Some(reason) = in_use::blocks(&self.root, &repo.folder, is_whole) {
+                let id = repo.cache_id.clone();
+                outcome.busy.push(Spared { id, reason });
                 continue;
             }
             if let Err(error) = self.delete_repo(repo) {
@@ -91,9 +43,10 @@ impl DeletePlan {
             }
         }
         for file in &self.incomplete {
-            if is_downloading(&self.root, file) {
+            // Its lock is held until it is gone: nobody goes on with it meanwhile.
+            let Ok(_guard) = in_use::claim(&self.root, file) else {
                 continue;
-            }
+            };
             if let Err(error) = remove(&file.path(&self.root)) {
                 outcome.failures.push(error);
             }
@@ -134,7 +87,8 @@ impl DeletePlan {
     }
 
     /// Removes blobs unless a snapshot links to them by now: another process may have made one since
-    /// the plan was built. Each goes under its lock; one that is held stays.
+    /// the plan was built. Each goes under its lock; one that is held stays, and a young one where
+    /// nobody can tell.
     fn delete_blobs(&self, repo: &RepoDeletion, path: &Path) -> Result<(), FsError> {
         // When the rest cannot be read, nobody knows what it links to.
         let Ok(rest) = scan::scan_repo(&self.root, &repo.folder) else {
@@ -145,12 +99,17 @@ impl DeletePlan {
                 .blobs
                 .iter()
                 .any(|blob| blob_name(&blob.place) == Some(name));
-            let lock = File::open(lock_file(&self.root, &repo.folder, name)).ok();
-            let held = lock
-                .as_ref()
-                .is_some_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)));
-            if !in_use && !held {
-                remove(&path.join("blobs").join(path_of(name)))?;
+            let place = path.join("blobs").join(path_of(name));
+            // Held until the blob is gone, where there is a lock.
+            let (lock, _guard) =
+                lockfile::hold(&in_use::lock_of_etag(&self.root, &repo.folder, name));
+            let is_ours = match lock {
+                State::Held => false,
+                State::CannotTell => !is_young(&place),
+                State::Free | State::Absent => true,
+            };
+            if !in_use && is_ours {
+                remove(&place)?;
             }
         }
         Ok(())
@@ -159,6 +118,7 @@ impl DeletePlan {
 
 fn delete_revisions(path: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
     delete_refs(&path.join("refs"), revisions)?;
+    delete_refs(&path.join(layout::ODD_REFS), revisions)?;
     for revision in revisions {
         let name = path_of(&revision.name);
         let tree = path_of(&[&revision.name, &b".json"[..]].concat());
@@ -264,6 +224,14 @@ fn check_folder(path: &Path) -> Result<(), FsError> {
 /// otherwise the manifest is cut down to its true lines. A manifest whose payload is gone goes in the
 /// same way. Answers the bytes that became free.
 pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
+    sweep_within(root, payload, STORE_PATIENCE)
+}
+
+fn sweep_within(
+    root: &Path,
+    payload: &shared::Payload,
+    patience: Duration,
+) -> Result<u64, FsError> {
     let place = root.join(payload.place());
     let manifest = shared::manifest_of(&place);
     let open = |path: &Path| Dir::open(path).map_err(FsError::of("read", path));
@@ -273,12 +241,13 @@ pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
         return Ok(0);
     }
     let lock = shared::lock_of(&place);
-    if lock.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
-        return Ok(0);
-    }
-    // A payload in use at this moment has a user: it stays.
-    let Some(_guard) = lock_within_for_all(&lock, STORE_PATIENCE)? else {
-        return Ok(0);
+    let _guard = match lockfile::wait_for_all(&lock, patience) {
+        Attempt::Taken(guard) => Some(guard),
+        // A payload in use at this moment has a user: it stays.
+        Attempt::Held => return Ok(0),
+        // Whoever is about to link to it has written to its manifest just now.
+        Attempt::CannotTell(_) if is_young(&place) || is_young(&manifest) => return Ok(0),
+        Attempt::CannotTell(_) => None,
     };
     match shared::users(&dir, root, payload) {
         None => Ok(0),
@@ -294,20 +263,106 @@ pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
     }
 }
 
+fn is_young(path: &Path) -> bool {
+    let meta = path.symlink_metadata();
+    meta.is_ok_and(|meta| lockfile::is_young(&meta, SystemTime::now()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A store with one payload that nobody uses.
+    fn store() -> (tempfile::TempDir, shared::Payload) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let payload = shared::Payload {
+            hash: "ab".repeat(32),
+            size: 5,
+        };
+        let place = root.join(payload.place());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(
+            root.join("blobs").join(shared::MARKER),
+            shared::MARKER_CONTENT,
+        )
+        .unwrap();
+        fs::write(&place, "12345").unwrap();
+        fs::write(shared::manifest_of(&place), "models--gone/blobs/x\n").unwrap();
+        (folder, payload)
+    }
+
+    /// Between the look at the repository and its blobs a download may begin.
     #[test]
-    fn etags_of_unfinished_downloads() {
-        for (name, expected) in [
-            ("abc.incomplete", "abc"),
-            ("abc.1234abcd.incomplete", "abc"),
-            ("abc.hf-part", "abc"),
-            ("abc.1234abc.incomplete", "abc.1234abc"),
-            ("d41d8-3.x.incomplete", "d41d8-3.x"),
-        ] {
-            assert_eq!(etag_of(name.as_bytes()), expected.as_bytes(), "{name}");
+    fn a_blob_whose_lock_is_held_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("models--n");
+        fs::create_dir_all(repo.join("blobs")).unwrap();
+        let (held, free) = ("a".repeat(40), "b".repeat(40));
+        for commit in ["c1", "c2"] {
+            fs::create_dir_all(repo.join("snapshots").join(commit)).unwrap();
         }
+        for name in [&held, &free] {
+            fs::write(repo.join("blobs").join(name), "1").unwrap();
+            let link = repo.join("snapshots/c1").join(name);
+            std::os::unix::fs::symlink(format!("../../blobs/{name}"), link).unwrap();
+        }
+        let report = scan::scan(folder.path(), scan::Detail::Files).unwrap();
+        let target = crate::cache::targets::Target::Commit("c1".to_owned());
+        let targets = [(String::new(), target)];
+        let selection = crate::cache::targets::select(&report, &targets).unwrap();
+        let pins = crate::cache::pins::Pins::default();
+        let plan = DeletePlan::build(&report, &selection, &pins).unwrap();
+        let Extent::Revisions(revisions) = &plan.repos[0].extent else {
+            panic!("one of two revisions");
+        };
+        delete_revisions(&repo, revisions).unwrap();
+        let lock = in_use::lock_of_etag(&plan.root, b"models--n", held.as_bytes());
+        let Attempt::Taken(_guard) = lockfile::attempt(&lock) else {
+            panic!("nobody else is here");
+        };
+        plan.delete_blobs(&plan.repos[0], &repo).unwrap();
+        assert!(repo.join("blobs").join(&held).exists());
+        assert!(!repo.join("blobs").join(&free).exists());
+    }
+
+    #[test]
+    fn a_payload_whose_lock_is_held_stays() {
+        let (folder, payload) = store();
+        let place = folder.path().join(payload.place());
+        let Attempt::Taken(guard) = lockfile::attempt(&shared::lock_of(&place)) else {
+            panic!("nobody else is here");
+        };
+        let patience = Duration::from_millis(50);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
+        assert!(place.exists() && shared::manifest_of(&place).exists());
+        drop(guard);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 5);
+        assert!(!place.exists() && !shared::manifest_of(&place).exists());
+    }
+
+    #[test]
+    fn a_payload_whose_lock_cannot_be_taken_goes_when_it_is_old() {
+        let (folder, payload) = store();
+        let place = folder.path().join(payload.place());
+        // A link in the place of the lock: nobody can lock through it.
+        std::os::unix::fs::symlink("elsewhere", shared::lock_of(&place)).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(2 * 86_400);
+        let patience = Duration::from_millis(50);
+        let manifest = shared::manifest_of(&place);
+        for (payload_is_old, manifest_is_old, freed) in [
+            (false, false, 0),
+            (true, false, 0),
+            (false, true, 0),
+            (true, true, 5),
+        ] {
+            for (path, is_old) in [(&place, payload_is_old), (&manifest, manifest_is_old)] {
+                let time = if is_old { old } else { SystemTime::now() };
+                fs::File::open(path).unwrap().set_modified(time).unwrap();
+            }
+            let done = sweep_within(folder.path(), &payload, patience).unwrap();
+            assert_eq!(done, freed, "{payload_is_old} {manifest_is_old}");
+        }
+        assert!(!place.exists());
     }
 }

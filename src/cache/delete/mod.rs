@@ -8,7 +8,7 @@
 //!
 //! Nothing outside of the cache is ever touched: links are removed, never followed, and a repository
 //! whose own folders are links elsewhere is refused. A repository that another process downloads
-//! into (one of its locks is held) is left alone and named. Lock files stay.
+//! into, or may download into ([`in_use`]), is left alone and named. Lock files stay.
 //!
 //! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
 //! and a shared payload that another repository uses count nothing. Only content is counted, as the
@@ -16,14 +16,18 @@
 //! a file with holes, or on a file system that compresses, `du` sees less become free.
 
 mod execute;
+mod in_use;
 mod tally;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-pub use self::execute::{Outcome, downloads};
-pub(super) use self::execute::{etag_of, is_busy, is_downloading, is_held, remove, sweep};
+pub use self::execute::Outcome;
+pub(super) use self::execute::{remove, sweep};
+pub(super) use self::in_use::blocks;
+pub use self::in_use::{Spared, Use};
 use self::tally::Tally;
+use super::blob_names;
 use super::dir::{path_of, text_of};
 use super::layout;
 use super::pins::Pins;
@@ -42,8 +46,10 @@ pub struct DeletePlan {
     pub incomplete: Vec<Incomplete>,
     /// Payloads of the shared store that nobody uses.
     pub unused: Vec<Payload>,
-    /// Ids of repositories that somebody downloads into: they are left alone.
-    pub busy: Vec<String>,
+    /// Repositories that somebody downloads into, or may: they are left alone.
+    pub busy: Vec<Spared>,
+    /// Unfinished downloads that are left alone, since nobody can tell that they are not under way.
+    pub fresh: Vec<Incomplete>,
     /// Ids of repositories that are pinned: they are left alone too.
     pub pinned: Vec<String>,
     /// Bytes the disk will get back.
@@ -120,21 +126,22 @@ impl DeletePlan {
         };
         for (&index, revisions) in &selection.repos {
             let repo = &report.repos[index];
-            if plan.is_free(pins, &repo.folder, &repo.cache_id()) {
+            let is_whole = revisions.len() == repo.revisions.len();
+            if plan.is_free(pins, &repo.folder, &repo.cache_id(), is_whole) {
                 plan.add_repo(report, repo, revisions)?;
             }
         }
         for problem in &selection.damaged {
             let (kind, id) = problem.repo().expect("selected by its id");
             let cache_id = format!("{kind}/{id}");
-            if plan.is_free(pins, &problem.folder, &cache_id) {
+            if plan.is_free(pins, &problem.folder, &cache_id, true) {
                 plan.add_whole(report, problem.folder.clone(), cache_id, 0)?;
             }
         }
         let by_repo: BTreeSet<usize> = selection.files.iter().map(|&(repo, ..)| repo).collect();
         for index in by_repo {
             let repo = &report.repos[index];
-            if plan.is_free(pins, &repo.folder, &repo.cache_id()) {
+            if plan.is_free(pins, &repo.folder, &repo.cache_id(), false) {
                 plan.add_files(report, index, &selection.files);
             }
         }
@@ -144,18 +151,23 @@ impl DeletePlan {
     }
 
     /// Adds what else `cache prune` removes: unfinished downloads and unused payloads. Downloads
-    /// that are under way are left out, and their repositories named.
+    /// that are under way, or may be, are left out and named.
     pub fn add_waste(&mut self, report: &CacheReport, unused: Vec<Payload>) {
         for file in &report.incomplete {
-            if execute::is_downloading(&self.root, file) {
-                let id = id_of(report, &file.folder);
-                if !self.busy.contains(&id) {
-                    self.busy.push(id);
+            match in_use::of_incomplete(&self.root, file) {
+                Some(Use::Held) => {
+                    let id = id_of(report, &file.folder);
+                    if self.busy.iter().all(|spared| spared.id != id) {
+                        let reason = Use::Held;
+                        self.busy.push(Spared { id, reason });
+                    }
                 }
-                continue;
+                Some(_) => self.fresh.push(file.clone()),
+                None => {
+                    self.tally.add_file(&self.root, &file.path(&self.root));
+                    self.incomplete.push(file.clone());
+                }
             }
-            self.tally.add_file(&self.root, &file.path(&self.root));
-            self.incomplete.push(file.clone());
         }
         self.unused = unused;
         self.freed =
@@ -186,17 +198,19 @@ impl DeletePlan {
         counts
     }
 
-    /// Whether the repository is not pinned and nobody downloads into it; remembers its id otherwise.
-    fn is_free(&mut self, pins: &Pins, folder: &[u8], cache_id: &str) -> bool {
+    /// Whether the repository is not pinned and nobody downloads into it; remembers it otherwise.
+    fn is_free(&mut self, pins: &Pins, folder: &[u8], cache_id: &str, is_whole: bool) -> bool {
         if pins.contains(folder) {
             self.pinned.push(cache_id.to_owned());
             return false;
         }
-        let busy = execute::is_busy(&self.root, folder);
-        if busy {
-            self.busy.push(cache_id.to_owned());
-        }
-        !busy
+        let reason = in_use::blocks(&self.root, folder, is_whole);
+        let is_free = reason.is_none();
+        self.busy.extend(reason.map(|reason| Spared {
+            id: cache_id.to_owned(),
+            reason,
+        }));
+        is_free
     }
 
     fn add_whole(
@@ -223,7 +237,13 @@ impl DeletePlan {
         repo: &CachedRepo,
         selected: &BTreeSet<usize>,
     ) -> Result<(), FsError> {
-        if selected.len() == repo.revisions.len() {
+        // What other repositories link to stays, and so does the folder that holds it.
+        let is_needed = || {
+            let path = repo.path(&self.root);
+            let links = links_between(report);
+            links.iter().any(|link| link.starts_with(&path))
+        };
+        if selected.len() == repo.revisions.len() && !is_needed() {
             let (folder, id) = (repo.folder.clone(), repo.cache_id());
             return self.add_whole(report, folder, id, selected.len());
         }
@@ -359,4 +379,38 @@ fn id_of(report: &CacheReport, folder: &[u8]) -> String {
 /// A path relative to the cache's root.
 fn relative<'a>(root: &Path, path: &'a Path) -> &'a Path {
     path.strip_prefix(root).unwrap_or(path)
+}
+
+/// How many downloads the unfinished files are of: one may have several, when it came in pieces or
+/// was begun more than once.
+pub fn downloads(files: &[Incomplete]) -> usize {
+    let contents = files.iter().map(|file| {
+        let partial = blob_names::partial(&file.name);
+        (
+            file.folder.as_slice(),
+            partial.map_or(file.name.as_slice(), |partial| partial.etag),
+        )
+    });
+    contents.collect::<HashSet<_>>().len()
+}
+
+/// Whether somebody downloads into the repository, or may be about to link a blob of it.
+pub(super) fn is_busy(root: &Path, folder: &[u8]) -> bool {
+    in_use::blocks(root, folder, false).is_some()
+}
+
+/// Whether the process that writes an unfinished download is still at work, or may be.
+pub(super) fn is_downloading(root: &Path, file: &Incomplete) -> bool {
+    in_use::of_incomplete(root, file).is_some()
+}
+
+/// The etag that an unfinished download is for.
+pub(super) fn etag_of(name: &[u8]) -> &[u8] {
+    blob_names::partial(name).map_or(name, |partial| partial.etag)
+}
+
+/// Whether a process holds a lock file, or may.
+pub(super) fn is_held(path: &Path) -> bool {
+    use crate::fs::lockfile::{State, state};
+    matches!(state(path), State::Held | State::CannotTell)
 }

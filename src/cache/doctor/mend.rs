@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::repo::{has_snapshot, holds_no_content, links};
 use super::walk::{is_there, names};
 use super::{Finding, ModeChange, Remedy};
-use crate::cache::delete;
+use crate::cache::delete::{self, Spared};
 use crate::cache::dir::{path_of, text_of};
 use crate::fs::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
@@ -22,8 +22,8 @@ pub struct Mended {
     pub freed: u64,
     /// What could not be done.
     pub failures: Vec<FsError>,
-    /// Repositories that somebody downloads into: left alone.
-    pub busy: Vec<String>,
+    /// Repositories that somebody downloads into, or may: left alone.
+    pub busy: Vec<Spared>,
 }
 
 /// Carries out the remedies: refs before links before blobs, so that dying half-way makes nothing
@@ -33,10 +33,10 @@ pub fn mend(root: &Path, findings: &[Finding]) -> Mended {
     let mut mended = Mended::default();
     let mut used = Used::default();
     for finding in findings.iter().filter(|finding| finding.remedy.is_cure()) {
-        if delete::is_busy(root, &finding.folder) {
-            let name = text_of(&finding.folder);
-            if !mended.busy.contains(&name) {
-                mended.busy.push(name);
+        if let Some(reason) = delete::blocks(root, &finding.folder, false) {
+            let id = text_of(&finding.folder);
+            if mended.busy.iter().all(|spared| spared.id != id) {
+                mended.busy.push(Spared { id, reason });
             }
             continue;
         }

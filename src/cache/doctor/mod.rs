@@ -21,9 +21,9 @@ mod waste;
 use std::path::{Path, PathBuf};
 
 pub use self::mend::{Mended, mend};
-use super::layout;
 use super::report::{CacheReport, Problem, ProblemKind};
 use super::shared::{self, Payload};
+use super::{blob_names, layout};
 
 /// What a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub enum Ailment {
     Damaged,
     /// A blob that no snapshot links to.
     OrphanBlob,
+    /// A file in `blobs/` that another program put there.
+    ForeignBlob,
     /// A file of the shared store that no repository uses.
     UnusedPayload,
     /// A file of the shared store of which nobody knows who uses it.
@@ -79,6 +81,7 @@ impl Ailment {
             Ailment::Foreign => "foreign",
             Ailment::Damaged => "damaged",
             Ailment::OrphanBlob => "orphan-blob",
+            Ailment::ForeignBlob => "foreign-blob",
             Ailment::UnusedPayload => "unused-payload",
             Ailment::UnknownPayload => "unknown-payload",
             Ailment::StaleManifest => "stale-manifest",
@@ -109,6 +112,7 @@ impl Ailment {
             Ailment::Foreign => "It is in the root of the cache and no repository.",
             Ailment::Damaged => "It cannot be read, or is not what belongs there.",
             Ailment::OrphanBlob => "No snapshot links to this blob.",
+            Ailment::ForeignBlob => "Another program put this file among the blobs.",
             Ailment::UnusedPayload => "No repository uses this file of the shared store.",
             Ailment::UnknownPayload => {
                 "The list of who uses this file of the shared store is missing or cannot be read."
@@ -137,6 +141,7 @@ impl Ailment {
             }
             Ailment::StaleManifest | Ailment::StaleLocks => "nothing but a little clutter",
             Ailment::OrphanBlob
+            | Ailment::ForeignBlob
             | Ailment::UnusedPayload
             | Ailment::UnknownPayload
             | Ailment::Unfinished
@@ -283,6 +288,12 @@ pub fn examine(report: &CacheReport, now: f64) -> Examination {
                 &mut findings,
             );
         }
+        // Told of among the unfinished downloads.
+        if blob_names::is_root_partial(&problem.folder)
+            && matches!(problem.kind, ProblemKind::NotAFolder)
+        {
+            continue;
+        }
         let is_explained = findings[before..].iter().any(|f| f.ailment.is_harmful());
         if !is_explained {
             findings.push(of_problem(problem));
@@ -341,11 +352,6 @@ fn of_problem(problem: &Problem) -> Finding {
 fn is_staging(name: &[u8]) -> bool {
     name.starts_with(b".hf-") && name.ends_with(b".tmp")
         || name.starts_with(b".") && name.ends_with(b".shared")
-}
-
-/// Whether a name in `blobs/` is that of an unfinished download.
-fn is_partial(name: &[u8]) -> bool {
-    name.ends_with(b".incomplete") || layout::partial_etag(name).is_some()
 }
 
 /// Whether a chain of links leaves the cache at any hop.

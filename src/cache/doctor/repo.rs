@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::walk::{is_own_folder, is_there, names, walk};
-use super::{Ailment, Finding, Remedy, is_partial, is_staging, leads_out};
+use super::{Ailment, Finding, Remedy, leads_out};
+use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::delete;
 use crate::cache::dir::path_of;
 use crate::cache::report::CacheReport;
@@ -16,6 +17,9 @@ const NOTES: [&str; 4] = ["blobs", "refs", "trees", ".no_exist"];
 /// What the user can do about blobs that lost all their snapshots.
 const RELINKED: &str =
     "the next download links it without fetching it; `hf cache rm` removes the repository";
+
+const FOREIGN: &str =
+    "it is another program's and is left alone: remove it yourself if it is of no use";
 
 const UNMOUNTED: &str = "it leads out of the cache: mount the disk, or remove the link yourself";
 
@@ -140,16 +144,20 @@ impl Patient<'_> {
         let is_kept = !has_snapshots && is_own_folder(&self.path.join("refs"));
         for name in names(&blobs).unwrap_or_default() {
             let place = blobs.join(&name);
-            let bytes = name.as_encoded_bytes();
-            if is_staging(bytes) {
+            let kind = blob_name(name.as_encoded_bytes());
+            if kind == BlobName::Staging {
                 self.add(Ailment::Leftover, place, Remedy::Remove);
-            } else if is_partial(bytes) {
+            } else if matches!(kind, BlobName::Partial(_) | BlobName::Lock) {
             } else if place.is_symlink() && !place.exists() {
                 self.broken_link(place, false);
             } else if let Some(used) = &used
                 && !used.contains(&place)
                 && !linked_from_elsewhere.contains(&place)
             {
+                if kind == BlobName::Foreign {
+                    self.add(Ailment::ForeignBlob, place, Remedy::Advice(FOREIGN));
+                    continue;
+                }
                 let remedy = match is_kept {
                     true => Remedy::Advice(RELINKED),
                     false => Remedy::RemoveBlob,

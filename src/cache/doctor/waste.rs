@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::walk::{is_own_folder, is_there, names};
 use super::{Ailment, Finding, Remedy, is_staging};
+use crate::cache::blob_names::{self, Writer};
 use crate::cache::dir::Dir;
 use crate::cache::report::{CacheReport, Incomplete};
 use crate::cache::{delete, layout, shared};
@@ -22,12 +23,11 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
             live.push(path);
         } else {
             let remedy = of_partial(report, file);
-            findings.push(Finding::new(
-                Ailment::Unfinished,
-                &file.folder,
-                path,
-                remedy,
-            ));
+            let folder = match file.folder.as_slice() {
+                [] => &file.name,
+                _ => &file.folder,
+            };
+            findings.push(Finding::new(Ailment::Unfinished, folder, path, remedy));
         }
     }
     live
@@ -36,6 +36,12 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
 /// Worthless is what no client goes on with: the modern Python client's own name for each attempt,
 /// and what became a blob in the meantime.
 fn of_partial(report: &CacheReport, file: &Incomplete) -> Remedy {
+    const OF_ANOTHER: Remedy =
+        Remedy::Advice("another program began it; `hf cache prune` removes it");
+    match blob_names::partial(&file.name).map(|partial| partial.writer) {
+        None | Some(Writer::Never | Writer::MayLockBeside) => return OF_ANOTHER,
+        Some(Writer::Locks | Writer::MayLock) => {}
+    }
     let etag = delete::etag_of(&file.name);
     let is_done = file
         .path(&report.root)

@@ -17,9 +17,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::dir::{Buffers, Dir, path_of};
-use super::layout;
 use super::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use super::shared::{self, Store};
+use super::{blob_names, layout};
 use crate::fs::FsError;
 
 /// How much of the cache to remember.
@@ -96,11 +96,12 @@ pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
         detail,
     };
     let mut found = scan_all(&cache, &names);
+    let unfinished = names.iter().filter_map(|name| root_partial(&dir, name));
     let mut report = CacheReport {
         root: PathBuf::new(),
         repos: Vec::new(),
         problems: Vec::new(),
-        incomplete: Vec::new(),
+        incomplete: unfinished.collect(),
         store: None,
         size: 0,
     };
@@ -155,6 +156,19 @@ fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result
         Ok(())
     })?;
     Ok(names)
+}
+
+/// The unfinished download that an entry of the root is, if it is one.
+fn root_partial(dir: &Dir, name: &[u8]) -> Option<Incomplete> {
+    if !blob_names::is_root_partial(name) {
+        return None;
+    }
+    let stat = dir.stat(name, false).ok()?;
+    (stat.kind == super::dir::EntryKind::File).then(|| Incomplete {
+        folder: Vec::new(),
+        name: name.to_vec(),
+        size: stat.size,
+    })
 }
 
 fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {

@@ -8,13 +8,11 @@ use std::path::PathBuf;
 use super::blobs::{Blobs, missing_blob};
 use super::{Cache, Detail, Found, is_stray, links};
 use crate::cache::dir::{Buffers, Dir, EntryKind, is_absent, path_of, text_of};
-use crate::cache::layout;
 use crate::cache::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
+use crate::cache::{blob_names, layout};
 
-/// Ending of the Python clients' unfinished downloads.
-const INCOMPLETE: &[u8] = b".incomplete";
 /// Most bytes read of a ref. A longer one is no commit anyway.
 const LONGEST_REF: usize = 4096;
 
@@ -72,7 +70,7 @@ impl<'a> Scanner<'a> {
         };
         let listed: io::Result<()> = blobs.for_each(&mut self.buffers, |entry, _, _| {
             let bytes = entry.to_bytes();
-            if (bytes.ends_with(INCOMPLETE) || layout::partial_etag(bytes).is_some())
+            if blob_names::partial(bytes).is_some()
                 && let Ok(stat) = blobs.stat(entry, true)
             {
                 found.push(Incomplete {
@@ -122,12 +120,38 @@ impl<'a> Scanner<'a> {
             dir: &dir,
             blobs: Blobs::default(),
         };
-        let revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers)?;
+        let mut revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers)?;
+        self.add_odd_refs(&dir, &mut revisions);
         if !refs.is_empty() {
             return Err(here(ProblemKind::RefToMissing(missing(refs))));
         }
         let own = dir.stat(c".", true).map_err(Corrupted::from)?;
         Ok(work.blobs.into_repo(name, repo_type, id, revisions, &own))
+    }
+
+    /// Adds the refs that `refs/` cannot hold. One that names nothing is no damage: no other client
+    /// knows of it.
+    fn add_odd_refs(&mut self, repo: &Dir, revisions: &mut [CachedRevision]) {
+        let Ok(folder) = repo.open_below(layout::ODD_REFS) else {
+            return;
+        };
+        let listed: io::Result<()> = folder.for_each(&mut self.buffers, |name, _, _| {
+            let commit = folder.read(name, LONGEST_REF)?;
+            let named = revisions
+                .iter_mut()
+                .find(|revision| revision.name == commit);
+            if let Some(revision) = named {
+                let name = text_of(name.to_bytes());
+                let name = name.replace("%2F", "/").replace("%25", "%");
+                if !revision.refs.contains(&name) {
+                    revision.refs.push(name);
+                    revision.refs.sort();
+                }
+            }
+            Ok(())
+        });
+        // What cannot be read names nothing.
+        listed.ok();
     }
 
     /// Reads `refs/`, which may be absent.

@@ -248,3 +248,56 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::{Repo, RepoType};
+
+    const CONTENT: &[u8] = b"the content";
+
+    /// A store with a damaged payload, and a repository with the right content as a blob.
+    fn damaged() -> (tempfile::TempDir, Entry) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CacheLayout::new(folder.path());
+        let repo = cache.repo(&Repo {
+            repo_type: RepoType::Model,
+            id: "o/n".parse().unwrap(),
+        });
+        // SHA-256 of the content.
+        let etag = "6e569e05cb6f8608572c79d63b365dc31617bf84d7393d2cb9d2f1ffe0edf95b";
+        let checksum = Checksum::from_etag(etag).unwrap();
+        let entry = Entry::new(
+            &cache,
+            &repo,
+            &checksum,
+            &"ab".repeat(32),
+            CONTENT.len() as u64,
+        );
+        let entry = entry.unwrap();
+        fs::create_dir_all(repo.blobs()).unwrap();
+        fs::write(&entry.blob, CONTENT).unwrap();
+        prepare(folder.path(), &entry.payload.place()).unwrap();
+        fs::write(entry.place(), "other bytes").unwrap();
+        (folder, entry)
+    }
+
+    /// What is put into the payload's place while the blob is hashed is looked at again: another
+    /// process may have repaired it, and its readers have it open.
+    #[test]
+    fn a_payload_that_changes_meanwhile_is_looked_at_again() {
+        let (_folder, entry) = damaged();
+        let looks = std::cell::Cell::new(0);
+        let published = entry.publish(|_, _| {
+            looks.set(looks.get() + 1);
+            if looks.get() == 1 {
+                fs::remove_file(entry.place())?;
+                fs::write(entry.place(), "repaired???")?;
+            }
+            Ok(true)
+        });
+        assert!(published.unwrap());
+        assert_eq!(looks.get(), 2, "the second state was examined as well");
+        assert_eq!(fs::read(entry.place()).unwrap(), CONTENT);
+    }
+}

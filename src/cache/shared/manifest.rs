@@ -154,6 +154,33 @@ fn is_blob_place(line: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// A link that cannot be looked at may be one: a disk that does not answer, a folder of another
+    /// user. Here it is a circle of links.
+    #[test]
+    fn a_user_that_cannot_be_looked_at_makes_all_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let payload = Payload {
+            hash: "ab".repeat(32),
+            size: 1,
+        };
+        let place = folder.path().join(payload.place());
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(&place, "1").unwrap();
+        std::os::unix::fs::symlink("models--loop", folder.path().join("models--loop")).unwrap();
+        std::fs::create_dir_all(folder.path().join("models--file/blobs")).unwrap();
+        std::fs::write(folder.path().join("models--file/blobs/x"), "own").unwrap();
+        let root = Dir::open(folder.path()).unwrap();
+        for (lines, expected) in [
+            ("models--gone/blobs/x\n", Some(0)),
+            ("models--file/blobs/x\n", Some(0)),
+            ("models--gone/blobs/x\nmodels--loop/blobs/x\n", None),
+        ] {
+            std::fs::write(manifest_of(&place), lines).unwrap();
+            let users = users(&root, folder.path(), &payload);
+            assert_eq!(users.map(|users| users.len()), expected, "{lines}");
+        }
+    }
+
     #[test]
     fn manifest_lines() {
         for (line, expected) in [

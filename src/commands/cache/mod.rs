@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
-use crate::cache::delete::{DeletePlan, Extent, Outcome};
+use crate::cache::delete::{DeletePlan, Extent, Outcome, Spared, Use};
 use crate::cache::report::{CacheReport, Problem, ProblemKind};
 use crate::console::{Fields, Mode, text};
 use crate::context::Context;
@@ -215,12 +215,36 @@ fn tell_spared(plan: &DeletePlan, context: &Context) {
     }
 }
 
-/// Names the repositories that are left alone because somebody downloads into them.
-fn tell_busy(busy: &[String], context: &Context) {
-    for id in busy {
+/// Names the repositories that are left alone because somebody downloads into them, or may.
+fn tell_busy(busy: &[Spared], context: &Context) {
+    for spared in busy {
+        let why = why_spared(spared);
+        context.console.warn(&format!("{why}; it is left alone."));
+    }
+}
+
+/// Why a repository is left alone, in the words that begin a sentence.
+fn why_spared(spared: &Spared) -> String {
+    let id = text::escape(&spared.id);
+    match &spared.reason {
+        Use::Held => format!("{id} is being downloaded into by another process"),
+        Use::CannotTell(path) => format!(
+            "{id} may be being downloaded into: {} was written within 24 hours, and this file system does not say whether its lock is held",
+            shown(path)
+        ),
+        Use::Unlocked(path) => format!(
+            "{id} may be being downloaded into: {} was written within 24 hours, and no lock tells whether a program still writes to it",
+            shown(path)
+        ),
+    }
+}
+
+/// Names the unfinished downloads that a plan leaves alone.
+fn tell_fresh(plan: &DeletePlan, context: &Context) {
+    for file in &plan.fresh {
+        let path = shown(&file.path(Path::new("")));
         context.console.warn(&format!(
-            "{} is being downloaded into by another process; it is left alone.",
-            text::escape(id)
+            "{path} was written within 24 hours, and no lock tells whether a program still writes to it; it is left alone."
         ));
     }
 }

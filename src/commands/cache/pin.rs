@@ -8,7 +8,7 @@ use super::{cache_root, rm};
 use crate::cache::pins::{self, Pins};
 use crate::cache::report::{CacheReport, CachedRepo, Problem};
 use crate::cache::scan::{Detail, scan};
-use crate::cache::targets::Target;
+use crate::cache::targets::{Named, Target, TargetError, by_name};
 use crate::console::{Table, text};
 use crate::context::Context;
 use crate::download::pattern::Pattern;
@@ -102,9 +102,7 @@ fn apply(
 ) -> Result<(), CliError> {
     let (mut ids, mut missing) = (Vec::new(), Vec::new());
     for word in targets {
-        let matcher = Matcher::of(word, context)?;
-        let found = repos(report).filter(|(id, _)| matcher.matches(id));
-        let found: Vec<(String, &[u8])> = found.collect();
+        let found = Matcher::of(word, context)?.select(report)?;
         if found.is_empty() {
             missing.push(text::escape(word));
         }
@@ -149,16 +147,21 @@ pub(super) fn repos(report: &CacheReport) -> impl Iterator<Item = (String, &[u8]
     )
 }
 
-/// What a target stands for; letters count without their case, as in `hf cache rm`.
+/// What a target stands for: one repository by the rule of [`by_name`], or all that a pattern
+/// matches. A pattern that matches nothing as it is spelled is tried without regard to case.
 enum Matcher {
     Id(String),
-    Pattern(Pattern),
+    Pattern(String),
 }
 
 impl Matcher {
     fn of(word: &str, context: &Context) -> Result<Matcher, CliError> {
         if target::form(word) != Form::Uri {
-            return Ok(Matcher::Pattern(Pattern::new(&word.to_lowercase())));
+            let is_pattern = word.contains(['*', '?', '[']);
+            return Ok(match is_pattern {
+                true => Matcher::Pattern(word.to_owned()),
+                false => Matcher::Id(word.to_owned()),
+            });
         }
         match rm::parse(word, context)? {
             Target::Repo(id) => Ok(Matcher::Id(id)),
@@ -169,11 +172,32 @@ impl Matcher {
         }
     }
 
-    fn matches(&self, id: &str) -> bool {
-        let id = id.to_lowercase();
+    /// Those of the repositories that are meant.
+    fn select<'a>(&self, report: &'a CacheReport) -> Result<Vec<(String, &'a [u8])>, CliError> {
         match self {
-            Matcher::Id(wanted) => *wanted == id,
-            Matcher::Pattern(pattern) => pattern.matches(&id),
+            Matcher::Id(wanted) => {
+                let all = repos(report).map(|(id, folder)| (id.clone(), (id, folder)));
+                match by_name(wanted, all) {
+                    Named::Found(found) => Ok(found),
+                    Named::Nothing => Ok(Vec::new()),
+                    Named::Several(candidates) => {
+                        let name = wanted.clone();
+                        Err(TargetError::Case { name, candidates }.into())
+                    }
+                }
+            }
+            Matcher::Pattern(text) => {
+                let matching = |fold: fn(&str) -> String| -> Vec<(String, &'a [u8])> {
+                    let pattern = Pattern::new(&fold(text));
+                    let all = repos(report);
+                    all.filter(|(id, _)| pattern.matches(&fold(id))).collect()
+                };
+                let exact = matching(str::to_owned);
+                Ok(match exact.is_empty() {
+                    true => matching(str::to_lowercase),
+                    false => exact,
+                })
+            }
         }
     }
 }

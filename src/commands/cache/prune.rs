@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy};
+use super::{
+    RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy, tell_fresh,
+};
 use crate::cache::delete::{DeletePlan, downloads};
 use crate::cache::evict::{Policy, evict};
 use crate::cache::pins::Pins;
@@ -71,6 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .unwrap_or_default();
     plan.add_waste(&report, unused);
     tell_busy(&plan.busy, context);
+    tell_fresh(&plan, context);
     if plan.is_empty() {
         console.say(if policy == Policy::default() {
             "Nothing to prune: every revision has a ref, and every download is complete."

@@ -2,8 +2,11 @@
 
 use serde_json::json;
 
-use super::{RemovalArgs, cache_root, pin, push_bytes, show_plan, summary, tell_busy, tell_spared};
-use crate::cache::delete::{DeletePlan, Extent};
+use super::{
+    RemovalArgs, cache_root, pin, push_bytes, show_plan, summary, tell_busy, tell_spared,
+    why_spared,
+};
+use crate::cache::delete::{DeletePlan, Extent, Spared, Use};
 use crate::cache::pins::Pins;
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
@@ -126,7 +129,7 @@ pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
         )
         .hint("name the commit alone, as `hf cache ls --revisions` shows it"));
     }
-    let repo = format!("{}/{}", uri.repo.repo_type, uri.repo.id).to_lowercase();
+    let repo = format!("{}/{}", uri.repo.repo_type, uri.repo.id);
     Ok(match uri.path {
         Some(path) => Target::File { repo, path },
         None => Target::Repo(repo),
@@ -145,7 +148,7 @@ fn typed_ids(report: &CacheReport, word: &str) -> Vec<String> {
 }
 
 /// What was asked for by name and left alone makes the command fail.
-fn refused(busy: &[String], pinned: &[String]) -> Result<(), CliError> {
+fn refused(busy: &[Spared], pinned: &[String]) -> Result<(), CliError> {
     if !pinned.is_empty() {
         let ids = text::escape(&pinned.join(", "));
         let what = format!("{ids} is pinned and was left alone.");
@@ -156,11 +159,19 @@ fn refused(busy: &[String], pinned: &[String]) -> Result<(), CliError> {
     if busy.is_empty() {
         return Ok(());
     }
+    if let Some(unsure) = busy.iter().find(|spared| spared.reason != Use::Held) {
+        return Err(CliError::new(
+            Kind::Other,
+            format!("{}. It was left alone.", why_spared(unsure)),
+        )
+        .hint("when no program is downloading, remove that file yourself, or wait until it is a day old, and run the command again"));
+    }
+    let ids: Vec<&str> = busy.iter().map(|spared| spared.id.as_str()).collect();
     Err(CliError::new(
         Kind::Other,
         format!(
             "{} is being downloaded into and was left alone.",
-            text::escape(&busy.join(", "))
+            text::escape(&ids.join(", "))
         ),
     )
     .hint("wait for the download, or stop it, and run the command again"))

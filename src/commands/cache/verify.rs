@@ -8,7 +8,8 @@ use super::verify_all::verify_all;
 use super::{cache_root, shown};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::commit::Linking;
-use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
+use crate::cache::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
 use crate::cache::verify::{
     Check, Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
@@ -149,16 +150,17 @@ impl Args {
         }
         let root = cache_root(self.cache_dir.as_deref(), context);
         let root = root.canonicalize().unwrap_or(root);
-        let layout = CacheLayout::new(&root).repo(&target.repo);
+        let repo = as_cached(&root, target.repo)?;
+        let layout = CacheLayout::new(&root).repo(&repo);
         let commit = cached_commit(&layout, &revision, is_default).ok_or_else(|| {
-            let id = format!("{} {}", target.repo.repo_type, target.repo.id);
+            let id = format!("{} {}", repo.repo_type, repo.id);
             not_cached(&id, &revision, layout.folder())
         })?;
         Ok(Subject {
             folder: layout.snapshot(&commit),
             tree: Some(layout.tree(&commit)),
             revision: Revision::from(&commit),
-            repo: target.repo,
+            repo,
         })
     }
 
@@ -316,6 +318,26 @@ fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subjec
         folder,
         tree,
     })
+}
+
+/// The repository as it is spelled in the cache, by the rule of [`by_name`].
+fn as_cached(root: &Path, repo: Repo) -> Result<Repo, CliError> {
+    if CacheLayout::new(root).repo(&repo).folder().is_dir() {
+        return Ok(repo);
+    }
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let cached = entries.filter_map(|entry| {
+        let found = parse_repo_folder(entry.file_name().to_str()?)?;
+        (found.repo_type == repo.repo_type).then(|| (found.id.to_string(), found))
+    });
+    match by_name(repo.id.as_str(), cached) {
+        Named::Found(mut found) => Ok(found.pop().unwrap_or(repo)),
+        Named::Nothing => Ok(repo),
+        Named::Several(candidates) => {
+            let name = repo.id.to_string();
+            Err(TargetError::Case { name, candidates }.into())
+        }
+    }
 }
 
 /// The commit of the snapshot that is meant, if it is there.

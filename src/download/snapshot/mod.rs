@@ -116,10 +116,11 @@ impl<'a> Session<'a> {
 
     /// The shared blob store, if it may be used: with Xet storage, for the cache, and with links.
     fn sharing(&self) -> Option<Sharing> {
-        let is_wanted = self.xet.as_ref().is_some_and(|xet| xet.shared_blobs)
-            && self.request.linking == Linking::Symlinks
+        let xet = self.xet.as_ref().filter(|xet| xet.shared_blobs)?;
+        let is_wanted = self.request.linking == Linking::Symlinks
             && matches!(self.request.target, Target::Cache);
-        is_wanted.then(|| Sharing::new(self.request.cache.clone(), self.repo.clone()))
+        let (cache, repo) = (self.request.cache.clone(), self.repo.clone());
+        is_wanted.then(|| Sharing::new(cache, repo, xet.makes_store))
     }
 
     /// Decides what has to be done. At most one info call, one listing (in pages), or for a single

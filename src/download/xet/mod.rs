@@ -53,6 +53,8 @@ pub struct XetOptions {
     pub high_performance: bool,
     /// Link contents from the cache's shared blob store, and publish there what was fetched.
     pub shared_blobs: bool,
+    /// Make the store in a cache that has none.
+    pub makes_store: bool,
 }
 
 impl XetOptions {
@@ -62,6 +64,7 @@ impl XetOptions {
             cache: settings.xet_cache.clone(),
             high_performance: settings.xet_high_performance,
             shared_blobs: !settings.disable_shared_blobs,
+            makes_store: settings.enable_shared_blobs,
         }
     }
 }

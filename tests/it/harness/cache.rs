@@ -148,9 +148,15 @@ impl CachedRepo {
         self
     }
 
-    /// An unfinished download in `blobs/`.
+    /// An unfinished download in `blobs/` that nobody has gone on with for two days.
     pub fn partial(&self, name: &str, text: &str) -> &Self {
-        write(&self.blob(&format!("{name}.incomplete")), text);
+        self.abandoned(&format!("{name}.incomplete"), text)
+    }
+
+    /// A file in `blobs/` that nobody has written to for two days.
+    pub fn abandoned(&self, name: &str, text: &str) -> &Self {
+        write(&self.blob(name), text);
+        abandon(&self.blob(name));
         self
     }
 
@@ -220,6 +226,13 @@ impl CachedRepo {
     pub fn root(&self) -> &Path {
         &self.root
     }
+}
+
+/// Makes a file look as if nobody had written to it for two days.
+pub fn abandon(path: &Path) {
+    let time = SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    let file = File::open(path).expect("file");
+    file.set_modified(time).expect("times");
 }
 
 /// The name of a file's blob.

@@ -1,6 +1,8 @@
 /* Put between a program and the C library with LD_PRELOAD.
  *
  * HF_SHIM_FLOCK=<errno>: flock(2) always fails with this error, as on a file system without locks.
+ * HF_SHIM_FLOCK=0: flock(2) always succeeds, and keeps nobody out.
+ * HF_SHIM_FLOCK=writers: an exclusive lock needs a descriptor open for writing, as on NFSv4 and CIFS.
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as where case is not told apart.
@@ -23,6 +25,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -47,9 +50,14 @@ static void change(void) {
 
 int flock(int fd, int operation) {
     const char *text = getenv("HF_SHIM_FLOCK");
-    if (text) {
+    if (text && strcmp(text, "writers") == 0) {
+        if ((operation & LOCK_EX) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+            errno = EBADF;
+            return -1;
+        }
+    } else if (text) {
         errno = atoi(text);
-        return -1;
+        return errno ? -1 : 0;
     }
     return NEXT(flock)(fd, operation);
 }

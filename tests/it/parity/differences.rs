@@ -393,6 +393,16 @@ differences! {
             && matches!(one, Disagreement::Stdout { ours, theirs, .. }
                 if ours.contains("freed: 12.0") && theirs.contains("freed: 2.0")),
     }
+    WHAT_MAY_BE_WRITTEN_STAYS {
+        here: "deleting leaves alone what was written within 24 hours when no lock tells that nobody writes it",
+        there: "removes it, also while it is written",
+        why: "some programs, and some file systems, know no locks",
+        explains: |scenario, one| scenario.contains("written just now") && match one {
+            Disagreement::Stdout { ours, theirs, .. } =>
+                ours.contains("\"incomplete_deleted\": 0") && theirs.contains("\"incomplete_deleted\": 1"),
+            other => only_we_leave(other).is_some_and(|path| path.ends_with(".incomplete")),
+        },
+    }
     DELETING_TAKES_LOCKS {
         here: "deleting takes the locks that downloads take",
         there: "takes none",

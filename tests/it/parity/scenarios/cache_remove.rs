@@ -81,6 +81,9 @@ fn targets() -> Vec<Scenario> {
     all.push(
         hf("cache rm hf://org/name/config.json --dry-run --json").given("a full cache", full_cache),
     );
+    all.push(
+        hf("cache rm model/org/twin --dry-run --json").given("ids differ in case alone", twins),
+    );
     all.push(hf("cache rm model/org/sound -y").given("a damaged cache", damaged_cache));
     all.push(hf("cache rm model/org/broken-link -y").given("a damaged cache", damaged_cache));
     all
@@ -90,7 +93,24 @@ fn targets() -> Vec<Scenario> {
 fn with_partials(world: &mut World) {
     full_cache(world);
     let blobs = world.env.cache().join("datasets--org--data/blobs");
-    std::fs::write(blobs.join("0123abcd.01234567.incomplete"), "unfinished").expect("partial");
+    let partial = blobs.join("0123abcd.01234567.incomplete");
+    std::fs::write(&partial, "unfinished").expect("partial");
+    crate::harness::cache::abandon(&partial);
+}
+
+/// An unfinished download that no lock is beside, and that may be under way.
+fn just_now(world: &mut World) {
+    full_cache(world);
+    let blobs = world.env.cache().join("datasets--org--data/blobs");
+    std::fs::write(blobs.join("0123abcd.incomplete"), "unfinished").expect("partial");
+}
+
+/// Two models of the same name but for its case.
+fn twins(world: &mut World) {
+    let tree = crate::harness::cache::CacheTree::at(world.env.cache());
+    for id in ["org/twin", "org/Twin"] {
+        tree.model(id).main([("f", "x")]);
+    }
 }
 
 fn prune() -> Vec<Scenario> {
@@ -106,6 +126,7 @@ fn prune() -> Vec<Scenario> {
         with(""),
         with("--json"),
         with("-y --json --cache-dir {root}/hf/hub"),
+        hf("cache prune -y --json").given("one was written just now", just_now),
         hf("cache prune -y").given("a damaged cache", damaged_cache),
         hf("cache prune -y --json").given("nothing to prune", |world| {
             full_cache(world);

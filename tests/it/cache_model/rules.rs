@@ -1,0 +1,293 @@
+//! What may go, stated as plainly as can be, and without a look at how the program does it.
+
+use std::collections::BTreeSet;
+
+use super::Command;
+use super::make::{Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
+
+/// What may go, and what has to.
+#[derive(Default)]
+pub struct Verdict {
+    below: Vec<String>,
+    exact: BTreeSet<String>,
+    pub must_go: BTreeSet<String>,
+}
+
+impl Verdict {
+    pub fn may_go(&self, path: &str) -> bool {
+        let is_below = |folder: &String| path.starts_with(folder.as_str());
+        self.exact.contains(path) || self.below.iter().any(is_below)
+    }
+}
+
+/// A lock, as it can be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Held,
+    Free,
+    Absent,
+    CannotTell,
+}
+
+fn seen(lock: Lock, locks: Locks) -> Seen {
+    match (lock, locks) {
+        (Lock::Absent, _) => Seen::Absent,
+        (Lock::Odd, _) | (_, Locks::None | Locks::Meaningless) => Seen::CannotTell,
+        (Lock::Held, _) => Seen::Held,
+        (Lock::Free, _) => Seen::Free,
+    }
+}
+
+/// Somebody may be writing it.
+fn is_alive(file: &LooseFile, made: &Made) -> bool {
+    let lock = seen(file.lock, made.locks);
+    match file.what {
+        Loose::Blob(_) => lock == Seen::Held || lock == Seen::CannotTell && file.is_young,
+        // Its writer would hold the lock that nobody holds.
+        Loose::Locked if lock == Seen::Free => false,
+        _ => lock == Seen::Held || file.is_young,
+    }
+}
+
+fn is_held(repo: &Repo, made: &Made) -> bool {
+    let is = |lock: Lock| seen(lock, made.locks) == Seen::Held;
+    repo.blobs.iter().any(|blob| is(blob.lock)) || repo.loose.iter().any(|file| is(file.lock))
+}
+
+/// Nothing speaks against deleting all of it.
+fn is_free(repo: &Repo, made: &Made) -> bool {
+    !is_held(repo, made) && !repo.loose.iter().any(|file| is_alive(file, made))
+}
+
+/// Nothing is in the way of any deletion: no lock that is held or cannot be told, nothing young.
+fn is_idle(repo: &Repo, made: &Made) -> bool {
+    let is_clear = |lock: Lock| matches!(seen(lock, made.locks), Seen::Free | Seen::Absent);
+    !repo.is_pinned
+        && repo.blobs.iter().all(|blob| is_clear(blob.lock))
+        && repo
+            .loose
+            .iter()
+            .all(|file| is_clear(file.lock) && !file.is_young)
+}
+
+pub fn of(made: &Made, command: &Command) -> Verdict {
+    let mut verdict = Verdict::default();
+    match command {
+        Command::RmRepo(id) => {
+            if let Some(repo) = named(made, id.strip_prefix("model/").unwrap_or(id)) {
+                whole(&mut verdict, made, repo, true);
+            }
+        }
+        Command::RmCommit(commit) => {
+            for repo in made.repos.iter().filter(|repo| !repo.is_damaged) {
+                let goes = |revision: &Revision| revision.commit == *commit;
+                revisions(&mut verdict, made, repo, goes, true);
+            }
+        }
+        Command::RmFile(id, path) => {
+            let repo = named(made, id).filter(|repo| !repo.is_damaged);
+            if let Some(repo) = repo.filter(|repo| !repo.is_pinned && !is_held(repo, made)) {
+                let goes = |_: &Revision, file: &MadeFile| file.path == *path;
+                for revision in &repo.revisions {
+                    let commit = &revision.commit;
+                    let place = format!("{}/snapshots/{commit}/{path}", repo.folder);
+                    verdict.exact.insert(place);
+                }
+                loose_blobs(&mut verdict, made, repo, goes);
+            }
+        }
+        Command::Prune | Command::Evict | Command::KeepLast => prune(&mut verdict, made, command),
+        Command::Doctor => doctor(&mut verdict, made),
+        // The Hub cannot be reached: nothing can be fetched, so nothing may go.
+        Command::Verify(_) => {}
+    }
+    payloads(&mut verdict, made);
+    verdict
+}
+
+/// The exact spelling wins; else the one that differs in case alone.
+fn named<'a>(made: &'a Made, id: &str) -> Option<&'a Repo> {
+    let exact = made.repos.iter().find(|repo| repo.id == id);
+    let folded = |repo: &&Repo| repo.id.to_lowercase() == id.to_lowercase();
+    let mut similar = made.repos.iter().filter(folded);
+    let first = similar.next();
+    exact.or_else(|| first.filter(|_| similar.next().is_none()))
+}
+
+fn whole(verdict: &mut Verdict, made: &Made, repo: &Repo, must: bool) {
+    if repo.is_pinned || !is_free(repo, made) {
+        return;
+    }
+    verdict.below.push(format!("{}/", repo.folder));
+    if must && is_idle(repo, made) {
+        for revision in &repo.revisions {
+            for file in &revision.files {
+                let commit = &revision.commit;
+                let place = format!("{}/snapshots/{commit}/{}", repo.folder, file.path);
+                verdict.must_go.insert(place);
+            }
+        }
+    }
+}
+
+/// Some revisions, with their refs, listings and notes, and the blobs that nothing else uses.
+fn revisions(
+    verdict: &mut Verdict,
+    made: &Made,
+    repo: &Repo,
+    goes: impl Fn(&Revision) -> bool,
+    must: bool,
+) {
+    let going: Vec<&Revision> = repo.revisions.iter().filter(|&r| goes(r)).collect();
+    if going.is_empty() || repo.is_pinned || is_held(repo, made) {
+        return;
+    }
+    if going.len() == repo.revisions.len() {
+        return whole(verdict, made, repo, must);
+    }
+    for revision in &going {
+        let (folder, commit) = (&repo.folder, &revision.commit);
+        let refs = revision
+            .refs
+            .iter()
+            .map(|name| format!("{folder}/refs/{name}"));
+        verdict.exact.extend(refs);
+        verdict
+            .exact
+            .insert(format!("{folder}/trees/{commit}.json"));
+        verdict.below.push(format!("{folder}/.no_exist/{commit}/"));
+        verdict.below.push(format!("{folder}/snapshots/{commit}/"));
+        if must && is_idle(repo, made) {
+            let places = revision.files.iter();
+            let places = places.map(|f| format!("{folder}/snapshots/{commit}/{}", f.path));
+            verdict.must_go.extend(places);
+        }
+    }
+    loose_blobs(verdict, made, repo, |revision, _| goes(revision));
+}
+
+/// Blobs that only files that go link to.
+fn loose_blobs(
+    verdict: &mut Verdict,
+    made: &Made,
+    repo: &Repo,
+    goes: impl Fn(&Revision, &MadeFile) -> bool,
+) {
+    for blob in &repo.blobs {
+        let mut uses = repo.revisions.iter().flat_map(|revision| {
+            let files = revision.files.iter().map(move |file| (revision, file));
+            files.filter(|(_, file)| !file.is_copy && file.blob == blob.name)
+        });
+        let is_linked = uses.clone().next().is_some();
+        let is_let_go = uses.all(|(revision, file)| goes(revision, file));
+        let lock = seen(blob.lock, made.locks);
+        let is_kept = lock == Seen::Held
+            || lock == Seen::CannotTell && blob.is_young && blob.payload.is_none();
+        if is_linked && is_let_go && !is_kept {
+            verdict
+                .exact
+                .insert(format!("{}/blobs/{}", repo.folder, blob.name));
+        }
+    }
+}
+
+fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
+    for repo in &made.repos {
+        if !repo.is_damaged {
+            match command {
+                Command::Evict => whole(verdict, made, repo, false),
+                // Which one is the last to have been written is another test's question.
+                Command::KeepLast => {
+                    let attached = repo.revisions.iter().filter(|r| !r.refs.is_empty());
+                    if attached.count() > 1 {
+                        for revision in &repo.revisions {
+                            let one = |r: &Revision| r.commit == revision.commit;
+                            revisions(verdict, made, repo, one, false);
+                        }
+                        every_blob(verdict, made, repo);
+                    } else {
+                        revisions(verdict, made, repo, |r| r.refs.is_empty(), true);
+                    }
+                }
+                _ => revisions(verdict, made, repo, |r| r.refs.is_empty(), true),
+            }
+            if *command == Command::Evict {
+                revisions(verdict, made, repo, |r| r.refs.is_empty(), true);
+            }
+        }
+        for file in &repo.loose {
+            let is_partial = matches!(file.what, Loose::Locked | Loose::Unlocked);
+            if is_partial && !is_alive(file, made) {
+                let place = format!("{}/blobs/{}", repo.folder, file.name);
+                verdict.exact.insert(place.clone());
+                verdict.must_go.insert(place);
+            }
+        }
+    }
+    for (name, is_young) in &made.in_root {
+        if !is_young {
+            verdict.exact.insert(name.clone());
+            verdict.must_go.insert(name.clone());
+        }
+    }
+}
+
+/// Any linked blob may go, as one of several revisions does.
+fn every_blob(verdict: &mut Verdict, made: &Made, repo: &Repo) {
+    if !repo.is_pinned && !is_held(repo, made) {
+        loose_blobs(verdict, made, repo, |_, _| true);
+    }
+}
+
+/// What is of no use to anybody: never what a listing, a link or another program may need.
+fn doctor(verdict: &mut Verdict, made: &Made) {
+    for repo in &made.repos {
+        if is_held(repo, made) {
+            continue;
+        }
+        let folder = &repo.folder;
+        verdict.exact.insert(format!("{folder}/refs/ghost"));
+        for file in &repo.loose {
+            let may = match file.what {
+                Loose::Blob(is_listed) => !is_listed && !is_alive(file, made),
+                Loose::Locked => !is_alive(file, made),
+                Loose::Unlocked | Loose::Foreign => false,
+            };
+            if may {
+                verdict
+                    .exact
+                    .insert(format!("{folder}/blobs/{}", file.name));
+            }
+        }
+        // FIXME: a blob whose links lead to where the cache was before should be linked again.
+        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
+            if file.is_moved {
+                verdict
+                    .exact
+                    .insert(format!("{folder}/blobs/{}", file.blob));
+            }
+        }
+    }
+}
+
+/// Payloads whose links have all gone, or may have, and of which that can be known.
+fn payloads(verdict: &mut Verdict, made: &Made) {
+    for payload in &made.payloads {
+        let Payload { hash, .. } = payload;
+        let place = format!("blobs/{}/{hash}", &hash[..2]);
+        // Lines without a link are taken out.
+        verdict.exact.insert(format!("{place}.refs"));
+        let links = made.repos.iter().flat_map(|repo| {
+            let uses = |blob: &&super::make::Blob| blob.payload.as_ref() == Some(hash);
+            let links = repo.blobs.iter().filter(uses);
+            links.map(|blob| format!("{}/blobs/{}", repo.folder, blob.name))
+        });
+        let is_used = links.into_iter().any(|link| !verdict.may_go(&link));
+        let lock = seen(payload.lock, made.locks);
+        let has_no_lock = matches!(made.locks, Locks::None | Locks::Meaningless);
+        let is_kept = (lock == Seen::CannotTell || has_no_lock) && payload.is_young;
+        if payload.has_manifest && !is_used && !is_kept {
+            verdict.exact.insert(place);
+        }
+    }
+}

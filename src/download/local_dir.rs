@@ -19,7 +19,9 @@ use ring::digest;
 
 use crate::cache::commit::write_tag;
 use crate::cache::layout::{CACHEDIR_TAG, PARTIAL_SUFFIX, tree_file};
-use crate::fs::{FsError, Mode, create_dir_all, read_text, refuse_foreign_link, write_atomic};
+use crate::fs::{
+    FsError, Mode, create_dir_all, read_text, refuse_foreign_link, remove_abandoned, write_atomic,
+};
 use crate::hash::hex;
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath};
@@ -107,7 +109,8 @@ impl LocalDir {
         tree_file(&self.state_folder(), commit)
     }
 
-    /// Makes the folders, the tag and `.gitignore`.
+    /// Makes the folders, the tag and `.gitignore`, and removes what downloads that were killed left
+    /// half written beside them.
     ///
     /// # Errors
     /// [`FsError`] when a folder cannot be made.
@@ -115,6 +118,7 @@ impl LocalDir {
         refuse_foreign_link(&self.root)?;
         let folder = self.state_folder();
         create_dir_all(&folder.join("download"))?;
+        remove_abandoned(&folder);
         write_tag(&folder.join(CACHEDIR_TAG), &folder);
         let gitignore = folder.join(".gitignore");
         if !gitignore.exists() {

@@ -1,6 +1,7 @@
 //! File system helpers with one promise each: open to write, atomic replace, lock, errors that name
 //! the path.
 
+mod abandoned;
 mod door;
 mod folder;
 mod lock;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use abandoned::remove_abandoned;
 #[cfg(unix)]
 pub use door::set_mode;
 pub use door::{Opening, open_itself};

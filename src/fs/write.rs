@@ -84,7 +84,8 @@ pub fn write_atomic_from(
 
 /// A name for a file on its way: every part of the program knows it for what it is.
 fn staged_name() -> String {
-    format!(".hf-{:016x}.tmp", fastrand::u64(..))
+    let (begin, end) = super::abandoned::STAGED;
+    format!("{begin}{:016x}{end}", fastrand::u64(..))
 }
 
 /// A file on its way to its name; removed unless it gets there.
@@ -110,6 +111,11 @@ impl Staged {
             let (folder, opened) = (folder, opening.open_or_make(&folder.join(&name)));
             match opened {
                 Ok((file, _)) => {
+                    // While it is locked it is not abandoned. Without locks nothing ever is.
+                    let is_locked = file.lock().is_ok();
+                    if is_locked && was_removed(&file) {
+                        continue;
+                    }
                     return Ok(Staged {
                         folder: folder.into(),
                         name,
@@ -165,6 +171,19 @@ impl Staged {
     fn rename_only(&self, path: &Path) -> io::Result<()> {
         fs::rename(self.folder.join(&self.name), path)
     }
+}
+
+/// Whether somebody took the file for abandoned before it was locked.
+#[cfg(unix)]
+fn was_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|meta| meta.nlink() == 0)
+}
+
+/// An open file cannot be removed.
+#[cfg(not(unix))]
+fn was_removed(_file: &File) -> bool {
+    false
 }
 
 impl Drop for Staged {

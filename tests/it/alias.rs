@@ -19,7 +19,7 @@ struct Installed {
 impl Installed {
     fn new() -> Self {
         let mut env = TestEnv::new();
-        fs::copy(env!("CARGO_BIN_EXE_hf"), env.path("bin/hf")).unwrap();
+        env.install("bin/hf");
         fs::create_dir(env.path("other")).unwrap();
         let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
         env.set("PATH", path);

@@ -4,13 +4,11 @@ use std::fs;
 
 use crate::auth_login::{LAPTOP, SERVER, hub, login};
 use crate::harness::TestEnv;
-use crate::harness::oracle::skip;
+use crate::harness::oracle::installed;
 
 /// An environment in which git is configured like this; `None` where git is missing.
 fn with_git(env: &TestEnv, config: &str) -> Option<()> {
-    if env.program("sh", ["-c", "command -v git"]).run().code != Some(0) {
-        return skip("git credentials: git is not installed");
-    }
+    installed(["git"])?;
     fs::write(env.home().join(".gitconfig"), config).unwrap();
     Some(())
 }
@@ -100,18 +98,15 @@ fn without_a_helper_or_git_the_login_stands_and_is_explained() {
 /// git tells what it was given: the token must come by standard input alone.
 #[test]
 fn git_sees_the_token_on_its_standard_input_only() {
-    use std::os::unix::fs::PermissionsExt;
-
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
-    let (log, git) = (env.path("git.log"), env.path("bin/git"));
+    let log = env.path("git.log");
     let script = format!(
         "#!/bin/sh\necho \"args: $*\" >> {log}\nenv >> {log}\n\
          case $1 in config) printf 'fake\\0';; *) cat > {log}.stdin;; esac\n",
         log = log.display()
     );
-    fs::write(&git, script).unwrap();
-    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    env.script("bin/git", &script);
     let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
     let output = env
         .hf(ADD)

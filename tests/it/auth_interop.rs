@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hf_cli::auth::ini::Ini;
 use serde_json::Value;
@@ -214,15 +214,23 @@ fn a_lock_that_python_holds_is_waited_for() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     login(&env, &token(0));
-    let code = "import time; from huggingface_hub.utils import WeakFileLock; \
+    let code = "import os, time; from huggingface_hub.utils import WeakFileLock; \
         from huggingface_hub import constants as c\n\
         with WeakFileLock(c.HF_STORED_TOKENS_PATH + '.lock'):\n\
-        \x20 print('held', flush=True); time.sleep(1.5)";
+        \x20 print('held', flush=True)\n\
+        \x20 while not os.path.exists('../released'): time.sleep(0.01)";
     let mut holder = modern.python(&env, code).spawn();
     holder.wait_until("the lock", |holder| holder.stdout().contains("held"));
-    let start = Instant::now();
-    login(&env, &token(1));
-    assert!(start.elapsed() > Duration::from_secs(1), "it did not wait");
+    hub.clear_requests();
+    let mut waiting = env.hf(["auth", "login", "--token", &token(1)]).spawn();
+    waiting.wait_until("the token is good", |_| {
+        hub.count(|request| request.status == 200) > 0
+    });
+    // Long enough for a program that does not wait; one that does has all the time.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!waiting.ended(), "it did not wait");
+    fs::write(env.path("released"), "").unwrap();
+    waiting.wait().ok();
     holder.wait().ok();
 }
 

@@ -3,20 +3,14 @@
 use std::fs;
 
 use crate::auth_login::{LAPTOP, SERVER, hub, login, read};
-use crate::harness::oracle::skip;
+use crate::harness::oracle::installed;
+use crate::harness::tree::{NodeKind, tree_of};
 use crate::harness::{Output, TestEnv};
 
 /// Runs a shell script in which `hf` is the program under test, beside an unlocked keyring. `None` where the
 /// programs are missing.
 fn with_keyring(env: &mut TestEnv, script: &str) -> Option<Output> {
-    for program in ["dbus-run-session", "gnome-keyring-daemon"] {
-        let found = env
-            .program("sh", ["-c", &format!("command -v {program}")])
-            .run();
-        if found.code != Some(0) {
-            return skip(&format!("keyring: {program} is not installed"));
-        }
-    }
+    installed(["dbus-run-session", "gnome-keyring-daemon"])?;
     env.set("XDG_RUNTIME_DIR", env.path("tmp"));
     let script = format!(
         "printf test-password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1\n\
@@ -31,11 +25,12 @@ fn with_keyring(env: &mut TestEnv, script: &str) -> Option<Output> {
 
 /// Whether any file of the environment holds a token in the clear.
 fn on_disk(env: &TestEnv, token: &str) -> bool {
-    let found = env
-        .program("grep", ["-rlF", token])
-        .folder(env.root())
-        .run();
-    !found.stdout().is_empty()
+    tree_of(env.root()).iter().any(|node| {
+        // Sockets and links to nothing cannot be read.
+        let bytes = fs::read(env.root().join(&node.path)).unwrap_or_default();
+        let mut parts = bytes.windows(token.len());
+        matches!(node.kind, NodeKind::File { .. }) && parts.any(|part| part == token.as_bytes())
+    })
 }
 
 #[test]

@@ -9,11 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
-/// Ages in seconds, far from where their wording changes, so that a second's delay shows nowhere.
-const AGES: [u64; 9] = [
-    400,
-    3_000,
-    9_000,
+/// Ages in seconds, at least a quarter of an hour before their wording changes, so that no delay shows.
+const AGES: [u64; 7] = [
+    10_000,
     80_000,
     300_000,
     800_000,
@@ -57,6 +55,25 @@ pub fn make_up(root: &Path, seed: u64, health: Health) {
             damage(root, &repo, commits.first(), number, &mut random);
         }
     }
+    settle(root);
+}
+
+/// Gives folders times whose wording does not change while a test runs: those of a repository without files are its own.
+/// Written long ago; read in the future, which clients call "a few seconds ago", because the kernel would renew a past
+/// time at the next look into the folder.
+pub fn settle(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if path.symlink_metadata().expect("entry").is_dir() {
+            settle(&path);
+        }
+    }
+    let now = SystemTime::now();
+    let times = FileTimes::new()
+        .set_accessed(now + Duration::from_secs(86_400))
+        .set_modified(now - Duration::from_secs(300_000));
+    let folder = File::open(folder).expect("folder");
+    folder.set_times(times).expect("times");
 }
 
 fn store(root: &Path, random: &mut Rng) -> Vec<String> {
@@ -121,13 +138,24 @@ fn snapshots(repo: &Path, blobs: &[String], random: &mut Rng) -> Vec<String> {
 
 /// Removes blobs that no snapshot links to: clients leave none, and count none.
 fn remove_orphans(repo: &Path, blobs: &[String]) {
-    let linked: String = super::harness::tree::tree_of(repo.join("snapshots"))
-        .iter()
-        .map(|node| format!("{node}\n"))
-        .collect();
+    let mut linked = Vec::new();
+    targets(&repo.join("snapshots"), &mut linked);
     for name in blobs {
-        if !linked.contains(&format!("blobs/{name}\n")) {
+        let target = Path::new("blobs").join(name);
+        if !linked.iter().any(|link| link.ends_with(&target)) {
             fs::remove_file(repo.join("blobs").join(name)).expect("blob");
+        }
+    }
+}
+
+/// Where the links below a folder lead. Reads no file: that would renew the times that files were given.
+fn targets(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if let Ok(target) = fs::read_link(&path) {
+            found.push(target);
+        } else if path.is_dir() {
+            targets(&path, found);
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::cache_rm::{assert_sound, cache, rows};
 use crate::harness::TestEnv;
 use crate::harness::cache::CacheTree;
+use crate::harness::oracle::mounts;
 
 #[test]
 fn a_policy_lets_the_least_used_go_and_pins_hold() {
@@ -78,17 +79,15 @@ fn what_a_download_finds_in_place_counts_as_used() {
     // Mounting needs a name space of one's own, which not every system grants; without it the times
     // are as old, and only nobody forbids the reads to renew them.
     let mount = "mount -t tmpfs -o noatime none \"$HF_HOME/hub\"";
-    let try_it = format!("mkdir -p \"$HF_HOME/hub\" && {mount}");
-    let can = env.program("unshare", ["-rm", "sh", "-c", &try_it]).run();
-    let (mount, program, flags) = match can.code {
-        Some(0) => (mount, "unshare", &["-rm", "sh", "-c"][..]),
-        _ => ("true", "sh", &["-c"][..]),
+    let (mount, program, flags) = match mounts() {
+        Some(()) => (mount, "unshare", &["-rm", "sh", "-c"][..]),
+        None => ("true", "sh", &["-c"][..]),
     };
     let script = format!(
         "set -e; mkdir -p \"$HF_HOME/hub\"; {mount}
         \"$HF\" download o/used -q
-        find \"$HF_HOME/hub\" -type f -path '*/blobs/*' -exec touch -a -d '-90 days' '{{}}' +
-        find \"$HF_HOME/hub\" -type f -path '*/blobs/*' -exec touch -m -d '-90 days' '{{}}' +
+        touch -a -d '-90 days' \"$HF_HOME\"/hub/models--*/blobs/*
+        touch -m -d '-90 days' \"$HF_HOME\"/hub/models--*/blobs/*
         \"$HF\" cache prune --older-than 60d --dry-run --json
         \"$HF\" download o/used --dry-run -q >/dev/null
         \"$HF\" cache prune --older-than 60d --dry-run -q

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::cache_made_up::{Health, make_up};
+use crate::cache_made_up::{Health, make_up, settle};
 use crate::harness::TestEnv;
 use crate::harness::cache::CacheTree;
 use crate::harness::hub::{Hub, Repo};
@@ -237,7 +237,7 @@ const LEGACY: [&[&str]; 3] = [&["scan"], &["scan", "-v"], &["scan", "-vvv"]];
 const NOT_AS_LEGACY: [&str; 2] = ["links of other forms", "all types"];
 
 /// Gives every file one age, far from where its wording changes.
-fn age(folder: &Path) {
+pub fn age(folder: &Path) {
     let time = SystemTime::now() - Duration::from_secs(3_000_000);
     for node in crate::harness::tree_of(folder) {
         let path = folder.join(&node.path);
@@ -246,6 +246,7 @@ fn age(folder: &Path) {
             File::open(path).unwrap().set_times(times).unwrap();
         }
     }
+    settle(folder);
 }
 
 /// What two answers have to share.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::harness::cache::CacheTree;
 use crate::harness::hub::{Hub, Repo};
+use crate::harness::oracle::root;
 use crate::harness::{Output, TestEnv};
 
 /// Nobody in particular, by number: what Debian calls `nobody`.
@@ -22,7 +23,7 @@ pub fn is_root() -> bool {
 
 /// Runs `hf` as a user whom modes stop. Root is not stopped, so it becomes somebody else first, who
 /// is given all of the test's folder.
-fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
+pub fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     if !is_root() {
         return env.hf(arguments).run();
     }
@@ -32,15 +33,12 @@ fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
 
 /// Runs `hf` as somebody else, who is given nothing. Only for root.
 pub fn become_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
+    // The program itself may lie where only root may look.
     let program = env.path("program");
-    fs::copy(env!("CARGO_BIN_EXE_hf"), &program).expect("copy of the program");
-    chmod(&program, 0o755);
-    let id = STRANGER.to_string();
-    let mut line = vec!["--reuid", &id, "--regid", &id, "--clear-groups"];
-    let program = program.display().to_string();
-    line.push(&program);
-    line.extend(arguments);
-    env.program("setpriv", line).run()
+    if !program.exists() {
+        env.install("program");
+    }
+    env.program(program, arguments).user(STRANGER).run()
 }
 
 /// Makes a user, by number, the owner of everything below a path.
@@ -143,9 +141,9 @@ fn a_group_shares_what_is_downloaded() {
 
 #[test]
 fn doctor_names_what_belongs_to_another_user() {
-    if !is_root() {
+    let Some(()) = root("folders of another user") else {
         return;
-    }
+    };
     let env = TestEnv::new();
     let cache = CacheTree::at(env.cache());
     cache.model("o/mine").main([("f", "x")]);

@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::harness::cache::CacheTree;
-use crate::harness::oracle::{Oracle, skip};
+use crate::harness::oracle::{Oracle, installed};
 use crate::harness::{Terminal, TestEnv};
 
 const COMMIT: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334";
@@ -14,11 +13,7 @@ const SECRET: &str = "hf_neverToBeShown";
 
 /// Whether a shell is there.
 fn there(shell: &str) -> bool {
-    let found = Command::new(shell).arg("--version").output().is_ok();
-    if !found {
-        skip::<()>(&format!("{shell} is not installed"));
-    }
-    found
+    installed([shell]).is_some()
 }
 
 /// A home with `hf` and `huggingface-cli` in its path, two repositories and two saved tokens.

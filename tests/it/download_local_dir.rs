@@ -84,6 +84,38 @@ fn a_new_commit_fetches_what_changed() {
     );
 }
 
+/// What a process leaves that is killed while it writes metadata, a listing or the tag.
+#[test]
+fn what_a_killed_download_left_half_written_is_removed() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let folder = download(&env, &[]);
+    let state = folder.join(".cache/huggingface");
+    let before = listing(&folder);
+    let places = [
+        ".hf-0123.tmp",
+        "trees/.hf-abcd.tmp",
+        "download/.hf-4567.tmp",
+    ];
+    for place in places {
+        fs::write(state.join(place), "half").unwrap();
+    }
+    // What another process still writes, and what is the user's.
+    let (live, mine) = (
+        state.join("download/.hf-89ef.tmp"),
+        folder.join(".hf-aaaa.tmp"),
+    );
+    let held = fs::File::create(&live).unwrap();
+    held.lock().unwrap();
+    fs::write(&mine, "mine").unwrap();
+    download(&env, &[]);
+    assert!(live.exists() && mine.exists(), "{}", listing(&folder));
+    drop(held);
+    download(&env, &[]);
+    fs::remove_file(mine).unwrap();
+    assert_eq!(listing(&folder), before);
+}
+
 #[test]
 fn what_the_user_changed_or_brought_is_looked_at() {
     let hub = hub();

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Repo};
-use crate::harness::oracle::Oracle;
+use crate::harness::oracle::{Oracle, root};
 use crate::harness::tree::listing;
 
-use super::cache_users::{STRANGER, become_stranger, give, is_root};
+use super::cache_users::{STRANGER, become_stranger, give};
 use super::download_shared::{SIZE, Shared, noise, python, scans_clean, shared};
 
 const ONE: [&str; 2] = ["download", "org/one"];
@@ -176,10 +176,9 @@ fn what_was_there_before_stays_what_it_was() {
 
 #[test]
 fn the_store_of_another_user() {
-    if !is_root() {
-        // Nobody else could have made one.
+    let Some(()) = root("a store of another user") else {
         return;
-    }
+    };
     let shared = shared();
     for (lock_mode, is_linked) in [(0o666, true), (0o600, false)] {
         let env = shared.env();

@@ -9,13 +9,13 @@ use rustix::process::Signal;
 
 use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Repo, XET_TOKEN};
-use crate::harness::oracle::Oracle;
+use crate::harness::oracle::{Oracle, mounts};
 use crate::harness::process::Output;
-use crate::harness::stall::falling_silent;
+use crate::harness::stall::{Relay, falling_silent};
 use crate::harness::tree::{listing, tree_of};
 
 use super::download_errors::in_namespace;
-use crate::harness::{Running, TestEnv};
+use crate::harness::{Running, TestEnv, nobody};
 
 const SIZE: usize = 2_000_000;
 
@@ -128,7 +128,9 @@ fn the_python_client_agrees_with_the_simulation() {
     let (_cas, hub) = storage();
     let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
     ours.run(["download", "org/name"]).ok();
-    let command = modern.hf(&theirs, ["download", "org/name"]);
+    // One file after the other: where two of its threads make the shared store at once, one of them does without.
+    let one_by_one = ["download", "org/name", "--max-workers", "1"];
+    let command = modern.hf(&theirs, one_by_one);
     command.var("HF_HUB_DISABLE_XET", "0").run().ok();
     arrived(&theirs, &hub);
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
@@ -171,7 +173,7 @@ fn http_takes_over_with_one_warning() {
     arrived(&env, &hub);
     warned_once(&output, "HF_XET_CACHE cannot be written");
     // Nobody is there.
-    drop(cas);
+    hub.xet(Some(&nobody()));
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
@@ -218,7 +220,8 @@ fn a_storage_server_that_never_answers_is_left() {
     let (cas, hub) = storage();
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
-    hub.xet(Some(&falling_silent(cas.endpoint(), 0)));
+    let silent = falling_silent(cas.endpoint(), 0);
+    hub.xet(Some(&silent.address()));
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
@@ -230,7 +233,8 @@ fn a_storage_server_that_stops_midway_is_asked_for_the_rest_and_then_left() {
     let (cas, hub) = storage();
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_HUB_DOWNLOAD_TIMEOUT", "1");
-    hub.xet(Some(&falling_silent(cas.endpoint(), 1_200_000)));
+    let silent = falling_silent(cas.endpoint(), 1_200_000);
+    hub.xet(Some(&silent.address()));
     let output = env.run(["download", "org/name", "big.bin"]).ok();
     let content = hub.repo("models/org/name").entry("big.bin").content;
     assert!(fs::read(output.stdout().trim_end()).unwrap() == content.to_bytes());
@@ -244,15 +248,15 @@ fn a_storage_server_that_stops_midway_is_asked_for_the_rest_and_then_left() {
 #[test]
 fn ctrl_c_does_not_wait_for_a_silent_storage_server() {
     let (cas, hub) = storage();
-    let env = TestEnv::for_hub(&hub);
-    hub.xet(Some(&falling_silent(cas.endpoint(), 0)));
+    let mut env = TestEnv::for_hub(&hub);
+    // Whoever waits for the server, or for HTTP after it, hangs.
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", "600");
+    let silent = falling_silent(cas.endpoint(), 0);
+    hub.xet(Some(&silent.address()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
-    running.wait_until("it asked for a way in", |_| asked_for_tokens(&hub) == 1);
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let start = std::time::Instant::now();
+    running.wait_until("it asks the storage", |_| silent.connections() > 0);
     running.signal(Signal::INT);
     running.wait().fails(130);
-    assert!(start.elapsed().as_millis() < 1500, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -338,10 +342,9 @@ fn ctrl_c_stops_at_once() {
     let (cas, hub) = storage();
     let env = TestEnv::for_hub(&hub);
     interrupted(&cas, &hub, &env, |running| {
-        let start = std::time::Instant::now();
+        // A second would bring the rest: `interrupted` finds the file unfinished.
         running.signal(Signal::INT);
         let output = running.wait().fails(130);
-        assert!(start.elapsed().as_millis() < 1500, "{:?}", start.elapsed());
         assert_eq!(output.stdout(), "");
     });
     // Xet goes on where it stopped.
@@ -356,7 +359,8 @@ fn a_storage_server_that_dies_midway_is_left() {
     let (cas, hub) = storage();
     let env = TestEnv::for_hub(&hub);
     let slow = cas.throttled(1_000_000);
-    hub.xet(Some(slow.endpoint()));
+    let relay = Relay::before(slow.endpoint());
+    hub.xet(Some(&relay.address()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
     running.wait_until("something arrived", |_| {
         let nodes = tree_of(env.cache()).into_iter();
@@ -364,7 +368,7 @@ fn a_storage_server_that_dies_midway_is_left() {
             .filter(|node| node.path.ends_with(".hf-part"))
             .any(|node| fs::metadata(env.cache().join(&node.path)).is_ok_and(|m| m.len() > 200_000))
     });
-    drop(slow);
+    drop(relay);
     let output = running.wait().ok();
     warned_once(&output, "Xet storage cannot be used");
     let content = hub.repo("models/org/name").entry("big.bin").content;
@@ -398,6 +402,9 @@ fn progress_shows_what_is_on_the_wire() {
 
 #[test]
 fn a_full_disk_is_no_reason_to_try_http() {
+    let Some(()) = mounts() else {
+        return;
+    };
     let (_cas, hub) = storage();
     let env = TestEnv::for_hub(&hub);
     fs::create_dir_all(env.cache()).unwrap();

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::Value;
 
+use crate::cache_users::as_stranger;
 use crate::harness::hub::Hub;
 use crate::harness::oracle::Oracle;
 use crate::harness::{TestEnv, tree_of};
@@ -116,26 +117,21 @@ fn agrees_with_the_python_client() {
 
 #[test]
 fn a_cache_that_cannot_be_written_to() {
-    if rustix::process::geteuid().is_root() {
-        // Root writes everywhere; a folder that is a file stands for it.
-        let env = TestEnv::new();
-        let output = env
-            .hf(["env", "--json"])
-            .var("HF_HUB_CACHE", "/proc/self/hub")
-            .run()
-            .ok()
-            .json();
-        assert_eq!(output["Cache folder"], "does not exist, and cannot be made");
-        assert_eq!(
-            output["Symlinks in the cache"],
-            "unknown: nothing can be written there to try it"
-        );
-        return;
-    }
+    // Nobody can make a folder there.
+    let env = TestEnv::new();
+    let nowhere = env
+        .hf(["env", "--json"])
+        .var("HF_HUB_CACHE", "/proc/self/hub");
+    let output = nowhere.run().ok().json();
+    assert_eq!(output["Cache folder"], "does not exist, and cannot be made");
+    assert_eq!(
+        output["Symlinks in the cache"],
+        "unknown: nothing can be written there to try it"
+    );
     let env = TestEnv::new();
     fs::create_dir_all(env.cache()).unwrap();
     fs::set_permissions(env.cache(), fs::Permissions::from_mode(0o500)).unwrap();
-    let output = env.run(["env", "--json"]).ok().json();
+    let output = as_stranger(&env, &["env", "--json"]).ok().json();
     assert_eq!(output["Cache folder"], "exists, cannot be written to");
 }
 

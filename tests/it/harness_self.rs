@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::cache::{CacheTree, blob_name};
-use crate::harness::oracle::Oracle;
+use crate::harness::hub::{Fault, Hub};
+use crate::harness::oracle::{Oracle, installed};
 use crate::harness::tree::{NodeKind, listing};
 use crate::harness::{TestEnv, tree_of};
 
@@ -67,6 +68,23 @@ fn a_program_that_hangs_fails_the_test() {
 }
 
 #[test]
+#[should_panic(expected = "no request met")]
+fn a_fault_that_no_request_meets_fails_the_test() {
+    let hub = Hub::start();
+    hub.fault(Fault::status(500).on("/never/asked"));
+}
+
+#[test]
+#[should_panic(expected = "no request met")]
+fn so_does_one_that_is_cleared_away() {
+    let hub = Hub::start();
+    hub.fault(Fault::status(500).optional());
+    hub.clear_faults();
+    hub.fault(Fault::status(500).on("/never/asked"));
+    hub.clear_faults();
+}
+
+#[test]
 fn snapshots_hide_what_differs_from_run_to_run() {
     let env = TestEnv::new();
     let output = shell(&env, "pwd; echo http://127.0.0.1:4711/x").run().ok();
@@ -84,10 +102,13 @@ fn the_binary_starts_under_both_names() {
 
 #[test]
 fn a_terminal_has_a_size_hides_typing_and_shows_the_screen() {
+    let Some(()) = installed(["bash", "stty"]) else {
+        return;
+    };
     let env = TestEnv::new();
     let script = "stty size; printf 'one\\rtwo\\n'; stty -echo; printf 'secret: '; read s; \
         stty echo; echo; echo got ${#s}; read -p 'again? ' t; stty size; test -t 2; exit 5";
-    let mut terminal = env.program("/bin/bash", ["-c", script]).terminal(30, 97);
+    let mut terminal = env.program("bash", ["-c", script]).terminal(30, 97);
     terminal.expect("secret:");
     assert_eq!(terminal.screen(), "30 97\ntwo\nsecret:");
     terminal.send_line("hidden");
@@ -105,9 +126,12 @@ fn a_terminal_has_a_size_hides_typing_and_shows_the_screen() {
 
 #[test]
 fn control_c_reaches_the_program_through_the_terminal() {
+    let Some(()) = installed(["bash"]) else {
+        return;
+    };
     let env = TestEnv::new();
     let script = "trap 'exit 130' INT; echo ready; while :; do sleep 0.01; done";
-    let mut terminal = env.program("/bin/bash", ["-c", script]).terminal(24, 80);
+    let mut terminal = env.program("bash", ["-c", script]).terminal(24, 80);
     terminal.expect("ready");
     terminal.send("\u{3}");
     assert_eq!(terminal.exit_code(), 130);

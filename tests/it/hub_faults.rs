@@ -4,8 +4,10 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::http::{Answer, get, head, request};
+use crate::harness::eventually;
+use crate::harness::http::{Answer, arrived, get, head, receive, send};
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
+use crate::harness::oracle::installed;
 
 const SIZE: usize = 300_000;
 
@@ -84,8 +86,9 @@ fn an_early_close_is_orderly() {
 fn a_stall_keeps_the_connection_open() {
     let bench = Bench::new();
     bench.hub.fault(Fault::Stall { after_bytes: 1234 }.times(1));
-    let patience = Duration::from_millis(700);
-    let stalled = request("GET", &bench.url("small.txt"), &[], "", patience);
+    let stream = send("GET", &bench.url("small.txt"), &[], "");
+    arrived(&stream, 1234);
+    let stalled = receive(stream, Duration::from_millis(300));
     assert_eq!(stalled.end, Some(ErrorKind::WouldBlock));
     assert_eq!(stalled.body.len(), 1234);
     bench.is_good(&bench.small());
@@ -95,8 +98,9 @@ fn a_stall_keeps_the_connection_open() {
 fn no_answer_is_no_answer_and_the_request_is_on_record() {
     let bench = Bench::new();
     bench.hub.fault(Fault::NeverAnswer.times(1));
-    let patience = Duration::from_millis(300);
-    let answer = request("GET", &bench.url("small.txt"), &[], "", patience);
+    let stream = send("GET", &bench.url("small.txt"), &[], "");
+    eventually("the request", || !bench.hub.requests().is_empty());
+    let answer = receive(stream, Duration::from_millis(300));
     assert_eq!(
         (answer.status, answer.end),
         (0, Some(ErrorKind::WouldBlock))
@@ -120,7 +124,7 @@ fn a_trickle_and_a_cap_keep_their_pace() {
         bench.is_good(&bench.small());
         let seconds = start.elapsed().as_secs_f64();
         assert!(
-            (0.35..10.0).contains(&seconds),
+            seconds >= 0.35,
             "{what}: {seconds} s for half a second's bytes"
         );
     };
@@ -244,6 +248,9 @@ fn a_file_can_change_after_it_was_listed() {
 
 #[test]
 fn a_gzip_body_can_be_unpacked_with_gzip() {
+    let Some(()) = installed(["gzip"]) else {
+        return;
+    };
     let bench = Bench::new();
     bench.hub.fault(Fault::Gzip.times(1));
     let packed = get(&bench.url("small.txt"), &[("Accept-Encoding", "identity")]);

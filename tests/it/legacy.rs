@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::auth_login::{LAPTOP, SERVER};
+use crate::cache_table::age;
 use crate::download_basic::furnished_hub;
 use crate::harness::cache::CacheTree;
 use crate::harness::hub::Hub;
@@ -269,6 +270,7 @@ fn furnish(env: &TestEnv) {
     model.commit([("shared", "12345"), ("old.bin", "1234567")]);
     model.main([("shared", "12345"), ("new.bin", "123")]);
     tree.stray_file("stray", "x");
+    age(&env.cache());
 }
 
 /// All lines but the one with the time that a scan took.
@@ -311,17 +313,35 @@ fn the_cache_is_shown_in_the_same_table() {
     }
 }
 
+/// Chooses every revision in the list that is to be edited: removes the comment sign before its commit.
+fn choose_all(folder: &Path) {
+    let mut files = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let list = files.find(|path| path.extension().is_some_and(|end| end == "txt"));
+    let list = list.expect("a list");
+    let is_commit = |word: &str| word.len() == 40 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let edited: Vec<String> = fs::read_to_string(&list)
+        .unwrap()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.split_whitespace().next().is_some_and(is_commit) => rest.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    fs::write(list, edited.join("\n") + "\n").unwrap();
+}
+
 #[test]
 fn a_list_edited_and_refused_is_a_good_end() {
     let env = TestEnv::new();
     furnish(&env);
     let before = tree_of(env.cache());
-    let script = "sed -i -E 's/^#( +[0-9a-f]{40})/\\1/' \"$(ls \"$TMPDIR\"/*.txt)\"";
     let mut terminal = env
         .huggingface_cli(["delete-cache", "--disable-tui", "--sort", "size"])
         .terminal(24, 100);
     terminal.expect("(y/N)");
-    env.program("sh", ["-c", script]).run().ok();
+    choose_all(&env.path("tmp"));
     terminal.send_line("1");
     terminal.expect("3 revisions chosen");
     terminal.send_line("n");
@@ -340,7 +360,7 @@ fn logging_in_asks_for_a_token_and_for_git() {
     let hub = hub_with_users();
     let env = TestEnv::for_hub(&hub);
     let mut terminal = env.huggingface_cli(["login"]).terminal(24, 100);
-    terminal.expect("Token (not shown while you type):");
+    terminal.expect_hidden("Token (not shown while you type):");
     terminal.send_line(LAPTOP);
     terminal.expect("Add token as git credential?");
     terminal.send_line("n");
@@ -380,10 +400,9 @@ fn the_name_counts_however_it_was_made() {
     let env = TestEnv::new();
     let binary = Path::new(env!("CARGO_BIN_EXE_hf"));
     let expected = format!("huggingface_hub version: {}\n", env!("CARGO_PKG_VERSION"));
-    let copy = env.path("bin/copy/huggingface-cli");
     let exe = env.path("bin/huggingface-cli.exe");
     fs::create_dir(env.path("bin/copy")).unwrap();
-    fs::copy(binary, &copy).unwrap();
+    let copy = env.install("bin/copy/huggingface-cli");
     fs::hard_link(&copy, &exe).unwrap();
     let link = env.path("bin/huggingface-cli");
     std::os::unix::fs::symlink(binary, &link).unwrap();

@@ -61,6 +61,7 @@ mod hub_fidelity;
 mod hub_mirror;
 mod hub_proxy;
 mod hub_wire;
+mod imports;
 mod interop;
 mod layers;
 mod legacy;

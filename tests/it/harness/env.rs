@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::hub::Hub;
+use super::hub::{Hub, closed};
 use super::process::{Invocation, Output};
 
 /// Variables of the caller that reach the program: where tools are, and where coverage data goes.
 const INHERITED: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
+
+/// The address of a server that does not exist: connections are refused, and nobody else gets the port.
+pub fn nobody() -> String {
+    format!("http://{}", closed())
+}
 
 /// A temporary home with everything that programs find in it; removed when dropped.
 pub struct TestEnv {
@@ -19,7 +25,7 @@ pub struct TestEnv {
 }
 
 impl TestEnv {
-    /// An empty home. No Hub: the endpoint is a closed port, so that nothing can reach the network by mistake.
+    /// An empty home. No Hub: the endpoint is a port where nobody listens, so that nothing can reach the network by mistake.
     pub fn new() -> Self {
         let root = tempfile::Builder::new().prefix("hf-test-").tempdir();
         let root = root.expect("temporary folder");
@@ -40,8 +46,7 @@ impl TestEnv {
         this.set("LANG", "C.UTF-8");
         this.set("GIT_CONFIG_NOSYSTEM", "1");
         this.set("GIT_TERMINAL_PROMPT", "0");
-        // Port 9 is "discard": nothing listens there.
-        this.set("HF_ENDPOINT", "http://127.0.0.1:9");
+        this.set("HF_ENDPOINT", nobody());
         this
     }
 
@@ -108,6 +113,34 @@ impl TestEnv {
     #[must_use = "check it: ok() or fails(code)"]
     pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
         self.hf(args).run()
+    }
+
+    /// A copy of the program under test at this path below [`TestEnv::root`].
+    ///
+    /// Made by a process of its own: a file that this process, with its many threads, had open for writing can be "busy"
+    /// when it is to be run, because a child that another thread just starts has a copy of the descriptor.
+    pub fn install(&self, relative: impl AsRef<Path>) -> PathBuf {
+        let place = self.path(relative);
+        let mut copy = Command::new("cp");
+        copy.arg("--").arg(env!("CARGO_BIN_EXE_hf")).arg(&place);
+        let copied = copy.status().expect("start cp");
+        assert!(copied.success(), "{copied}: {}", place.display());
+        place
+    }
+
+    /// An executable script at this path below [`TestEnv::root`], made as [`TestEnv::install`] makes its copy.
+    pub fn script(&self, relative: impl AsRef<Path>, text: &str) -> PathBuf {
+        let place = self.path(relative);
+        let mut write = Command::new("sh");
+        write.args([
+            "-c",
+            "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"",
+            "sh",
+            text,
+        ]);
+        let written = write.arg(&place).status().expect("start sh");
+        assert!(written.success(), "{written}: {}", place.display());
+        place
     }
 
     /// The program under test, called by its legacy name through a link.

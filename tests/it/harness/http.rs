@@ -62,10 +62,14 @@ pub fn request(
     body: &str,
     patience: Duration,
 ) -> Answer {
+    receive(send(method, url, headers, body), patience)
+}
+
+/// Sends a request and reads nothing yet. Panics when it cannot connect.
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
     let rest = url.strip_prefix("http://").expect("an http address");
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let mut stream = TcpStream::connect(host).expect("connect");
-    stream.set_read_timeout(Some(patience)).expect("timeout");
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -78,6 +82,23 @@ pub fn request(
     stream
         .write_all(format!("{text}\r\n{body}").as_bytes())
         .expect("send");
+    stream
+}
+
+/// Waits until this many bytes of an answer's body can be read. Panics when the connection ends before.
+pub fn arrived(stream: &TcpStream, body: usize) {
+    let mut buffer = vec![0; body + (1 << 14)];
+    super::eventually("the body", || {
+        let length = stream.peek(&mut buffer).expect("a connection");
+        assert_ne!(length, 0, "the connection has ended");
+        let head = buffer[..length].windows(4).position(|b| b == b"\r\n\r\n");
+        head.is_some_and(|head| length - head - 4 >= body)
+    });
+}
+
+/// The rest of an answer; gives up when nothing arrives for `patience`.
+pub fn receive(mut stream: TcpStream, patience: Duration) -> Answer {
+    stream.set_read_timeout(Some(patience)).expect("timeout");
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes).err().map(|e| e.kind());
     parse(&bytes, end)

@@ -35,7 +35,17 @@ pub mod stall;
 pub mod terminal;
 pub mod tree;
 
-pub use env::TestEnv;
+/// Waits until something holds that this process can see, asking every few milliseconds. Panics after a minute.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed().as_secs() < 60, "not seen: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+pub use env::{TestEnv, nobody};
 pub use process::{Invocation, Output, Running};
 pub use terminal::Terminal;
 pub use tree::tree_of;

@@ -116,6 +116,41 @@ pub fn skip<T>(what: &str) -> Option<T> {
     None
 }
 
+/// Whether these programs are in `PATH`. Skipped, or failed, as the clients are.
+pub fn installed<const N: usize>(programs: [&str; N]) -> Option<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    match programs.into_iter().find(|name| !is_there(name)) {
+        Some(absent) => skip(&format!("{absent} is not installed")),
+        None => Some(()),
+    }
+}
+
+/// Whether this user may mount something in a name space of its own, where nobody else sees it. Skipped, or failed, as the
+/// clients are.
+pub fn mounts() -> Option<()> {
+    static CAN: OnceLock<Result<(), String>> = OnceLock::new();
+    let can = CAN.get_or_init(|| {
+        let place = std::env::temp_dir();
+        let mut unshare = Command::new("unshare");
+        let script = "mount -t tmpfs none \"$1\"";
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+        call(unshare.arg(place))
+    });
+    match can {
+        Ok(()) => Some(()),
+        Err(why) => skip(&format!("mounts: {why}")),
+    }
+}
+
+/// What only root can try is skipped for everybody else, or failed, as the clients are where they are absent.
+pub fn root(what: &str) -> Option<()> {
+    if rustix::process::geteuid().is_root() {
+        return Some(());
+    }
+    skip(&format!("{what}: only root can try it"))
+}
+
 /// `target/oracle`.
 fn home() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));

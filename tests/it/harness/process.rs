@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,7 @@ pub struct Invocation<'a> {
     vars: BTreeMap<OsString, Option<OsString>>,
     stdin: Vec<u8>,
     folder: PathBuf,
+    user: Option<u32>,
     limit: Duration,
     python: Option<PathBuf>,
 }
@@ -45,6 +46,7 @@ impl<'a> Invocation<'a> {
             vars: BTreeMap::new(),
             stdin: Vec::new(),
             folder: env.work(),
+            user: None,
             limit: LIMIT,
             python: None,
         }
@@ -75,6 +77,12 @@ impl<'a> Invocation<'a> {
         self
     }
 
+    /// Who runs it, by number, in a group of the same number and in no other. Only root can say so.
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// How long it may run before the test fails.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -98,6 +106,10 @@ impl<'a> Invocation<'a> {
             };
         }
         command.current_dir(&self.folder);
+        if let Some(user) = self.user {
+            // Without supplementary groups: root's are left when the user is set.
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -167,11 +179,16 @@ impl Collector {
         String::from_utf8_lossy(&self.text.lock().expect("output")).into_owned()
     }
 
-    /// All of it. Called when the program has ended; a descendant that still holds the stream is not waited for long.
+    /// All of it. Called when the program has ended; a descendant that still holds the stream and says nothing is not
+    /// waited for long.
     fn finish(self) -> String {
-        let ended = Instant::now();
-        while !self.thread.is_finished() && ended.elapsed() < Duration::from_secs(2) {
+        let mut seen = (self.so_far().len(), Instant::now());
+        while !self.thread.is_finished() && seen.1.elapsed() < Duration::from_secs(3) {
             std::thread::sleep(Duration::from_millis(1));
+            let length = self.text.lock().expect("output").len();
+            if length != seen.0 {
+                seen = (length, Instant::now());
+            }
         }
         self.so_far()
     }

@@ -106,6 +106,27 @@ impl Terminal {
         state.local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Whether the terminal waits for whole lines; menus want every key at once.
+    pub fn takes_lines(&self) -> bool {
+        let state = tcgetattr(&self.master).expect("terminal state");
+        state.local_modes.contains(LocalModes::ICANON)
+    }
+
+    /// Waits until the screen shows `text` and what is typed is hidden. A program may do the second after the first, and
+    /// keys that come in between are shown, or thrown away.
+    #[track_caller]
+    pub fn expect_hidden(&self, text: &str) {
+        self.expect(text);
+        self.wait_until("hidden input", |terminal| !terminal.echoes());
+    }
+
+    /// Waits until the screen shows `text` and keys are taken one by one; see [`Terminal::expect_hidden`].
+    #[track_caller]
+    pub fn expect_menu(&self, text: &str) {
+        self.expect(text);
+        self.wait_until("a menu that takes keys", |terminal| !terminal.takes_lines());
+    }
+
     /// Asks the program to end (SIGTERM).
     pub fn terminate(&self) {
         let id = i32::try_from(self.child.id()).expect("process id");

@@ -20,6 +20,8 @@ pub struct Observed {
     pub files: BTreeMap<String, File>,
     /// How each address was asked.
     pub requests: BTreeMap<Asked, Methods>,
+    /// Whether it met each planned fault.
+    pub met: Vec<bool>,
 }
 
 /// One name on disk.
@@ -62,6 +64,7 @@ impl Observed {
             stderr: neutral(stderr, env, hub),
             files: files(env, hub),
             requests: requests(hub.requests()),
+            met: Vec::new(),
         }
     }
 }

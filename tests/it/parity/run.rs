@@ -49,11 +49,17 @@ fn observe(who: Who, scenario: &Scenario) -> Observed {
     for step in &scenario.steps {
         step(&mut world);
     }
+    let mut observed = observe_in(&world, who, scenario);
+    observed.met = world.faults.iter().map(|one| one.count() > 0).collect();
+    observed
+}
+
+fn observe_in(world: &World, who: Who, scenario: &Scenario) -> Observed {
     for before in &scenario.before {
-        let _unobserved = invocation(who, scenario, &world, before).run();
+        let _unobserved = invocation(who, scenario, world, before).run();
     }
     world.hub.clear_requests();
-    let run = invocation(who, scenario, &world, &scenario.args);
+    let run = invocation(who, scenario, world, &scenario.args);
     let Some(typed) = &scenario.terminal else {
         let output = run.run();
         let code = output
@@ -74,7 +80,11 @@ fn observe(who: Who, scenario: &Scenario) -> Observed {
             Who::They(_) => line.theirs,
         };
         if !shown.is_empty() {
-            terminal.expect(shown);
+            match shown {
+                shown if shown.starts_with("> ") => terminal.expect_menu(shown),
+                "Token (not shown" | "Enter your token" => terminal.expect_hidden(shown),
+                shown => terminal.expect(shown),
+            }
             terminal.send(&world.fill(line.keys));
         }
     }
@@ -110,6 +120,10 @@ fn judge(scenario: &Scenario, oracle: &Oracle, declared: &[&Difference]) -> Outc
     } else {
         verdict(&name, &found, declared)
     };
+    let unmet = ours.met.iter().zip(&theirs.met).any(|(a, b)| !a && !b);
+    if unmet {
+        wrong.push("no request of either client met a planned fault".to_owned());
+    }
     wrong.extend(manners(&scenario.args, &ours, scenario.terminal.is_some()));
     if !wrong.is_empty() {
         wrong.push(format!("our stderr:   {}", ours.stderr.trim_end()));

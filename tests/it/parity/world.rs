@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, CachedRepo};
-use crate::harness::hub::{Content, Hub, Repo, Rule};
+use crate::harness::hub::{Content, Hub, Repo, Rule, Strikes};
 use crate::harness::shim::CLOCK_SPEED;
 
 /// Alice's tokens; `manners` looks for their beginning in what is shown.
@@ -26,6 +26,8 @@ const AGENTS: &str = ".agent_harnesses.json";
 pub struct World {
     pub env: TestEnv,
     pub hub: Hub,
+    /// How often each planned fault struck.
+    pub faults: Vec<Strikes>,
     /// Texts that command lines and variables name in braces.
     pub names: BTreeMap<&'static str, String>,
 }
@@ -55,7 +57,12 @@ impl World {
             ("bob", BOB.to_owned()),
             ("wrong", WRONG.to_owned()),
         ]);
-        let mut world = Self { env, hub, names };
+        let mut world = Self {
+            env,
+            hub,
+            faults: Vec::new(),
+            names,
+        };
         let agents = "{\"standardEnvVars\": [\"AI_AGENT\"], \"harnesses\": {\"robot\": {\"envVars\": {\"ROBOT\": \"*\"}}}}";
         write_secret(&mut world, AGENTS, agents);
         world
@@ -174,11 +181,12 @@ pub fn offline(world: &mut World) {
     world.env.set("HF_HUB_OFFLINE", "1");
 }
 
-/// Switches a fault on.
+/// Switches a fault on. One of the two clients has to meet it.
 pub fn fault(rule: impl Into<Rule>) -> impl Fn(&mut World) + Send + Sync + 'static {
-    let rule = rule.into();
+    let rule = rule.into().optional();
     move |world| {
-        let _strikes = world.hub.fault(rule.clone());
+        let strikes = world.hub.fault(rule.clone());
+        world.faults.push(strikes);
     }
 }
 

@@ -3,6 +3,9 @@
 //! A fault strikes at one of three moments: before the request is looked at, when a JSON answer is ready, or when a
 //! successful body is about to be sent. Faults of the third kind strike answers with status 2xx to methods other than HEAD,
 //! so that a rule on a file name passes over the HEAD request and the redirect and meets the bytes themselves.
+//!
+//! A fault that no request met proves nothing, so it fails the test when the Hub is dropped or the faults are cleared,
+//! unless the rule is [`Rule::optional`].
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -97,6 +100,11 @@ impl Fault {
     pub fn times(self, count: usize) -> Rule {
         Rule::from(self).times(count)
     }
+
+    /// See [`Rule::optional`].
+    pub fn optional(self) -> Rule {
+        Rule::from(self).optional()
+    }
 }
 
 /// A fault and when it strikes. Without limits: every request, always.
@@ -108,6 +116,7 @@ pub struct Rule {
     pass: usize,
     origin: Option<Origin>,
     method: Option<String>,
+    optional: bool,
 }
 
 impl From<Fault> for Rule {
@@ -119,6 +128,7 @@ impl From<Fault> for Rule {
             pass: 0,
             origin: None,
             method: None,
+            optional: false,
         }
     }
 }
@@ -159,6 +169,13 @@ impl Rule {
         self
     }
 
+    /// It may be that no request meets it: a request that must not be made, or one that a race decides.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
     fn covers(&self, asked: &Asked) -> bool {
         self.left > 0
             && self.origin.is_none_or(|origin| origin == asked.origin)
@@ -196,9 +213,13 @@ impl Faults {
         self.0.lock().expect("faults").is_empty()
     }
 
-    /// Ends all faults.
-    pub fn clear(&self) {
-        self.0.lock().expect("faults").clear();
+    /// Ends all faults; answers those that no request met and that should have been, a line each.
+    pub fn clear(&self) -> Vec<String> {
+        let rules = std::mem::take(&mut *self.0.lock().expect("faults"));
+        let unmet = rules
+            .iter()
+            .filter(|(rule, strikes)| !rule.optional && strikes.count() == 0);
+        unmet.map(|(rule, _)| format!("{rule:?}")).collect()
     }
 
     /// The fault that strikes this request, if one that `fits` the present moment covers it. Counts it.

@@ -30,6 +30,7 @@ mod content;
 mod faults;
 mod log;
 mod oauth;
+mod port;
 mod reply;
 mod repo;
 mod resolve;
@@ -38,7 +39,6 @@ mod server;
 mod wire;
 mod xet;
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock, mpsc};
 use std::time::Duration;
@@ -49,6 +49,7 @@ use tokio::sync::watch;
 pub use content::{Content, hex, sha1_hex, sha256_of};
 pub use faults::{Fault, Rule, Strikes};
 pub use log::{Origin, Request};
+pub use port::{Port, close, closed};
 pub use repo::{Access, Entry, Kind, Repo, Tree};
 pub use xet::{TOKEN as XET_TOKEN, XetGate};
 
@@ -99,6 +100,8 @@ impl Default for Settings {
 /// A running Hub.
 pub struct Hub {
     state: Arc<State>,
+    /// Of the Hub's origin and of the CDN's.
+    ports: [Port; 2],
     runtime: Option<Runtime>,
     running: Option<Running>,
 }
@@ -123,13 +126,12 @@ impl Hub {
             .enable_all()
             .build()
             .expect("runtime of the Hub");
-        let hub = bind(SocketAddr::from(([127, 0, 0, 1], settings.port)));
-        let cdn = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let ports = [Port::numbered(settings.port), Port::free()];
         let state = Arc::new(State {
             tls: settings.tls.then(wire::Tls::new),
             settings: RwLock::new(settings),
-            hub_address: hub.local_addr().expect("address"),
-            cdn_address: cdn.local_addr().expect("address"),
+            hub_address: ports[0].address(),
+            cdn_address: ports[1].address(),
             repos: RwLock::default(),
             renamed: RwLock::default(),
             blobs: RwLock::default(),
@@ -144,18 +146,21 @@ impl Hub {
         });
         let mut this = Self {
             state,
+            ports,
             runtime: Some(runtime),
             running: None,
         };
-        this.listen(hub, cdn);
+        this.listen();
         this
     }
 
-    fn listen(&mut self, hub: TcpListener, cdn: TcpListener) {
+    fn listen(&mut self) {
         let (stop, stopped) = watch::channel(());
         let (ending, ended) = mpsc::channel::<()>();
         let runtime = self.runtime.as_ref().expect("running");
-        for (listener, origin) in [(hub, Origin::Hub), (cdn, Origin::Cdn)] {
+        for (port, origin) in self.ports.iter().zip([Origin::Hub, Origin::Cdn]) {
+            let listener = port.listen();
+            listener.set_nonblocking(true).expect("listener");
             let (state, stopped, ending) = (self.state.clone(), stopped.clone(), ending.clone());
             runtime.spawn(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("listener");
@@ -178,8 +183,7 @@ impl Hub {
     /// Opens the same ports again.
     pub fn resume(&mut self) {
         assert!(self.running.is_none(), "the Hub is running");
-        let (hub, cdn) = (self.state.hub_address, self.state.cdn_address);
-        self.listen(bind(hub), bind(cdn));
+        self.listen();
     }
 
     /// What belongs in `HF_ENDPOINT`: `http://127.0.0.1:PORT`, and the path prefix if one is set.
@@ -249,9 +253,16 @@ impl Hub {
         self.state.faults.add(rule.into())
     }
 
-    /// Switches all faults off.
+    /// Switches all faults off. Panics when no request met one of them, unless it is [`Rule::optional`].
+    #[track_caller]
     pub fn clear_faults(&self) {
-        self.state.faults.clear();
+        let unmet = self.state.faults.clear();
+        assert!(
+            unmet.is_empty(),
+            "no request met {}\n{}",
+            unmet.join(" nor "),
+            self.log_text()
+        );
     }
 
     /// Sends `X-HF-Warning: topic; message` with every answer of the Hub from now on.
@@ -328,13 +339,11 @@ impl Drop for Hub {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        // A test that fails already says why.
+        if !std::thread::panicking() {
+            self.clear_faults();
+        }
     }
-}
-
-fn bind(address: SocketAddr) -> TcpListener {
-    let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("bind {address}: {e}"));
-    listener.set_nonblocking(true).expect("listener");
-    listener
 }
 
 /// A repository of a running Hub.

@@ -29,7 +29,10 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
+            _ = stop.changed() => {
+                super::port::close(&listener);
+                return;
+            }
         };
         // A connection that died before it was accepted concerns nobody.
         let Ok((tcp, _)) = accepted else { continue };

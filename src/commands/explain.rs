@@ -97,7 +97,12 @@ impl Asked<'_> {
                     escape(&reason.to_string())
                 ),
             )
-            .hint("run the same command with network access to complete it"),
+            .hint(match reason {
+                HubError::InvalidToken | HubError::ExpiredToken { .. } => {
+                    new_token_hint(self.context, self.token.map(|token| &token.source))
+                }
+                _ => "run the same command with network access to complete it".to_owned(),
+            }),
             DownloadError::Task(_) => {
                 CliError::new(Kind::Other, "The download stopped because of an error in this program.")
                     .hint("run it again with HF_DEBUG=1 and report what it says")
@@ -333,6 +338,7 @@ pub fn new_token_hint(context: &Context, source: Option<&TokenSource>) -> String
 fn kind_of(reason: &HubError) -> Kind {
     match reason {
         HubError::Offline => Kind::Offline,
+        HubError::InvalidToken | HubError::ExpiredToken { .. } => Kind::InvalidToken,
         _ => Kind::Unreachable,
     }
 }

@@ -442,4 +442,32 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1024))]
+
+        /// Whatever a server writes there, its bytes are used only where they were asked for.
+        #[test]
+        fn any_content_range(
+            text in proptest::prop_oneof![
+                "[ -~]{0,40}",
+                "bytes ?\\*?[0-9]{0,22} ?-[0-9]{0,22} ?/ ?(\\*|[0-9]{0,22})",
+            ],
+            offset in 0_u64..20,
+        ) {
+            if let Some((first, total)) = parse_content_range(&text) {
+                proptest::prop_assert!(text.contains(&first.to_string()));
+                proptest::prop_assert!(total.is_none_or(|total| text.contains(&total.to_string())));
+            }
+            let Ok(value) = text.parse() else { return Ok(()) };
+            let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_RANGE, value)]);
+            let answer = check_answer(StatusCode::PARTIAL_CONTENT, &headers, offset, Some(20));
+            proptest::prop_assert_eq!(
+                answer.is_ok(),
+                parse_content_range(&text).is_some_and(|(first, total)| {
+                    first == offset && total.is_none_or(|total| total == 20)
+                })
+            );
+        }
+    }
 }

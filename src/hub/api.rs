@@ -470,4 +470,39 @@ mod tests {
         unreadable.insert("x-linked-etag", value);
         assert!(file_head(&unreadable, &unreadable).is_err());
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Whatever stands in the headers of a file, what is taken from them is of the form that paths
+        /// are made of, or nothing is.
+        #[test]
+        fn any_head(
+            commit in prop_oneof!["[0-9a-f]{40}", "[ -~]{0,50}"],
+            etag in prop_oneof!["(W/)?\"?[0-9a-f]{40}([0-9a-f]{24})?\"?", "[ -~]{0,70}"],
+            linked in proptest::option::of(prop_oneof!["\"[0-9a-f]{64}\"", "[ -~]{0,70}"]),
+            size in prop_oneof!["[0-9]{1,25}", "[ -~]{0,8}"],
+        ) {
+            let mut map = HeaderMap::new();
+            for (name, value) in [("x-repo-commit", Some(&commit)), ("etag", Some(&etag)),
+                ("x-linked-etag", linked.as_ref()), ("x-linked-size", Some(&size))]
+            {
+                if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                    map.insert(name, value);
+                }
+            }
+            if let Ok(head) = file_head(&map, &map) {
+                let hash = match &head.checksum {
+                    Checksum::GitSha1(hash) | Checksum::Sha256(hash) => {
+                        prop_assert!(matches!(hash.len(), 40 | 64) && is_lower_hex(hash));
+                        hash
+                    }
+                    Checksum::Unknown(etag) => etag,
+                };
+                prop_assert_eq!(head.commit.to_string(), commit.trim());
+                prop_assert_eq!(head.size, size.trim().parse().ok());
+                prop_assert!(linked.is_none_or(|linked| linked.contains(hash.as_str())));
+            }
+        }
+    }
 }

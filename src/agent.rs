@@ -11,7 +11,6 @@
 //! agent counts one of whose variables has the value (`*`: any), or whose name a standard variable
 //! holds. A standard variable that holds another name means an agent that is not known.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +50,7 @@ pub fn detect(env: &Env, hf_home: &Path) -> Result<Option<String>, BadRegistry> 
         Err(error) => return Err(bad(&error)),
     }
     let mut text = String::new();
-    File::open(&path)
+    crate::fs::open_regular(&path)
         .and_then(|file| file.take(LARGEST).read_to_string(&mut text))
         .map_err(|error| bad(&error))?;
     let registry: Value = serde_json::from_str(&text).map_err(|error| bad(&error))?;

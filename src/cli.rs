@@ -128,11 +128,27 @@ pub enum Command {
 }
 
 impl Command {
+    fn writes_tokens(&self) -> bool {
+        use commands::auth::AuthCommand as Auth;
+        match self {
+            Command::Login(_) | Command::Logout(_) => true,
+            Command::Auth(args) => matches!(
+                args.command,
+                Auth::Login(_) | Auth::Logout(_) | Auth::Switch(_)
+            ),
+            _ => false,
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors
     /// Whatever made it fail.
     pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
+        if self.writes_tokens() {
+            let settings = &context.settings;
+            settings.check_home(&settings.token_path)?;
+        }
         match self {
             Command::Alias(args) => commands::alias::run(&args, context),
             Command::Auth(args) => commands::auth::run(args, context),

@@ -87,7 +87,7 @@ impl Kind {
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Usage => 2,
-            Kind::Interrupted => 130,
+            Kind::Interrupted => crate::console::interrupt::exit_code(),
             _ => 1,
         }
     }
@@ -225,13 +225,19 @@ impl From<FsError> for CliError {
         let path = crate::console::text::escape(&error.path.display().to_string());
         let reason = crate::fs::reason(&error.source);
         let message = format!("Cannot {} {path}: {reason}.", error.action);
-        let made = if error.is_disk_full() {
+        let made = if error.is_out_of_inodes() {
+            CliError::new(Kind::DiskFull, message)
+                .hint("`df -i` shows it; remove many small files, or choose another disk with HF_HOME or --cache-dir")
+        } else if error.is_disk_full() {
             CliError::new(Kind::DiskFull, message)
                 .hint("free some space (`hf cache ls --sort size` shows what takes it) and run the command again: what was fetched is kept")
         } else {
             let hint = match error.source.kind() {
                 std::io::ErrorKind::PermissionDenied => Some(
                     "check who owns the folder, or choose another one with HF_HOME, HF_HUB_CACHE or --cache-dir",
+                ),
+                std::io::ErrorKind::FileTooLarge => Some(
+                    "`ulimit -f` shows how large files may be in this shell; the file system may have a limit of its own",
                 ),
                 std::io::ErrorKind::ReadOnlyFilesystem => {
                     Some("choose a writable folder with HF_HOME, HF_HUB_CACHE or --cache-dir")

@@ -14,6 +14,11 @@ use crate::proxy::{BadProxy, Proxies};
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Client id of the browser login that the Hub knows the command line by (REFERENCE 2). Not a secret.
 const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
+/// Stands for the folders of a user without a home: nothing is there, and nothing may be made there
+/// ([`Settings::check_home`]). By its name no system makes it.
+const NOWHERE: &str = "/nonexistent/.cache/huggingface";
+/// The source of [`NOWHERE`].
+const NO_HOME: &str = "none: there is no home folder";
 /// Default of both timeouts, in seconds.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -93,12 +98,23 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// Refuses to write to a default place when there is no home folder for it.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoHome`].
+    pub fn check_home(&self, path: &Path) -> Result<(), SettingsError> {
+        if path.starts_with(NOWHERE) {
+            return Err(SettingsError::NoHome);
+        }
+        Ok(())
+    }
+
     /// Resolves all settings.
     ///
     /// # Errors
     /// [`SettingsError`] when a needed value is missing or unusable.
     pub fn resolve(env: &Env) -> Result<Self, SettingsError> {
-        let (hf_home, hf_home_source) = hf_home(env)?;
+        let (hf_home, hf_home_source) = hf_home(env);
         let (hub_cache, hub_cache_source) = match (
             env.get_os(env::HF_HUB_CACHE),
             env.get_os(env::HUGGINGFACE_HUB_CACHE),
@@ -144,7 +160,8 @@ impl Settings {
                 .switch(env::HF_HUB_DISABLE_PROGRESS_BARS)
                 .map(|disabled| !disabled),
             disable_symlinks: env.is_true(env::HF_HUB_DISABLE_SYMLINKS),
-            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET),
+            // Its library wants a folder of its own.
+            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET) || xet_cache.starts_with(NOWHERE),
             disable_shared_blobs: env.is_true(env::HF_HUB_DISABLE_SHARED_BLOBS),
             enable_shared_blobs: env.is_true(env::HF_HUB_ENABLE_SHARED_BLOBS),
             xet_high_performance: env.is_true(env::HF_XET_HIGH_PERFORMANCE),
@@ -167,16 +184,18 @@ impl Settings {
     }
 }
 
-fn hf_home(env: &Env) -> Result<(PathBuf, &'static str), SettingsError> {
+fn hf_home(env: &Env) -> (PathBuf, &'static str) {
     if let Some(path) = env.get_os(env::HF_HOME) {
-        return Ok((env.expand_path(path), env::HF_HOME));
+        return (env.expand_path(path), env::HF_HOME);
     }
     if let Some(path) = env.get_os(env::XDG_CACHE_HOME) {
         let path = Path::new(path).join("huggingface");
-        return Ok((env.expand_path(path.as_os_str()), env::XDG_CACHE_HOME));
+        return (env.expand_path(path.as_os_str()), env::XDG_CACHE_HOME);
     }
-    let home = env.home().ok_or(SettingsError::NoHome)?;
-    Ok((home.join(".cache/huggingface"), "default"))
+    match env.home() {
+        Some(home) => (home.join(".cache/huggingface"), "default"),
+        None => (PathBuf::from(NOWHERE), NO_HOME),
+    }
 }
 
 /// `HF_HUB_OFFLINE`, set to anything, hides `TRANSFORMERS_OFFLINE` (REFERENCE 2).

@@ -1,126 +1,233 @@
-//! Signals that end the process: who deals with them.
+//! Signals that end the process: Ctrl-C (SIGINT), SIGTERM and SIGHUP.
 //!
-//! Left alone, SIGINT ends the process at once, which is right almost everywhere. Two places need it
-//! held: a hidden prompt, which must turn the terminal's echo on again first, and asynchronous work,
-//! which stops in order. Once a handler stands it stands for good (signal-hook never removes the
-//! last one), so outside those places the handler itself ends the process.
+//! All three end it in the same way, with 128 and the signal's number as exit code: 130, 143, 129.
+//! They are caught from the start on, since for the first process of a container the system does
+//! nothing where a program does nothing. One that was ignored when the process started stays so
+//! (`nohup`, jobs in the background of a script).
 //!
+//! A signal ends the process at once almost everywhere. Two places need it held: a hidden prompt,
+//! which must turn the terminal's echo on again first, and asynchronous work, which stops in order.
 //! `rpassword` alone would die with the echo off: it raises the signal before it restores the
 //! terminal. `signal-hook` is already below tokio and does the dangerous part of a handler safely.
 //!
-//! SIGTERM and SIGHUP end the process at once as well, but for a hidden prompt: [`keep_terminal`]
-//! gives the terminal back its echo first. It does so for a SIGINT too that comes before the prompt
-//! has made Ctrl-C a key like others, and would be lost otherwise.
+//! [`keep_terminal`] also gives the terminal back its echo when a SIGINT comes before the prompt has
+//! made Ctrl-C a key like others, and would be lost otherwise.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-
-/// Exit code of an interrupted command (REFERENCE 6).
 #[cfg(unix)]
-const INTERRUPTED: i32 = 130;
+pub use unix::{Hold, KeptTerminal, exit_code, hold, install, keep_terminal, wait};
 
-/// While it lives, Ctrl-C does not end the process.
-#[derive(Debug)]
-pub struct Hold {
-    fatal: Arc<AtomicBool>,
-    before: bool,
-}
+#[cfg(unix)]
+mod unix {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
 
-/// Holds Ctrl-C until the answer is dropped. Holds may nest.
-pub fn hold() -> Hold {
-    static FATAL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    let fatal = FATAL.get_or_init(|| {
-        let fatal = Arc::new(AtomicBool::new(true));
-        install(&fatal);
-        fatal
-    });
-    let before = fatal.swap(false, Ordering::SeqCst);
-    Hold {
-        fatal: Arc::clone(fatal),
-        before,
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+
+    const ENDINGS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+    /// What is known of signals in this process.
+    struct Signals {
+        /// A signal ends the process at once.
+        fatal: Arc<AtomicBool>,
+        /// The last signal that came; 0: none.
+        last: Arc<AtomicUsize>,
+        /// Those of [`ENDINGS`] that were not ignored at start.
+        heard: Vec<i32>,
     }
-}
 
-#[cfg(unix)]
-fn install(fatal: &Arc<AtomicBool>) {
-    // Fails for signals that cannot be caught; SIGINT can.
-    let _ = signal_hook::flag::register_conditional_shutdown(
-        signal_hook::consts::SIGINT,
-        INTERRUPTED,
-        Arc::clone(fatal),
-    );
-}
-
-#[cfg(not(unix))]
-fn install(_fatal: &Arc<AtomicBool>) {}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.fatal.store(self.before, Ordering::SeqCst);
-    }
-}
-
-/// While it lives, signals restore the terminal before they end the process.
-#[derive(Debug)]
-pub struct KeptTerminal {
-    #[cfg(unix)]
-    watcher: signal_hook::iterator::Handle,
-    #[cfg(unix)]
-    fatal: Arc<AtomicBool>,
-}
-
-/// Remembers the terminal's state, to be called before something changes it. `None` when there is
-/// no terminal: then there is nothing to restore.
-#[cfg(unix)]
-pub fn keep_terminal() -> Option<KeptTerminal> {
-    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-    const ENDINGS: [i32; 2] = [SIGTERM, SIGHUP];
-    // Once caught, a signal never gets its default action back (signal-hook keeps its handler), so
-    // the default is emulated whenever no prompt is open.
-    static FATAL: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    let fatal = FATAL.get_or_init(|| {
-        let fatal = Arc::new(AtomicBool::new(true));
-        for signal in ENDINGS {
-            // Fails for signals that cannot be caught; these can.
-            let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&fatal));
-        }
-        fatal
-    });
-    let terminal = std::fs::File::open("/dev/tty").ok()?;
-    let state = tcgetattr(&terminal).ok()?;
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).ok()?;
-    let watcher = signals.handle();
-    fatal.store(false, Ordering::SeqCst);
-    std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            // A terminal that is gone (SIGHUP) needs nothing.
-            let _ = tcsetattr(&terminal, OptionalActions::Now, &state);
-            if signal == SIGINT {
-                signal_hook::low_level::exit(INTERRUPTED);
+    /// Catches the signals, once.
+    fn signals() -> &'static Signals {
+        static SIGNALS: OnceLock<Signals> = OnceLock::new();
+        SIGNALS.get_or_init(|| {
+            let ignored = ignored();
+            let heard = ENDINGS.into_iter();
+            let signals = Signals {
+                fatal: Arc::new(AtomicBool::new(true)),
+                last: Arc::new(AtomicUsize::new(0)),
+                heard: heard.filter(|&s| !is_in(ignored, s)).collect(),
+            };
+            for &signal in &signals.heard {
+                // These fail for signals that cannot be caught; ours can.
+                let (last, fatal) = (Arc::clone(&signals.last), Arc::clone(&signals.fatal));
+                let number = usize::try_from(signal).unwrap_or_default();
+                let _ = signal_hook::flag::register_usize(signal, last, number);
+                let _ =
+                    signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, fatal);
             }
-            let _ = signal_hook::low_level::emulate_default_handler(signal);
+            // A file that grows beyond `ulimit -f` is then an error, which says so, and no sudden end.
+            let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+            signals
+        })
+    }
+
+    /// Catches the signals; to be called at the start of the process.
+    pub fn install() {
+        signals();
+    }
+
+    /// The mask of signals that are ignored, as they were left by whoever started us.
+    fn ignored() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        mask(&status)
+    }
+
+    fn mask(status: &str) -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+            .unwrap_or(0)
+    }
+
+    fn is_in(mask: u64, signal: i32) -> bool {
+        mask >> (signal - 1) & 1 == 1
+    }
+
+    /// The exit code of a process that ends because of a signal, or of a Ctrl-C that was a key.
+    pub fn exit_code() -> u8 {
+        let last = signals().last.load(Ordering::SeqCst);
+        let signal = if last == 0 { 2 } else { last };
+        u8::try_from(128 + signal).unwrap_or(130)
+    }
+
+    /// Waits for a signal. One that came since [`hold`] was called counts.
+    pub async fn wait() {
+        use tokio::signal::unix::{SignalKind, signal};
+        let signals = signals();
+        let mut streams: Vec<_> = signals
+            .heard
+            .iter()
+            // Fails when the process has no descriptor left: then nobody listens.
+            .filter_map(|&number| signal(SignalKind::from_raw(number)).ok())
+            .collect();
+        if signals.last.load(Ordering::SeqCst) != 0 {
+            return;
         }
-    });
-    Some(KeptTerminal {
-        watcher,
-        fatal: Arc::clone(fatal),
-    })
-}
+        let next = std::future::poll_fn(|context| {
+            let came = streams
+                .iter_mut()
+                .any(|stream| stream.poll_recv(context).is_ready());
+            if came {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        });
+        next.await;
+    }
 
-/// Nothing to restore on systems without such signals.
-#[cfg(not(unix))]
-pub fn keep_terminal() -> Option<KeptTerminal> {
-    None
-}
+    /// While it lives, signals do not end the process.
+    #[derive(Debug)]
+    pub struct Hold {
+        before: bool,
+    }
 
-impl Drop for KeptTerminal {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        {
-            self.fatal.store(true, Ordering::SeqCst);
+    /// Holds the signals until the answer is dropped. Holds may nest.
+    pub fn hold() -> Hold {
+        Hold {
+            before: signals().fatal.swap(false, Ordering::SeqCst),
+        }
+    }
+
+    impl Drop for Hold {
+        fn drop(&mut self) {
+            signals().fatal.store(self.before, Ordering::SeqCst);
+        }
+    }
+
+    /// While it lives, signals restore the terminal before they end the process.
+    #[derive(Debug)]
+    pub struct KeptTerminal {
+        watcher: signal_hook::iterator::Handle,
+        _held: Hold,
+    }
+
+    /// Remembers the terminal's state, to be called before something changes it. `None` when there is
+    /// no terminal: then there is nothing to restore.
+    pub fn keep_terminal() -> Option<KeptTerminal> {
+        use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+        let terminal = std::fs::File::open("/dev/tty").ok()?;
+        let state = tcgetattr(&terminal).ok()?;
+        let heard = &signals().heard;
+        let mut coming = signal_hook::iterator::Signals::new(heard).ok()?;
+        let watcher = coming.handle();
+        let held = hold();
+        let watch = move || {
+            if let Some(signal) = coming.forever().next() {
+                // A terminal that is gone (SIGHUP) needs nothing.
+                let _ = tcsetattr(&terminal, OptionalActions::Now, &state);
+                signal_hook::low_level::exit(128 + signal);
+            }
+        };
+        std::thread::Builder::new().spawn(watch).ok()?;
+        Some(KeptTerminal {
+            watcher,
+            _held: held,
+        })
+    }
+
+    impl Drop for KeptTerminal {
+        fn drop(&mut self) {
             self.watcher.close();
         }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn ignored_signals_are_read_off_the_status() {
+            for (status, expected) in [
+                (
+                    "Name:\thf\nSigIgn:\t0000000000001001\nSigCgt:\t3",
+                    [true, false, false],
+                ),
+                ("SigIgn:\t0000000000004002\n", [false, true, true]),
+                ("SigIgn:\tnonsense\n", [false; 3]),
+                ("", [false; 3]),
+            ] {
+                let mask = mask(status);
+                let found = [SIGHUP, SIGINT, SIGTERM].map(|signal| is_in(mask, signal));
+                assert_eq!(found, expected, "{status}");
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub use other::*;
+
+/// Ctrl-C alone, by the system's own ways.
+#[cfg(not(unix))]
+mod other {
+    /// Nothing to hold.
+    #[derive(Debug)]
+    pub struct Hold;
+
+    /// Nothing to hold.
+    pub fn hold() -> Hold {
+        Hold
+    }
+
+    /// Nothing to catch before somebody waits for it.
+    pub fn install() {}
+
+    /// The exit code of an interrupted command (REFERENCE 6).
+    pub fn exit_code() -> u8 {
+        130
+    }
+
+    /// Waits for a Ctrl-C.
+    pub async fn wait() {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+
+    /// Nothing to restore.
+    #[derive(Debug)]
+    pub struct KeptTerminal;
+
+    /// Nothing to restore on systems without such signals.
+    pub fn keep_terminal() -> Option<KeptTerminal> {
+        None
     }
 }

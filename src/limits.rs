@@ -1,0 +1,68 @@
+//! What the system lets this process have: descriptors, and files of some size.
+
+/// Descriptors that are kept for everything but the files and connections of a download: what a
+/// library opens for a moment, a folder being walked, a program that is started.
+const RESERVE: usize = 16;
+
+/// Raises the soft limit of open files to the hard one, which needs no right. It is low for the sake
+/// of old programs that number their files in a small table; this is none.
+#[cfg(unix)]
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // macOS refuses more than it has at all; what there is has to do then.
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: limit.maximum,
+                ..limit
+            },
+        );
+    }
+}
+
+/// Nothing to raise.
+#[cfg(not(unix))]
+pub fn raise_open_files() {}
+
+/// How many files and connections a download may open, beside what is open already.
+#[cfg(unix)]
+pub fn descriptors_left() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return usize::MAX;
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    limit.saturating_sub(open_now() + RESERVE)
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub fn descriptors_left() -> usize {
+    usize::MAX
+}
+
+/// Open descriptors of this process; a guess where the system has no list of them.
+#[cfg(unix)]
+fn open_now() -> usize {
+    /// Standard streams, and what the runtime opens.
+    const GUESS: usize = 16;
+    std::fs::read_dir("/dev/fd").map_or(GUESS, Iterator::count)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_counted() {
+        let before = descriptors_left();
+        let files: Vec<_> = (0..20)
+            .map(|_| std::fs::File::open("/dev/null").unwrap())
+            .collect();
+        // Other tests open and close files meanwhile.
+        assert!(open_now() >= files.len());
+        assert!(before == usize::MAX || before > 0);
+    }
+}

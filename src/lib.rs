@@ -1,7 +1,7 @@
 //! `hf`: log in to the Hugging Face Hub, download from it, and manage the local cache.
 //!
 //! Arrows point one way: `cli → commands → download → { hub, cache } → foundation`. The foundation
-//! is `env`, `settings`, `proxy`, `agent`, `token`, `repo`, `listing`, `progress` and `fs`.
+//! is `env`, `settings`, `proxy`, `agent`, `token`, `repo`, `listing`, `progress`, `threads` and `fs`.
 
 #![cfg_attr(
     test,
@@ -30,12 +30,14 @@ pub mod hash;
 pub mod help;
 pub mod hub;
 pub mod legacy;
+pub mod limits;
 pub mod listing;
 pub mod progress;
 pub mod proxy;
 pub mod repo;
 pub mod settings;
 pub mod target;
+pub mod threads;
 pub mod token;
 mod usage;
 

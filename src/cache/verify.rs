@@ -163,7 +163,8 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatc
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 1..cores.min(jobs.len()) {
-            scope.spawn(work);
+            // Without a thread the others do its share.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
     });

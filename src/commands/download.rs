@@ -77,6 +77,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let (target, revision) = args.repo.resolve(context)?;
     let request = args.request(context, &target, revision)?;
+    // The Xet library wants threads without asking whether there are any.
+    let has_threads = context.use_threads()?;
     let token = args.token.resolve(context)?;
     let asked = Asked {
         context,
@@ -89,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
     let mut session = Session::new(&hub, secret, request.clone(), progress);
     // The Xet library knows no limit.
-    if !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
+    if has_threads && !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
     }
     let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
@@ -156,6 +158,9 @@ impl Args {
             Some(path) => context.env.expand_home(path),
             None => context.settings.hub_cache.clone(),
         };
+        if self.local_dir.is_none() {
+            context.settings.check_home(&cache_root)?;
+        }
         Ok(Request {
             repo: target.repo.clone(),
             revision,

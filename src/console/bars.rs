@@ -43,6 +43,14 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸ ")
 }
 
+/// Lets a bar move by itself. The library expects a thread for that; without one the bar moves when
+/// something happens.
+fn tick(bar: &ProgressBar, interval: Duration) {
+    if crate::threads::is_one_left() {
+        bar.enable_steady_tick(interval);
+    }
+}
+
 /// A moving line that says what is waited for.
 pub(super) fn spinner(group: &MultiProgress, text: &Safe) -> ProgressBar {
     group.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
@@ -52,7 +60,7 @@ pub(super) fn spinner(group: &MultiProgress, text: &Safe) -> ProgressBar {
             .expect("the template is fixed and valid"),
     );
     bar.set_message(text.as_str().to_owned());
-    bar.enable_steady_tick(Duration::from_millis(120));
+    tick(&bar, Duration::from_millis(120));
     bar
 }
 
@@ -86,7 +94,7 @@ impl Progress for Bars {
         self.bytes.reset_eta();
         self.group.add(self.files.clone());
         self.group.add(self.bytes.clone());
-        self.bytes.enable_steady_tick(Duration::from_millis(250));
+        tick(&self.bytes, Duration::from_millis(250));
         // Without a first tick it would only show when the first file is complete.
         self.files.tick();
     }

@@ -178,11 +178,14 @@ impl Progress for Lines {
             guard.0.begin(now, files, bytes, done_bytes);
             guard.1 = true;
         }
-        self.thread.lock().unwrap().get_or_insert_with(|| {
+        let mut thread = self.thread.lock().unwrap();
+        if thread.is_none() {
             let (shared, write) = (Arc::clone(&self.shared), Arc::clone(&self.write));
             let interval = self.interval;
-            std::thread::spawn(move || shared.tick(interval, &write))
-        });
+            let tick = move || shared.tick(interval, &write);
+            // Without it only the last line is written.
+            *thread = std::thread::Builder::new().spawn(tick).ok();
+        }
     }
 
     fn advance(&self, bytes: u64) {

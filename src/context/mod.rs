@@ -4,18 +4,20 @@ mod token;
 
 use std::cell::{Cell, OnceCell};
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 pub use self::token::now;
-use crate::console::Console;
+use crate::console::{Console, interrupt};
 use crate::env::Env;
 use crate::error::{CliError, Kind};
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
 use crate::settings::Settings;
+use crate::threads;
 use crate::token::Token;
 
 /// How long background work may take to stop once a command is over.
@@ -69,7 +71,7 @@ impl Context {
         Ok(self.hub.get().expect("set above"))
     }
 
-    /// Runs asynchronous work to its end. Ctrl-C ends it at once.
+    /// Runs asynchronous work to its end. Ctrl-C and its like end it at once.
     ///
     /// # Errors
     /// The work's own error; [`Kind::Interrupted`] after Ctrl-C.
@@ -78,6 +80,38 @@ impl Context {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, CliError> {
         self.block_on_then(work, Into::into)
+    }
+
+    /// Gets ready for work that keeps several cores busy; to be called before anything else waits for
+    /// the network. `false` when the system gives too few threads: all is done by this one then.
+    ///
+    /// # Errors
+    /// Not even that can be started.
+    pub fn use_threads(&self) -> Result<bool, CliError> {
+        let workers = threads::workers();
+        self.runtime(workers)?;
+        Ok(workers.is_some())
+    }
+
+    /// What runs asynchronous work, started on first use: on this thread, or on so many others.
+    /// `TOKIO_WORKER_THREADS` is for programs that ask their users to set it.
+    fn runtime(&self, workers: Option<NonZeroUsize>) -> Result<&Runtime, CliError> {
+        if self.runtime.get().is_none() {
+            let mut builder = match workers {
+                Some(_) => Builder::new_multi_thread(),
+                None => Builder::new_current_thread(),
+            };
+            if let Some(workers) = workers {
+                builder.worker_threads(workers.get());
+            }
+            let runtime = builder.enable_all().build().map_err(|error| {
+                let reason = crate::fs::reason(&error);
+                let message = format!("Cannot start the network: {reason}.");
+                CliError::new(Kind::Other, message).caused_by(error)
+            })?;
+            let _ = self.runtime.set(runtime);
+        }
+        Ok(self.runtime.get().expect("set above"))
     }
 
     /// As [`Context::block_on`], with words for the error that only the command can find. They are
@@ -90,23 +124,14 @@ impl Context {
         work: impl Future<Output = Result<T, E>>,
         explain: impl FnOnce(E) -> CliError,
     ) -> Result<T, CliError> {
-        if self.runtime.get().is_none() {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| {
-                    CliError::new(Kind::Other, "Cannot start the network threads.").caused_by(error)
-                })?;
-            let _ = self.runtime.set(runtime);
-        }
-        let runtime = self.runtime.get().expect("set above");
-        let _held = crate::console::interrupt::hold();
+        let runtime = self.runtime(None)?;
+        let _held = interrupt::hold();
         let result = runtime.block_on(async {
             tokio::select! {
                 // In this order: the listener stands before the work begins, or a Ctrl-C in its
                 // first moments would be nobody's.
                 biased;
-                _ = tokio::signal::ctrl_c() => None,
+                () = interrupt::wait() => None,
                 result = work => Some(result),
             }
         });

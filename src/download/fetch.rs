@@ -14,12 +14,14 @@ use url::Url;
 
 use super::DownloadError;
 use super::partial::Partial;
+use crate::fs::FsError;
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
 use crate::hub::{Body, Hub, HubError};
 use crate::listing::Checksum;
 use crate::progress::Progress;
 use crate::repo::RepoPath;
+use crate::threads;
 use crate::token::Token;
 
 /// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
@@ -286,18 +288,17 @@ async fn receive_with_writer(
     source: &Source<'_>,
     span: &Span<'_>,
     mut body: Body,
-    mut partial: Partial,
+    partial: Partial,
 ) -> (Option<Partial>, Result<(), Trouble>) {
     let mut incoming = Incoming::new(source, span, &partial);
-    let (sender, mut receiver) = mpsc::channel::<Bytes>(QUEUE);
-    let writer = tokio::task::spawn_blocking(move || {
-        while let Some(chunk) = receiver.blocking_recv() {
-            if let Err(error) = partial.append(&chunk) {
-                return (partial, Err(error));
-            }
+    let (sender, receiver) = mpsc::channel::<Bytes>(QUEUE);
+    let writer = match threads::start((partial, receiver), write_all) {
+        Ok(writer) => writer,
+        Err((mut partial, _)) => {
+            let received = receive_inline(source, span, body, &mut partial).await;
+            return (Some(partial), received);
         }
-        (partial, Ok(()))
-    });
+    };
     let received = loop {
         match incoming.next(&mut body).await {
             // A closed channel means that the writer failed: its own error says why.
@@ -313,8 +314,20 @@ async fn receive_with_writer(
     drop(sender);
     match writer.await {
         Ok((partial, written)) => (Some(partial), written.map_err(Trouble::from).and(received)),
-        Err(error) => (None, Err(Trouble::Fatal(error.into()))),
+        Err(_) => (None, Err(Trouble::Fatal(threads::Gone.into()))),
     }
+}
+
+/// The writer's side: appends what comes until nothing more does.
+fn write_all(
+    (mut partial, mut receiver): (Partial, mpsc::Receiver<Bytes>),
+) -> (Partial, Result<(), FsError>) {
+    while let Some(chunk) = receiver.blocking_recv() {
+        if let Err(error) = partial.append(&chunk) {
+            return (partial, Err(error));
+        }
+    }
+    (partial, Ok(()))
 }
 
 /// The bytes of one answer, cut at the end of the span, counted.

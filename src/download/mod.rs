@@ -106,6 +106,12 @@ impl From<HubError> for DownloadError {
     }
 }
 
+impl From<crate::threads::Gone> for DownloadError {
+    fn from(error: crate::threads::Gone) -> Self {
+        DownloadError::Task(error.to_string())
+    }
+}
+
 impl From<tokio::task::JoinError> for DownloadError {
     fn from(error: tokio::task::JoinError) -> Self {
         DownloadError::Task(error.to_string())

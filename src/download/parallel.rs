@@ -28,6 +28,7 @@ use super::partial::Partial;
 use super::segments::{SEGMENT, Segments, State, is_split, remove_segments, segment_path};
 use crate::fs::FsError;
 use crate::listing::Checksum;
+use crate::threads;
 
 /// Most connections of all files together. Sixteen at 20 MB/s fill a 2.5 Gbit/s line.
 pub const CONNECTIONS: usize = 16;
@@ -88,7 +89,7 @@ pub async fn open(
     }
     // Hashing gigabytes of an earlier attempt must not hold up the other files.
     let (path, checksum) = (path.to_path_buf(), checksum.clone());
-    let opened = tokio::task::spawn_blocking(move || Partial::open(&path, &checksum, size)).await?;
+    let opened = threads::run(move || Partial::open(&path, &checksum, size)).await?;
     Ok(opened?)
 }
 
@@ -327,7 +328,7 @@ impl<'a> Shared<'a> {
     fn absorb(self, mut partial: Partial, k: u64) -> Step<'a> {
         let path = segment_path(self.path, k);
         Box::pin(async move {
-            let absorbed = tokio::task::spawn_blocking(move || {
+            let absorbed = threads::run(move || {
                 let result = partial.append_file(&path);
                 if result.is_ok() {
                     let _ = std::fs::remove_file(&path);

@@ -18,6 +18,7 @@ use crate::fs::FsError;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
 use crate::listing::Checksum;
+use crate::threads;
 
 /// The store of a cache, for one repository.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ impl Sharing {
             return Ok(false);
         };
         let place = entry.place();
-        match tokio::task::spawn_blocking(move || entry.link()).await? {
+        match threads::run(move || entry.link()).await? {
             Linked::Yes => return Ok(true),
             Linked::Absent => {}
             Linked::Wrong => hub.tell(Notice::Warning(format!(
@@ -98,7 +99,7 @@ impl Sharing {
             return Ok(false);
         }
         let publish = move || entry.publish(|path: &Path, hash: &str| has_name(path, hash));
-        match tokio::task::spawn_blocking(publish).await? {
+        match threads::run(publish).await? {
             Ok(shared) => Ok(shared),
             Err(error) => {
                 trace(hub, file, &error);

@@ -25,6 +25,7 @@ use crate::hub::Hub;
 use crate::hub::http::Notice;
 use crate::progress::Progress;
 use crate::repo::{CommitHash, Repo};
+use crate::threads;
 use crate::token::Token;
 
 /// The place that files of one download go to.
@@ -382,7 +383,7 @@ impl Job {
             "another process is downloading {}; waiting for it",
             file.path
         )));
-        let guard = tokio::task::spawn_blocking(move || lock(&path)).await??;
+        let guard = threads::run(move || lock(&path)).await??;
         Ok(Some(guard))
     }
 }
@@ -397,7 +398,7 @@ fn own_name(partial: &Path) -> PathBuf {
 /// Whether a file the user already has is the wanted content.
 async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadError> {
     let (path, checksum, size) = (path.to_path_buf(), file.checksum.clone(), file.size);
-    let hashed = tokio::task::spawn_blocking(move || {
+    let hashed = threads::run(move || {
         let mut hasher = ContentHasher::new(&checksum, size);
         let opened = open_regular(&path).map_err(FsError::of("read", &path))?;
         hasher

@@ -13,6 +13,7 @@ use super::error::HubError;
 use super::failure::innermost;
 pub use super::failure::{Failure, host};
 use super::limit::Limiter;
+use super::names::SystemNames;
 pub use super::options::{HubOptions, Notice, Notify};
 use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 pub use super::request::{Answer, Request};
@@ -404,6 +405,7 @@ fn builder(
         .referer(false)
         .connect_timeout(options.etag_timeout)
         .tcp_nodelay(true)
+        .dns_resolver(Arc::new(SystemNames))
         .tls_backend_preconfigured(tls);
     let proxies = &options.proxies;
     if proxies.is_empty() {

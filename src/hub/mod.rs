@@ -9,6 +9,7 @@ mod failure;
 pub mod http;
 mod json;
 pub mod limit;
+mod names;
 pub mod oauth;
 mod options;
 pub mod redirect;

@@ -65,6 +65,8 @@ mod imports;
 mod interop;
 mod layers;
 mod legacy;
+mod limits;
 mod parity;
 mod readme;
 mod scripts;
+mod signals;

@@ -187,7 +187,8 @@ fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {
     let all = Mutex::new(Vec::with_capacity(names.len()));
     std::thread::scope(|scope| {
         for _ in 1..THREADS {
-            scope.spawn(|| {
+            // Without a thread the others do its share.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || {
                 let found = work();
                 all.lock().unwrap().extend(found);
             });

@@ -12,14 +12,14 @@ pub fn open(env: &Env, page: &Url) -> bool {
     }
     let page = page.to_string();
     // On a thread of its own: some openers return only when the browser is closed.
-    std::thread::spawn(move || {
+    let opened = std::thread::Builder::new().spawn(move || {
         let options = webbrowser::BrowserOptions::new()
             .with_suppress_output(true)
             .clone();
         let _ =
             webbrowser::open_browser_with_options(webbrowser::Browser::Default, &page, &options);
     });
-    true
+    opened.is_ok()
 }
 
 /// A browser is named, or there is a display and the user did not come from another machine.

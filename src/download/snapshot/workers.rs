@@ -13,6 +13,7 @@ use crate::download::parallel::CONNECTIONS;
 use crate::download::plan::{DownloadPlan, PlannedFile};
 use crate::download::store::{Job, Store};
 use crate::download::xet::Xet;
+use crate::limits;
 
 impl Session<'_> {
     /// Brings all files of a plan. The first failure ends the others.
@@ -22,14 +23,15 @@ impl Session<'_> {
         store: &Arc<Store>,
     ) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
-        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let (workers, connections) = self.request.workers.within(limits::descriptors_left());
+        let connections = Arc::new(Semaphore::new(connections));
         let xet = self.xet.clone().map(|options| {
             let (hub, token) = (self.hub.clone(), self.token.clone());
             let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
             Arc::new(Xet::new(options, hub, token, repo, commit))
         });
+        let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
-        let Workers { large, small } = self.request.workers;
         for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
             let queues = Arc::clone(&queues);
             let job = Job {
@@ -112,6 +114,26 @@ impl Workers {
             small: asked.unwrap_or(48),
         }
     }
+
+    /// As many of them, and connections of all large files together, as a process that may open
+    /// `descriptors` more files can have. Each file takes a lock, a partial, a folder for a moment and
+    /// a connection to the Hub and one to its storage; each further connection takes a file as well.
+    fn within(self, descriptors: usize) -> (Workers, usize) {
+        const PER_FILE: usize = 5;
+        const PER_CONNECTION: usize = 2;
+        let wanted = PER_FILE * self.large.max(self.small) + PER_CONNECTION * CONNECTIONS;
+        if descriptors >= wanted {
+            return (self, CONNECTIONS);
+        }
+        let connections = (descriptors / 8).clamp(1, CONNECTIONS);
+        let files = descriptors.saturating_sub(PER_CONNECTION * connections) / PER_FILE;
+        let files = files.max(1);
+        let workers = Workers {
+            large: self.large.min(files),
+            small: self.small.min(files),
+        };
+        (workers, connections)
+    }
 }
 
 /// Files that wait for a worker.
@@ -128,5 +150,27 @@ impl Queues {
             .then(|| pop(&self.large))
             .flatten()
             .or_else(|| takes_small.then(|| pop(&self.small)).flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_mean_few_files_at_a_time() {
+        for (descriptors, asked, expected) in [
+            (usize::MAX, None, (8, 48, 16)),
+            (272, None, (8, 48, 16)),
+            (271, None, (8, 47, 16)),
+            (100, None, (8, 15, 12)),
+            (30, None, (4, 4, 3)),
+            (30, Some(2), (2, 2, 3)),
+            (0, None, (1, 1, 1)),
+        ] {
+            let (workers, connections) = Workers::new(asked).within(descriptors);
+            let found = (workers.large, workers.small, connections);
+            assert_eq!(found, expected, "{descriptors} {asked:?}");
+        }
     }
 }

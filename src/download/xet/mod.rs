@@ -39,6 +39,7 @@ use crate::hub::http::Notice;
 use crate::progress::Progress;
 use crate::repo::{CommitHash, Repo, is_lower_hex};
 use crate::settings::Settings;
+use crate::threads;
 use crate::token::Token;
 
 /// How often progress is shown while no chunk is complete.
@@ -257,7 +258,7 @@ impl Xet {
                 Err(trouble) => return (Some(partial), Err(trouble)),
             };
             let length = chunk.len() as u64;
-            let appending = tokio::task::spawn_blocking(move || {
+            let appending = threads::run(move || {
                 let appended = partial.append(&chunk);
                 (partial, appended)
             });

@@ -5,6 +5,9 @@
  * HF_SHIM_FLOCK=writers: an exclusive lock needs a descriptor open for writing, as on NFSv4 and CIFS.
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
+ * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
+ * HF_SHIM_FSYNC=<errno>, HF_SHIM_RENAME=<errno>: these calls always fail with this error, as where
+ * they are not supported, or across file systems (rename by full path only, not in an open folder).
  * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as where case is not told apart.
  * HF_SHIM_CLOCK=<n>: the monotonic clock, and every wait that is measured by it, runs n times as fast.
  * Dates are not touched, nor is poll(2), by which Python waits for sockets.
@@ -14,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -62,6 +66,47 @@ int flock(int fd, int operation) {
     return NEXT(flock)(fd, operation);
 }
 
+int fsync(int fd) {
+    const char *text = getenv("HF_SHIM_FSYNC");
+    if (text) {
+        errno = atoi(text);
+        return -1;
+    }
+    return NEXT(fsync)(fd);
+}
+
+static atomic_long threads;
+
+struct work {
+    void *(*run)(void *);
+    void *argument;
+};
+
+static void *counted(void *argument) {
+    struct work work = *(struct work *)argument;
+    free(argument);
+    void *result = work.run(work.argument);
+    atomic_fetch_sub(&threads, 1);
+    return result;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+    const char *text = getenv("HF_SHIM_THREADS");
+    if (!text) return NEXT(pthread_create)(thread, attributes, run, argument);
+    if (atomic_fetch_add(&threads, 1) >= atol(text)) {
+        atomic_fetch_sub(&threads, 1);
+        return EAGAIN;
+    }
+    struct work *work = malloc(sizeof *work);
+    *work = (struct work){run, argument};
+    int result = NEXT(pthread_create)(thread, attributes, counted, work);
+    if (result != 0) {
+        free(work);
+        atomic_fetch_sub(&threads, 1);
+    }
+    return result;
+}
+
 int open64(const char *path, int flags, ...) {
     va_list rest;
     va_start(rest, flags);
@@ -79,6 +124,11 @@ ssize_t write(int fd, const void *bytes, size_t count) {
 
 int rename(const char *from, const char *to) {
     change();
+    const char *text = getenv("HF_SHIM_RENAME");
+    if (text) {
+        errno = atoi(text);
+        return -1;
+    }
     return NEXT(rename)(from, to);
 }
 

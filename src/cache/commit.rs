@@ -14,7 +14,7 @@ use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath, Revision};
 
 /// Longest ref that is read, in bytes: a commit is 40.
-const LONGEST_REF: u64 = 4096;
+pub const LONGEST_REF: u64 = 4096;
 
 /// How pointers are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -202,6 +202,30 @@ fn folders_on_other_disks_are_written_by_copies() {
     }
 }
 
+#[test]
+fn a_part_of_the_cache_or_of_a_folder_may_be_another_disk() {
+    let hub = hub(3);
+    for (disks, args) in [
+        ("../hf/hub/models--o--m/blobs", &["download", "o/m"][..]),
+        (
+            "../hf/hub/models--o--m/refs ../hf/hub/.locks",
+            &["download", "o/m"],
+        ),
+        ("here/.cache", &["download", "o/m", "--local-dir", "here"]),
+        ("here/d", &["download", "o/m", "--local-dir", "here"]),
+    ] {
+        let env = TestEnv::for_hub(&hub);
+        let mount = "mkdir -p $disk && mount -t tmpfs -o size=50m none $disk || exit 99";
+        let script = format!("for disk in {disks}; do {mount}; done");
+        // The disks go with the program: what they held is looked at before that.
+        let verify = "\"$@\" > /dev/null && test -z \"$(find .. -name '.hf-*')\"";
+        let Some(run) = mounted(&env, &format!("{script} && {verify}"), args) else {
+            return;
+        };
+        run.run().ok();
+    }
+}
+
 /// What lies in a place, without modes and times.
 fn names(env: &TestEnv) -> Vec<String> {
     let nodes = crate::harness::tree_of(env.root());

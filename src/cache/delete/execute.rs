@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use super::in_use::{self, Spared};
 use super::{DeletePlan, Extent, RepoDeletion, RevisionDeletion, blob_name};
+use crate::cache::commit::LONGEST_REF;
 use crate::cache::dir::{Dir, path_of};
 use crate::cache::shared::{self, Store};
 use crate::cache::{layout, scan};
 use crate::fs::lockfile::{self, Attempt, State};
-use crate::fs::{FsError, create_dir_all};
+use crate::fs::{FsError, create_dir_all, read_limited};
 
 /// How long to wait for a payload's lock. It is held for moments only.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
@@ -141,7 +142,9 @@ fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsEr
             delete_refs(&entry, revisions)?;
             // Fails while it holds anything.
             let _ = fs::remove_dir(&entry);
-        } else if fs::read(&entry).is_ok_and(|commit| revisions.iter().any(|r| r.name == commit)) {
+        } else if read_limited(&entry, LONGEST_REF)
+            .is_ok_and(|commit| revisions.iter().any(|r| r.name == commit))
+        {
             remove(&entry)?;
         }
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::repo::{has_snapshot, holds_no_content, links};
 use super::walk::{is_there, names};
 use super::{Finding, ModeChange, Remedy};
+use crate::cache::commit::LONGEST_REF;
 use crate::cache::delete::{self, Spared};
 use crate::cache::dir::{path_of, text_of};
 use crate::fs::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
@@ -70,14 +71,14 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
     match &finding.remedy {
         Remedy::Advice(_) => Ok(0),
         Remedy::RemoveRef => {
-            let content = fs::read_to_string(path).unwrap_or_default();
+            let content = crate::fs::read_text(path, LONGEST_REF).unwrap_or_default();
             if has_snapshot(&repo, content.trim()) {
                 return Ok(0);
             }
             delete::remove(path).map(|()| finding.size)
         }
         Remedy::RewriteRef(commit) => {
-            let content = fs::read_to_string(path).unwrap_or_default();
+            let content = crate::fs::read_text(path, LONGEST_REF).unwrap_or_default();
             if content.trim() != commit {
                 return Ok(0);
             }

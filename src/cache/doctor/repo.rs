@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::walk::{is_own_folder, is_there, names, walk};
 use super::{Ailment, Finding, Remedy, leads_out};
 use crate::cache::blob_names::{BlobName, blob_name};
+use crate::cache::commit::LONGEST_REF;
 use crate::cache::delete;
 use crate::cache::dir::path_of;
 use crate::cache::report::CacheReport;
@@ -83,7 +84,7 @@ impl Patient<'_> {
             if file.is_dir() {
                 continue;
             }
-            let content = match fs::read(&file) {
+            let content = match crate::fs::read_limited(&file, LONGEST_REF) {
                 Ok(content) => String::from_utf8_lossy(&content).into_owned(),
                 Err(error) if crate::cache::dir::is_absent(&error) => String::new(),
                 // Told of as damaged: a scan stops here.

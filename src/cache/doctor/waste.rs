@@ -10,6 +10,9 @@ use crate::cache::dir::Dir;
 use crate::cache::report::{CacheReport, Incomplete};
 use crate::cache::{delete, layout, shared};
 
+/// Longest manifest that is read, in bytes, as of the shared store.
+const LONGEST: u64 = 16 << 20;
+
 /// Locks of a repository that is gone are left alone for so many seconds: somebody may be about to
 /// download it again.
 const YOUNGEST_STALE_LOCK: f64 = 86_400.0;
@@ -109,7 +112,7 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
             }
             Some(users) => {
                 let manifest = shared::manifest_of(&place);
-                let lines = std::fs::read_to_string(&manifest).unwrap_or_default();
+                let lines = crate::fs::read_text(&manifest, LONGEST).unwrap_or_default();
                 let gone = lines.lines().count().saturating_sub(users.len());
                 if gone > 0 {
                     let finding = add(Ailment::StaleManifest, manifest, sweep()).with_size(0);

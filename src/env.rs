@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -175,6 +176,22 @@ pub enum EnvFileError {
     },
 }
 
+/// Whether a value of a dotenv file may come to have more than `limit` bytes, when each line may hold
+/// earlier values, or those of the environment (`longest` bytes), several times: some forty short
+/// lines would otherwise fill any memory. Pure.
+fn may_grow_beyond(text: &[u8], limit: u64, longest: u64) -> bool {
+    let mut longest = longest;
+    for line in text.split(|&byte| byte == b'\n') {
+        let dollars = line.iter().filter(|&&byte| byte == b'$').count() as u64;
+        let bound = dollars.saturating_mul(longest) + line.len() as u64;
+        if dollars > 0 && bound > limit {
+            return true;
+        }
+        longest = longest.max(bound);
+    }
+    false
+}
+
 impl Env {
     /// Takes the snapshot of this process.
     #[expect(
@@ -202,6 +219,13 @@ impl Env {
                 path: path.clone(),
                 source,
             })?;
+        if may_grow_beyond(&text, LONGEST_FILE, self.longest_value()) {
+            let source = io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its values would be longer than 1 MiB",
+            );
+            return Err(EnvFileError::Read { path, source });
+        }
         let mut vars = BTreeMap::new();
         for pair in dotenvy::from_read_iter(text.as_slice()) {
             let (name, value) = pair.map_err(|_| EnvFileError::Malformed { path: path.clone() })?;
@@ -210,6 +234,12 @@ impl Env {
         }
         self.file = Some(EnvFile { path, vars });
         Ok(self)
+    }
+
+    /// Bytes of the longest variable of the process.
+    fn longest_value(&self) -> u64 {
+        let lengths = self.vars.values().map(|value| value.len() as u64);
+        lengths.max().unwrap_or(0)
     }
 
     /// The file of `--env-file`, when the value of this variable is from there.
@@ -368,6 +398,31 @@ fn is_true(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_multiply_are_refused() {
+        let chain = |times: usize, lines: usize| {
+            let mut text = "V0=0123456789\n".to_owned();
+            for line in 1..=lines {
+                let value = format!("${{V{}}}", line - 1).repeat(times);
+                text.push_str(&format!("V{line}={value}\n"));
+            }
+            text
+        };
+        for (text, expected) in [
+            (chain(1, 1000), false),
+            (chain(2, 5), false),
+            (chain(2, 40), true),
+            (chain(9, 9), true),
+            (String::new(), false),
+        ] {
+            assert_eq!(
+                may_grow_beyond(text.as_bytes(), 1 << 20, 100),
+                expected,
+                "{text}"
+            );
+        }
+    }
 
     fn env() -> Env {
         Env::from_pairs(

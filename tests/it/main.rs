@@ -53,6 +53,7 @@ mod download_torture;
 mod download_trouble;
 mod download_xet;
 mod env_report;
+mod foreign_bytes;
 mod harness_self;
 mod help;
 mod hub_answers;

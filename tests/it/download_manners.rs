@@ -262,17 +262,17 @@ fn a_log_gets_lines_and_a_quick_download_none() {
     }
 }
 
-/// Takes as long as the first line does.
+/// Takes longer than the first line does to come.
 #[test]
 fn a_long_download_tells_how_far_it_is() {
     let hub = hub();
-    hub.configure(|settings| settings.bandwidth = Some(250_000));
-    let elsewhere = TestEnv::for_hub(&hub);
+    hub.configure(|settings| settings.bandwidth = Some(1_500_000));
+    let elsewhere = TestEnv::for_hub(&hub).fast_clock();
     let quiet = elsewhere
         .hf(["download", "org/name"])
         .var("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         .spawn();
-    let env = TestEnv::for_hub(&hub);
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let output = env.run(["download", "org/name"]).ok();
     let lines: Vec<&str> = output.stderr().lines().collect();
     assert!(lines.len() >= 2, "{output}");

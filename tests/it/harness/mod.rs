@@ -2,6 +2,9 @@
 //! ([`terminal::Terminal`]), trees on disk to start from ([`cache::CacheTree`]) and to compare ([`tree::tree_of`]), and the
 //! Python clients as oracles ([`oracle::Oracle`]).
 //!
+//! A test that waits for retries takes [`TestEnv::fast_clock`]; one that does the same many times over comes in two sizes
+//! ([`endurance`]).
+//!
 //! ```ignore
 //! #[test]
 //! fn a_reset_in_mid_body_is_survived() {

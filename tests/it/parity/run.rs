@@ -15,8 +15,8 @@ use super::observe::Observed;
 use super::scenario::{Client, Scenario};
 use super::world::World;
 
-/// Scenarios of one test that run at the same time: waiting for a retry takes no processor.
-const WORKERS: usize = 3;
+/// Scenarios of one test that run at the same time, beside those of the other areas.
+const WORKERS: usize = 2;
 
 /// Who runs it.
 #[derive(Clone, Copy)]

@@ -229,7 +229,10 @@ fn is_identical(folder: &Path, entries: &BTreeMap<String, Entry>, also: &str) {
     assert_eq!(found, wanted);
 }
 
-/// Not a tenth of the repository was sent in vain, and the kills struck while there was work.
+/// Hardly a byte was sent in vain, and the kills struck while there was work.
+///
+/// What a kill may lose was sent and not yet read: of up to 16 connections, at [`RATE`], what came while a process of a
+/// busy machine waited a tenth of a second for its turn.
 #[track_caller]
 fn is_thrifty(hub: &Hub, before_last: u64, size: u64, rounds: usize) {
     let sent = ours(hub);
@@ -241,7 +244,8 @@ fn is_thrifty(hub: &Hub, before_last: u64, size: u64, rounds: usize) {
         &mut std::io::stderr(),
         format!("{line}\n").as_bytes(),
     ));
-    assert!(sent <= size + size / 10, "{line}");
+    let lost = rounds as u64 * 16 * RATE / 10;
+    assert!(sent <= size + size / 20 + lost, "{line}");
     assert!(before_last > size / 8, "the kills hit too little: {line}");
 }
 

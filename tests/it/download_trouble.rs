@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Rule, Settings};
 use crate::harness::tree::{listing, tree_of};
+use crate::harness::{Output, TestEnv};
 
 const SIZE: u64 = 4_000_000;
 
@@ -135,19 +135,23 @@ fn failing_servers_are_asked_again() {
 #[test]
 fn a_rate_limit_is_waited_for_by_all_and_said_once() {
     let hub = hub();
-    hub.fault(
-        Fault::status_with(429, &[("Retry-After", "1")])
-            .on("/resolve/")
-            .times(2),
-    );
-    let env = TestEnv::for_hub(&hub);
+    // All three files are refused at the same time; the wait is long enough for the last to be heard in it.
+    let limited = Fault::status_with(429, &[("Retry-After", "39")]).on("/resolve/");
+    let strikes = hub.fault(limited.times(3).together(3));
+    let env = TestEnv::for_hub(&hub).fast_clock();
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
-    assert!(output.stderr().contains("waiting 2 s"), "{output}");
+    assert_eq!(strikes.count(), 3);
+    let said = |output: &Output, words: &str| output.stderr().matches(words).count();
+    assert_eq!(said(&output, "waiting 40 s"), 1, "{output}");
+    assert_eq!(said(&output, "waiting "), 1, "{output}");
     let hub = self::hub();
-    hub.fault(Fault::rate_limited(1).on("/api/").times(1));
+    let strikes = hub.fault(Fault::rate_limited(4).on("/api/").times(1));
     let env = TestEnv::for_hub(&hub).fast_clock();
-    env.run(["download", "org/name"]).ok();
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    assert_eq!(strikes.count(), 1);
+    assert_eq!(said(&output, "waiting 5 s"), 1, "{output}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum Fault {
     Trickle { bytes_per_second: u64 },
     /// The request is read and never answered.
     NeverAnswer,
+    /// The answer, otherwise right, waits until this many bytes of content were sent for addresses that contain `part`.
+    Waits { part: &'static str, bytes: u64 },
     /// This status with these extra headers and a JSON error body.
     Status {
         code: u16,
@@ -117,6 +119,7 @@ pub struct Rule {
     origin: Option<Origin>,
     method: Option<String>,
     optional: bool,
+    together: usize,
 }
 
 impl From<Fault> for Rule {
@@ -129,6 +132,7 @@ impl From<Fault> for Rule {
             origin: None,
             method: None,
             optional: false,
+            together: 1,
         }
     }
 }
@@ -173,6 +177,14 @@ impl Rule {
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.optional = true;
+        self
+    }
+
+    /// Strikes only before an answer, and holds the answers back until this many requests were struck: all of them are on
+    /// their way at the same time.
+    #[must_use]
+    pub fn together(mut self, count: usize) -> Self {
+        self.together = count;
         self
     }
 
@@ -222,8 +234,21 @@ impl Faults {
         unmet.map(|(rule, _)| format!("{rule:?}")).collect()
     }
 
+    /// As [`Faults::strike`] with the faults of [`before`], once [`Rule::together`] allows.
+    pub async fn strike_before(&self, asked: &Asked) -> Option<Fault> {
+        let (rule, strikes) = self.take(asked, before)?;
+        while strikes.count() < rule.together {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        Some(rule.fault)
+    }
+
     /// The fault that strikes this request, if one that `fits` the present moment covers it. Counts it.
     pub fn strike(&self, asked: &Asked, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        self.take(asked, fits).map(|(rule, _)| rule.fault)
+    }
+
+    fn take(&self, asked: &Asked, fits: impl Fn(&Fault) -> bool) -> Option<(Rule, Strikes)> {
         let mut rules = self.0.lock().expect("faults");
         for (rule, strikes) in rules.iter_mut() {
             if !fits(&rule.fault) || !rule.covers(asked) {
@@ -235,7 +260,7 @@ impl Faults {
             }
             rule.left = rule.left.saturating_sub(1);
             strikes.0.fetch_add(1, SeqCst);
-            return Some(rule.fault.clone());
+            return Some((rule.clone(), strikes.clone()));
         }
         None
     }
@@ -247,6 +272,7 @@ pub fn before(fault: &Fault) -> bool {
     matches!(
         fault,
         NeverAnswer
+            | Waits { .. }
             | Status { .. }
             | StalledError { .. }
             | Body(..)

@@ -169,8 +169,15 @@ pub async fn handle(
         rate: settings.bandwidth,
         ..Manner::default()
     };
-    let mut reply = match state.faults.strike(&asked, faults::before) {
+    let mut reply = match state.faults.strike_before(&asked).await {
         Some(Fault::NeverAnswer) => std::future::pending().await,
+        Some(Fault::Waits { part, bytes }) => {
+            let sent = || state.log.content_bytes(|r| r.path.contains(part));
+            while sent() < bytes {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+            answer(&state, &asked)
+        }
         Some(Fault::StalledError { code }) => {
             manner.cut = Some((1, End::Stall));
             Reply::error(code, None, "A fault was asked for")

@@ -59,7 +59,17 @@ pub fn scenarios() -> Vec<Scenario> {
             fault(weights(Fault::ExpiredLink).times(1)),
         ),
         all().given("wrong bytes", fault(weights(Fault::WrongBytes).times(1))),
-        all().given("ranges are ignored", fault(Fault::IgnoreRange)),
+        all()
+            .given(
+                "an early close",
+                fault(
+                    weights(Fault::CloseEarly {
+                        after_bytes: 20_000,
+                    })
+                    .times(1),
+                ),
+            )
+            .given("ranges are ignored", fault(Fault::IgnoreRange)),
         all().given(
             "a listing cut off",
             fault(Fault::MalformedJson.on("/tree/")),
@@ -98,15 +108,26 @@ pub fn scenarios() -> Vec<Scenario> {
         all()
             .given("cached", name_cached)
             .var("HF_TOKEN", "{wrong}"),
-        hf("download org/partly -q").given(
-            "a slow file",
-            fault(
-                Fault::Trickle {
-                    bytes_per_second: 1_500,
-                }
-                .on("a.txt"),
+        hf("download org/partly -q")
+            .given(
+                "a slow file",
+                fault(
+                    Fault::Trickle {
+                        bytes_per_second: 1_500,
+                    }
+                    .on("a.txt"),
+                ),
+            )
+            .given(
+                "the other fails while it comes",
+                fault(
+                    Fault::Waits {
+                        part: "a.txt",
+                        bytes: 1_500,
+                    }
+                    .on("missing.txt"),
+                ),
             ),
-        ),
         hf("download org/hostile -q"),
         hf("download org/huge -q"),
         hf("download org/name -q").given("the cache is a file", |world| {

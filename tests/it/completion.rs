@@ -49,6 +49,8 @@ fn interactive(env: &TestEnv, shell: &str, setup: &str) -> Terminal {
         .var("PS1", "@ ")
         .var("HISTFILE", "/dev/null");
     let mut terminal = invocation.terminal(40, 100);
+    // What is typed before the shell has made the terminal its own may be thrown away.
+    terminal.expect("@");
     terminal.send_line(&format!(
         "PS1='@ '; source {}; echo rea''dy",
         file.display()

@@ -269,7 +269,7 @@ fn redirects_to_other_schemes_are_not_followed() {
             env.set("HF_TOKEN", "hf_alice_token_0000");
             let output = env.run(["download", "org/name"]).fails(1);
             assert!(
-                output.stderr().contains("redirects to"),
+                output.stderr().contains("redirects "),
                 "{target} {part}: {output}"
             );
             assert_eq!(strikes.count(), 1, "{target} {part}: not tried again");

@@ -154,12 +154,13 @@ fn worn(root: &Path) {
         .stray_file(&format!("blobs/ab/{used}"), "shared payload")
         .stray_file(&format!("blobs/cd/{unused}"), "unused")
         .stray_file(&format!("blobs/cd/{unused}.refs"), "models--gone/blobs/x\n");
+    let stored = "e".repeat(40);
     let mut lines = String::new();
     for (repo, commit) in [(&repo, &new), (&idle, &commit)] {
-        symlink(format!("../../blobs/ab/{used}"), repo.blob("x")).unwrap();
-        symlink("../../blobs/x", repo.file(commit, "stored")).unwrap();
+        symlink(format!("../../blobs/ab/{used}"), repo.blob(&stored)).unwrap();
+        symlink(format!("../../blobs/{stored}"), repo.file(commit, "stored")).unwrap();
         let folder = repo.root().file_name().unwrap().to_str().unwrap();
-        lines += &format!("{folder}/blobs/x\n");
+        lines += &format!("{folder}/blobs/{stored}\n");
     }
     tree.stray_file(&format!("blobs/ab/{used}.refs"), &lines);
     let long_ago = SystemTime::now() - Duration::from_secs(86_400 * 90);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
 use crate::fs::{
-    FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
-    symlink_in_folder, write_atomic_staged,
+    FsError, Mode, Opening, copy_file, create_dir_all, open_regular, read_text,
+    refuse_foreign_link, replace, symlink_in_folder, sync_file, write_atomic_staged,
 };
 use crate::listing::Checksum;
 use crate::repo::{CommitHash, RepoPath, Revision};
@@ -47,12 +47,18 @@ pub fn write_tag(path: &Path, staging: &Path) {
     }
 }
 
-/// Makes a verified partial the blob.
+/// Makes a verified partial the file that others trust by its name: a blob, or a file of the user's.
+///
+/// Its bytes are flushed to the disk first. Otherwise a power cut may keep the new name and lose the
+/// bytes, and a file that is empty or full of zeros would count as complete. The folder is not
+/// flushed: a name that is lost means that the file is fetched again, which is no damage.
 ///
 /// # Errors
 /// [`FsError`]; the partial is then still there.
-pub fn publish_blob(partial: &Path, blob: &Path) -> Result<(), FsError> {
-    replace(partial, blob)
+pub fn publish(partial: &Path, target: &Path) -> Result<(), FsError> {
+    let flush = open_regular(partial).and_then(|file| sync_file(&file));
+    flush.map_err(FsError::of("write", partial))?;
+    replace(partial, target)
 }
 
 /// Makes the pointer of a file, with its folders. `fresh` says that the blob was fetched just now,
@@ -98,23 +104,29 @@ fn make_symlink(
             return Ok(true);
         }
         // Another process may have been faster, or an old pointer is to be replaced.
-        let staged = staging_path(repo);
-        result = std::os::unix::fs::symlink(&target, &staged)
-            .and_then(|()| fs::rename(&staged, pointer))
-            .inspect_err(|_| drop(fs::remove_file(&staged)));
+        result = replace_link(&target, pointer, &repo.blobs());
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::CrossesDevices) {
+            // `blobs/` lies on another disk.
+            result = replace_link(&target, pointer, folder_of(pointer));
+        }
     }
     match result {
         Ok(()) => Ok(true),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-            ) && folder_is_writable(repo) =>
-        {
-            Ok(false)
-        }
+        Err(_) if has_no_links(&repo.blobs()) || has_no_links(folder_of(pointer)) => Ok(false),
         Err(error) => Err(FsError::of("create the link", pointer)(error)),
     }
+}
+
+#[cfg(unix)]
+fn replace_link(target: &Path, pointer: &Path, staging: &Path) -> io::Result<()> {
+    let staged = staging_path(staging);
+    std::os::unix::fs::symlink(target, &staged)
+        .and_then(|()| fs::rename(&staged, pointer))
+        .inspect_err(|_| drop(fs::remove_file(&staged)))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// No links on this system: files are moved or copied instead.
@@ -128,17 +140,26 @@ fn make_symlink(
     Ok(false)
 }
 
-/// Tells "no links on this file system" (FAT, some network mounts) from "no permission".
+/// Whether files can be made in a folder and links cannot: FAT, some network mounts and overlays.
+/// Found out by trying, since each of them has another word for it (EPERM, ENOTSUP, EINVAL, EIO, 524).
 #[cfg(unix)]
-fn folder_is_writable(repo: &RepoLayout) -> bool {
-    tempfile::tempfile_in(repo.blobs()).is_ok()
+fn has_no_links(folder: &Path) -> bool {
+    let probe = staging_path(folder);
+    match std::os::unix::fs::symlink("probe", &probe) {
+        Ok(()) => {
+            let _ = fs::remove_file(&probe);
+            false
+        }
+        // A full disk is no reason to lay files out in another way.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => false,
+        Err(_) => tempfile::tempfile_in(folder).is_ok(),
+    }
 }
 
 /// A name for a file on its way into a snapshot. It lies in `blobs/`, which scanners do not list:
 /// in `snapshots/` or `refs/` it would be taken for what it is not, if only for a moment.
-fn staging_path(repo: &RepoLayout) -> PathBuf {
-    repo.blobs()
-        .join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
+fn staging_path(folder: &Path) -> PathBuf {
+    folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
 }
 
 /// Records which commit a revision stands for. Nothing is written when that is known already, so a

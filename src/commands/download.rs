@@ -125,7 +125,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             context
                 .block_on_then(session.execute(&plan), |error| asked.explain(error))
                 .map_err(|error| match error.kind {
-                    Kind::Interrupted => error.hint("Stopped. The same command goes on from here."),
+                    Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
                     _ => error,
                 })?
         }
@@ -236,6 +236,22 @@ impl Args {
 fn own_path(path: PathBuf) -> Result<PathBuf, FsError> {
     refuse_foreign_link(&path)?;
     Ok(real_path(path))
+}
+
+/// What an interrupted download leaves: bytes kept, of how many.
+fn stopped((kept, total): (u64, u64)) -> String {
+    match kept {
+        0 => "Stopped. Nothing of it is kept: the same command begins again.".to_owned(),
+        kept if kept >= total => format!(
+            "Stopped. {} are kept; the same command goes on from here.",
+            text::size(kept)
+        ),
+        kept => format!(
+            "Stopped. {} of {} are kept; the same command goes on from here.",
+            text::size(kept),
+            text::size(total)
+        ),
+    }
 }
 
 /// The path with links resolved, as far as it exists: what is printed stays right when a link to

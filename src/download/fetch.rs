@@ -4,15 +4,16 @@
 //! that can go wrong with a connection or an answer is handled here, for both.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::DownloadError;
+use super::answer::{Start, check_answer};
+use super::encoding::{Decoder, Encoding};
 use super::partial::Partial;
 use crate::fs::FsError;
 use crate::hub::http::{Failure, Request};
@@ -51,7 +52,22 @@ pub struct Source<'a> {
     /// The signed link that the Hub redirected to last, while it is good: the next request for a
     /// part of this file goes there without asking the Hub again.
     pub link: Mutex<Option<Url>>,
+    /// What was learnt about the server of this file.
+    pub manners: Manners,
 }
+
+/// What a server wants, found out by asking it.
+#[derive(Debug, Default)]
+pub struct Manners {
+    /// It refuses to send a file that is not asked for as a range.
+    wants_range: AtomicBool,
+    /// It compresses whatever it sends, so that a part of it is of no use.
+    compresses: AtomicBool,
+}
+
+/// Files larger than this, in bytes, are asked for as a range even from their start: storage
+/// networks refuse to send more than some 20 to 50 GB in another way.
+const WHOLE: u64 = 10 << 30;
 
 impl Source<'_> {
     fn address(&self) -> Url {
@@ -61,6 +77,29 @@ impl Source<'_> {
 
     fn remember(&self, link: Option<Url>) {
         *self.link.lock().unwrap() = link;
+    }
+
+    /// Whether a failure at this offset is news about the server, so that the next request is another
+    /// one and need not wait.
+    fn learn(&self, error: &HubError, offset: u64) -> bool {
+        match error {
+            HubError::Status { status, .. } if *status == StatusCode::BAD_REQUEST => {
+                offset == 0 && !self.asks_for_ranges() && {
+                    self.manners.wants_range.store(true, Ordering::Relaxed);
+                    true
+                }
+            }
+            _ => false,
+        }
+    }
+
+    fn compresses(&self) -> bool {
+        self.manners.compresses.load(Ordering::Relaxed)
+    }
+
+    fn asks_for_ranges(&self) -> bool {
+        self.manners.wants_range.load(Ordering::Relaxed)
+            || self.size.is_some_and(|size| size > WHOLE)
     }
 }
 
@@ -130,8 +169,9 @@ pub async fn complete(
         if partial.len() > before {
             retries = 0;
         }
-        // An expired link is mended by asking the Hub for another one, which is what a retry does.
-        let has_expired = matches!(failure.error, HubError::LinkExpired);
+        // An expired link is replaced by asking the Hub for another one, which is what a retry does.
+        let is_new = source.learn(&failure.error, span.offset(&partial));
+        let has_expired = is_new || matches!(failure.error, HubError::LinkExpired);
         if !(failure.transient || has_expired) || retries >= MAX_RETRIES {
             let error = DownloadError::Hub {
                 source: failure.error,
@@ -155,6 +195,12 @@ async fn attempt(
     span: &Span<'_>,
     mut partial: Partial,
 ) -> (Option<Partial>, Result<(), Trouble>) {
+    if source.compresses() && span.start == 0 {
+        // What came before cannot be gone on from.
+        if let Err(trouble) = restart(source, &mut partial) {
+            return (Some(partial), Err(trouble));
+        }
+    }
     let offset = span.offset(&partial);
     let answer = match source
         .hub
@@ -180,7 +226,14 @@ async fn attempt(
         source.remember(Some(answer.response.url().clone()));
     }
     let (status, headers) = (answer.response.status(), answer.response.headers());
+    let encoding = Encoding::of(headers);
+    if encoding.is_some() {
+        source.manners.compresses.store(true, Ordering::Relaxed);
+    }
     let usable = match check_answer(status, headers, offset, source.size) {
+        _ if encoding.is_some() && span.start > 0 => {
+            Err(Trouble::Attempt(Failure::fatal(HubError::RangeIgnored)))
+        }
         Ok(Start::Continue) => Ok(()),
         Ok(Start::FromZero) if span.start == 0 => restart(source, &mut partial),
         Ok(Start::FromZero) => Err(Trouble::Attempt(Failure::fatal(HubError::RangeIgnored))),
@@ -190,6 +243,10 @@ async fn attempt(
         return (Some(partial), Err(trouble));
     }
     let body = source.hub.body(answer.response);
+    if let Some(encoding) = encoding {
+        let decoded = receive_decoded(source, span, body, encoding.decoder(), &mut partial).await;
+        return (Some(partial), decoded);
+    }
     if span.missing_from(span.offset(&partial)) <= INLINE_LIMIT {
         let result = receive_inline(source, span, body, &mut partial).await;
         return (Some(partial), result);
@@ -206,7 +263,8 @@ fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
     let end = span.end.load(Ordering::Relaxed);
     let is_to_the_end = source.size.is_none_or(|size| end >= size);
     match (offset, is_to_the_end) {
-        (0, true) => request,
+        (0, _) if source.compresses() => request,
+        (0, true) if !source.asks_for_ranges() => request,
         (_, true) => request.header("range", &format!("bytes={offset}-")),
         (_, false) => request.header("range", &format!("bytes={offset}-{}", end - 1)),
     }
@@ -215,60 +273,6 @@ fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
 fn restart(source: &Source<'_>, partial: &mut Partial) -> Result<(), Trouble> {
     source.progress.rewind(partial.len());
     Ok(partial.restart()?)
-}
-
-/// Where the bytes of an answer belong.
-#[derive(Debug, PartialEq, Eq)]
-enum Start {
-    /// At the offset that was asked for.
-    Continue,
-    /// At the start: the server ignored the range.
-    FromZero,
-}
-
-/// Decides whether an answer can be used. The error is a reason in words.
-fn check_answer(
-    status: StatusCode,
-    headers: &HeaderMap,
-    offset: u64,
-    size: Option<u64>,
-) -> Result<Start, String> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(encoding) = text("content-encoding").filter(|encoding| *encoding != "identity") {
-        return Err(format!(
-            "it sent a body in the encoding {encoding:?} that was not asked for"
-        ));
-    }
-    if status == StatusCode::PARTIAL_CONTENT {
-        return match text("content-range").and_then(parse_content_range) {
-            Some((first, total))
-                if first == offset && (total.is_none() || size.is_none() || total == size) =>
-            {
-                Ok(Start::Continue)
-            }
-            _ => Err("it sent another range than the one asked for".to_owned()),
-        };
-    }
-    let announced = text("content-length").and_then(|length| length.parse::<u64>().ok());
-    match (announced, size) {
-        (Some(announced), Some(size)) if announced != size => Err(format!(
-            "it announced {announced} bytes for a file of {size}"
-        )),
-        _ if offset > 0 => Ok(Start::FromZero),
-        _ => Ok(Start::Continue),
-    }
-}
-
-/// First byte and total size of `bytes 5-9/10` (RFC 9110, 14.4); the total may be `*`.
-fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, _) = range.split_once('-')?;
-    let total = if total == "*" {
-        None
-    } else {
-        Some(total.parse().ok()?)
-    };
-    Some((first.trim().parse().ok()?, total))
 }
 
 async fn receive_inline(
@@ -282,6 +286,40 @@ async fn receive_inline(
         partial.append(&chunk)?;
     }
     incoming.ended()
+}
+
+/// Receives a compressed body, from the start of the file.
+async fn receive_decoded(
+    source: &Source<'_>,
+    span: &Span<'_>,
+    mut body: Body,
+    mut decoder: Decoder,
+    partial: &mut Partial,
+) -> Result<(), Trouble> {
+    let bad = |reason: String| Trouble::Attempt(transient(HubError::BadAnswer(reason)));
+    loop {
+        let received = body.chunk().await.map_err(Trouble::Attempt)?;
+        let is_last = received.is_none();
+        let plain = match received {
+            Some(chunk) => decoder.decode(&chunk),
+            None => decoder.finish(),
+        };
+        let mut plain =
+            plain.map_err(|error| bad(format!("its compressed body is damaged: {error}")))?;
+        let missing = span.missing_from(span.offset(partial));
+        plain.truncate(usize::try_from(missing).unwrap_or(usize::MAX));
+        partial.append(&plain)?;
+        source.progress.advance(plain.len() as u64);
+        let offset = span.offset(partial);
+        span.position.store(offset, Ordering::Relaxed);
+        let is_complete = source.size.is_some() && span.missing_from(offset) == 0;
+        match source.size {
+            _ if is_complete => return Ok(()),
+            Some(_) if is_last => return Err(bad("the file ended too early".to_owned())),
+            None if is_last => return Ok(()),
+            _ => {}
+        }
+    }
 }
 
 async fn receive_with_writer(
@@ -384,103 +422,4 @@ fn transient(error: HubError) -> Failure {
 
 fn is_status(error: &HubError, wanted: StatusCode) -> bool {
     matches!(error, HubError::Status { status, .. } if *status == wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn checked(
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-        offset: u64,
-    ) -> Result<Start, String> {
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect();
-        check_answer(
-            StatusCode::from_u16(status).unwrap(),
-            &headers,
-            offset,
-            Some(10),
-        )
-    }
-
-    #[test]
-    fn answers() {
-        for (status, headers, offset, expected) in [
-            (
-                200,
-                &[("content-length", "10")][..],
-                0,
-                Some(Start::Continue),
-            ),
-            (200, &[], 0, Some(Start::Continue)),
-            (200, &[("content-length", "11")], 0, None),
-            (200, &[("content-length", "10")], 4, Some(Start::FromZero)),
-            (
-                206,
-                &[("content-range", "bytes 4-9/10"), ("content-length", "6")],
-                4,
-                Some(Start::Continue),
-            ),
-            (
-                206,
-                &[("content-range", "bytes 4-6/10"), ("content-length", "3")],
-                4,
-                Some(Start::Continue),
-            ),
-            (
-                206,
-                &[("content-range", "bytes 4-9/*")],
-                4,
-                Some(Start::Continue),
-            ),
-            (206, &[("content-range", "bytes 0-9/10")], 4, None),
-            (206, &[("content-range", "bytes 4-9/11")], 4, None),
-            (206, &[], 4, None),
-            (200, &[("content-encoding", "gzip")], 0, None),
-            (
-                200,
-                &[("content-encoding", "identity")],
-                0,
-                Some(Start::Continue),
-            ),
-        ] {
-            assert_eq!(
-                checked(status, headers, offset).ok(),
-                expected,
-                "{status} {headers:?} {offset}"
-            );
-        }
-    }
-
-    proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1024))]
-
-        /// Whatever a server writes there, its bytes are used only where they were asked for.
-        #[test]
-        fn any_content_range(
-            text in proptest::prop_oneof![
-                "[ -~]{0,40}",
-                "bytes ?\\*?[0-9]{0,22} ?-[0-9]{0,22} ?/ ?(\\*|[0-9]{0,22})",
-            ],
-            offset in 0_u64..20,
-        ) {
-            if let Some((first, total)) = parse_content_range(&text) {
-                proptest::prop_assert!(text.contains(&first.to_string()));
-                proptest::prop_assert!(total.is_none_or(|total| text.contains(&total.to_string())));
-            }
-            let Ok(value) = text.parse() else { return Ok(()) };
-            let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_RANGE, value)]);
-            let answer = check_answer(StatusCode::PARTIAL_CONTENT, &headers, offset, Some(20));
-            proptest::prop_assert_eq!(
-                answer.is_ok(),
-                parse_content_range(&text).is_some_and(|(first, total)| {
-                    first == offset && total.is_none_or(|total| total == 20)
-                })
-            );
-        }
-    }
 }

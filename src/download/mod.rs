@@ -4,6 +4,9 @@
 //! at the disk, [`plan::DownloadPlan`] says per file what has to happen, and
 //! [`snapshot::Session::execute`] does it.
 
+mod answer;
+pub mod claim;
+pub mod encoding;
 pub mod fetch;
 pub mod local_dir;
 pub mod parallel;
@@ -15,6 +18,7 @@ pub mod select;
 pub mod sharing;
 pub mod snapshot;
 pub mod store;
+pub mod whole;
 pub mod xet;
 
 use std::path::PathBuf;

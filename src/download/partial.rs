@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::whole::has_hash;
 use crate::fs::{FsError, Opening};
 use crate::hash::ContentHasher;
 use crate::listing::Checksum;
@@ -102,6 +103,10 @@ impl Partial {
     /// Whether all bytes are there and they are the right ones. Resets the hash state: afterwards
     /// the partial is renamed away, or restarted.
     pub fn verify(&mut self) -> bool {
+        if self.size.is_none() && matches!(self.checksum, Checksum::GitSha1(_)) {
+            // Git hashes the length first, and it is known only now. Such files are small.
+            return has_hash(&self.path, &self.checksum, self.len);
+        }
         let hasher = std::mem::replace(
             &mut self.hasher,
             ContentHasher::new(&self.checksum, self.size),
@@ -160,6 +165,23 @@ mod tests {
         assert_eq!(second.len(), 5);
         second.append(b" world").unwrap();
         assert!(second.verify());
+    }
+
+    #[test]
+    fn the_length_need_not_be_known_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.hf-part");
+        // `printf 'hello world' | git hash-object --stdin`
+        let git = Checksum::from_etag("95d09f2b10159347eece71399a7e2e907ea3df4f").unwrap();
+        for checksum in [Checksum::from_etag(SHA256).unwrap(), git] {
+            let mut partial = Partial::open(&path, &checksum, None).unwrap();
+            partial.append(b"hello").unwrap();
+            assert!(!partial.verify());
+            partial.restart().unwrap();
+            partial.append(b"hello world").unwrap();
+            assert!(partial.verify());
+            partial.discard();
+        }
     }
 
     #[test]

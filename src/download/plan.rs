@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use url::Url;
 
+use super::whole::Length;
 use crate::listing::{Checksum, FileEntry, Listing};
 use crate::repo::{CommitHash, RepoPath};
 
@@ -20,6 +21,8 @@ pub struct OnDisk {
     /// The content, elsewhere in the cache: a blob without this pointer, or for `--local-dir` a
     /// file of the main cache.
     pub content: bool,
+    /// What bears the name of the content is too short or too long to be it.
+    pub damaged: bool,
     /// A payload of the shared store that promises to be the content: it has the right name and size.
     pub shared: bool,
     /// Bytes of an unfinished download, when there is one.
@@ -55,6 +58,8 @@ pub struct PlannedFile {
     pub checksum: Checksum,
     /// Size in bytes; `None` when the Hub did not say.
     pub size: Option<u64>,
+    /// The same, and whether it can be relied on.
+    pub length: Length,
     /// What to do.
     pub action: Action,
     /// Name of its content in Xet storage, when it is there.
@@ -71,10 +76,11 @@ impl PlannedFile {
     pub fn new(
         path: RepoPath,
         checksum: Checksum,
-        size: Option<u64>,
+        length: Length,
         disk: OnDisk,
         force: bool,
     ) -> Self {
+        let size = length.said();
         let fetch = Action::Fetch {
             from: if force {
                 0
@@ -100,6 +106,7 @@ impl PlannedFile {
             path,
             checksum,
             size,
+            length,
             leftover: disk.partial.is_some() && matches!(action, Action::Ready),
             action,
             xet_hash: None,
@@ -123,8 +130,14 @@ impl PlannedFile {
 
     /// Plans a file of a listing.
     pub fn of_entry(path: RepoPath, entry: &FileEntry, disk: OnDisk, force: bool) -> Self {
-        PlannedFile::new(path, entry.checksum(), Some(entry.size), disk, force)
-            .with_xet_hash(entry.xet_hash.clone())
+        PlannedFile::new(
+            path,
+            entry.checksum(),
+            Length::Sure(entry.size),
+            disk,
+            force,
+        )
+        .with_xet_hash(entry.xet_hash.clone())
     }
 
     /// Whether bytes will come over the network, as far as can be told beforehand.
@@ -302,7 +315,13 @@ mod tests {
             ),
         ] {
             let checksum = Checksum::from_etag(&"a".repeat(40)).unwrap();
-            let file = PlannedFile::new("f".parse().unwrap(), checksum, Some(10), disk, force);
+            let file = PlannedFile::new(
+                "f".parse().unwrap(),
+                checksum,
+                Length::Sure(10),
+                disk,
+                force,
+            );
             assert_eq!(file.action, expected, "{disk:?} {force}");
         }
     }
@@ -314,7 +333,7 @@ mod tests {
             let planned = PlannedFile::new(
                 path.parse().unwrap(),
                 checksum,
-                Some(100),
+                Length::Sure(100),
                 OnDisk::default(),
                 false,
             );

@@ -24,14 +24,20 @@ pub fn segment_path(partial: &Path, k: u64) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Names of all segments that a content of this size could have.
+pub fn segment_paths(partial: &Path, size: Option<u64>) -> impl Iterator<Item = PathBuf> {
+    let segments = match is_split(size) {
+        true => size.unwrap_or(0).div_ceil(SEGMENT),
+        false => 0,
+    };
+    (0..segments).map(move |k| segment_path(partial, k))
+}
+
 /// Removes what is left of segments: after the file is complete they are of no use.
 pub fn remove_segments(partial: &Path, size: Option<u64>) {
-    if !is_split(size) {
-        return;
-    }
-    for k in 0..size.unwrap_or(0).div_ceil(SEGMENT) {
+    for path in segment_paths(partial, size) {
         // Most were appended and are gone; a leftover costs space and nothing else.
-        let _ = std::fs::remove_file(segment_path(partial, k));
+        let _ = std::fs::remove_file(path);
     }
 }
 

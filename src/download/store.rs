@@ -1,24 +1,28 @@
 //! Where a fetched file goes: lock, partial, publish. One file at a time, called by the workers.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use super::DownloadError;
-use super::fetch::{INLINE_LIMIT, Source};
+use super::claim::Claim;
+use super::fetch::{INLINE_LIMIT, Manners, Source};
 use super::local_dir::LocalDir;
 use super::parallel::{Connections, fetch};
 use super::plan::{Action, PlannedFile};
-use super::segments::remove_segments;
+use super::segments::{remove_segments, segment_paths};
 use super::sharing::Sharing;
 use super::snapshot::{Request, Target};
+use super::whole::is_whole;
 use super::xet::Xet;
-use crate::cache::commit::{Linking, link, prepare_root, publish_blob};
-use crate::cache::layout::{CacheLayout, PARTIAL_SUFFIX, RepoLayout};
+use crate::cache::commit::{Linking, link, prepare_root, publish};
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::fs::lockfile::{self, Attempt, is_young};
 use crate::fs::{
-    FsError, LockGuard, copy_file, create_dir_all, has_no_locks, lock, open_regular,
-    refuse_foreign_link, replace, try_lock,
+    FsError, copy_file, create_dir_all, has_no_locks, open_regular, refuse_foreign_link,
 };
 use crate::hash::ContentHasher;
 use crate::hub::Hub;
@@ -74,7 +78,7 @@ impl Store {
     /// at, or that cannot be removed, stay.
     pub fn sweep(&self, files: &[PlannedFile]) {
         for file in files.iter().filter(|file| file.leftover) {
-            if let Ok(Some(_lock)) = try_lock(&self.lock_file(file))
+            if let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file))
                 && self.has_content(file)
             {
                 self.discard_partial(file);
@@ -99,7 +103,7 @@ impl Store {
         for file in files.iter().filter(|file| file.is_fetched()) {
             let is_empty = fs::metadata(self.partial(file)).is_ok_and(|found| found.len() == 0);
             // Another program that waits for its first byte holds the lock.
-            if is_empty && let Ok(Some(_lock)) = try_lock(&self.lock_file(file)) {
+            if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
                 self.discard_partial(file);
             }
         }
@@ -132,13 +136,36 @@ impl Store {
 
     /// Whether the content came to be while we waited for the lock, or was there from the start.
     fn has_content(&self, file: &PlannedFile) -> bool {
+        let is_whole = |path: &Path| is_whole(path, &file.checksum, file.length) == Some(true);
         match &self.local_dir {
             Some(dir) => {
                 let metadata = dir.metadata(&file.path);
                 metadata.is_some_and(|metadata| metadata.etag == file.checksum.etag())
+                    && is_whole(&dir.file(&file.path))
             }
-            None => self.repo.blob(&file.checksum).exists(),
+            None => is_whole(&self.repo.blob(&file.checksum)),
         }
+    }
+
+    /// Bytes of these files that are on disk and count the next time: whole contents, and what there
+    /// is of unfinished ones.
+    pub fn kept(&self, files: &[PlannedFile]) -> u64 {
+        let mut seen = HashSet::new();
+        let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        let of_file = |file: &PlannedFile| match (self.has_content(file), file.size) {
+            (true, Some(size)) => size,
+            _ => {
+                let partial = self.partial(file);
+                let segments = segment_paths(&partial, file.size);
+                length(&partial) + segments.map(|path| length(&path)).sum::<u64>()
+            }
+        };
+        files
+            .iter()
+            .filter(|file| file.is_fetched())
+            .filter(|file| self.local_dir.is_some() || seen.insert(file.checksum.etag()))
+            .map(of_file)
+            .sum()
     }
 
     /// Uses content that is there already.
@@ -171,7 +198,8 @@ impl Store {
         )
     }
 
-    /// Makes a verified partial the user's file, or the blob.
+    /// Makes a verified partial the user's file, or the blob. That another process did so first is
+    /// success. Takes as long as the disk takes to keep the bytes.
     fn publish(&self, file: &PlannedFile, partial: &Path) -> Result<(), FsError> {
         match &self.local_dir {
             Some(dir) => {
@@ -179,15 +207,22 @@ impl Store {
                 if let Some(folder) = target.parent() {
                     create_dir_all(folder)?;
                 }
-                replace(partial, &target)?;
+                publish(partial, &target)?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
-            None => publish_blob(partial, &self.repo.blob(&file.checksum)),
+            None => {
+                let published = publish(partial, &self.repo.blob(&file.checksum));
+                published.or_else(|error| match self.has_content(file) {
+                    true => Ok(()),
+                    false => Err(error),
+                })
+            }
         }
     }
 
     /// A legacy client's `<etag>.incomplete` is a prefix of the same content: it becomes our
-    /// partial when we have none. The caller holds the lock that the legacy client takes as well.
+    /// partial when we have none. The caller holds the lock that the legacy client takes as well; the
+    /// JavaScript client writes to the same name without one, so what was written to lately stays.
     fn adopt_legacy_partial(&self, file: &PlannedFile) {
         // A small file gains nothing by it.
         let is_large = file.size.is_none_or(|size| size > INLINE_LIMIT);
@@ -197,8 +232,9 @@ impl Store {
                 .repo
                 .blobs()
                 .join(format!("{}.incomplete", file.checksum));
-            // Anything but a file stays where it is.
-            if legacy.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            let is_left = fs::symlink_metadata(&legacy)
+                .is_ok_and(|meta| meta.is_file() && !is_young(&meta, SystemTime::now()));
+            if is_left {
                 let _ = fs::rename(legacy, ours);
             }
         }
@@ -247,7 +283,7 @@ impl Job {
     }
 
     async fn bring(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
-        let lock = self.take_lock(file).await?;
+        let claim = self.claim(file).await?;
         match (file.action, &self.store.local_dir) {
             (Action::Touch, Some(dir)) => {
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
@@ -261,7 +297,7 @@ impl Job {
         if !force && self.store.has_content(file) {
             // It was there, or another process brought it while we waited.
             self.skip(file);
-            if lock.is_some() {
+            if claim.is_common() {
                 self.store.discard_partial(file);
             }
             return match &self.store.local_dir {
@@ -274,22 +310,19 @@ impl Job {
             && sharing.link(&self.hub, file).await?
         {
             self.skip(file);
-            if lock.is_some() {
+            if claim.is_common() {
                 self.store.discard_partial(file);
             }
             return Ok(self.store.point(file, false)?);
         }
-        let partial = match lock {
-            Some(_) => self.store.partial(file),
-            None => own_name(&self.store.partial(file)),
-        };
-        let fetched = self.fetch(file, &partial, force).await;
-        if fetched.is_err() && lock.is_none() {
-            // Nobody will find it again.
-            let _ = fs::remove_file(&partial);
-            remove_segments(&partial, file.size);
-        }
-        fetched
+        let partial = claim.partial(self.store.partial(file), file.size);
+        self.fetch(
+            file,
+            partial.path(),
+            force && claim.is_common(),
+            claim.is_common(),
+        )
+        .await
     }
 
     /// Counts the bytes of a file that turned out to be there as if they had come.
@@ -305,12 +338,13 @@ impl Job {
         file: &PlannedFile,
         partial: &Path,
         force: bool,
+        is_common: bool,
     ) -> Result<(), DownloadError> {
         if force {
             // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
             let _ = fs::remove_file(partial);
             remove_segments(partial, file.size);
-        } else {
+        } else if is_common {
             self.store.adopt_legacy_partial(file);
         }
         let source = Source {
@@ -321,16 +355,18 @@ impl Job {
                 .resolve_url(&self.repo, self.commit.as_str(), &file.path),
             path: &file.path,
             checksum: &file.checksum,
-            size: file.size,
+            size: file.length.sure(),
             progress: &*self.progress,
             link: Mutex::new(file.link.clone()),
+            manners: Manners::default(),
         };
         let fetched = self.fetch_content(file, &source, partial).await;
         if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(partial);
         }
         let is_from_xet = fetched?;
-        self.store.publish(file, partial)?;
+        let (store, this, path) = (Arc::clone(&self.store), file.clone(), partial.to_path_buf());
+        threads::run(move || store.publish(&this, &path)).await??;
         if self.store.local_dir.is_some() {
             return Ok(());
         }
@@ -362,45 +398,65 @@ impl Job {
         Ok(false)
     }
 
-    /// The lock of a file's content; `None` on a file system without locks. There each process
-    /// works on a partial of its own, which costs bandwidth and harms nobody.
-    async fn take_lock(&self, file: &PlannedFile) -> Result<Option<LockGuard>, DownloadError> {
+    /// The right to write to a file's unfinished download, once no other process holds it.
+    async fn claim(&self, file: &PlannedFile) -> Result<Claim, DownloadError> {
         let path = self.store.lock_file(file);
-        match try_lock(&path) {
-            Ok(Some(guard)) => return Ok(Some(guard)),
-            Ok(None) => {}
-            Err(error) if has_no_locks(&error.source) => {
-                if !self.store.told_of_locks.swap(true, Ordering::Relaxed) {
-                    self.hub.tell(Notice::Warning(
-                        "This file system has no locks: several downloads of the same file at the same time would each fetch it.".to_owned(),
-                    ));
-                }
-                return Ok(None);
+        let taken = match lockfile::attempt(&path) {
+            Attempt::Held => {
+                self.hub.tell(Notice::Waiting(format!(
+                    "another process is downloading {}; waiting for it",
+                    file.path
+                )));
+                let path = path.clone();
+                threads::run(move || lockfile::wait(&path, None)).await?
             }
-            Err(error) => return Err(error.into()),
+            taken => taken,
+        };
+        match taken {
+            Attempt::Taken(guard) => Ok(Claim::with_lock(guard, &path, &self.store.partial(file))),
+            Attempt::CannotTell(error) if is_no_place(&error) => Err(error.into()),
+            Attempt::CannotTell(error) => {
+                if !self.store.told_of_locks.swap(true, Ordering::Relaxed) {
+                    self.hub.tell(Notice::Warning(without_locks(&error)));
+                }
+                Ok(Claim::Own(None))
+            }
+            // Only patience that has an end ends with this.
+            Attempt::Held => Ok(Claim::Own(None)),
         }
-        self.hub.tell(Notice::Waiting(format!(
-            "another process is downloading {}; waiting for it",
-            file.path
-        )));
-        let guard = threads::run(move || lock(&path)).await??;
-        Ok(Some(guard))
     }
 }
 
-/// A name for a partial that no other process uses.
-fn own_name(partial: &Path) -> PathBuf {
-    let name = partial.file_stem().unwrap_or_default().to_string_lossy();
-    let unique = format!("{name}.{:08x}{PARTIAL_SUFFIX}", fastrand::u32(..));
-    partial.with_file_name(unique)
+/// Whether nothing at all can be written where a lock could not be made.
+fn is_no_place(error: &FsError) -> bool {
+    use std::io::ErrorKind;
+    error.is_disk_full()
+        || matches!(
+            error.source.kind(),
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory
+        )
+}
+
+/// What it means that locks do not work.
+fn without_locks(error: &FsError) -> String {
+    const MEANS: &str = "several downloads of the same file at the same time would each fetch it";
+    if has_no_locks(&error.source) {
+        return format!("This file system has no locks: {MEANS}.");
+    }
+    format!(
+        "The lock {} cannot be relied on ({}): {MEANS}.",
+        error.path.display(),
+        crate::fs::reason(&error.source)
+    )
 }
 
 /// Whether a file the user already has is the wanted content.
 async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadError> {
-    let (path, checksum, size) = (path.to_path_buf(), file.checksum.clone(), file.size);
+    let (path, checksum) = (path.to_path_buf(), file.checksum.clone());
     let hashed = threads::run(move || {
-        let mut hasher = ContentHasher::new(&checksum, size);
         let opened = open_regular(&path).map_err(FsError::of("read", &path))?;
+        let size = opened.metadata().map_err(FsError::of("read", &path))?.len();
+        let mut hasher = ContentHasher::new(&checksum, Some(size));
         hasher
             .update_from(opened)
             .map_err(FsError::of("read", &path))?;

@@ -229,6 +229,12 @@ fn is_coherent(file: &File) -> bool {
     })
 }
 
+/// Whether the lock at `path` may keep out processes of this machine alone.
+pub fn holds_on_one_machine_only(path: &Path) -> bool {
+    let file = open_to_read(path);
+    file.is_ok_and(|file| !is_coherent(&file))
+}
+
 #[cfg(not(target_os = "linux"))]
 fn is_coherent(_file: &File) -> bool {
     true

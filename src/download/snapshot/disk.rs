@@ -5,13 +5,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Session, Target};
+use crate::cache::dir::Dir;
 use crate::cache::layout::PARTIAL_SUFFIX;
 use crate::cache::pointers::{Pointers, blob_files};
+use crate::cache::trees;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
 use crate::download::sharing::Sharing;
+use crate::download::whole::{Length, is_whole};
 use crate::listing::{Checksum, FileEntry};
 use crate::repo::{CommitHash, RepoPath};
+
+/// A remembered listing up to this length, in bytes, is read for a single file: it takes a
+/// millisecond.
+const SHORT_LISTING: u64 = 1 << 20;
 
 impl Session<'_> {
     /// A file that is there already, found without asking anyone: a commit never changes.
@@ -32,6 +39,12 @@ impl Session<'_> {
             return None;
         }
         let size = fs::metadata(file).ok().filter(fs::Metadata::is_file)?.len();
+        if self
+            .listed_size(commit, path, size)
+            .is_some_and(|listed| listed != size)
+        {
+            return None;
+        }
         // Where links do not work the pointer is the file, and its hash is not known.
         let checksum = etag.as_deref().and_then(Checksum::from_etag);
         let checksum = checksum.unwrap_or_else(|| Checksum::Unknown(commit.as_str().to_owned()));
@@ -42,10 +55,26 @@ impl Session<'_> {
         Some(PlannedFile::new(
             path.clone(),
             checksum,
-            Some(size),
+            Length::Sure(size),
             disk,
             false,
         ))
+    }
+
+    /// Size of a file in the remembered listing of its commit, when one look tells. A file that is
+    /// `found` to be empty is suspicious enough to read a long listing.
+    pub(super) fn listed_size(
+        &self,
+        commit: &CommitHash,
+        path: &RepoPath,
+        found: u64,
+    ) -> Option<u64> {
+        let tree = self.tree_file(commit);
+        if found > 0 && fs::metadata(&tree).ok()?.len() > SHORT_LISTING {
+            return None;
+        }
+        let listing = trees::read(&tree)?;
+        listing.get(path).map(|entry| entry.size)
     }
 
     pub(super) fn tree_file(&self, commit: &CommitHash) -> PathBuf {
@@ -66,6 +95,7 @@ impl Session<'_> {
             (name.trim_end_matches(PARTIAL_SUFFIX).to_owned(), length)
         });
         Blobs {
+            folder: Dir::open(&folder).ok(),
             partials: lengths.collect(),
             complete: complete.into_iter().collect(),
             sharing: self.sharing().filter(Sharing::is_there),
@@ -83,6 +113,7 @@ impl Session<'_> {
         if matches!(self.request.target, Target::Cache)
             && blobs.complete.contains(checksum.etag())
             && pointers.names(path, &checksum)
+            && blobs.length(checksum.etag()) == Some(entry.size)
         {
             return OnDisk {
                 file: true,
@@ -96,20 +127,31 @@ impl Session<'_> {
             commit,
             path,
             checksum: &checksum,
-            size: Some(entry.size),
+            length: Length::Sure(entry.size),
             xet_hash: entry.xet_hash.as_deref(),
         };
         self.probe(&probe, blobs)
     }
 
     pub(super) fn probe(&self, probe: &Probe<'_>, blobs: &Blobs) -> OnDisk {
-        let in_cache = self.repo.pointer(probe.commit, probe.path).exists();
+        let pointer = self.repo.pointer(probe.commit, probe.path);
+        let file = is_whole(&pointer, probe.checksum, probe.length);
+        let in_cache = file == Some(true);
         match &self.request.target {
             Target::Cache => {
-                let content = in_cache || self.repo.blob(probe.checksum).exists();
+                let blob = match in_cache {
+                    true => None,
+                    false => is_whole(
+                        &self.repo.blob(probe.checksum),
+                        probe.checksum,
+                        probe.length,
+                    ),
+                };
+                let content = in_cache || blob == Some(true);
                 OnDisk {
                     file: in_cache,
                     content,
+                    damaged: !content && (file.is_some() || blob.is_some()),
                     shared: !content && blobs.has_shared(probe),
                     partial: blobs.partials.get(probe.checksum.etag()).copied(),
                     ..OnDisk::default()
@@ -136,6 +178,8 @@ impl Session<'_> {
 
 /// What the `blobs/` folder of a repository has, and the store that it shares with others.
 pub(super) struct Blobs {
+    /// The folder itself, when it is there.
+    folder: Option<Dir>,
     /// Names of complete blobs that are regular files.
     complete: HashSet<String>,
     /// Sizes in bytes of unfinished downloads, by etag.
@@ -145,9 +189,15 @@ pub(super) struct Blobs {
 }
 
 impl Blobs {
+    /// Length in bytes of a complete blob.
+    fn length(&self, etag: &str) -> Option<u64> {
+        let stat = self.folder.as_ref()?.stat(etag, true).ok()?;
+        Some(stat.size)
+    }
+
     fn has_shared(&self, probe: &Probe<'_>) -> bool {
         let sharing = self.sharing.as_ref();
-        sharing.is_some_and(|it| it.has(probe.checksum, probe.xet_hash, probe.size))
+        sharing.is_some_and(|it| it.has(probe.checksum, probe.xet_hash, probe.length.said()))
     }
 }
 
@@ -156,7 +206,7 @@ pub(super) struct Probe<'a> {
     pub(super) commit: &'a CommitHash,
     pub(super) path: &'a RepoPath,
     pub(super) checksum: &'a Checksum,
-    pub(super) size: Option<u64>,
+    pub(super) length: Length,
     pub(super) xet_hash: Option<&'a str>,
 }
 
@@ -168,18 +218,17 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
     let same_commit = metadata
         .as_ref()
         .is_some_and(|m| m.commit == probe.commit.as_str());
-    let has_size = || {
-        fs::metadata(dir.file(probe.path))
-            .is_ok_and(|file| file.is_file() && Some(file.len()) == probe.size)
-    };
+    let file = is_whole(&dir.file(probe.path), probe.checksum, probe.length);
+    let is_right = same_etag && file == Some(true);
     OnDisk {
-        file: same_etag && same_commit,
-        stale_metadata: same_etag,
+        file: is_right && same_commit,
+        stale_metadata: is_right,
         // Its hash would tell, if there is one.
         unknown_file: metadata.is_none()
             && !matches!(probe.checksum, Checksum::Unknown(_))
-            && has_size(),
+            && file == Some(true),
         content: in_cache,
+        damaged: same_etag && file == Some(false),
         shared: false,
         partial: fs::metadata(dir.partial(probe.path, probe.checksum))
             .ok()

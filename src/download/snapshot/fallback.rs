@@ -7,6 +7,7 @@ use super::{Planned, Session, Target};
 use crate::cache::commit::read_ref;
 use crate::cache::{trees, used};
 use crate::download::DownloadError;
+use crate::download::whole::{Length, is_whole};
 use crate::hub::HubError;
 use crate::repo::{CommitHash, RepoPath};
 
@@ -34,8 +35,10 @@ impl Session<'_> {
             return self.local_folder_instead(reason);
         };
         let path = self.path_at(&commit);
-        if self.request.selection.single_file().is_some() {
-            return if path.is_file() {
+        if let Some(name) = self.request.selection.single_file() {
+            let length = fs::metadata(&path).map_or(0, |found| found.len());
+            let listed = self.listed_size(&commit, &name.parse()?, length);
+            return if path.is_file() && listed.is_none_or(|listed| listed == length) {
                 used::mark_below(&path);
                 Ok(Planned::Cached { path, reason })
             } else {
@@ -82,7 +85,11 @@ impl Session<'_> {
             return Ok(Vec::new());
         };
         let mut wanted = self.select(&listing)?;
-        wanted.retain(|path| !folder.join(path.as_str()).is_file());
+        wanted.retain(|path| {
+            let length = Length::Sure(listing[path].size);
+            let file = folder.join(path.as_str());
+            is_whole(&file, &listing[path].checksum(), length) != Some(true)
+        });
         Ok(wanted)
     }
 }

@@ -3,6 +3,7 @@
 
 mod disk;
 mod fallback;
+mod moved;
 mod names;
 mod workers;
 
@@ -17,8 +18,9 @@ use super::plan::{DownloadPlan, PlannedFile};
 use super::select::Selection;
 use super::sharing::Sharing;
 use super::store::Store;
+use super::whole::Length;
 use super::xet::XetOptions;
-use crate::cache::commit::{Linking, remember_absence, write_ref};
+use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::pointers::Pointers;
 use crate::cache::{trees, used};
@@ -179,18 +181,24 @@ impl<'a> Session<'a> {
                 },
                 other => other.into(),
             })?;
+        let listed = self.listed_size(&head.commit, path, head.size.unwrap_or(0));
+        let length = match listed {
+            Some(size) => Length::Sure(size),
+            None => Length::of_head(&head.checksum, head.size),
+        };
         let probe = Probe {
             commit: &head.commit,
             path,
             checksum: &head.checksum,
-            size: head.size,
+            length,
             xet_hash: head.xet_hash.as_deref(),
         };
         let disk = self.probe(&probe, &self.blobs());
+        self.tell_of_damage(u64::from(disk.damaged), path);
         let file = PlannedFile::new(
             path.clone(),
             head.checksum.clone(),
-            head.size,
+            length,
             disk,
             self.request.force,
         )
@@ -222,32 +230,62 @@ impl<'a> Session<'a> {
     async fn plan_snapshot(&self, hub: &Hub) -> Result<DownloadPlan, DownloadError> {
         let token = self.token.as_ref();
         let request = &self.request;
-        let commit = match request.revision.as_commit() {
+        let commit = request.revision.as_commit();
+        let is_branch = commit.is_none();
+        let ask = || hub.commit_of(&request.repo, &request.revision, token);
+        let mut commit = match commit {
             Some(commit) => commit,
-            None => {
-                hub.commit_of(&request.repo, &request.revision, token)
-                    .await?
-            }
+            None => ask().await?,
         };
-        let (listing, is_new) = match trees::read(&self.tree_file(&commit)) {
-            Some(listing) => (listing, false),
-            None => (self.list(&commit).await?, true),
-        };
+        let mut listed = self.listing_of(&commit).await;
+        if is_branch && matches!(listed, Err(HubError::RevisionNotFound)) {
+            // Perhaps the branch was moved between the two questions, and its commit is gone.
+            commit = ask().await?;
+            listed = self.listing_of(&commit).await;
+        }
+        let (listing, is_new) = listed?;
         let paths = self.select(&listing)?;
         let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
+        let mut damaged = Vec::new();
         let files = paths
             .into_iter()
             .map(|path| {
                 let entry = &listing[&path];
                 let disk = self.on_disk(&commit, &path, entry, (&mut pointers, &blobs));
+                if disk.damaged {
+                    damaged.push(path.clone());
+                }
                 PlannedFile::of_entry(path, entry, disk, request.force)
             })
             .collect();
+        if let Some(path) = damaged.first() {
+            self.tell_of_damage(damaged.len() as u64, path);
+        }
         Ok(DownloadPlan {
             commit,
             files,
             new_listing: is_new.then_some(listing),
         })
+    }
+
+    /// The listing of a commit, and whether it was asked for just now.
+    async fn listing_of(&self, commit: &CommitHash) -> Result<(Listing, bool), HubError> {
+        match trees::read(&self.tree_file(commit)) {
+            Some(listing) => Ok((listing, false)),
+            None => Ok((self.list(commit).await?, true)),
+        }
+    }
+
+    /// Says that files which were complete once are not any more.
+    fn tell_of_damage(&self, files: u64, first: &RepoPath) {
+        let what = match files {
+            0 => return,
+            1 => format!("{first} is on disk with another length"),
+            more => format!("{more} files, {first} among them, are on disk with other lengths"),
+        };
+        self.hub.tell(Notice::Warning(format!(
+            "{what} than the repository has, as after a power cut or on a full disk; fetching again."
+        )));
     }
 
     /// Asks the Hub for all files of a commit. A listing of several pages is shown on its way.
@@ -313,12 +351,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
-    /// the one file that was asked for.
-    ///
-    /// # Errors
-    /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.
-    pub async fn execute(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
+    /// Bytes of a plan's files that are on disk and count the next time, of how many. Each content
+    /// once in the cache.
+    pub fn kept(&self, plan: &DownloadPlan) -> (u64, u64) {
+        let store = Store::new(&self.request, &self.repo, &plan.commit);
+        let (all, done) = plan.fetched_bytes();
+        let total = match self.request.target {
+            Target::Cache => plan.distinct_bytes().saturating_add(done),
+            Target::LocalDir(_) => all,
+        };
+        (store.kept(&plan.files).min(total), total)
+    }
+
+    async fn carry_out(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
         let result = self.path_at(&plan.commit);
         let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
         store.sweep(&plan.files);
@@ -326,7 +371,12 @@ impl<'a> Session<'a> {
             let present = plan.files.iter().filter(|file| !file.is_fetched());
             used::mark(present.map(|file| self.repo.pointer(&plan.commit, &file.path)));
         }
-        if plan.is_ready() && matches!(self.request.target, Target::Cache) {
+        if plan.files.is_empty() {
+            self.hub.tell(Notice::Warning(format!(
+                "The {} {} has no files at revision {}.",
+                self.request.repo.repo_type, self.request.repo.id, self.request.revision
+            )));
+        } else if plan.is_ready() && matches!(self.request.target, Target::Cache) {
             // Everything is there: a read-only cache will do. Only the ref may be news.
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
             return Ok(result);
@@ -349,7 +399,14 @@ impl<'a> Session<'a> {
         fetched?;
         if let Target::Cache = self.request.target {
             // Last of all: until now the previous snapshot was in force.
-            write_ref(&self.repo, &self.request.revision, &plan.commit)?;
+            match write_ref(&self.repo, &self.request.revision, &plan.commit) {
+                Err(error) if is_clash(&error) => self.hub.tell(Notice::Warning(format!(
+                    "Other programs will not find the revision {} in the cache: the name of another one is in its way ({}). The files themselves are there.",
+                    self.request.revision,
+                    error.path.display()
+                ))),
+                noted => noted?,
+            }
         }
         Ok(result)
     }

@@ -8,6 +8,9 @@
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
  * HF_SHIM_FSYNC=<errno>, HF_SHIM_RENAME=<errno>: these calls always fail with this error, as where
  * they are not supported, or across file systems (rename by full path only, not in an open folder).
+ * HF_SHIM_SYMLINK=<errno>: symlink(2) always fails with this error, as on a file system without links.
+ * HF_SHIM_POWER_CUT=1: a file that is renamed before it was flushed to disk keeps its name and loses its
+ * bytes, as after a power cut.
  * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as where case is not told apart.
  * HF_SHIM_CLOCK=<n>: the monotonic clock, and every wait that is measured by it, runs n times as fast.
  * Dates are not touched, nor is poll(2), by which Python waits for sockets.
@@ -66,15 +69,6 @@ int flock(int fd, int operation) {
     return NEXT(flock)(fd, operation);
 }
 
-int fsync(int fd) {
-    const char *text = getenv("HF_SHIM_FSYNC");
-    if (text) {
-        errno = atoi(text);
-        return -1;
-    }
-    return NEXT(fsync)(fd);
-}
-
 static atomic_long threads;
 
 struct work {
@@ -122,6 +116,27 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     return NEXT(write)(fd, bytes, count);
 }
 
+/* Files that were flushed, by inode: more of them than any test has. */
+static _Atomic ino_t flushed[4096];
+static atomic_size_t flushes;
+
+static int is_flushed(ino_t inode) {
+    for (size_t k = 0; k < 4096; k++)
+        if (flushed[k] == inode) return 1;
+    return 0;
+}
+
+int fsync(int fd) {
+    const char *text = getenv("HF_SHIM_FSYNC");
+    if (text) {
+        errno = atoi(text);
+        return -1;
+    }
+    struct stat status;
+    if (fstat(fd, &status) == 0) flushed[atomic_fetch_add(&flushes, 1) % 4096] = status.st_ino;
+    return NEXT(fsync)(fd);
+}
+
 int rename(const char *from, const char *to) {
     change();
     const char *text = getenv("HF_SHIM_RENAME");
@@ -129,11 +144,20 @@ int rename(const char *from, const char *to) {
         errno = atoi(text);
         return -1;
     }
+    struct stat status;
+    if (getenv("HF_SHIM_POWER_CUT") && lstat(from, &status) == 0 && S_ISREG(status.st_mode) &&
+        !is_flushed(status.st_ino) && truncate(from, 0) != 0)
+        abort();
     return NEXT(rename)(from, to);
 }
 
 int symlink(const char *target, const char *path) {
     change();
+    const char *text = getenv("HF_SHIM_SYMLINK");
+    if (text) {
+        errno = atoi(text);
+        return -1;
+    }
     return NEXT(symlink)(target, path);
 }
 

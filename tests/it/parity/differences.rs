@@ -348,7 +348,7 @@ differences! {
         explains: |scenario, one| scenario.contains("of other types") && we_refuse(one),
     }
     HOSTILE_NAMES_STOP_ALL {
-        here: "a file name that would leave its folder, or hides control characters, stops the download before anything is written",
+        here: "a file name that would leave its folder stops a download that asks for the file, before anything is written",
         there: "refused file by file, the rest already written",
         why: "a repository that tries this is not to be trusted with the rest",
         explains: |scenario, one| scenario.contains("org/hostile") && (only_they_leave(one).is_some()

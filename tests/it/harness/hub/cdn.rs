@@ -58,6 +58,11 @@ pub fn answer(state: &State, asked: &Asked) -> Reply {
     if now() > expires || expired.contains(&signature) {
         return refusal(403, "AccessDenied", "Request has expired");
     }
+    let is_whole = asked.range.is_none() && asked.method == "GET";
+    let wants_range = |fault: &Fault| is_whole && *fault == Fault::WantsRange;
+    if state.faults.strike(asked, wants_range).is_some() {
+        return refusal(400, "EntityTooLarge", "Ask for a range");
+    }
     let sha256 = asked.path.rsplit('/').next().unwrap_or_default();
     let blobs = state.blobs.read().expect("blobs");
     match blobs.get(sha256) {

@@ -432,7 +432,11 @@ fn to_wire(
         .iter()
         .any(|(name, _)| *name == "Accept-Ranges");
     record.answered(reply.status, reply.is_success() && ranges);
-    let length = reply.body.len().saturating_add_signed(length_error);
+    let said = |fault: &Fault| asked.method == "HEAD" && matches!(fault, Fault::HeadLength(_));
+    let length = match state.faults.strike(asked, said) {
+        Some(Fault::HeadLength(length)) => length,
+        _ => reply.body.len().saturating_add_signed(length_error),
+    };
     let number = state.next_number();
     let mut response = hyper::Response::builder()
         .status(reply.status)

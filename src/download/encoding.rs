@@ -1,0 +1,142 @@
+//! Bodies that come compressed although nobody asked for that. A server between the Hub and us may do
+//! so; the content is right all the same once it is unpacked, and its hash says so.
+
+use std::io::{self, Write};
+
+use flate2::write::{GzDecoder, ZlibDecoder};
+use reqwest::header::HeaderMap;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1950, which HTTP calls `deflate`.
+    Zlib,
+}
+
+impl Encoding {
+    /// The encoding that an answer names, if it is one that can be unpacked here.
+    pub fn of(headers: &HeaderMap) -> Option<Encoding> {
+        let name = headers.get("content-encoding")?.to_str().ok()?;
+        match name.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Encoding::Gzip),
+            "deflate" => Some(Encoding::Zlib),
+            _ => None,
+        }
+    }
+
+    /// Unpacks a body of this encoding.
+    pub fn decoder(self) -> Decoder {
+        match self {
+            Encoding::Gzip => Decoder::Gzip(GzDecoder::new(Vec::new())),
+            Encoding::Zlib => Decoder::Zlib(ZlibDecoder::new(Vec::new())),
+        }
+    }
+}
+
+/// A body being unpacked.
+#[derive(Debug)]
+pub enum Decoder {
+    /// See [`Encoding::Gzip`].
+    Gzip(GzDecoder<Vec<u8>>),
+    /// See [`Encoding::Zlib`].
+    Zlib(ZlibDecoder<Vec<u8>>),
+}
+
+impl Decoder {
+    /// The plain bytes that these bytes bring.
+    ///
+    /// # Errors
+    /// They are not of this encoding.
+    pub fn decode(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Decoder::Gzip(decoder) => {
+                decoder.write_all(bytes)?;
+                Ok(std::mem::take(decoder.get_mut()))
+            }
+            Decoder::Zlib(decoder) => {
+                decoder.write_all(bytes)?;
+                Ok(std::mem::take(decoder.get_mut()))
+            }
+        }
+    }
+
+    /// The plain bytes that were still held back, when the body is over.
+    ///
+    /// # Errors
+    /// The body broke off.
+    pub fn finish(&mut self) -> io::Result<Vec<u8>> {
+        match self {
+            Decoder::Gzip(decoder) => {
+                decoder.try_finish()?;
+                Ok(std::mem::take(decoder.get_mut()))
+            }
+            Decoder::Zlib(decoder) => {
+                decoder.try_finish()?;
+                Ok(std::mem::take(decoder.get_mut()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    fn packed(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
+        match encoding {
+            Encoding::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            Encoding::Zlib => {
+                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_packed_is_unpacked_whatever_the_pieces() {
+        let plain: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+        for encoding in [Encoding::Gzip, Encoding::Zlib] {
+            let packed = packed(encoding, &plain);
+            for piece in [1, 1000, packed.len()] {
+                let mut decoder = encoding.decoder();
+                let mut out = Vec::new();
+                for bytes in packed.chunks(piece) {
+                    out.extend(decoder.decode(bytes).unwrap());
+                }
+                out.extend(decoder.finish().unwrap());
+                assert!(out == plain, "{encoding:?} {piece}");
+            }
+            let mut decoder = encoding.decoder();
+            let half = decoder.decode(&packed[..packed.len() / 2]).unwrap();
+            assert!(half.len() < plain.len());
+            assert!(decoder.finish().is_err(), "it broke off");
+            assert!(encoding.decoder().decode(b"plain text").is_err());
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (name, expected) in [
+            ("gzip", Some(Encoding::Gzip)),
+            ("X-GZIP", Some(Encoding::Gzip)),
+            ("deflate", Some(Encoding::Zlib)),
+            ("br", None),
+            ("identity", None),
+            ("gzip, gzip", None),
+        ] {
+            let headers = [("content-encoding".parse().unwrap(), name.parse().unwrap())];
+            let headers: HeaderMap = headers.into_iter().collect();
+            assert_eq!(Encoding::of(&headers), expected, "{name}");
+        }
+    }
+}

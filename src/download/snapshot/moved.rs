@@ -1,0 +1,89 @@
+//! A branch that moves while it is downloaded, and whose former commit goes with it: a force-push.
+
+use std::path::PathBuf;
+
+use super::{Planned, Session};
+use crate::download::DownloadError;
+use crate::download::plan::DownloadPlan;
+use crate::hub::HubError;
+use crate::hub::http::Notice;
+
+/// How often one download follows a branch.
+const MOVES: usize = 3;
+
+impl Session<'_> {
+    /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
+    /// the one file that was asked for. A branch that was moved meanwhile, so that the planned commit
+    /// is gone, is followed.
+    ///
+    /// # Errors
+    /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.
+    pub async fn execute(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
+        let mut next: Option<DownloadPlan> = None;
+        for _ in 0..MOVES {
+            let plan = next.as_ref().unwrap_or(plan);
+            let error = match self.carry_out(plan).await {
+                Err(error) if self.may_have_moved(&error) => error,
+                done => return done,
+            };
+            next = Some(self.after_move(plan).await.ok_or(error)?);
+        }
+        self.carry_out(next.as_ref().unwrap_or(plan)).await
+    }
+
+    /// Whether a failure is what happens when the planned commit is gone.
+    pub(super) fn may_have_moved(&self, error: &DownloadError) -> bool {
+        self.request.revision.as_commit().is_none() && is_about_the_commit(error)
+    }
+
+    /// A plan for the commit that the branch points to now, if that is another one.
+    async fn after_move(&self, former: &DownloadPlan) -> Option<DownloadPlan> {
+        let Ok(Planned::Plan(plan)) = self.plan().await else {
+            return None;
+        };
+        if plan.commit == former.commit {
+            return None;
+        }
+        self.hub.tell(Notice::Warning(format!(
+            "{} was moved from {} to {} while it was downloaded; going on with the new commit.",
+            self.request.revision, former.commit, plan.commit
+        )));
+        Some(plan)
+    }
+}
+
+/// Whether the Hub says that a commit, or a file of it, is not there although it was a moment ago.
+fn is_about_the_commit(error: &DownloadError) -> bool {
+    matches!(
+        error,
+        DownloadError::Hub {
+            source: HubError::RevisionNotFound,
+            ..
+        } | DownloadError::Hub {
+            source: HubError::EntryNotFound { .. },
+            path: Some(_),
+        }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_moved_branch_looks_like() {
+        let path = || Some("f".parse().unwrap());
+        for (source, path, expected) in [
+            (HubError::RevisionNotFound, None, true),
+            (HubError::RevisionNotFound, path(), true),
+            (HubError::EntryNotFound { commit: None }, path(), true),
+            (HubError::EntryNotFound { commit: None }, None, false),
+            (HubError::RepoNotFound, path(), false),
+            (HubError::LinkExpired, path(), false),
+        ] {
+            let error = DownloadError::Hub { source, path };
+            assert_eq!(is_about_the_commit(&error), expected, "{error:?}");
+        }
+        assert!(!is_about_the_commit(&DownloadError::NothingMatches));
+    }
+}

@@ -1,0 +1,156 @@
+//! Servers that keep to HTTP and still not to what one expects.
+
+use std::fs;
+
+use crate::harness::TestEnv;
+use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
+
+const SIZE: u64 = 3_000_000;
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    let repo = Repo::model("org/name").file("small.txt", "some text");
+    hub.add(repo.lfs("big.bin", Content::synthetic(SIZE, 11)));
+    hub
+}
+
+/// Downloads by these arguments, and both files are right.
+#[track_caller]
+fn arrives(env: &TestEnv, hub: &Hub, arguments: &[&str]) {
+    env.run(arguments).ok();
+    let repo = hub.repo("models/org/name");
+    let blobs = env.cache().join("models--org--name/blobs");
+    for path in ["small.txt", "big.bin"] {
+        let entry = repo.entry(path);
+        let blob = blobs.join(entry.etag());
+        if arguments.len() == 2 || arguments[2] == path {
+            assert!(
+                fs::read(blob).unwrap() == entry.content.to_bytes(),
+                "{path}"
+            );
+        }
+    }
+}
+
+const EVERYTHING: [&[&str]; 3] = [
+    &["download", "org/name"],
+    &["download", "org/name", "small.txt"],
+    &["download", "org/name", "big.bin"],
+];
+
+#[test]
+fn storage_that_sends_ranges_only() {
+    let hub = hub();
+    let strikes = hub.fault(Fault::WantsRange.on("big.bin"));
+    for (round, arguments) in EVERYTHING.into_iter().enumerate() {
+        let env = TestEnv::for_hub(&hub);
+        arrives(&env, &hub, arguments);
+        let asked =
+            hub.count(|r| r.origin == Origin::Cdn && r.range.as_deref() == Some("bytes=0-"));
+        assert_eq!(asked, strikes.count(), "{round}: {}", hub.log_text());
+    }
+    assert_eq!(strikes.count(), 2, "asked without a range once a download");
+}
+
+#[test]
+fn a_bad_request_is_repeated_once_and_not_for_ever() {
+    let hub = hub();
+    hub.fault(Fault::status(400).on("big.bin").at(Origin::Cdn));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name", "big.bin"]).fails(1);
+    let asked = hub.count(|r| r.origin == Origin::Cdn);
+    assert_eq!(asked, 2, "{}", hub.log_text());
+}
+
+#[test]
+fn a_server_that_compresses_whatever_it_sends() {
+    let hub = hub();
+    let strikes = hub.fault(Fault::Gzip.on("/resolve/"));
+    hub.fault(Fault::Gzip.on("/repos/").at(Origin::Cdn));
+    for arguments in EVERYTHING {
+        let env = TestEnv::for_hub(&hub);
+        arrives(&env, &hub, arguments);
+    }
+    assert!(strikes.count() > 0);
+}
+
+#[test]
+fn a_compressed_body_is_not_gone_on_from_in_the_middle() {
+    let hub = hub();
+    hub.fault(Fault::Gzip.on("big.bin"));
+    let env = TestEnv::for_hub(&hub).fast_clock();
+    let entry = hub.repo("models/org/name").entry("big.bin");
+    let blobs = env.cache().join("models--org--name/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let begun = &entry.content.to_bytes()[..1_000_000];
+    fs::write(blobs.join(format!("{}.hf-part", entry.etag())), begun).unwrap();
+    arrives(&env, &hub, &["download", "org/name", "big.bin"]);
+}
+
+#[test]
+fn a_compressed_body_of_a_large_file() {
+    let hub = Hub::with(Settings {
+        bandwidth: Some(60_000_000),
+        ..Settings::default()
+    });
+    let repo = Repo::model("org/name").file("small.txt", "some text");
+    hub.add(repo.lfs("big.bin", Content::synthetic(36_000_000, 11)));
+    hub.fault(Fault::Gzip.on("/repos/").at(Origin::Cdn));
+    let env = TestEnv::for_hub(&hub);
+    arrives(&env, &hub, &["download", "org/name", "big.bin"]);
+}
+
+#[test]
+fn a_damaged_compressed_body_is_refused() {
+    let hub = hub();
+    hub.fault(
+        Fault::Headers(vec![("Content-Encoding", b"gzip")])
+            .on("/repos/")
+            .at(Origin::Cdn),
+    );
+    let env = TestEnv::for_hub(&hub).fast_clock();
+    let output = env.run(["download", "org/name", "big.bin"]).fails(1);
+    assert!(output.stderr().contains("compressed body"), "{output}");
+}
+
+#[test]
+fn the_length_in_an_answer_without_a_body_proves_nothing() {
+    for length in [0, 4, 4_000] {
+        let hub = hub();
+        hub.fault(Fault::HeadLength(length).on("small.txt"));
+        let env = TestEnv::for_hub(&hub);
+        let small = ["download", "org/name", "small.txt"];
+        arrives(&env, &hub, &small);
+        // What is there is right, whatever the header says.
+        hub.clear_requests();
+        let output = env.run(small).ok();
+        assert_eq!(output.stderr(), "");
+        assert_eq!(hub.content_bytes_sent(), 0, "{}", hub.log_text());
+        let blob = hub.repo("models/org/name").entry("small.txt").etag();
+        let blob = env.cache().join("models--org--name/blobs").join(blob);
+        fs::write(&blob, "some").unwrap();
+        arrives(&env, &hub, &small);
+        let here = ["download", "org/name", "small.txt", "--local-dir", "here"];
+        env.run(here).ok();
+        let file = env.work().join("here/small.txt");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "some text");
+        fs::remove_dir_all(env.work().join("here/.cache")).unwrap();
+        hub.clear_requests();
+        env.run(here).ok();
+        assert_eq!(hub.content_bytes_sent(), 0, "its hash tells");
+        fs::remove_dir_all(env.work().join("here/.cache")).unwrap();
+        fs::write(&file, "some other").unwrap();
+        env.run(here).ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "some text");
+    }
+}
+
+#[test]
+fn wrong_bytes_of_unknown_length_are_refused() {
+    let hub = hub();
+    hub.fault(Fault::HeadLength(0).on("small.txt"));
+    hub.fault(Fault::WrongBytes.on("small.txt"));
+    let env = TestEnv::for_hub(&hub).fast_clock();
+    let output = env.run(["download", "org/name", "small.txt"]).fails(1);
+    assert!(output.stderr().contains("wrong bytes"), "{output}");
+}

@@ -29,6 +29,10 @@ pub const HF_TOKEN_PATH: &str = "HF_TOKEN_PATH";
 /// Base URL of the Hub; default `https://huggingface.co`.
 pub const HF_ENDPOINT: &str = "HF_ENDPOINT";
 
+/// Endpoints to which a token from another Hub may be sent without a word: origins such as
+/// `https://mirror.example`, separated by commas.
+pub const HF_TRUSTED_ENDPOINTS: &str = "HF_TRUSTED_ENDPOINTS";
+
 /// First environment variable asked for a token.
 pub const HF_TOKEN: &str = "HF_TOKEN";
 /// Second environment variable asked for a token.

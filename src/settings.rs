@@ -39,6 +39,8 @@ pub struct Settings {
     pub stored_tokens_path: PathBuf,
     /// The Hub to talk to.
     pub endpoint: Endpoint,
+    /// Origins that may be sent a token from another Hub without a word.
+    pub trusted_endpoints: Vec<String>,
     /// Client id of the browser login.
     pub oauth_client_id: String,
     /// Where a login keeps its token when it is not told: `file`, `keyring`, or nonsense.
@@ -150,6 +152,7 @@ impl Settings {
                     .as_deref()
                     .unwrap_or(DEFAULT_ENDPOINT),
             )?,
+            trusted_endpoints: trusted_endpoints(env),
             oauth_client_id: env
                 .get(env::HF_DEVICE_CODE_OAUTH_CLIENT_ID)
                 .unwrap_or_else(|| DEFAULT_CLIENT_ID.to_owned()),
@@ -184,6 +187,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether the endpoint in use may be sent a token from another Hub without a word.
+    pub fn trusts_endpoint(&self) -> bool {
+        let origin = self.endpoint.url().origin().ascii_serialization();
+        self.trusted_endpoints.contains(&origin)
+    }
+}
+
 fn hf_home(env: &Env) -> (PathBuf, &'static str) {
     if let Some(path) = env.get_os(env::HF_HOME) {
         return (env.expand_path(path), env::HF_HOME);
@@ -196,6 +207,20 @@ fn hf_home(env: &Env) -> (PathBuf, &'static str) {
         Some(home) => (home.join(".cache/huggingface"), "default"),
         None => (PathBuf::from(NOWHERE), NO_HOME),
     }
+}
+
+/// The origins of `HF_TRUSTED_ENDPOINTS`. A name without a scheme means https; what is no address
+/// trusts nobody.
+fn trusted_endpoints(env: &Env) -> Vec<String> {
+    let text = env.get(env::HF_TRUSTED_ENDPOINTS).unwrap_or_default();
+    let words = text.split(',').map(str::trim);
+    let urls = words.filter_map(|word| match word.contains("://") {
+        true => Url::parse(word).ok(),
+        false => Url::parse(&format!("https://{word}")).ok(),
+    });
+    urls.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .map(|url| url.origin().ascii_serialization())
+        .collect()
 }
 
 /// `HF_HUB_OFFLINE`, set to anything, hides `TRANSFORMERS_OFFLINE` (REFERENCE 2).
@@ -353,6 +378,29 @@ mod tests {
         assert_eq!(set.xet_cache, Path::new("/home/u/$A"));
         assert!(set.disable_xet && set.disable_shared_blobs && set.xet_high_performance);
         assert!(set.enable_shared_blobs);
+    }
+
+    #[test]
+    fn trusted_endpoints() {
+        for (list, expected) in [
+            ("", false),
+            ("https://mirror.test", true),
+            (" https://a.test , https://mirror.test/ ", true),
+            ("mirror.test", true),
+            ("https://mirror.test/other/path", true),
+            ("http://mirror.test", false),
+            ("https://mirror.test:8443", false),
+            ("https://mirror.test.evil.test", false),
+            ("https://mirror.test@evil.test", false),
+            ("*", false),
+            (",,", false),
+        ] {
+            let settings = settings(&[
+                ("HF_ENDPOINT", "https://mirror.test/hf"),
+                ("HF_TRUSTED_ENDPOINTS", list),
+            ]);
+            assert_eq!(settings.trusts_endpoint(), expected, "{list}");
+        }
     }
 
     #[test]

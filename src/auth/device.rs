@@ -58,12 +58,13 @@ async fn poll(
     lifetime: Duration,
     mut tell: impl FnMut(Waiting),
 ) -> Result<Granted, DeviceError> {
-    let deadline = Instant::now() + lifetime;
+    let start = Instant::now();
     let mut in_trouble = false;
     loop {
         // The user needs a moment anyway, and a first poll at once is answered with "slow down".
-        sleep(pause.max(SHORTEST_PAUSE)).await;
-        if Instant::now() >= deadline {
+        let left = lifetime.saturating_sub(start.elapsed());
+        sleep(pause.max(SHORTEST_PAUSE).min(left)).await;
+        if start.elapsed() >= lifetime {
             return Err(DeviceError::Expired);
         }
         let trouble = match ask().await {
@@ -71,7 +72,7 @@ async fn poll(
             Err(OAuthError::Refused { code, description }) => {
                 match code.as_str() {
                     "authorization_pending" => {}
-                    "slow_down" => pause += SLOW_DOWN,
+                    "slow_down" => pause = pause.saturating_add(SLOW_DOWN),
                     "expired_token" => return Err(DeviceError::Expired),
                     "access_denied" => return Err(DeviceError::Denied),
                     _ => {
@@ -131,6 +132,15 @@ mod tests {
     /// Plays these answers one after the other; answers the outcome, the seconds at which each was
     /// asked for, and what was told.
     async fn played(answers: &[&str]) -> (Result<Granted, DeviceError>, Vec<u64>, Vec<Waiting>) {
+        played_with(answers, 5, 60).await
+    }
+
+    /// As [`played`], with another interval and lifetime, in seconds.
+    async fn played_with(
+        answers: &[&str],
+        interval: u64,
+        lifetime: u64,
+    ) -> (Result<Granted, DeviceError>, Vec<u64>, Vec<Waiting>) {
         let start = Instant::now();
         let asked = RefCell::new(Vec::new());
         let mut told = Vec::new();
@@ -153,8 +163,8 @@ mod tests {
                 }),
             }
         };
-        let limits = (Duration::from_secs(5), Duration::from_secs(60));
-        let outcome = poll(ask, limits.0, limits.1, |event| told.push(event)).await;
+        let (interval, lifetime) = (Duration::from_secs(interval), Duration::from_secs(lifetime));
+        let outcome = poll(ask, interval, lifetime, |event| told.push(event)).await;
         (outcome, asked.into_inner(), told)
     }
 
@@ -189,6 +199,14 @@ mod tests {
         assert_eq!(asked.len(), 11);
         let (outcome, ..) = played(&["down"]).await;
         assert!(matches!(outcome, Err(DeviceError::Expired)));
+        // However long the pauses are said to be, the end of the code's life is the end.
+        let start = Instant::now();
+        let (outcome, asked, _) = played_with(&["authorization_pending"], u64::MAX, 60).await;
+        assert!(matches!(outcome, Err(DeviceError::Expired)));
+        assert_eq!((asked.len(), start.elapsed().as_secs()), (0, 60));
+        let (outcome, asked, _) = played_with(&["slow_down"], 0, 60).await;
+        assert!(matches!(outcome, Err(DeviceError::Expired)));
+        assert_eq!(asked, [0, 5, 15, 30, 50]);
         let (outcome, ..) = played(&["expired_token"]).await;
         assert!(matches!(outcome, Err(DeviceError::Expired)));
         let (outcome, ..) = played(&["access_denied"]).await;

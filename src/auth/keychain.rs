@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::AuthError;
+use super::issuer::Issuer;
 use super::store::{StoreLock, StoredToken};
 use crate::fs::{FsError, Mode, write_atomic};
 use crate::settings::Settings;
@@ -207,6 +208,7 @@ fn secret_of(entry: &StoredToken) -> Zeroizing<String> {
         "hf_token": entry.token.as_ref().map(Token::expose),
         "refresh_token": entry.refresh_token.as_ref().map(Token::expose),
         "expires_at": entry.expires_at,
+        "endpoint": entry.issuer.to_store(),
     });
     Zeroizing::new(value.to_string())
 }
@@ -219,6 +221,9 @@ fn parse_secret(name: &str, secret: &str) -> Option<StoredToken> {
         token: Some(token("hf_token")?),
         refresh_token: token("refresh_token"),
         expires_at: value["expires_at"].as_i64(),
+        issuer: Issuer::stored(value["endpoint"].as_str()),
+        // The keyring takes all of a login at once.
+        replaced: None,
     })
 }
 
@@ -234,6 +239,8 @@ mod tests {
             token: token("hf_a\"%"),
             refresh_token: token("r"),
             expires_at: Some(12),
+            issuer: Issuer::stored(Some("https://hub.test")),
+            replaced: None,
         };
         assert_eq!(parse_secret("a", &secret_of(&entry)), Some(entry));
         assert_eq!(parse_secret("a", "hf_bare"), None);

@@ -3,6 +3,7 @@
 pub mod device;
 pub mod git;
 pub mod ini;
+pub mod issuer;
 pub mod keychain;
 pub mod login;
 pub mod oidc;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::AuthError;
 use super::device;
 use super::keychain::Keychain;
-use super::store::{StoreLock, StoredToken, TokenStore};
+use super::store::{StoreLock, StoredToken, TokenStore, fingerprint};
 use crate::hub::HubError;
 use crate::hub::oauth::{Granted, OAuthError};
 use crate::settings::Settings;
@@ -19,6 +19,8 @@ use crate::token::Token;
 const MARGIN: i64 = 24 * 3600;
 /// How long another process may take to renew it before we go on with the old one.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a renewal may take, however patient the timeouts are: other processes wait for the lock.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Where a token is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,13 @@ pub enum Place {
 
 /// Whether a token should be renewed. `now` is in seconds since 1970.
 pub fn is_due(entry: &StoredToken, now: i64) -> bool {
-    entry.refresh_token.is_some() && entry.expires_at.is_some_and(|at| at - MARGIN <= now)
+    let is_late = |at: i64| at.saturating_sub(MARGIN) <= now;
+    entry.refresh_token.is_some() && entry.expires_at.is_some_and(is_late)
+}
+
+/// How long to wait for the Hub's answer, all in all, with this stall timeout.
+pub fn time_limit(stall_timeout: Duration) -> Duration {
+    stall_timeout.saturating_mul(2).min(LONGEST)
 }
 
 /// What is left to do once the lock is held.
@@ -94,7 +102,10 @@ pub fn begin(
     let Some(entry) = entry else {
         return Ok(Turn::Done(token.clone()));
     };
-    let refresh_token = entry.refresh_token.clone().filter(|_| is_due(&entry, now));
+    // A login at another Hub may have taken its place meanwhile.
+    let is_ours = entry.issuer.is(&settings.endpoint);
+    let refresh_token = entry.refresh_token.clone();
+    let refresh_token = refresh_token.filter(|_| is_ours && is_due(&entry, now));
     Ok(match (&entry.token, refresh_token) {
         (Some(same), Some(refresh_token)) if same == token => Turn::Ask(Box::new(Renewal {
             entry,
@@ -106,6 +117,23 @@ pub fn begin(
         (Some(other), _) => Turn::Done(other.clone()),
         (None, _) => Turn::Done(token.clone()),
     })
+}
+
+/// Writes the second file of a renewal that wrote only the first: the token file gets the token of
+/// `name`, unless it has it by now or holds another one.
+///
+/// # Errors
+/// As [`begin`].
+pub fn finish(settings: &Settings, name: &str) -> Result<(), AuthError> {
+    let store = TokenStore::new(settings);
+    let lock = store.lock_for(PATIENCE)?;
+    let Some(entry) = store.get(name)? else {
+        return Ok(());
+    };
+    match (&entry.token, store.active()?) {
+        (Some(token), Some(old)) if entry.replaces(&old) => store.activate(token, &lock),
+        _ => Ok(()),
+    }
 }
 
 impl Renewal {
@@ -133,6 +161,8 @@ impl Renewal {
             token: Some(grant.token.clone()),
             refresh_token: Some(grant.refresh_token.unwrap_or(self.refresh_token)),
             expires_at: grant.expires_at,
+            issuer: self.entry.issuer,
+            replaced: old.as_ref().map(fingerprint),
         };
         match self.place {
             Place::Files => {
@@ -193,9 +223,12 @@ mod tests {
     fn the_token_file_and_the_list_follow() {
         let (file, stored) = renewed("hf_old", Some("r_new"));
         assert_eq!(file, "hf_new");
+        let replaced = fingerprint(&token("hf_old"));
         assert_eq!(
             stored,
-            "[x]\nhf_token = hf_new\nrefresh_token = r_new\nexpires_at = 1600\n\n"
+            format!(
+                "[x]\nhf_token = hf_new\nrefresh_token = r_new\nexpires_at = 1600\nreplaced_token = {replaced}\n\n"
+            )
         );
     }
 
@@ -211,6 +244,70 @@ mod tests {
     fn a_refresh_token_that_is_not_replaced_is_kept() {
         let (_, stored) = renewed("hf_old", None);
         assert!(stored.contains("refresh_token = r_old\n"), "{stored}");
+    }
+
+    #[test]
+    fn a_renewal_that_was_cut_off_between_the_files_is_finished() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let env = Env::from_pairs("/nowhere", [("HF_HOME", home.path().to_str().unwrap())]);
+        let settings = Settings::resolve(&env).unwrap();
+        let replaced = fingerprint(&token("hf_old"));
+        let stored = format!(
+            "[x]\nhf_token = hf_new\nreplaced_token = {replaced}\n\n[y]\nhf_token = hf_y\n\n"
+        );
+        fs::write(path("stored_tokens"), stored).unwrap();
+        // The last is a switch that came in between: it stands.
+        for (before, name, after) in [
+            ("hf_old", "x", "hf_new"),
+            ("hf_new", "x", "hf_new"),
+            ("hf_old", "y", "hf_old"),
+            ("hf_old", "z", "hf_old"),
+            ("hf_y", "x", "hf_y"),
+        ] {
+            fs::write(path("token"), before).unwrap();
+            finish(&settings, name).unwrap();
+            let found = fs::read_to_string(path("token")).unwrap();
+            assert_eq!(found, after, "{before} {name}");
+        }
+        fs::remove_file(path("token")).unwrap();
+        finish(&settings, "x").unwrap();
+        assert!(!path("token").exists(), "a logout stands");
+    }
+
+    #[test]
+    fn due_in_the_last_day_whatever_the_numbers() {
+        let entry = |expires_at| StoredToken {
+            name: "x".to_owned(),
+            token: Some(token("hf_x")),
+            refresh_token: Some(token("r")),
+            expires_at,
+            issuer: Default::default(),
+            replaced: None,
+        };
+        for (expires_at, now, expected) in [
+            (None, 0, false),
+            (Some(MARGIN + 10), 9, false),
+            (Some(MARGIN + 10), 10, true),
+            (Some(-5), 0, true),
+            (Some(i64::MIN), 0, true),
+            (Some(i64::MAX), 0, false),
+            (Some(i64::MAX), i64::MAX, true),
+            (Some(i64::MIN), i64::MIN, true),
+        ] {
+            assert_eq!(
+                is_due(&entry(expires_at), now),
+                expected,
+                "{expires_at:?} {now}"
+            );
+        }
+        let bare = StoredToken {
+            refresh_token: None,
+            ..entry(Some(0))
+        };
+        assert!(!is_due(&bare, 10), "there is nothing to renew it with");
+        let limits = [1, 10, 3600, u64::MAX].map(|s| time_limit(Duration::from_secs(s)).as_secs());
+        assert_eq!(limits, [2, 20, 20, 20]);
     }
 
     #[test]
@@ -232,6 +329,11 @@ mod tests {
                 "hf_old",
             ),
             ("[x]\nrefresh_token = r\nexpires_at = 1000\n", "hf_old"),
+            // By a login at another Hub: its refresh token is not ours to send.
+            (
+                "[x]\nhf_token = hf_old\nrefresh_token = r\nexpires_at = 1000\nendpoint = https://mirror.test\n",
+                "hf_old",
+            ),
             ("", "hf_old"),
         ] {
             fs::write(home.path().join("stored_tokens"), stored).unwrap();

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::AuthError;
+use super::issuer::Issuer;
 use super::keychain::Keychain;
 use super::oidc::Exchange;
 use super::renew::is_due;
@@ -78,6 +79,22 @@ pub struct ResolvedToken {
     pub token: Token,
     /// Where it came from.
     pub source: TokenSource,
+    /// The Hub that gave it, when it is one of the saved logins.
+    pub issuer: Option<Issuer>,
+    /// Whether its renewal is due and left undone, since only the Hub that gave it can renew it.
+    pub waits_for_issuer: bool,
+}
+
+impl ResolvedToken {
+    /// A token of which nobody knows who gave it.
+    pub fn new(token: Token, source: TokenSource) -> Self {
+        ResolvedToken {
+            token,
+            source,
+            issuer: None,
+            waits_for_issuer: false,
+        }
+    }
 }
 
 /// What has to be done to have the token.
@@ -89,6 +106,9 @@ pub enum Step {
     Use(ResolvedToken),
     /// Here it is, but it expires soon and can be renewed under this name.
     Renew(ResolvedToken, String),
+    /// Here it is, under this name, and the token file still holds the one that it replaced: whoever
+    /// renewed it was cut off between the two files, or is at it.
+    Finish(ResolvedToken, String),
     /// A CI job's identity is to be exchanged.
     Exchange(Exchange),
     /// The keyring has it under this name.
@@ -155,16 +175,48 @@ fn from_files(settings: &Settings, now: i64) -> Result<Option<Step>, AuthError> 
     };
     let store = TokenStore::new(settings);
     let stored = store.list().unwrap_or_default();
-    let is_it = |entry: &&StoredToken| entry.token.as_ref() == Some(&resolved.token);
-    match stored.iter().find(is_it) {
-        Some(entry) if is_due(entry, now) => Ok(Some(Step::Renew(resolved, entry.name.clone()))),
-        None if !stored.is_empty() => {
-            // Another process may just have renewed it, and written one file of the two.
-            store.wait_for_writer();
-            Ok(from_file(&settings.token_path)?.map(Step::Use))
-        }
-        _ => Ok(Some(Step::Use(resolved))),
+    if stored.is_empty() {
+        return Ok(Some(Step::Use(resolved)));
     }
+    if let Some(step) = step_for(&resolved, &stored, settings, now) {
+        return Ok(Some(step));
+    }
+    // Another process, of another program perhaps, may just have renewed it, and written one file of
+    // the two.
+    store.wait_for_writer();
+    let Some(resolved) = from_file(&settings.token_path)? else {
+        return Ok(None);
+    };
+    let stored = store.list().unwrap_or_default();
+    let step = step_for(&resolved, &stored, settings, now);
+    Ok(Some(step.unwrap_or(Step::Use(resolved))))
+}
+
+/// What the saved logins say about a token; `None` when it is none of them.
+fn step_for(
+    resolved: &ResolvedToken,
+    stored: &[StoredToken],
+    settings: &Settings,
+    now: i64,
+) -> Option<Step> {
+    let of = |entry: &StoredToken, token: &Token| ResolvedToken {
+        token: token.clone(),
+        source: resolved.source.clone(),
+        issuer: Some(entry.issuer.clone()),
+        waits_for_issuer: is_due(entry, now) && !entry.issuer.is(&settings.endpoint),
+    };
+    let is_it = |entry: &&StoredToken| entry.token.as_ref() == Some(&resolved.token);
+    if let Some(entry) = stored.iter().find(is_it) {
+        let known = of(entry, &resolved.token);
+        return Some(if is_due(entry, now) && !known.waits_for_issuer {
+            Step::Renew(known, entry.name.clone())
+        } else {
+            Step::Use(known)
+        });
+    }
+    let successor = stored.iter().find(|entry| entry.replaces(&resolved.token));
+    let token = successor.and_then(|entry| Some((entry, entry.token.as_ref()?)));
+    token.map(|(entry, token)| Step::Finish(of(entry, token), entry.name.clone()))
 }
 
 /// The token of the first environment variable that has one.
@@ -213,7 +265,7 @@ pub fn from_file(path: &Path) -> Result<Option<ResolvedToken>, AuthError> {
 
 fn checked(value: &str, source: TokenSource) -> Result<Option<ResolvedToken>, AuthError> {
     match Token::clean(value) {
-        Ok(token) => Ok(token.map(|token| ResolvedToken { token, source })),
+        Ok(token) => Ok(token.map(|token| ResolvedToken::new(token, source))),
         Err(reason) => Err(AuthError::Unusable {
             source_name: source.to_string(),
             reason,
@@ -224,6 +276,7 @@ fn checked(value: &str, source: TokenSource) -> Result<Option<ResolvedToken>, Au
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::store::fingerprint;
 
     /// Resolves with these variables and this token file; answers `token@source`.
     fn resolved(option: Option<&str>, vars: &[(&str, &str)], file: Option<&str>) -> String {
@@ -372,6 +425,22 @@ mod tests {
             planned(&[("HF_TOKEN", "hf_f")], early + 1),
             Ok(Step::Use(_))
         ));
+        let mirror = [("HF_ENDPOINT", "https://mirror.test")];
+        assert!(
+            matches!(planned(&mirror, early + 1), Ok(Step::Use(found)) if found.waits_for_issuer),
+            "it is renewed where it is from and nowhere else"
+        );
+        assert!(
+            matches!(planned(&mirror, early), Ok(Step::Use(found)) if !found.waits_for_issuer && found.issuer == Some(Issuer::default()))
+        );
+        let replaced = fingerprint(&Token::clean("hf_f").unwrap().unwrap());
+        let stored = format!("[x]\nhf_token = hf_new\nreplaced_token = {replaced}\n");
+        std::fs::write(path("stored_tokens"), stored).unwrap();
+        assert!(
+            matches!(planned(&[], 0), Ok(Step::Finish(found, name)) if name == "x" && found.token.expose() == "hf_new")
+        );
+        std::fs::write(path("stored_tokens"), "[y]\nhf_token = hf_y\n").unwrap();
+        assert!(matches!(planned(&[], 0), Ok(Step::Use(found)) if found.issuer.is_none()));
         std::fs::write(path("stored_tokens"), "damaged").unwrap();
         assert!(matches!(planned(&[], 0), Ok(Step::Use(_))));
     }

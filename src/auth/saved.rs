@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::AuthError;
+use super::issuer::Issuer;
 use super::keychain::Keychain;
 use super::login::Grant;
 use super::store::{LoggedOut, StoredToken, TokenStore};
@@ -80,6 +81,8 @@ fn nameless(name: String) -> StoredToken {
         token: None,
         refresh_token: None,
         expires_at: None,
+        issuer: Issuer::default(),
+        replaced: None,
     }
 }
 
@@ -101,6 +104,8 @@ pub fn save(
         token: Some(grant.token.clone()),
         refresh_token: grant.refresh_token.clone(),
         expires_at: grant.expires_at,
+        issuer: Issuer::of(&settings.endpoint),
+        replaced: None,
     };
     let lock = store.lock()?;
     match storage {

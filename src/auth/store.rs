@@ -5,7 +5,8 @@
 //!   those of a browser login.
 //!
 //! Rules kept here and nowhere else:
-//! - Both files are 0600 in a 0700 folder, also when they were found wider.
+//! - Both files are 0600, also when they were found wider. Their folder is made 0700; one that is
+//!   there keeps its mode, since others may share what else is in it.
 //! - A write replaces a file whole, so a crash leaves the old or the new content.
 //! - Whoever writes holds `stored_tokens.lock` (flock) from before reading to after writing, so two
 //!   processes never lose each other's entry. Readers need no lock.
@@ -16,6 +17,8 @@
 //!   through it as well. Logging out removes the link and leaves the file behind it, which may not
 //!   be ours; the caller is told its path, for the token is still in it.
 
+mod entry;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,36 +26,20 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use self::entry::{StoredToken, fingerprint};
 use super::AuthError;
-use super::ini::{self, Ini, Options};
+use super::ini::{self, Ini};
 use super::resolve;
 use crate::fs::{FsError, LockGuard, Mode, lock_within, write_atomic};
 use crate::settings::Settings;
 use crate::token::Token;
 
-/// Option names in a section.
-const HF_TOKEN: &str = "hf_token";
-const REFRESH_TOKEN: &str = "refresh_token";
-const EXPIRES_AT: &str = "expires_at";
 /// The lock that the Python client takes as well.
 const LOCK_FILE: &str = "stored_tokens.lock";
 /// How long a reader waits for a writer to finish.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long another process may hold the lock; a refresh inside it waits for the Hub.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
-
-/// One named token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredToken {
-    /// Section name: what the user called it on the settings page, or `oauth-<user>`.
-    pub name: String,
-    /// The token; `None` when the section has none, or none that could be sent.
-    pub token: Option<Token>,
-    /// What a browser login renews it with.
-    pub refresh_token: Option<Token>,
-    /// When it stops being valid, in seconds since 1970.
-    pub expires_at: Option<i64>,
-}
 
 /// What [`TokenStore::logout_all`] and [`TokenStore::logout`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +91,10 @@ impl TokenStore {
     /// [`AuthError::Damaged`] when the file cannot be understood; [`AuthError::Fs`].
     pub fn list(&self) -> Result<Vec<StoredToken>, AuthError> {
         let ini = self.read()?;
-        Ok(ini.names().map(|name| stored_token(&ini, name)).collect())
+        Ok(ini
+            .names()
+            .map(|name| StoredToken::read(&ini, name))
+            .collect())
     }
 
     /// The named token, when there is one of that name.
@@ -114,7 +104,7 @@ impl TokenStore {
     pub fn get(&self, name: &str) -> Result<Option<StoredToken>, AuthError> {
         let ini = self.read()?;
         let found = ini.names().any(|known| known == name);
-        Ok(found.then(|| stored_token(&ini, name)))
+        Ok(found.then(|| StoredToken::read(&ini, name)))
     }
 
     /// The token in the token file, whatever the environment says.
@@ -168,7 +158,7 @@ impl TokenStore {
     /// As [`TokenStore::list`] and [`TokenStore::lock`].
     pub fn save(&self, entry: &StoredToken, _lock: &StoreLock) -> Result<(), AuthError> {
         let mut ini = self.read()?;
-        ini.set(&entry.name, options(entry));
+        ini.set(&entry.name, entry.options());
         self.write(&ini)
     }
 
@@ -233,7 +223,7 @@ impl TokenStore {
     /// As [`TokenStore::list`].
     pub fn logout(&self, name: &str, _lock: &StoreLock) -> Result<LoggedOut, AuthError> {
         let mut ini = self.read()?;
-        let entry = stored_token(&ini, name);
+        let entry = StoredToken::read(&ini, name);
         if !ini.remove(name) {
             return Ok(LoggedOut::default());
         }
@@ -286,36 +276,6 @@ pub fn section_name(wanted: &str) -> String {
     }
 }
 
-fn stored_token(ini: &Ini, name: &str) -> StoredToken {
-    let token = |option| {
-        ini.get(name, option)
-            .and_then(|text| Token::clean(text).ok().flatten())
-    };
-    StoredToken {
-        name: name.to_owned(),
-        token: token(HF_TOKEN),
-        refresh_token: token(REFRESH_TOKEN),
-        expires_at: ini
-            .get(name, EXPIRES_AT)
-            .and_then(|seconds| seconds.trim().parse().ok()),
-    }
-}
-
-fn options(entry: &StoredToken) -> Options {
-    let secret = |token: &Token| Zeroizing::new(token.expose().to_owned());
-    let mut options = Options::new();
-    if let Some(token) = &entry.token {
-        options.push((HF_TOKEN.to_owned(), secret(token)));
-    }
-    if let Some(token) = &entry.refresh_token {
-        options.push((REFRESH_TOKEN.to_owned(), secret(token)));
-    }
-    if let Some(seconds) = entry.expires_at {
-        options.push((EXPIRES_AT.to_owned(), Zeroizing::new(seconds.to_string())));
-    }
-    options
-}
-
 /// Where a symbolic link leads in the end, when the path is one.
 fn link_target(path: &Path) -> Option<PathBuf> {
     let target = path.parent()?.join(fs::read_link(path).ok()?);
@@ -330,7 +290,7 @@ fn remove(path: &Path) -> Result<bool, AuthError> {
     }
 }
 
-/// Writes a secret through links, 0600, in a folder of 0700.
+/// Writes a secret through links, 0600.
 fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
     prepare_folder(path.parent())?;
     match link_target(path) {
@@ -344,26 +304,18 @@ fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
     }
 }
 
-/// Makes the folder of the token files, or closes it to others. A folder of another user, or one
-/// that everybody shares (sticky, as folders for temporary files are), is not changed.
+/// Makes the folder of the token files, closed to others. One that is there stays as it is: a shared
+/// `HF_HOME` holds models for others as well, and the files themselves are closed.
 #[cfg(unix)]
 fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+    use std::os::unix::fs::DirBuilderExt;
 
     let Some(folder) = folder else { return Ok(()) };
-    let create = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder);
-    create.map_err(FsError::of("create the folder", folder))?;
-    let metadata = fs::metadata(folder).map_err(FsError::of("read", folder))?;
-    let mode = metadata.mode() & 0o7777;
-    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if is_ours && mode & 0o1000 == 0 && mode & 0o077 != 0 {
-        // A file system without modes refuses; the files themselves are still 0600.
-        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(mode & !0o077));
-    }
-    Ok(())
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    Ok(builder
+        .create(folder)
+        .map_err(FsError::of("create the folder", folder))?)
 }
 
 #[cfg(not(unix))]

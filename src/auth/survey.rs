@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use super::AuthError;
+use super::issuer::Issuer;
 use super::keychain::Keychain;
 use super::oidc::Exchange;
 use super::resolve::{ResolvedToken, TOKEN_VARIABLES, TokenSource, from_file, from_variable};
 use super::store::{StoredToken, TokenStore};
 use crate::env::{self, Env};
-use crate::settings::Settings;
+use crate::settings::{Endpoint, Settings};
 use crate::token::Token;
 
 /// What a source has.
@@ -38,6 +39,8 @@ pub struct Row {
     pub saved_as: Option<String>,
     /// The file given with `--env-file`, when the value is from there.
     pub from_file: Option<String>,
+    /// The Hub that gave the token, when it is a saved login.
+    pub issuer: Option<Issuer>,
 }
 
 impl Row {
@@ -48,6 +51,7 @@ impl Row {
             state,
             saved_as: None,
             from_file: None,
+            issuer: None,
         }
     }
 
@@ -100,6 +104,9 @@ pub fn survey(env: &Env, settings: &Settings) -> Survey {
         if let (State::Token(token), Ok(stored)) = (&row.state, &stored) {
             let entry = stored.iter().find(|e| e.token.as_ref() == Some(token));
             row.saved_as = entry.map(|entry| entry.name.clone());
+            row.issuer = entry
+                .filter(|_| row.kind == "file")
+                .map(|entry| entry.issuer.clone());
         }
     }
     Survey { rows, stored }
@@ -131,7 +138,7 @@ impl Survey {
                 error.in_words()
             ));
         }
-        traps.extend(self.expired(now));
+        traps.extend(self.expired(now, &settings.endpoint));
         if settings.disable_implicit_token {
             traps.push("HF_HUB_DISABLE_IMPLICIT_TOKEN is set: downloads carry no token unless --token gives one.".to_owned());
         }
@@ -168,16 +175,16 @@ impl Survey {
             .collect()
     }
 
-    fn expired(&self, now: i64) -> Option<String> {
+    fn expired(&self, now: i64, endpoint: &Endpoint) -> Option<String> {
         let row = &self.rows[self.winner()?];
         let name = row.saved_as.as_ref()?;
         let stored = self.stored.as_ref().ok()?;
         let entry = stored.iter().find(|entry| entry.name == *name)?;
         let at = entry.expires_at?;
-        let how = if entry.refresh_token.is_some() {
-            "it is renewed with the next command"
-        } else {
-            "log in again with `hf auth login --force`"
+        let how = match entry.refresh_token {
+            Some(_) if entry.issuer.is(endpoint) => "it is renewed with the next command",
+            Some(_) => "only the Hub that gave it renews it",
+            None => "log in again with `hf auth login --force`",
         };
         (at < now).then(|| format!("The login {name} has expired; {how}."))
     }
@@ -244,6 +251,11 @@ mod tests {
         "[laptop]\nhf_token = hf_secret\nexpires_at = 10\n",
     );
 
+    const RENEWABLE: (&str, &str) = (
+        "stored_tokens",
+        "[laptop]\nhf_token = hf_secret\nexpires_at = 10\nrefresh_token = r\n",
+    );
+
     #[test]
     fn winners() {
         let oidc = [("HF_OIDC_RESOURCE", "a/b"), ("HF_TOKEN", "hf_x")];
@@ -285,6 +297,11 @@ mod tests {
                 &[],
                 &[FILE, STORED],
                 "The login laptop has expired; log in again",
+            ),
+            (
+                &[("HF_ENDPOINT", "https://hub.test")],
+                &[FILE, RENEWABLE],
+                "The login laptop has expired; only the Hub that gave it renews it",
             ),
             (&[], &[FILE, ("stored_tokens", "x")], "cannot be listed"),
             (

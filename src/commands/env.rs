@@ -167,7 +167,7 @@ fn terminal(console: &Console) -> String {
 fn token_facts(context: &Context) -> Facts {
     let settings = &context.settings;
     let (token, source) = match resolve::plan(None, &context.env, settings, now()) {
-        Ok(Step::Use(found) | Step::Renew(found, _)) => {
+        Ok(Step::Use(found) | Step::Renew(found, _) | Step::Finish(found, _)) => {
             (json!(found.token.masked()), json!(found.source.to_string()))
         }
         Ok(Step::Exchange(_)) => (json!("exchanged when needed"), json!(env::HF_OIDC_RESOURCE)),

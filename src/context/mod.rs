@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-pub use self::token::now;
+pub use self::token::{another_hub, now};
 use crate::console::{Console, interrupt};
 use crate::env::Env;
 use crate::error::{CliError, Kind};
@@ -35,6 +35,7 @@ pub struct Context {
     runtime: OnceCell<Runtime>,
     exchanged: OnceCell<Token>,
     renewal_failed: Cell<bool>,
+    issuer_told: Cell<bool>,
 }
 
 impl Context {
@@ -48,6 +49,7 @@ impl Context {
             runtime: OnceCell::new(),
             exchanged: OnceCell::new(),
             renewal_failed: Cell::new(false),
+            issuer_told: Cell::new(false),
         }
     }
 

@@ -8,13 +8,21 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::error::HubError;
-use super::http::{Hub, Request, host};
+use super::http::{Failure, Hub, Request, host};
 use crate::token::Token;
 
 /// Pause between two polls when the server names none (RFC 8628, 3.2).
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a device code is good when the server does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(900);
+/// Longest pause between two polls: a server that asks for more is asked sooner, and says so.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+/// Longest life of a device code that is believed: nobody waits longer in front of a terminal.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(3600);
+/// Longest life of an access token that is believed: what is added to a date must stay one.
+const LONGEST_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Most bytes of an answer; a real one has a few thousand.
+const LONGEST_ANSWER: usize = 1 << 20;
 
 /// Why there is no token. No variant carries a secret.
 #[derive(Debug, thiserror::Error)]
@@ -74,8 +82,10 @@ struct DeviceAnswer {
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
-    interval: Option<u64>,
-    expires_in: Option<u64>,
+    #[serde(default)]
+    interval: Value,
+    #[serde(default)]
+    expires_in: Value,
 }
 
 impl Hub {
@@ -86,7 +96,12 @@ impl Hub {
     pub async fn device_code(&self, client_id: &str) -> Result<DeviceCode, OAuthError> {
         let form = vec![("client_id".to_owned(), client_id.to_owned())];
         let request = Request::new(Method::POST, self.url("oauth/device")).form(form);
-        device_code(self.ask_oauth(request).await?)
+        device_code(self.ask_oauth(request, self.patience_with_oauth()).await?)
+    }
+
+    /// How long an answer may take, all in all: these routes look something up and no more.
+    fn patience_with_oauth(&self) -> Duration {
+        self.stall_timeout().saturating_mul(2)
     }
 
     /// Asks whether the user has agreed by now.
@@ -98,18 +113,19 @@ impl Hub {
         client_id: &str,
         device_code: &Token,
     ) -> Result<Granted, OAuthError> {
-        self.token(vec![
+        let form = vec![
             (
                 "grant_type".to_owned(),
                 "urn:ietf:params:oauth:grant-type:device_code".to_owned(),
             ),
             ("device_code".to_owned(), device_code.expose().to_owned()),
             ("client_id".to_owned(), client_id.to_owned()),
-        ])
-        .await
+        ];
+        self.token(form, self.patience_with_oauth()).await
     }
 
-    /// Exchanges a refresh token. The server may forget the old one the moment it answers.
+    /// Exchanges a refresh token; the whole answer has to come within `patience`. The server may
+    /// forget the old one the moment it answers.
     ///
     /// # Errors
     /// [`OAuthError::Refused`] with `invalid_grant` when it is used up or revoked.
@@ -117,16 +133,17 @@ impl Hub {
         &self,
         client_id: &str,
         refresh_token: &Token,
+        patience: Duration,
     ) -> Result<Granted, OAuthError> {
-        self.token(vec![
+        let form = vec![
             ("grant_type".to_owned(), "refresh_token".to_owned()),
             (
                 "refresh_token".to_owned(),
                 refresh_token.expose().to_owned(),
             ),
             ("client_id".to_owned(), client_id.to_owned()),
-        ])
-        .await
+        ];
+        self.token(form, patience).await
     }
 
     /// Exchanges the identity token of a CI job for a token that is good for `resource`.
@@ -145,7 +162,7 @@ impl Hub {
             "resource": resource,
         });
         let request = Request::new(Method::POST, self.url("oauth/token")).json(body);
-        granted(self.ask_oauth(request).await?)
+        granted(self.ask_oauth(request, self.patience_with_oauth()).await?)
     }
 
     /// Asks GitHub Actions for the identity token of the job. `credential` goes to that URL's origin
@@ -163,22 +180,42 @@ impl Hub {
             .ok_or_else(|| HubError::BadAnswer(format!("{} gives no identity token", host(&url))))
     }
 
-    async fn token(&self, form: Vec<(String, String)>) -> Result<Granted, OAuthError> {
+    async fn token(
+        &self,
+        form: Vec<(String, String)>,
+        patience: Duration,
+    ) -> Result<Granted, OAuthError> {
         let request = Request::new(Method::POST, self.url("oauth/token")).form(form);
-        granted(self.ask_oauth(request).await?)
+        granted(self.ask_oauth(request, patience).await?)
     }
 
     /// Sends an OAuth request; an answer that is not a success becomes [`OAuthError::Refused`] when
     /// it says why in the way of RFC 6749.
-    async fn ask_oauth(&self, request: Request) -> Result<Value, OAuthError> {
+    async fn ask_oauth(&self, request: Request, patience: Duration) -> Result<Value, OAuthError> {
+        let url = request.url.clone();
+        match tokio::time::timeout(patience, self.answer_of_oauth(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::silent(&url).error.into()),
+        }
+    }
+
+    async fn answer_of_oauth(&self, request: Request) -> Result<Value, OAuthError> {
         let answer = self.send(&request.accept_any_status(), None).await?;
         let status = answer.response.status();
         let request_id = answer.header("x-request-id").map(str::to_owned);
-        // A body that breaks off is no answer; so is one that is no JSON.
-        let body = answer.response.bytes().await.unwrap_or_default();
-        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() && value.is_object() {
-            return Ok(value);
+        let (mut body, mut text) = (self.body(answer.response), Vec::new());
+        while let Some(chunk) = body.chunk().await.map_err(|failure| failure.error)? {
+            text.extend_from_slice(&chunk);
+            if text.len() > LONGEST_ANSWER {
+                return Err(bad("it is longer than any such answer"));
+            }
+        }
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        if status.is_success() {
+            return match value.is_object() {
+                true => Ok(value),
+                false => Err(bad("it is no JSON object")),
+            };
         }
         match value["error"]
             .as_str()
@@ -233,20 +270,38 @@ fn device_code(value: Value) -> Result<DeviceCode, OAuthError> {
             None => verification_uri.clone(),
         },
         verification_uri,
-        interval: answer
-            .interval
-            .map_or(DEFAULT_INTERVAL, Duration::from_secs),
-        lifetime: answer
-            .expires_in
-            .map_or(DEFAULT_LIFETIME, Duration::from_secs),
+        interval: match seconds(&answer.interval) {
+            Some(seconds) if seconds >= 0.0 => bounded(seconds, LONGEST_INTERVAL),
+            _ => DEFAULT_INTERVAL,
+        },
+        lifetime: match seconds(&answer.expires_in) {
+            Some(seconds) if seconds > 0.0 => bounded(seconds, LONGEST_LIFETIME),
+            _ => DEFAULT_LIFETIME,
+        },
     })
+}
+
+/// A number of seconds, also with a fraction or as text.
+fn seconds(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_f64(),
+    };
+    number.filter(|number| !number.is_nan())
+}
+
+/// So many seconds, from none to `longest`.
+fn bounded(seconds: f64, longest: Duration) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(longest, |time| time.min(longest))
 }
 
 fn granted(value: Value) -> Result<Granted, OAuthError> {
     Ok(Granted {
         access_token: secret(&value["access_token"]).ok_or_else(|| bad("it grants no token"))?,
         refresh_token: secret(&value["refresh_token"]),
-        lifetime: value["expires_in"].as_u64().map(Duration::from_secs),
+        // What is said to have expired already is renewed by the next command.
+        lifetime: seconds(&value["expires_in"])
+            .map(|seconds| bounded(seconds, LONGEST_TOKEN_LIFETIME)),
     })
 }
 
@@ -262,6 +317,26 @@ mod tests {
         assert_eq!(code.interval, DEFAULT_INTERVAL);
         assert_eq!(code.lifetime, DEFAULT_LIFETIME);
         assert!(!format!("{code:?}").contains("\"d\""));
+        for (interval, expires_in, expected) in [
+            (json!(7), json!(60), (7_000, 60)),
+            (json!(0.5), json!("120"), (500, 120)),
+            (json!(" 2 "), json!(59.9), (2_000, 59)),
+            (json!(0), json!(0), (0, 900)),
+            (json!(-1), json!(-1), (5_000, 900)),
+            (json!(u64::MAX), json!(u64::MAX), (60_000, 3600)),
+            (json!(1e300), json!(-1e300), (60_000, 900)),
+            (json!("inf"), json!("infinity"), (60_000, 3600)),
+            (json!("nan"), json!("soon"), (5_000, 900)),
+            (json!([5]), json!({"s": 5}), (5_000, 900)),
+            (json!(true), json!(null), (5_000, 900)),
+        ] {
+            let text = format!("{interval} {expires_in}");
+            let code = device_code(json!({"device_code": "d", "user_code": "A-B",
+                "verification_uri": "https://hub.test", "interval": interval, "expires_in": expires_in}));
+            let code = code.unwrap();
+            let found = (code.interval.as_millis(), code.lifetime.as_secs());
+            assert_eq!(found, expected, "{text}");
+        }
         for bad in [
             json!({}),
             json!({"device_code": "d", "user_code": "A", "verification_uri": "file:///bin/sh"}),
@@ -278,6 +353,22 @@ mod tests {
         let grant = granted(full).unwrap();
         assert_eq!(grant.access_token.expose(), "hf_oauth_x");
         assert_eq!(grant.lifetime, Some(Duration::from_secs(60)));
+        for (expires_in, expected) in [
+            (json!(0.5), Some(0)),
+            (json!("3600"), Some(3600)),
+            (json!(-5), Some(0)),
+            (json!(i64::MIN), Some(0)),
+            (json!(u64::MAX), Some(315_360_000)),
+            (json!("1e400"), Some(315_360_000)),
+            (json!("nan"), None),
+            (json!("later"), None),
+            (json!(null), None),
+        ] {
+            let text = expires_in.to_string();
+            let grant = granted(json!({"access_token": "hf_x", "expires_in": expires_in}));
+            let lifetime = grant.unwrap().lifetime.map(|time| time.as_secs());
+            assert_eq!(lifetime, expected, "{text}");
+        }
         assert!(granted(json!({"access_token": "a b"})).is_err());
         assert!(granted(json!({"token": "hf"})).is_err());
     }

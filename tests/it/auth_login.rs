@@ -39,9 +39,12 @@ fn a_token_is_verified_named_and_saved() {
     assert!(output.stderr().contains("permission: write"), "{output}");
     assert_eq!(read(&env, "token"), LAPTOP);
     login(&env, SERVER);
+    let endpoint = format!("endpoint = {}\n\n", hub.endpoint());
     assert_eq!(
         read(&env, "stored_tokens"),
-        format!("[my laptop]\nhf_token = {LAPTOP}\n\n[server % 1]\nhf_token = {SERVER}\n\n")
+        format!(
+            "[my laptop]\nhf_token = {LAPTOP}\n{endpoint}[server % 1]\nhf_token = {SERVER}\n{endpoint}"
+        )
     );
     for name in ["token", "stored_tokens"] {
         let mode = fs::metadata(env.hf_home().join(name))
@@ -49,8 +52,29 @@ fn a_token_is_verified_named_and_saved() {
             .permissions();
         assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
     }
-    let folder = fs::metadata(env.hf_home()).unwrap().permissions();
-    assert_eq!(folder.mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_shared_home_stays_shared_and_a_new_one_is_closed() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let shared = env.hf_home();
+    fs::create_dir(shared.join("hub")).unwrap();
+    for folder in [shared.clone(), shared.join("hub")] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o2775)).unwrap();
+    }
+    login(&env, LAPTOP);
+    env.run(["auth", "switch", "--token-name", "my laptop"])
+        .ok();
+    assert_eq!(mode(&shared), 0o2775);
+    assert_eq!(mode(&shared.join("hub")), 0o2775);
+    assert_eq!(mode(&shared.join("token")), 0o600);
+    assert_eq!(mode(&shared.join("stored_tokens")), 0o600);
+    let new = env.path("work/new");
+    env.set("HF_HOME", &new);
+    login(&env, LAPTOP);
+    assert_eq!(mode(&new), 0o700);
 }
 
 #[test]
@@ -253,8 +277,25 @@ fn switching_and_logging_out() {
     );
     let output = env.run(["auth", "logout", "--token-name", "none"]).ok();
     assert!(output.stderr().contains("nothing was changed"), "{output}");
-    env.run(["auth", "logout", "--token-name", "server % 1"])
+    assert!(
+        output.stderr().contains("my laptop, server % 1"),
+        "{output}"
+    );
+    let output = env.run(["auth", "logout", "--token-name", "servr 1"]).ok();
+    assert!(output.stderr().starts_with("Warning:"), "{output}");
+    assert!(
+        output.stderr().contains("Did you mean server % 1?"),
+        "{output}"
+    );
+    assert!(!output.to_string().contains('✓'), "{output}");
+    let args = ["auth", "logout", "--token-name", "servr 1", "--json"];
+    let output = env.run(args).ok();
+    assert_eq!(output.json()["removed"], false);
+    assert!(output.stderr().contains("nothing was changed"), "{output}");
+    let output = env
+        .run(["auth", "logout", "--token-name", "server % 1"])
         .ok();
+    assert!(output.stderr().contains("`hf auth switch`"), "{output}");
     assert_eq!(read(&env, "token"), "");
     let output = env.run(["auth", "list"]).ok();
     assert!(

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::auth_login::{LAPTOP, hub, read};
 use crate::harness::hub::{Fault, Hub};
+use crate::harness::shim::shim;
 use crate::harness::{Output, TestEnv};
 
 const OLD: &str = "hf_oauth_oldoldold";
@@ -23,8 +24,9 @@ fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
     hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);
     fs::write(env.hf_home().join("token"), OLD).unwrap();
     let stored = format!(
-        "[oauth-bob]\nhf_token = {OLD}\nrefresh_token = hf_refresh_first\nexpires_at = {}\n\n[other]\nhf_token = {LAPTOP}\n\n",
-        now() + seconds
+        "[oauth-bob]\nhf_token = {OLD}\nrefresh_token = hf_refresh_first\nexpires_at = {}\nendpoint = {endpoint}\n\n[other]\nhf_token = {LAPTOP}\nendpoint = {endpoint}\n\n",
+        now() + seconds,
+        endpoint = hub.endpoint()
     );
     fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
     env
@@ -50,7 +52,10 @@ fn a_login_is_renewed_in_its_last_day() {
         "{stored}"
     );
     assert!(
-        stored.ends_with(&format!("[other]\nhf_token = {LAPTOP}\n\n")),
+        stored.ends_with(&format!(
+            "[other]\nhf_token = {LAPTOP}\nendpoint = {}\n\n",
+            hub.endpoint()
+        )),
         "{stored}"
     );
     let json = env.run(["auth", "list", "--json"]).ok().json();
@@ -269,4 +274,86 @@ fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
         .fails(1);
     assert!(output.stderr().contains("id-token: write"), "{output}");
     assert_eq!(hub.count(|request| request.authorization.is_some()), 0);
+}
+
+/// Killed at every change that a renewal makes to the disk: the next command has a token that the Hub
+/// knows, and both files agree again once the renewal has reached the first of them.
+#[test]
+fn a_renewal_that_is_killed_anywhere_is_made_good_by_the_next_command() {
+    let Some(shim) = shim() else { return };
+    let mut between = 0;
+    for at in 1.. {
+        assert!(at < 100, "it never gets to its end");
+        let hub = hub();
+        let env = logged_in(&hub, 60);
+        hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);
+        let killed = env
+            .hf(["auth", "token"])
+            .var("LD_PRELOAD", &shim)
+            .var("HF_SHIM_KILL_AT", at.to_string())
+            .run();
+        if killed.signal.is_none() {
+            killed.ok();
+            break;
+        }
+        let was_renewed = !read(&env, "stored_tokens").contains(OLD);
+        between += usize::from(was_renewed && read(&env, "token") == OLD);
+        let output = env.run(["auth", "token"]).ok();
+        env.run(["auth", "whoami"]).ok();
+        assert_eq!(token(&output), read(&env, "token"));
+        if was_renewed {
+            assert_eq!(token(&output), "hf_oauth_access00001", "killed at {at}");
+            assert_eq!(output.stderr(), killed_hint(), "killed at {at}");
+            assert_eq!(hub.refreshes(), (1, 0));
+        }
+    }
+    assert!(between > 0, "it was never killed between the two files");
+}
+
+/// What `auth token` always says.
+fn killed_hint() -> &'static str {
+    "Hint: `hf auth whoami` shows which account this token belongs to\n"
+}
+
+/// A server that takes the refresh token and then falls silent, sends a byte now and then, or sends
+/// without end: the old token serves, and the lock is free for others.
+#[test]
+fn a_renewal_that_stalls_lets_go_and_the_old_token_serves() {
+    let endless: &'static str = format!(
+        "{{\"access_token\": \"hf_x\", \"x\": \"{}",
+        "y".repeat(3 << 20)
+    )
+    .leak();
+    for (fault, words) in [
+        (Fault::NeverAnswer, "no answer in time"),
+        (Fault::Stall { after_bytes: 20 }, "sent nothing for 1 s"),
+        (
+            Fault::Trickle {
+                bytes_per_second: 20,
+            },
+            "no answer in time",
+        ),
+        (
+            Fault::Body("application/json", endless),
+            "longer than any such answer",
+        ),
+        (Fault::Body("application/json", "[1e999]"), "no JSON object"),
+    ] {
+        let hub = hub();
+        let env = logged_in(&hub, 60);
+        let strikes = hub.fault(fault.clone().on("/oauth/token"));
+        let mut stalled = env
+            .hf(["auth", "whoami", "-q"])
+            .var("HF_HUB_DOWNLOAD_TIMEOUT", "1")
+            .spawn();
+        stalled.wait_until("the renewal", |_| strikes.count() > 0);
+        env.run(["auth", "switch", "--token-name", "other"]).ok();
+        let output = stalled.wait().ok();
+        assert_eq!(output.stdout(), "bob\n", "{fault:?}");
+        assert!(
+            output.stderr().contains("could not be renewed just now"),
+            "{output}"
+        );
+        assert!(output.stderr().contains(words), "{fault:?} {output}");
+    }
 }

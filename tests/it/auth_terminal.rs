@@ -43,6 +43,8 @@ fn a_pasted_token_is_hidden_and_cleaned() {
     terminal.expect("There is no token");
     terminal.send_line(&format!("\"Bearer {LAPTOP}\""));
     terminal.expect("Removed from the token: quotes, the word Bearer.");
+    terminal.expect("The token is valid (permission: write).");
+    terminal.expect("No git credential helper is set up");
     terminal.expect("Add token as git credential? (Y/n)");
     terminal.send_line("n");
     terminal.expect("Logged in as alice.");
@@ -79,13 +81,11 @@ fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
     hub.device_login("alice", &["authorization_pending"; 100], 0);
     let env = TestEnv::for_hub(&hub);
     type Steps = &'static [(&'static str, &'static str)];
+    let pasted: Steps = &[("Number [1]:", "2"), ("Token (not shown", LAPTOP)];
     let cases: [(Steps, &str); 4] = [
         (&[], "Number [1]:"),
         (&[("Number [1]:", "2")], "Token (not shown"),
-        (
-            &[("Number [1]:", "2"), ("Token (not shown", "hf_abc")],
-            "git credential? (Y/n)",
-        ),
+        (pasted, "git credential? (Y/n)"),
         (&[("Number [1]:", "1")], "Waiting for your confirmation"),
     ];
     for (steps, last) in cases {
@@ -146,10 +146,31 @@ fn interrupted_programs_end_with_130() {
     terminal.expect("Number [1]:");
     terminal.send_line("2");
     terminal.expect_hidden("Token (not shown");
-    terminal.send_line("hf_abc");
+    terminal.send_line(SERVER);
     terminal.expect("(Y/n)");
     terminal.send("\u{3}");
     assert_eq!(terminal.exit_code(), 130);
+    assert_eq!(read(&env, "token"), LAPTOP, "nothing was saved");
+}
+
+/// What scripts that drive the old client wait for, and when: both questions before the token is
+/// checked.
+#[test]
+fn the_old_name_asks_in_the_words_and_the_order_of_the_old_client() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    for (token, code) in [("hf_nobody", 1), (LAPTOP, 0)] {
+        let mut terminal = env.huggingface_cli(["login"]).terminal(40, 120);
+        terminal.expect("Enter your token (input will not be visible): ");
+        terminal.wait_until("the echo is off", |terminal| !terminal.echoes());
+        terminal.send_line(token);
+        terminal.expect("Add token as git credential? (Y/n) ");
+        assert_eq!(hub.count(|request| request.path.contains("whoami")), 0);
+        terminal.send_line("n");
+        assert_eq!(terminal.exit_code(), code, "{}", terminal.transcript());
+        hub.clear_requests();
+    }
+    assert_eq!(read(&env, "token"), LAPTOP);
 }
 
 #[test]

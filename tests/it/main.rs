@@ -9,6 +9,7 @@ mod harness;
 mod alias;
 mod auth_git;
 mod auth_interop;
+mod auth_issuer;
 mod auth_keyring;
 mod auth_login;
 mod auth_renew;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::auth::issuer::Issuer;
 use crate::env::Env;
 
 struct Home {
@@ -28,6 +29,8 @@ fn entry(name: &str, text: &str) -> StoredToken {
         token: Some(token(text)),
         refresh_token: None,
         expires_at: None,
+        issuer: Issuer::default(),
+        replaced: None,
     }
 }
 
@@ -53,19 +56,16 @@ impl Home {
 }
 
 #[test]
-fn files_and_folder_are_closed_to_others_even_when_found_open() {
+fn files_are_closed_to_others_even_when_found_open() {
     let home = home();
     home.put("[old]\nhf_token = hf_old\n\n");
-    let folder = home.store.stored_path.parent().unwrap();
     fs::write(&home.store.token_path, "hf_old").unwrap();
     for path in [&home.store.token_path, &home.store.stored_path] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
     }
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     home.login("new", "hf_new");
     assert_eq!(mode(&home.store.token_path), 0o600);
     assert_eq!(mode(&home.store.stored_path), 0o600);
-    assert_eq!(mode(folder), 0o700);
     assert_eq!(
         home.stored(),
         "[new]\nhf_token = hf_new\n\n[old]\nhf_token = hf_old\n\n"
@@ -77,14 +77,62 @@ fn files_and_folder_are_closed_to_others_even_when_found_open() {
 }
 
 #[test]
-fn a_folder_that_everybody_shares_keeps_its_mode() {
+fn a_folder_that_is_there_keeps_its_mode_and_one_that_we_make_is_closed() {
+    for there in [Some(0o2775), Some(0o1777), Some(0o755), Some(0o700), None] {
+        let home = home();
+        let folder = home.store.stored_path.parent().unwrap();
+        if let Some(bits) = there {
+            fs::create_dir_all(folder).unwrap();
+            fs::set_permissions(folder, fs::Permissions::from_mode(bits)).unwrap();
+        }
+        home.login("a", "hf_a");
+        home.login("b", "hf_b");
+        assert_eq!(mode(folder), there.unwrap_or(0o700), "{there:?}");
+        assert_eq!(mode(&home.store.token_path), 0o600);
+        assert_eq!(mode(&home.store.stored_path), 0o600);
+    }
+}
+
+#[test]
+fn the_hub_of_a_login_is_kept() {
     let home = home();
-    let folder = home.store.stored_path.parent().unwrap();
-    fs::create_dir_all(folder).unwrap();
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).unwrap();
-    home.login("a", "hf_a");
-    assert_eq!(mode(folder), 0o1777);
-    assert_eq!(mode(&home.store.token_path), 0o600);
+    home.put(
+        "[public]\nhf_token = hf_p\n\n[mirror]\nhf_token = hf_m\nendpoint = https://mirror.test/\n",
+    );
+    let issuer = |name: &str| home.store.get(name).unwrap().unwrap().issuer;
+    assert_eq!(issuer("public"), Issuer::default());
+    assert_eq!(issuer("mirror").to_string(), "https://mirror.test");
+    let mut new = entry("new", "hf_n");
+    new.issuer = Issuer::stored(Some("http://hub.test:8080"));
+    new.replaced = Some(fingerprint(&token("hf_old")));
+    let lock = home.store.lock().unwrap();
+    home.store.save(&new, &lock).unwrap();
+    assert_eq!(home.store.get("new").unwrap(), Some(new.clone()));
+    assert!(new.replaces(&token("hf_old")) && !new.replaces(&token("hf_n")));
+    assert!(home.stored().contains("endpoint = http://hub.test:8080\n"));
+    assert!(home.stored().contains("endpoint = https://mirror.test/\n"));
+}
+
+#[test]
+fn any_number_is_a_time() {
+    for (text, expected) in [
+        ("1790000000", Some(1_790_000_000)),
+        (" 1790000000.75 ", Some(1_790_000_000)),
+        ("-5", Some(-5)),
+        ("-0.5", Some(0)),
+        ("1e30", Some(i64::MAX)),
+        ("-1e30", Some(i64::MIN)),
+        ("99999999999999999999999", Some(i64::MAX)),
+        ("inf", Some(i64::MAX)),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+    ] {
+        let home = home();
+        home.put(&format!("[a]\nhf_token = hf_a\nexpires_at = {text}\n"));
+        let entry = home.store.get("a").unwrap().unwrap();
+        assert_eq!(entry.expires_at, expected, "{text:?}");
+    }
 }
 
 #[test]

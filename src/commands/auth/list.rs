@@ -21,7 +21,7 @@ const NOT_SET: &str = "<not set>";
 /// `stored_tokens` cannot be read or understood.
 pub fn run(context: &Context) -> Result<(), CliError> {
     // First of all: this may renew a token and write it to the list that is read next.
-    let current = context.token(None)?.map(|resolved| resolved.token);
+    let current = context.token_to_show(None)?.map(|resolved| resolved.token);
     let stored = saved::list(&context.settings)?;
     show(&context.console, &stored, current.as_ref(), now());
     for saved in &stored {
@@ -162,6 +162,7 @@ fn explain_active(context: &Context, stored: &[Saved], current: Option<&Token>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::issuer::Issuer;
     use crate::auth::store::StoredToken;
     use crate::console::OutputFormat;
 
@@ -172,6 +173,8 @@ mod tests {
                 token: Token::clean(token).unwrap(),
                 refresh_token: None,
                 expires_at,
+                issuer: Issuer::default(),
+                replaced: None,
             },
             storage: Storage::File,
             trouble: None,

@@ -7,7 +7,9 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::whoami::orgs;
-use super::{GitArgs, browser, environment_token, give_to_git, unanswered, warn_of_link};
+use super::{
+    GitArgs, browser, environment_token, give_to_git, say_if_git_forgets, unanswered, warn_of_link,
+};
 use crate::auth::AuthError;
 use crate::auth::device::{self, Waiting};
 use crate::auth::login::{self, Grant};
@@ -67,11 +69,11 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     let git = args.git.choice();
     if let Some(text) = &args.token {
         let grant = Grant::from(cleaned(&context.console, text, "--token")?);
-        return finish(context, grant, git == Some(true), storage);
+        return finish(context, grant, Git::told(git), storage);
     }
     if args.token_stdin {
         let grant = Grant::from(from_stdin(context)?);
-        return finish(context, grant, git == Some(true), storage);
+        return finish(context, grant, Git::told(git), storage);
     }
     if matches!(context.console.mode(), Mode::Json | Mode::Quiet) {
         return Err(nobody_to_ask());
@@ -90,7 +92,7 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
             if git == Some(true) {
                 context.console.warn("--add-to-git-credential is ignored: a browser login is renewed from time to time, and git would keep the old token.");
             }
-            (in_browser(context)?, false)
+            (in_browser(context)?, Git::No)
         }
         Method::Paste => {
             let token = if context.console.is_interactive() {
@@ -99,17 +101,41 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
                 first_line(context)?
             };
             let git = match git {
-                Some(choice) => choice,
-                None => context
-                    .console
-                    // Helpers often keep it in a plain file, which the keyring is chosen against.
-                    .ask_yes_no("Add token as git credential?", storage == Storage::File)
-                    .map_err(unanswered)?,
+                // Scripts that drive 0.36.2 answer before the token is checked.
+                None if legacy => Git::told(Some(ask_about_git(context, storage)?)),
+                None => Git::Ask,
+                told => Git::told(told),
             };
             (Grant::from(token), git)
         }
     };
     finish(context, grant, git, storage)
+}
+
+/// Whether git gets the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Git {
+    Yes,
+    No,
+    /// To be asked once the token was accepted.
+    Ask,
+}
+
+impl Git {
+    fn told(choice: Option<bool>) -> Git {
+        match choice {
+            Some(true) => Git::Yes,
+            _ => Git::No,
+        }
+    }
+}
+
+fn ask_about_git(context: &Context, storage: Storage) -> Result<bool, CliError> {
+    context
+        .console
+        // Helpers often keep it in a plain file, which the keyring is chosen against.
+        .ask_yes_no("Add token as git credential?", storage == Storage::File)
+        .map_err(unanswered)
 }
 
 fn storage(option: Option<StorageArg>, default: Option<&str>) -> Result<Storage, CliError> {
@@ -142,6 +168,15 @@ fn ask_method(context: &Context) -> Result<Method, CliError> {
         Ok(0) => Ok(Method::Browser),
         Ok(_) => Ok(Method::Paste),
         Err(error) => Err(unanswered(error)),
+    }
+}
+
+/// The question for a token. Scripts that drive `huggingface-cli login` wait for the words of 0.36.2.
+fn token_question(console: &Console) -> &'static str {
+    match (console.is_legacy(), console.is_interactive()) {
+        (true, _) => "Enter your token (input will not be visible): ",
+        (false, true) => "Token (not shown while you type): ",
+        (false, false) => "Token: ",
     }
 }
 
@@ -183,7 +218,7 @@ fn from_stdin(context: &Context) -> Result<Token, CliError> {
 fn first_line(context: &Context) -> Result<Token, CliError> {
     let line = context
         .console
-        .ask_line("Token: ")
+        .ask_line(token_question(&context.console))
         .map_err(unanswered)?
         .map(Zeroizing::new);
     match line {
@@ -209,7 +244,7 @@ fn paste(context: &Context) -> Result<Token, CliError> {
     ));
     loop {
         let text = console
-            .ask_secret("Token (not shown while you type): ")
+            .ask_secret(token_question(console))
             .map_err(unanswered)?;
         match cleaned(console, &text, "this input") {
             Ok(token) if token.is_organization() => return Err(AuthError::OrganizationToken.into()),
@@ -314,15 +349,27 @@ fn show_code(context: &Context, code: &DeviceCode) {
     }
 }
 
-fn finish(context: &Context, grant: Grant, git: bool, storage: Storage) -> Result<(), CliError> {
+fn finish(context: &Context, grant: Grant, git: Git, storage: Storage) -> Result<(), CliError> {
     let hub = context.hub()?;
     let account = context.block_on_then(login::verify(hub, &grant.token), |error| {
         refused(context, error.into(), &grant.token)
     })?;
+    let console = &context.console;
+    console.say(&match &account.role {
+        Some(role) => format!("The token is valid (permission: {}).", escape(role)),
+        None => "The token is valid.".to_owned(),
+    });
+    let for_git = match git {
+        Git::Ask => {
+            say_if_git_forgets(context);
+            ask_about_git(context, storage)?
+        }
+        told => told == Git::Yes,
+    };
     let name = login::name_for(&account);
     let done = saved::save(&context.settings, &name, &grant, storage)?;
     warn_of_link(context, &done);
-    if git {
+    if for_git {
         give_to_git(context, &grant.token);
     }
     report(context, &account, &name, storage);
@@ -357,10 +404,6 @@ fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
 
 fn report(context: &Context, account: &Account, name: &str, storage: Storage) {
     let console = &context.console;
-    console.say(&match &account.role {
-        Some(role) => format!("The token is valid (permission: {}).", escape(role)),
-        None => "The token is valid.".to_owned(),
-    });
     let place = match storage {
         Storage::File => escape(&context.settings.stored_tokens_path.display().to_string()),
         Storage::Keyring => "the system's keyring".to_owned(),
@@ -389,7 +432,7 @@ fn note_expiry(console: &Console, grant: &Grant) {
     if grant.refresh_token.is_some() {
         console.say("It is renewed by itself before it expires.");
     } else {
-        let days = (at - now()).max(0) / 86_400;
+        let days = at.saturating_sub(now()).max(0) / 86_400;
         console.say(&format!(
             "It expires in {}; log in again then.",
             crate::console::text::count(days.max(1).unsigned_abs(), "day")

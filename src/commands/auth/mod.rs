@@ -122,6 +122,18 @@ fn give_to_git(context: &Context, token: &Token) {
     }
 }
 
+/// Says before a question about git that there is nobody to keep the token.
+fn say_if_git_forgets(context: &Context) {
+    let text = match git::helpers(&context.settings.endpoint) {
+        Ok(helpers) if helpers.is_empty() => {
+            "No git credential helper is set up, so git would not keep the token (`git config --global credential.helper store` sets one up)."
+        }
+        Err(GitError::Absent) => "git is not installed here.",
+        _ => return,
+    };
+    context.console.say(text);
+}
+
 /// Tells git's helpers to forget the token.
 fn take_from_git(context: &Context) {
     let endpoint = &context.settings.endpoint;

@@ -9,8 +9,8 @@ use crate::auth::resolve::ResolvedToken;
 use crate::auth::survey::{Row, State, Survey, kind_of, survey};
 use crate::console::text::escape;
 use crate::console::{Mode, Table};
-use crate::context::{Context, now};
-use crate::error::{CliError, Kind};
+use crate::context::{Context, another_hub, now};
+use crate::error::{CliError, Kind, sentence};
 use crate::hub::account::Seen;
 
 /// A clock that is further off than this, in seconds, breaks logins.
@@ -22,7 +22,7 @@ const CLOCK_TOLERANCE: i64 = 300;
 /// No source has a token, the deciding one cannot be used, or the Hub does not accept it.
 pub fn run(context: &Context) -> Result<(), CliError> {
     // First the token: that may renew it, and the survey should show the result.
-    let resolved = context.token(None);
+    let resolved = context.token_to_show(None);
     let survey = survey(&context.env, &context.settings);
     let answer = match &resolved {
         Ok(Some(resolved)) if !context.settings.offline => Some(ask(context, resolved)),
@@ -33,6 +33,9 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         _ => None,
     };
     let mut traps = survey.traps(&context.settings, now());
+    let another = resolved.as_ref().ok().and_then(Option::as_ref);
+    let another = another.and_then(|resolved| another_hub(resolved, &context.settings));
+    traps.extend(another.map(|(warning, hint)| format!("{warning} {}", sentence(&hint))));
     traps.extend(seen.and_then(clock_trap));
     show(
         context,
@@ -197,6 +200,9 @@ fn note(survey: &Survey, index: usize) -> String {
     if let Some(name) = &row.saved_as {
         note.push_str(&format!("; saved as {name}"));
     }
+    if let Some(issuer) = &row.issuer {
+        note.push_str(&format!("; from {issuer}"));
+    }
     if let Some(path) = &row.from_file {
         note.push_str(&format!("; from {path}"));
     }
@@ -236,6 +242,7 @@ fn json_report(
                 },
                 "token_name": row.saved_as,
                 "env_file": row.from_file,
+                "endpoint": row.issuer.as_ref().map(ToString::to_string),
                 "note": note(survey, index),
             })
         })
@@ -249,6 +256,10 @@ fn json_report(
         "resolved": resolved.is_some(),
         "source": resolved.map(|resolved| resolved.source.to_string()),
         "endpoint": context.settings.endpoint.shown(),
+        "token_endpoint": resolved
+            .and_then(|resolved| resolved.issuer.as_ref())
+            .map(ToString::to_string),
+        "trusted_endpoints": context.settings.trusted_endpoints,
         "offline": context.settings.offline,
         "user": account.map(|account| &account.name),
         "orgs": account.map_or(Value::Null, orgs),

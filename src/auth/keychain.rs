@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::store::{StoreLock, StoredToken};
-use crate::fs::{FsError, Mode, write_atomic};
+use super::store::{LONGEST, StoreLock, StoredToken};
+use crate::fs::{FsError, Mode, read_limited, write_atomic};
 use crate::settings::Settings;
 use crate::token::Token;
 
@@ -95,7 +95,7 @@ impl Keychain {
     /// # Errors
     /// [`AuthError::Damaged`], [`AuthError::Fs`].
     pub fn index(&self) -> Result<Index, AuthError> {
-        match fs::read(&self.index_path) {
+        match read_limited(&self.index_path, LONGEST) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| AuthError::Damaged {
                 path: self.index_path.clone(),
                 reason: format!("line {}: it is not the JSON we wrote", error.line()),

@@ -8,8 +8,8 @@ use url::Url;
 
 use super::AuthError;
 use crate::env::{self, Env};
-use crate::hub::Hub;
 use crate::hub::oauth::OAuthError;
+use crate::hub::{Hub, HubError};
 use crate::token::Token;
 
 /// Where the job's identity comes from.
@@ -47,7 +47,15 @@ pub enum OidcError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The CI system or the Hub refused, or did not answer.
+    /// The CI system did not say who the job is.
+    #[error("the identity server {host} gave this job no identity: {source}")]
+    NoAnswer {
+        /// Scheme, host and port.
+        host: String,
+        /// What it said instead, if it answered at all.
+        source: HubError,
+    },
+    /// The Hub refused, or did not answer.
     #[error("the job's identity could not be exchanged for a token: {0}")]
     Refused(OAuthError),
 }
@@ -61,6 +69,9 @@ impl OidcError {
             }
             OidcError::NoPermission => {
                 "give the job `permissions: id-token: write`, or unset HF_OIDC_RESOURCE"
+            }
+            OidcError::NoAnswer { .. } => {
+                "check ACTIONS_ID_TOKEN_REQUEST_URL and that the job has `permissions: id-token: write`, or unset HF_OIDC_RESOURCE"
             }
             OidcError::Unusable { .. } => "correct it, or unset HF_OIDC_RESOURCE",
             OidcError::Refused(_) => {
@@ -96,7 +107,7 @@ impl Exchange {
     /// Makes the exchange.
     ///
     /// # Errors
-    /// [`OidcError::Refused`].
+    /// [`OidcError::NoAnswer`], [`OidcError::Refused`].
     pub async fn run(&self, hub: &Hub) -> Result<Token, AuthError> {
         let refused = |error| AuthError::Oidc(OidcError::Refused(error));
         let identity = match &self.identity {
@@ -104,7 +115,10 @@ impl Exchange {
             Identity::GitHub { url, credential } => hub
                 .identity_of_job(url, credential)
                 .await
-                .map_err(|error| refused(error.into()))?,
+                .map_err(|source| OidcError::NoAnswer {
+                    host: url.origin().ascii_serialization(),
+                    source,
+                })?,
         };
         let granted = hub
             .exchange_identity(&identity, &self.resource)

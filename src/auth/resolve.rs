@@ -19,9 +19,9 @@ use super::issuer::Issuer;
 use super::keychain::Keychain;
 use super::oidc::Exchange;
 use super::renew::is_due;
-use super::store::{StoredToken, TokenStore};
+use super::store::{LONGEST, StoredToken, TokenStore};
 use crate::env::{self, Env};
-use crate::fs::FsError;
+use crate::fs::{FsError, read_limited};
 use crate::settings::Settings;
 use crate::token::Token;
 
@@ -250,7 +250,7 @@ pub fn from_variable(env: &Env, name: &'static str) -> Result<Option<ResolvedTok
 /// As [`plan`].
 pub fn from_file(path: &Path) -> Result<Option<ResolvedToken>, AuthError> {
     let source = || TokenSource::File(path.to_path_buf());
-    match std::fs::read(path).map(Zeroizing::new) {
+    match read_limited(path, LONGEST).map(Zeroizing::new) {
         Ok(bytes) => match std::str::from_utf8(&bytes) {
             Ok(text) => checked(text, source()),
             Err(_) => Err(AuthError::Damaged {

@@ -30,12 +30,15 @@ pub use self::entry::{StoredToken, fingerprint};
 use super::AuthError;
 use super::ini::{self, Ini};
 use super::resolve;
-use crate::fs::{FsError, LockGuard, Mode, lock_within, write_atomic};
+use crate::fs::lockfile::{self, Attempt};
+use crate::fs::{FsError, LockGuard, Mode, Obstacle, follow_own_links, open_regular, read_limited, write_atomic};
 use crate::settings::Settings;
 use crate::token::Token;
 
 /// The lock that the Python client takes as well.
 const LOCK_FILE: &str = "stored_tokens.lock";
+/// Longest token file that is read, in bytes: a thousand logins have a tenth of that.
+pub(super) const LONGEST: u64 = 4 << 20;
 /// How long a reader waits for a writer to finish.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long another process may hold the lock; a refresh inside it waits for the Hub.
@@ -62,7 +65,8 @@ pub struct TokenStore {
 /// The right to change the files, held while they are read and written.
 #[derive(Debug)]
 pub struct StoreLock {
-    /// `None` on a file system without locks (some network ones): the writes are still atomic.
+    /// `None` where nobody can tell whether it is held (some network file systems): the writes are
+    /// still atomic.
     _guard: Option<LockGuard>,
 }
 
@@ -130,15 +134,17 @@ impl TokenStore {
     pub fn lock_for(&self, patience: Duration) -> Result<StoreLock, AuthError> {
         prepare_folder(self.stored_path.parent())?;
         let path = self.stored_path.with_file_name(LOCK_FILE);
-        match lock_within(&path, patience) {
-            Ok(Some(guard)) => Ok(StoreLock {
+        match lockfile::wait(&path, Some(patience)) {
+            Attempt::Taken(guard) => Ok(StoreLock {
                 _guard: Some(guard),
             }),
-            Ok(None) => Err(AuthError::Busy { path }),
-            Err(error) if error.source.kind() == io::ErrorKind::Unsupported => {
-                Ok(StoreLock { _guard: None })
+            Attempt::Held => Err(AuthError::Busy { path }),
+            // What stands in its place is no lock, and may have been put there by somebody else.
+            Attempt::CannotTell(error) if Obstacle::of(&error.source).is_some() => {
+                Err(error.into())
             }
-            Err(error) => Err(error.into()),
+            // No lock service, or the lock of another user: to log in is worth more.
+            Attempt::CannotTell(_) => Ok(StoreLock { _guard: None }),
         }
     }
 
@@ -148,7 +154,7 @@ impl TokenStore {
         let path = self.stored_path.with_file_name(LOCK_FILE);
         if path.exists() {
             // Whoever cannot lock here, or has waited enough, reads what there is.
-            let _ = lock_within(&path, WRITER_PATIENCE);
+            let _ = lockfile::wait(&path, Some(WRITER_PATIENCE));
         }
     }
 
@@ -246,7 +252,7 @@ impl TokenStore {
             path: self.stored_path.clone(),
             reason,
         };
-        match fs::read(&self.stored_path).map(Zeroizing::new) {
+        match read_limited(&self.stored_path, LONGEST).map(Zeroizing::new) {
             Ok(bytes) => {
                 let text =
                     std::str::from_utf8(&bytes).map_err(|_| damaged("it is not UTF-8".into()))?;
@@ -293,15 +299,20 @@ fn remove(path: &Path) -> Result<bool, AuthError> {
 /// Writes a secret through links, 0600.
 fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
     prepare_folder(path.parent())?;
-    match link_target(path) {
-        Some(target) => {
-            if let Some(folder) = target.parent() {
-                crate::fs::create_dir_all(folder)?;
-            }
-            Ok(write_atomic(&target, text.as_bytes(), Mode::Secret)?)
+    let target = follow_own_links(path)?;
+    // A link to a device would have the device replaced.
+    match open_regular(&target) {
+        Err(error) if Obstacle::of(&error).is_some() => {
+            return Err(FsError::of("write", &target)(error).into());
         }
-        None => Ok(write_atomic(path, text.as_bytes(), Mode::Secret)?),
+        _ => {}
     }
+    if target != path
+        && let Some(folder) = target.parent()
+    {
+        crate::fs::create_dir_all(folder)?;
+    }
+    Ok(write_atomic(&target, text.as_bytes(), Mode::Secret)?)
 }
 
 /// Makes the folder of the token files, closed to others. One that is there stays as it is: a shared

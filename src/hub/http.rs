@@ -259,7 +259,7 @@ impl Hub {
                 let asked = Asked {
                     what: request.what,
                     whom: match hops {
-                        _ if hop.is_hub => Whom::Hub,
+                        _ if hop.is_hub && request.credential.is_none() => Whom::Hub,
                         0 => Whom::Other,
                         _ => Whom::Redirected,
                     },

@@ -217,21 +217,26 @@ impl Hub {
                 false => Err(bad("it is no JSON object")),
             };
         }
-        match value["error"]
-            .as_str()
-            .filter(|_| !status.is_server_error())
-        {
-            Some(code) => Err(OAuthError::Refused {
+        let code = value["error"].as_str().unwrap_or_default();
+        let description = value["error_description"].as_str().unwrap_or_default();
+        if is_code(code) && !status.is_server_error() {
+            return Err(OAuthError::Refused {
                 code: limited(code),
-                description: limited(value["error_description"].as_str().unwrap_or_default()),
-            }),
-            None => Err(OAuthError::Hub(HubError::Status {
-                status,
-                message: String::new(),
-                request_id,
-            })),
+                description: limited(description),
+            });
         }
+        Err(OAuthError::Hub(HubError::Status {
+            status,
+            message: limited(code),
+            request_id,
+        }))
     }
+}
+
+/// Whether it is an error code (RFC 6749, 5.2) and not a sentence, which the Hub's other routes put in
+/// the same place.
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
 }
 
 /// A server's words, cut to what fits a message.

@@ -105,7 +105,7 @@ fn both_clients_read_what_we_store_and_act_on_it() {
 }
 
 #[test]
-fn we_read_what_both_clients_store_byte_for_byte() {
+fn we_store_what_both_clients_store_but_for_the_hub_of_a_login() {
     for (which, oracle) in both() {
         let hub = hub();
         let (theirs, ours) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
@@ -116,9 +116,13 @@ fn we_read_what_both_clients_store_byte_for_byte() {
                 .ok();
             login(&ours, &token(index));
         }
-        for name in ["token", "stored_tokens"] {
-            assert_eq!(read(&ours, name), read(&theirs, name), "{which}: {name}");
-        }
+        assert_eq!(read(&ours, "token"), read(&theirs, "token"), "{which}");
+        // For the public Hub the key is left out.
+        let endpoint = format!("endpoint = {}\n", hub.endpoint());
+        let stored = read(&ours, "stored_tokens");
+        assert_eq!(stored.matches(&endpoint).count(), NAMES.len(), "{which}");
+        let stored = stored.replace(&endpoint, "");
+        assert_eq!(stored, read(&theirs, "stored_tokens"), "{which}");
         let (active, names) = we_see(&theirs);
         assert_eq!(active, Some(token(4)), "{which}");
         let mut expected = NAMES.to_vec();
@@ -171,24 +175,45 @@ fn the_list_looks_like_the_modern_clients() {
     }
 }
 
-/// A login that one side made in the browser and the other renews.
+/// A login that one side made in the browser and the other uses. The Python client keeps the Hub of a
+/// login as long as it writes other sections, and drops it with the section that it writes.
 #[test]
-fn the_modern_client_renews_our_login_and_we_its() {
+fn the_modern_client_renews_our_login_and_forgets_its_hub() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
     let hub = Hub::start();
     hub.device_login("bob", &[], 600);
+    hub.user("bob").token(&token(8), "read", "page");
     let env = TestEnv::for_hub(&hub);
     env.run(["auth", "login"]).ok();
     assert_eq!(read(&env, "token"), "hf_oauth_access00001");
+    let endpoint = format!("endpoint = {}\n", hub.endpoint());
+    modern
+        .hf(&env, ["auth", "login", "--token", &token(8)])
+        .run()
+        .ok();
+    let stored = read(&env, "stored_tokens");
+    assert_eq!(stored.matches(&endpoint).count(), 1, "{stored}");
+    env.run(["auth", "switch", "--token-name", "oauth-bob"])
+        .ok();
     let (active, _) = python_sees(&modern, &env);
     assert_eq!(active.as_deref(), Some("hf_oauth_access00002"));
+    assert!(!read(&env, "stored_tokens").contains("endpoint"));
+    // Nobody knows now, so it counts as one of the public Hub, and this one does not renew it.
+    let ours = env.run(["auth", "whoami"]).ok();
+    assert!(
+        ours.stderr().contains("a login at https://huggingface.co"),
+        "{ours}"
+    );
+    assert_eq!(hub.refreshes(), (1, 0));
+    // A login here binds it again, and both go on.
+    env.run(["auth", "login", "--force"]).ok();
     let ours = env.run(["auth", "token"]).ok();
-    assert_eq!(ours.stdout(), "hf_oauth_access00003\n");
+    assert_eq!(ours.stdout(), "hf_oauth_access00004\n");
     let (active, named) = python_sees(&modern, &env);
-    assert_eq!(active.as_deref(), Some("hf_oauth_access00004"));
-    assert_eq!(named.len(), 1);
+    assert_eq!(active.as_deref(), Some("hf_oauth_access00005"));
+    assert_eq!(named.len(), 2);
     assert_eq!(hub.refreshes(), (3, 0));
     // A legacy client that rewrites the file drops what renewal needs; the token goes on working.
     let Some(legacy) = Oracle::legacy() else {
@@ -203,7 +228,7 @@ fn the_modern_client_renews_our_login_and_we_its() {
     env.run(["auth", "switch", "--token-name", "oauth-bob"])
         .ok();
     let last = env.run(["auth", "token"]).ok();
-    assert_eq!(last.stdout(), "hf_oauth_access00004\n");
+    assert_eq!(last.stdout(), "hf_oauth_access00005\n");
 }
 
 #[test]

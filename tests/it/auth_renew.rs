@@ -276,6 +276,100 @@ fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
     assert_eq!(hub.count(|request| request.authorization.is_some()), 0);
 }
 
+#[test]
+fn an_identity_server_that_refuses_is_named_with_what_it_said() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model")
+        .set("GITHUB_ACTIONS", "true")
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    let own = hub.endpoint();
+    let elsewhere = hub.cdn_origin();
+    for (server, code) in [
+        (&own, 401),
+        (&own, 404),
+        (&elsewhere, 404),
+        (&elsewhere, 410),
+    ] {
+        env.set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{server}/actions/identity?v=2"),
+        );
+        hub.fault(Fault::status(code).on("/actions/identity").times(1));
+        let output = env.run(["auth", "whoami"]).fails(1);
+        let text = output.stderr();
+        assert!(
+            text.contains(&format!("identity server {server}")),
+            "{output}"
+        );
+        assert!(text.contains(&code.to_string()), "{output}");
+        assert!(
+            !text.contains("expired") && !text.contains("repository,"),
+            "{output}"
+        );
+        assert!(text.contains("ACTIONS_ID_TOKEN_REQUEST_URL"), "{output}");
+    }
+    hub.trust_identity("eyJ.identity.token", "bob");
+    hub.fault(Fault::status(404).on("/oauth/token").times(1));
+    env.set("HF_OIDC_ID_TOKEN", "eyJ.identity.token");
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(
+        output.stderr().contains("could not be exchanged"),
+        "{output}"
+    );
+    assert!(output.stderr().contains("404"), "{output}");
+    assert!(!output.stderr().contains("expired"), "{output}");
+}
+
+/// Answers of a megabyte and more are no answers of these routes.
+#[test]
+fn an_answer_without_end_is_an_error() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let endless: &'static str = format!(
+        "{{\"name\": \"alice\", \"value\": \"eyJ.x\", \"x\": \"{}\"}}",
+        "y".repeat(2 << 20)
+    )
+    .leak();
+    let endless = || Fault::Body("application/json", endless);
+    hub.fault(endless().on("whoami"));
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .fails(1);
+    assert!(
+        output
+            .stderr()
+            .contains("more than such an answer ever has"),
+        "{output}"
+    );
+    hub.fault(endless().on("/oauth/device"));
+    let output = env.run(["auth", "login"]).fails(1);
+    assert!(
+        output.stderr().contains("longer than any such answer"),
+        "{output}"
+    );
+    hub.fault(endless().on("/actions/identity"));
+    let output = env
+        .hf(["auth", "token"])
+        .var("HF_OIDC_RESOURCE", "bob/model")
+        .var("GITHUB_ACTIONS", "true")
+        .var(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity", hub.endpoint()),
+        )
+        .var("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential")
+        .run()
+        .fails(1);
+    assert!(
+        output
+            .stderr()
+            .contains("more than such an answer ever has"),
+        "{output}"
+    );
+}
+
 /// Killed at every change that a renewal makes to the disk: the next command has a token that the Hub
 /// knows, and both files agree again once the renewal has reached the first of them.
 #[test]
@@ -326,12 +420,15 @@ fn a_renewal_that_stalls_lets_go_and_the_old_token_serves() {
     .leak();
     for (fault, words) in [
         (Fault::NeverAnswer, "no answer in time"),
-        (Fault::Stall { after_bytes: 20 }, "sent nothing for 1 s"),
+        (
+            Fault::Stall { after_bytes: 20 },
+            "sent no more than 20 bytes in 1 s",
+        ),
         (
             Fault::Trickle {
                 bytes_per_second: 20,
             },
-            "no answer in time",
+            "",
         ),
         (
             Fault::Body("application/json", endless),

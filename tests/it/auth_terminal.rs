@@ -161,10 +161,20 @@ fn the_old_name_asks_in_the_words_and_the_order_of_the_old_client() {
     let env = TestEnv::for_hub(&hub);
     for (token, code) in [("hf_nobody", 1), (LAPTOP, 0)] {
         let mut terminal = env.huggingface_cli(["login"]).terminal(40, 120);
-        terminal.expect("Enter your token (input will not be visible): ");
+        terminal.expect("Enter your token (input will not be visible):");
         terminal.wait_until("the echo is off", |terminal| !terminal.echoes());
         terminal.send_line(token);
-        terminal.expect("Add token as git credential? (Y/n) ");
+        terminal.expect("Add token as git credential? (Y/n)");
+        // The screen has no blanks at the end of a line; scripts wait for them.
+        let shown = terminal.transcript();
+        assert!(
+            shown.contains("Enter your token (input will not be visible): "),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("Add token as git credential? (Y/n) "),
+            "{shown}"
+        );
         assert_eq!(hub.count(|request| request.path.contains("whoami")), 0);
         terminal.send_line("n");
         assert_eq!(terminal.exit_code(), code, "{}", terminal.transcript());

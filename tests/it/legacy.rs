@@ -108,9 +108,10 @@ fn accounts_are_shown_as_the_python_client_shows_them() {
     pair.same(&["logout", "--token-name", "server"], &[]);
     pair.same(&["auth", "list"], &[]);
     pair.same(&["whoami"], &[]);
-    for env in [&pair.ours, &pair.theirs] {
+    let ours = format!("endpoint = {}\n", hub.endpoint());
+    for (env, own) in [(&pair.ours, ours.as_str()), (&pair.theirs, "")] {
         let stored = fs::read_to_string(env.hf_home().join("stored_tokens")).unwrap();
-        assert_eq!(stored, format!("[my-laptop]\nhf_token = {LAPTOP}\n\n"));
+        assert_eq!(stored, format!("[my-laptop]\nhf_token = {LAPTOP}\n{own}\n"));
     }
     pair.same(&["login", "--token", "api_org_abc"], &[]);
     pair.same(&["login", "--token", "hf_nobodyknowsthisone"], &[]);
@@ -360,7 +361,7 @@ fn logging_in_asks_for_a_token_and_for_git() {
     let hub = hub_with_users();
     let env = TestEnv::for_hub(&hub);
     let mut terminal = env.huggingface_cli(["login"]).terminal(24, 100);
-    terminal.expect_hidden("Token (not shown while you type):");
+    terminal.expect_hidden("Enter your token (input will not be visible):");
     terminal.send_line(LAPTOP);
     terminal.expect("Add token as git credential?");
     terminal.send_line("n");

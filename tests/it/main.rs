@@ -12,6 +12,7 @@ mod auth_interop;
 mod auth_issuer;
 mod auth_keyring;
 mod auth_login;
+mod auth_odd_fs;
 mod auth_renew;
 mod auth_status;
 mod auth_terminal;

@@ -3,6 +3,7 @@
  * HF_SHIM_FLOCK=<errno>: flock(2) always fails with this error, as on a file system without locks.
  * HF_SHIM_FLOCK=0: flock(2) always succeeds, and keeps nobody out.
  * HF_SHIM_FLOCK=writers: an exclusive lock needs a descriptor open for writing, as on NFSv4 and CIFS.
+ * HF_SHIM_FSYNC=<errno>: fsync(2) and fdatasync(2) always fail with this error.
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
@@ -99,6 +100,20 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
         atomic_fetch_sub(&threads, 1);
     }
     return result;
+}
+
+static int no_flush(void) {
+    const char *text = getenv("HF_SHIM_FSYNC");
+    if (text) errno = atoi(text);
+    return text != NULL;
+}
+
+int fsync(int fd) {
+    return no_flush() ? -1 : NEXT(fsync)(fd);
+}
+
+int fdatasync(int fd) {
+    return no_flush() ? -1 : NEXT(fdatasync)(fd);
 }
 
 int open64(const char *path, int flags, ...) {

@@ -31,7 +31,9 @@ use super::AuthError;
 use super::ini::{self, Ini};
 use super::resolve;
 use crate::fs::lockfile::{self, Attempt};
-use crate::fs::{FsError, LockGuard, Mode, Obstacle, follow_own_links, open_regular, read_limited, write_atomic};
+use crate::fs::{
+    FsError, LockGuard, Mode, Obstacle, follow_own_links, open_regular, read_limited, write_atomic,
+};
 use crate::settings::Settings;
 use crate::token::Token;
 

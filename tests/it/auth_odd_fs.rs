@@ -139,8 +139,19 @@ impl Odd {
 #[test]
 fn what_is_no_regular_file_is_refused_at_once_and_stays() {
     let hub = hub();
-    let kinds = [Odd::Pipe, Odd::LinkToPipe, Odd::Socket, Odd::Device, Odd::Folder];
-    for name in ["token", "stored_tokens", "keyring_tokens", "stored_tokens.lock"] {
+    let kinds = [
+        Odd::Pipe,
+        Odd::LinkToPipe,
+        Odd::Socket,
+        Odd::Device,
+        Odd::Folder,
+    ];
+    for name in [
+        "token",
+        "stored_tokens",
+        "keyring_tokens",
+        "stored_tokens.lock",
+    ] {
         for kind in kinds {
             let env = TestEnv::for_hub(&hub);
             login(&env, LAPTOP);
@@ -190,8 +201,7 @@ fn variables_come_from_a_pipe_as_well() {
     );
     let output = env.program("sh", ["-c", &script]).run().ok();
     assert_eq!(output.stdout(), format!("{LAPTOP}\n"));
-    let script =
-        format!("yes A=1 | head -c 2000000 | {hf} auth token --env-file /dev/stdin");
+    let script = format!("yes A=1 | head -c 2000000 | {hf} auth token --env-file /dev/stdin");
     let output = env.program("sh", ["-c", &script]).run().fails(1);
     assert!(output.stderr().contains("longer than 1024 KiB"), "{output}");
 }

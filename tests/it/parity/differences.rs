@@ -159,6 +159,20 @@ differences! {
         explains: |_, one| matches!(one, Disagreement::Mode { path, ours: 0o600, .. }
             if path.ends_with("token") || path.ends_with("stored_tokens")),
     }
+    SHARED_FOLDERS_STAY_SHARED {
+        here: "a login closes the token files, and the folder around them only when it makes it",
+        there: "the folder is closed at every login",
+        why: "closing a shared `HF_HOME` cuts everybody else off from the models in it",
+        explains: |_, one| matches!(one, Disagreement::Mode { path, ours, theirs: 0o700 }
+            if path == "work/shared" && ours & 0o070 != 0),
+    }
+    LOGINS_NAME_THEIR_HUB {
+        here: "a login at another Hub than the public one is stored with its address (`endpoint`)",
+        there: "not noted: what renews a login is sent wherever `HF_ENDPOINT` points",
+        why: "a refresh token is for the Hub that gave it and for no other",
+        explains: |_, one| matches!(one, Disagreement::File { path, ours: Some(ours), theirs: Some(theirs) }
+            if path.ends_with("stored_tokens") && without_hub(ours) == without_hub(theirs)),
+    }
     DAMAGED_TOKENS_ARE_KEPT {
         here: "a damaged `stored_tokens` is reported and kept",
         there: "taken as empty, and overwritten by the next login",

@@ -60,6 +60,11 @@ pub fn only_we_leave(one: &Disagreement) -> Option<&str> {
     }
 }
 
+/// The content of `stored_tokens` without the lines that name a Hub.
+pub fn without_hub(content: &str) -> String {
+    content.replace("endpoint = [HUB]\\n", "")
+}
+
 /// Whether a line is part of a result: `  key: value` for people, `key=value` for agents.
 fn is_result(line: &str) -> bool {
     let is_name =

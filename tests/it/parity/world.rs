@@ -144,9 +144,11 @@ fn furnish(hub: &Hub) {
 pub fn store_tokens(world: &mut World, tokens: &[(&str, &str)]) {
     let mut sections: Vec<_> = tokens.to_vec();
     sections.sort_unstable();
+    // What this program notes, and the Python client passes over.
+    let endpoint = world.hub.endpoint();
     let sections = sections
         .iter()
-        .map(|(name, token)| format!("[{name}]\nhf_token = {token}\n\n"));
+        .map(|(name, token)| format!("[{name}]\nhf_token = {token}\nendpoint = {endpoint}\n\n"));
     write_secret(world, "stored_tokens", &sections.collect::<String>());
     write_secret(world, "token", tokens[0].1);
 }

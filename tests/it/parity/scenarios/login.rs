@@ -35,6 +35,15 @@ fn login() -> Vec<Scenario> {
         with_token("").given("a wide-open token file", |world| {
             std::fs::write(world.env.hf_home().join("token"), "old").expect("file");
         }),
+        with_token("")
+            .var("HF_TOKEN_PATH", "{root}/work/shared/token")
+            .given("a shared folder", |world| {
+                use std::os::unix::fs::PermissionsExt;
+                let folder = world.env.work().join("shared");
+                std::fs::create_dir(&folder).expect("folder");
+                let mode = std::fs::Permissions::from_mode(0o2775);
+                std::fs::set_permissions(folder, mode).expect("mode");
+            }),
         with_token("").given("a damaged stored_tokens", |world| {
             write_secret(
                 world,

@@ -401,6 +401,8 @@ fn is_true(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::Strategy as _;
+
     use super::*;
 
     #[test]
@@ -488,6 +490,23 @@ mod tests {
         let error = env.clone().with_file(&path).unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"));
         assert!(env.with_file(&folder.path().join("none")).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_of_variables_is_read_or_refused(
+            bytes in proptest::prop_oneof![
+                proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+                "((export )?[A-Z_]{0,4}[ =:]?[\"'$\\\\{}#a-z \n]{0,12}\n?){0,8}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            if let Ok(env) = env().with_file(file.path()) {
+                let names = env.names("");
+                proptest::prop_assert!(names.iter().all(|name| env.get(name).is_some()));
+            }
+        }
     }
 
     #[test]

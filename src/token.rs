@@ -229,6 +229,25 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Whatever a file, a variable or a clipboard holds: an error, nothing, or what fits a header.
+        #[test]
+        fn any_text_is_a_token_or_none(text in "\\PC*|[ -~\\s\u{feff}\u{200b}\"'`]{0,80}|(Bearer |export |HF_TOKEN=|\"|Authorization:){0,6}[a-z é]{0,9}") {
+            let found = [
+                Token::clean(&text).ok().flatten(),
+                Token::from_paste(&text).ok().flatten().map(|(token, _)| token),
+            ];
+            for token in found.into_iter().flatten() {
+                proptest::prop_assert!(token.expose().bytes().all(|byte| byte.is_ascii_graphic()));
+                proptest::prop_assert!(!token.expose().is_empty());
+                let again = Token::clean(token.expose());
+                proptest::prop_assert_eq!(again, Ok(Some(token.clone())));
+                let shown = format!("{} {:?}", token.masked(), token.oddity());
+                proptest::prop_assert!(token.expose().len() < 12 || !shown.contains(token.expose()));
+            }
+        }
+    }
+
     #[test]
     fn nothing_prints_the_secret() {
         let token = Token::clean("hf_verysecretvalue").unwrap().unwrap();

@@ -203,6 +203,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_configuration_names_helpers_once(
+            everywhere in "(\\PC|\0|\n|store){0,60}",
+            here in "(\\PC|\0|store){0,20}",
+        ) {
+            let helpers = effective(&everywhere, &here);
+            let once: std::collections::BTreeSet<&String> = helpers.iter().collect();
+            proptest::prop_assert_eq!(once.len(), helpers.len());
+            proptest::prop_assert!(helpers.iter().all(|helper| !helper.trim().is_empty()));
+        }
+    }
+
     #[test]
     fn the_description_that_git_reads() {
         let endpoint = Endpoint::parse("https://hub.test/").unwrap();

@@ -7,6 +7,7 @@
 //! `;` inside a value, duplicates as errors. A token file read differently is a token lost, hence
 //! these lines of our own; a test compares them with Python itself.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use zeroize::Zeroizing;
@@ -22,6 +23,8 @@ pub type Options = Vec<(String, Zeroizing<String>)>;
 pub struct Ini {
     defaults: Options,
     sections: Vec<(String, Options)>,
+    /// Where each section stands: a file may be made of nothing but sections.
+    places: HashMap<String, usize>,
 }
 
 /// A text that `configparser` refuses. It carries no part of the text.
@@ -87,6 +90,9 @@ struct Parser {
     /// Whether the last option can take continuation lines.
     in_option: bool,
     indent: usize,
+    /// Names of the options so far of the section at hand, and of `[DEFAULT]`.
+    names: HashSet<String>,
+    default_names: HashSet<String>,
 }
 
 impl Parser {
@@ -135,25 +141,31 @@ impl Parser {
             self.place = Place::Defaults;
             return Ok(());
         }
-        if self.ini.sections.iter().any(|(known, _)| known == name) {
+        let place = self.ini.sections.len();
+        if self.ini.places.insert(name.to_owned(), place).is_some() {
             return Err("this section is there twice");
         }
         self.ini.sections.push((name.to_owned(), Options::new()));
-        self.place = Place::Section(self.ini.sections.len() - 1);
+        self.place = Place::Section(place);
+        self.names.clear();
         Ok(())
     }
 
     fn option(&mut self, text: &str) -> Result<(), &'static str> {
-        let Some(options) = self.options() else {
-            return Err("there is no [section] above it");
+        let names = match self.place {
+            Place::Nowhere => return Err("there is no [section] above it"),
+            Place::Defaults => &mut self.default_names,
+            Place::Section(_) => &mut self.names,
         };
         let Some((name, value)) = option_line(text).filter(|(name, _)| !name.is_empty()) else {
             return Err("it is neither a [section] nor a name = value");
         };
-        if options.iter().any(|(known, _)| *known == name) {
+        if !names.insert(name.clone()) {
             return Err("this name is there twice in its section");
         }
-        options.push((name, Zeroizing::new(value.to_owned())));
+        if let Some(options) = self.options() {
+            options.push((name, Zeroizing::new(value.to_owned())));
+        }
         self.in_option = true;
         Ok(())
     }
@@ -170,6 +182,8 @@ impl Ini {
             place: Place::Nowhere,
             in_option: false,
             indent: 0,
+            names: HashSet::new(),
+            default_names: HashSet::new(),
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in lines(text).enumerate() {
@@ -208,7 +222,7 @@ impl Ini {
 
     /// A value of a section, its own or inherited from `[DEFAULT]`.
     pub fn get(&self, section: &str, option: &str) -> Option<&str> {
-        let (_, options) = self.sections.iter().find(|(name, _)| name == section)?;
+        let (_, options) = &self.sections[*self.places.get(section)?];
         options
             .iter()
             .chain(&self.defaults)
@@ -219,17 +233,25 @@ impl Ini {
     /// Replaces a section whole, or adds it. Every name and value must be one that comes back the
     /// same when read: see [`fits_section_name`] and [`fits_value`].
     pub fn set(&mut self, section: &str, options: Options) {
-        match self.sections.iter_mut().find(|(name, _)| name == section) {
-            Some((_, known)) => *known = options,
-            None => self.sections.push((section.to_owned(), options)),
+        match self.places.get(section) {
+            Some(&place) => self.sections[place].1 = options,
+            None => {
+                self.places.insert(section.to_owned(), self.sections.len());
+                self.sections.push((section.to_owned(), options));
+            }
         }
     }
 
     /// Removes a section; answers whether it was there.
     pub fn remove(&mut self, section: &str) -> bool {
-        let before = self.sections.len();
-        self.sections.retain(|(name, _)| name != section);
-        self.sections.len() < before
+        let Some(place) = self.places.remove(section) else {
+            return false;
+        };
+        self.sections.remove(place);
+        for later in self.places.values_mut().filter(|later| **later > place) {
+            *later -= 1;
+        }
+        true
     }
 }
 
@@ -358,6 +380,35 @@ mod tests {
         assert_eq!(format!("{ini:?}"), "[\"my laptop\"]");
     }
 
+    #[test]
+    fn sections_are_found_after_one_was_removed() {
+        let mut ini = Ini::parse("[a]\nk = 1\n[b]\nk = 2\n[c]\nk = 3\n").unwrap();
+        assert!(ini.remove("b"));
+        let found = ["a", "b", "c"].map(|name| ini.get(name, "k"));
+        assert_eq!(found, [Some("1"), None, Some("3")]);
+        ini.set("c", Options::new());
+        ini.set("d", vec![("k".to_owned(), Zeroizing::new("4".to_owned()))]);
+        assert_eq!((ini.get("c", "k"), ini.get("d", "k")), (None, Some("4")));
+        assert_eq!(ini.names().collect::<Vec<_>>(), ["a", "c", "d"]);
+    }
+
+    /// Time must not grow with the square of the length: a hostile file has a megabyte and more.
+    #[test]
+    fn a_long_file_is_read_soon() {
+        let sections: String = (0..40_000).map(|n| format!("[{n}]\n")).collect();
+        let ini = Ini::parse(&sections).unwrap();
+        assert_eq!(
+            ini.names()
+                .filter(|name| ini.get(name, "k").is_none())
+                .count(),
+            40_000
+        );
+        let options: String = (0..40_000).map(|n| format!("k{n} = v\n")).collect();
+        assert!(Ini::parse(&format!("[a]\n{options}")).is_ok());
+        assert!(Ini::parse(&format!("[DEFAULT]\n{options}")).is_ok());
+        assert!(Ini::parse(&format!("[a]\nk = v\n{}", " more\n".repeat(40_000))).is_ok());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC*|([\\[\\]=:#; \ta-c\r\n]{0,60})") {
@@ -365,6 +416,9 @@ mod tests {
                 // What was once read is written so that it reads the same.
                 let again = Ini::parse(&ini.render());
                 prop_assert!(again.is_ok(), "{text:?}");
+                for name in ini.names() {
+                    prop_assert!(ini.get(name, "hf_token").is_none_or(|value| value.len() <= text.len()));
+                }
             }
         }
 

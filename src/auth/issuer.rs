@@ -70,6 +70,15 @@ impl fmt::Display for Issuer {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_comes_back_the_same(text in "\\PC{0,40}|https?://[a-z@:./0-9\\-é?#]{0,30}") {
+            let issuer = Issuer::stored(Some(&text));
+            let again = Issuer::stored(issuer.to_store());
+            proptest::prop_assert_eq!(again, issuer);
+        }
+    }
+
     #[test]
     fn one_hub_has_one_name() {
         let at = |text: &str| Endpoint::parse(text).unwrap();

@@ -247,6 +247,15 @@ mod tests {
         assert_eq!(parse_secret("a", "{}"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_secret_is_read_or_refused(text in "\\PC*|\\{(\"(hf_token|expires_at|endpoint)\":(\"[a-z]{0,9}\"|-?[0-9]{1,30}),?){0,4}\\}") {
+            if let Some(entry) = parse_secret("a", &text) {
+                proptest::prop_assert_eq!(parse_secret("a", &secret_of(&entry)), Some(entry));
+            }
+        }
+    }
+
     #[test]
     fn a_damaged_index_is_reported() {
         let folder = tempfile::tempdir().unwrap();

@@ -312,7 +312,73 @@ fn granted(value: Value) -> Result<Granted, OAuthError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const NAMES: &[&str] = &[
+        "device_code",
+        "user_code",
+        "verification_uri",
+        "verification_uri_complete",
+        "interval",
+        "expires_in",
+        "access_token",
+        "refresh_token",
+        "error",
+    ];
+
+    /// Any JSON, with the names that the routes use among others.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(|v| json!(v)),
+            any::<i64>().prop_map(|v| json!(v)),
+            any::<u64>().prop_map(|v| json!(v)),
+            any::<f64>().prop_map(|v| json!(v)),
+            "\\PC{0,20}".prop_map(|v| json!(v)),
+            "-?[0-9]{0,30}(\\.[0-9]{0,9})?(e[0-9]{1,4})?".prop_map(|v| json!(v)),
+            Just(json!("https://hub.test/x")),
+        ];
+        leaf.prop_recursive(3, 40, 8, |inner| {
+            let names = NAMES;
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                proptest::collection::vec((proptest::sample::select(names), inner), 0..9).prop_map(
+                    |fields| fields
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect()
+                ),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_understood_or_refused(value in any_json()) {
+            if let Ok(granted) = granted(value.clone()) {
+                prop_assert!(granted.lifetime.is_none_or(|time| time <= LONGEST_TOKEN_LIFETIME));
+            }
+            if let Ok(code) = device_code(value) {
+                prop_assert!(code.interval <= LONGEST_INTERVAL);
+                prop_assert!(!code.lifetime.is_zero() && code.lifetime <= LONGEST_LIFETIME);
+                prop_assert!(matches!(code.complete_uri.scheme(), "http" | "https"));
+            }
+        }
+
+        #[test]
+        fn any_number_is_a_bounded_time(
+            interval in any::<f64>(),
+            expires_in in "-?[0-9]{0,40}(\\.[0-9]{0,9})?(e[0-9]{1,4})?",
+        ) {
+            let code = device_code(json!({"device_code": "d", "user_code": "A",
+                "verification_uri": "https://hub.test", "interval": interval, "expires_in": expires_in}));
+            let code = code.unwrap();
+            prop_assert!(code.interval <= LONGEST_INTERVAL);
+            prop_assert!(!code.lifetime.is_zero() && code.lifetime <= LONGEST_LIFETIME);
+        }
+    }
 
     #[test]
     fn device_answers() {

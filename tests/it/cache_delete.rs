@@ -55,8 +55,16 @@ fn ticked_revisions_go() {
     terminal.send(" ");
     terminal.expect("1 revision chosen, which frees 7.0.");
     terminal.send("\r");
-    terminal.expect("Delete them?");
-    terminal.send_line("");
+    terminal.expect("Delete them? (y/N)");
+    let screen = terminal.screen();
+    for text in [
+        "To be deleted: 1 revision, which frees 7.0.",
+        "model/org/name",
+        &*old,
+    ] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+    terminal.send_line("y");
     terminal.expect("✓ Deleted 1 revision; 7.0 freed.");
     assert_eq!(terminal.exit_code(), 0);
     let left = snapshots(&env);
@@ -83,8 +91,9 @@ fn leaving_the_list_deletes_nothing_and_gives_the_terminal_back() {
             i32::from(is_asked)
         };
         if is_asked {
-            terminal.expect("Delete them?");
-            terminal.send_line("n");
+            terminal.expect("Delete them? (y/N)");
+            // As everywhere, nothing is no.
+            terminal.send_line("");
         }
         let code = terminal.exit_code();
         assert_eq!(code, expected, "{keys:?}\n{}", terminal.screen());

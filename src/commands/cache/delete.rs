@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::{
-    ask_default_yes, cache_root, now, push_bytes, shown, tell_busy, tell_failures, tell_spared,
+    ask_after_choice, cache_root, now, push_bytes, show_plan, shown, tell_busy, tell_failures,
+    tell_spared,
 };
 use crate::cache::delete::DeletePlan;
 use crate::cache::pins::Pins;
@@ -88,8 +89,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         console.say("Nothing was chosen, and nothing was deleted.");
         return Ok(());
     }
+    let revisions = text::count(plan.counts().revisions as u64, "revision");
+    show_plan(&plan, &revisions, context);
     let question = format!("{} Delete them?", comes_to(&plan));
-    if !ask_default_yes(&question, context)? {
+    if !ask_after_choice(&question, context)? {
         console.say("Nothing was deleted.");
         return Ok(());
     }

@@ -284,14 +284,14 @@ fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
     }
 }
 
-/// Asks where the user has just chosen by hand: an empty line means yes, as in the legacy client.
-/// By the legacy name a "no" is a good end, and answered; else it is an error.
+/// Asks where the user has just chosen by hand. By the legacy name an empty line means yes, as in the
+/// legacy client, and a "no" is a good end, and answered; else both are as everywhere.
 ///
 /// # Errors
 /// The answer is no, or there is none.
-fn ask_default_yes(question: &str, context: &Context) -> Result<bool, CliError> {
+fn ask_after_choice(question: &str, context: &Context) -> Result<bool, CliError> {
     let console = &context.console;
-    match console.ask_yes_no_or_end(question, true) {
+    match console.ask_yes_no_or_end(question, console.is_legacy()) {
         Ok(Some(false)) if console.is_legacy() => Ok(false),
         answer => answered(answer.map(|answer| answer == Some(true))).map(|()| true),
     }

@@ -6,6 +6,7 @@ pub mod delete;
 pub mod dir;
 pub mod doctor;
 pub mod evict;
+pub mod expected;
 pub mod layout;
 pub mod pins;
 pub mod pointers;

@@ -14,14 +14,18 @@ pub struct CacheReport {
     pub root: PathBuf,
     /// Healthy repositories, by folder name.
     pub repos: Vec<CachedRepo>,
-    /// What is wrong, by folder name. A folder with a problem is not among the repositories.
+    /// What is wrong, by folder name. A folder with a problem is not among the repositories; what could
+    /// be read of it is in [`Problem::rest`].
     pub problems: Vec<Problem>,
     /// Unfinished downloads, by path.
     pub incomplete: Vec<Incomplete>,
     /// The shared blob store, when there is one.
     pub store: Option<Store>,
-    /// Bytes on disk: every blob once, and a shared payload once, used or not.
+    /// Bytes on disk: every blob once, and a shared payload once, used or not. Damaged repositories
+    /// do not count, as for the Python client.
     pub size: u64,
+    /// The same with damaged repositories.
+    pub size_with_damaged: u64,
 }
 
 /// A repository in the cache.
@@ -109,6 +113,9 @@ pub struct Problem {
     pub path: PathBuf,
     /// What it is.
     pub kind: ProblemKind,
+    /// The repository without what is wrong, when it is one: its whole revisions, what else could be
+    /// read of the others, and the blobs that nothing links to.
+    pub rest: Option<Box<CachedRepo>>,
 }
 
 /// What is wrong with an entry of the cache (REFERENCE 5).
@@ -154,6 +161,22 @@ fn refs_text(refs: &[(String, String)]) -> String {
     )
 }
 
+impl ProblemKind {
+    /// What it is in a word: the same as `hf cache doctor` says.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ProblemKind::NotAFolder | ProblemKind::NotARepo | ProblemKind::UnknownType(_) => {
+                "foreign"
+            }
+            ProblemKind::NoSnapshots => "missing-snapshots",
+            ProblemKind::RefsIsAFile | ProblemKind::FileInSnapshots => "stray-file",
+            ProblemKind::BlobMissing => "broken-link",
+            ProblemKind::RefToMissing(_) => "dangling-ref",
+            ProblemKind::Unreadable(_) => "unreadable",
+        }
+    }
+}
+
 impl Problem {
     /// The repository that the damaged folder was meant to be, when its name says so.
     pub fn repo(&self) -> Option<(RepoType, String)> {
@@ -162,6 +185,13 @@ impl Problem {
 }
 
 impl CacheReport {
+    /// All repositories, those that are damaged too.
+    pub fn all_repos(&self) -> impl Iterator<Item = &CachedRepo> {
+        let damaged = self.problems.iter();
+        let damaged = damaged.filter_map(|problem| problem.rest.as_deref());
+        self.repos.iter().chain(damaged)
+    }
+
     /// Bytes of all unfinished downloads.
     pub fn incomplete_size(&self) -> u64 {
         self.incomplete.iter().map(|file| file.size).sum()

@@ -62,11 +62,17 @@ fn every_ailment_is_found_and_mended() {
     );
 
     let output = env.run(["cache", "doctor", "--fix", "-y", "--json"]).ok();
-    assert_eq!(output.json()["mended"], 8);
+    assert_eq!(output.json()["mended"], 7);
+    // Nobody knows whether the ref that named a snapshot needs the blob: both are kept.
     assert_eq!(
         findings(&env, 0),
-        [json!(["unfinished", "abc.incomplete", 2])]
+        [
+            json!(["orphan-blob", orphan, 7]),
+            json!(["unfinished", "abc.incomplete", 2])
+        ]
     );
+    let kept = repo.root().join("set-aside/gone");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "0".repeat(40));
     let rows = env.run(["cache", "ls", "--json"]).ok().json();
     assert_eq!(
         (&rows[0]["size_bytes"], &rows[0]["refs"]),
@@ -80,7 +86,6 @@ fn what_cannot_be_mended_is_told_and_stays() {
     let env = TestEnv::new();
     let tree = CacheTree::at(env.cache());
     tree.stray_file("notes.txt", "mine")
-        .stray_file("version.txt", "1")
         .stray_folder("my-folder")
         .stray_folder("things--x")
         .stray_file("blobs/ab/payload", "12345");
@@ -92,23 +97,12 @@ fn what_cannot_be_mended_is_told_and_stays() {
     let before = tree_of(env.cache());
     let found = findings(&env, 1);
     let names: Vec<&str> = found.iter().filter_map(|row| row[1].as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "f",
-            "blobs",
-            "my-folder",
-            "notes.txt",
-            "things--x",
-            "version.txt"
-        ]
-    );
+    assert_eq!(names, ["f", "blobs", "my-folder", "notes.txt", "things--x"]);
     assert_eq!(found[1], json!(["unmarked-store", "blobs", 5]));
     let shown = env.run(["cache", "doctor"]).fails(1);
     for text in [
         "to do: it leads out of the cache: mount the disk",
         "costs: the Python client counts it as an inconsistency and ignores it (5.0)",
-        "an old version of transformers wrote it",
     ] {
         assert!(shown.stdout().contains(text), "{text}\n{shown}");
     }

@@ -58,6 +58,7 @@ fn ls_says_what_the_modern_client_says() {
     ];
     for seed in 0..3 {
         let health = [Health::Sound, Health::Damaged][seed as usize % 2];
+        let is_sound = health == Health::Sound;
         let mut env = TestEnv::new();
         env.set("COLUMNS", "200").set("NO_COLOR", "1");
         make_up(&env.cache(), seed + 100, health);
@@ -65,13 +66,17 @@ fn ls_says_what_the_modern_client_says() {
             // A Python process takes half a second: each selection meets each format with one seed.
             let text_format = ["human", "agent", "quiet"][(number + seed as usize) % 3];
             for format in [text_format, "json"] {
+                // Ours lists damaged repositories, which may fill a limit.
+                if !is_sound && (format != "json" || selection.contains(&"--limit")) {
+                    continue;
+                }
                 let args = [&["cache", "ls"], selection, &["--format", format]].concat();
                 let theirs = modern.hf(&env, &args).run().ok();
                 let ours = env.run(&args).ok();
                 let what = format!("seed {seed} {args:?}\n{theirs}\n{ours}");
                 if format == "json" {
                     assert_eq!(
-                        shared_keys(&ours.json(), &theirs.json()),
+                        shared_keys(&sound(&ours.json()), &theirs.json()),
                         theirs.json(),
                         "{what}"
                     );
@@ -79,6 +84,9 @@ fn ls_says_what_the_modern_client_says() {
                     assert_eq!(table(ours.stdout()), table(theirs.stdout()), "{what}");
                 }
             }
+        }
+        if !is_sound {
+            continue;
         }
         let args = ["cache", "ls", "--show-warnings"];
         let warnings = |text: &str| text.lines().filter(|l| l.starts_with("Warning")).count();
@@ -95,6 +103,14 @@ fn ls_says_what_the_modern_client_says() {
         let ours = env.run(["cache", "ls"]).ok();
         assert_eq!(total(ours.stderr()), total(theirs.stdout()), "seed {seed}");
     }
+}
+
+/// The rows of what is not damaged.
+fn sound(rows: &Value) -> Value {
+    let rows = rows.as_array().expect("a list").iter();
+    rows.filter(|row| row["problem"].is_null())
+        .cloned()
+        .collect()
 }
 
 /// Our rows with only the keys that theirs have, after checking that theirs come first.
@@ -223,26 +239,154 @@ fn pieces_of_one_file_are_one_unfinished_download() {
 }
 
 #[test]
-fn a_person_sees_shares_and_damaged_repositories() {
+fn a_person_sees_shares() {
     let env = TestEnv::new();
     let cache = CacheTree::at(env.cache());
     cache.model("o/large").main([("f", &"x".repeat(900))]);
     cache.model("o/small").main([("f", &"y".repeat(100))]);
-    cache.dataset("o/broken").without_snapshots();
     let mut terminal = env.hf(["cache", "ls"]).terminal(24, 120);
     assert_eq!(terminal.exit_code(), 0);
     let screen = terminal.screen();
     assert!(screen.contains("█████████ 90%"), "{screen}");
-    assert!(
-        screen.contains("dataset/o/broken") && screen.contains("damaged"),
-        "{screen}"
-    );
     let piped = env.run(["cache", "ls"]).ok();
     assert!(!piped.stdout().contains('%'), "{piped}");
-    assert!(!piped.stdout().contains("damaged"), "{piped}");
-    assert!(piped.stderr().contains("damaged"), "{piped}");
+    assert!(!piped.stdout().contains("PROBLEM"), "{piped}");
+}
+
+/// A cache of one sound repository and one for each thing that can be wrong with one, all of a
+/// thousand bytes; answers the problem of each.
+fn damaged(env: &TestEnv) -> Vec<(&'static str, &'static str)> {
+    let cache = CacheTree::at(env.cache());
+    cache.model("o/sound").main([("f", &"s".repeat(1000))]);
+    let main = |repo: &crate::harness::cache::CachedRepo, digit: &str| {
+        repo.main([("big.bin", &digit.repeat(995)), ("small", &digit.repeat(5))])
+    };
+    let ghost = cache.model("o/ghost-ref");
+    main(&ghost, "1");
+    ghost.refer("gone", &"0".repeat(40));
+    let broken = cache.dataset("o/broken-link");
+    let commit = main(&broken, "2");
+    std::os::unix::fs::symlink("../../blobs/gone", broken.file(&commit, "f")).unwrap();
+    let moved = cache.model("o/moved");
+    let commit = main(&moved, "3");
+    for file in ["big.bin", "small"] {
+        let link = moved.file(&commit, file);
+        let blob = std::fs::canonicalize(&link).unwrap();
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(
+            std::path::Path::new("/old/models--o--moved/blobs").join(blob.file_name().unwrap()),
+            &link,
+        )
+        .unwrap();
+    }
+    let bare = cache.space("o/bare");
+    main(&bare, "4");
+    bare.without_snapshots();
+    let stray = cache.model("o/stray");
+    main(&stray, "5");
+    stray.stray_snapshot("file");
+    let refs = cache.model("o/refs");
+    main(&refs, "6");
+    refs.refs_as_file();
+    vec![
+        ("dataset/o/broken-link", "broken-link"),
+        ("model/o/ghost-ref", "dangling-ref"),
+        ("model/o/moved", "broken-link"),
+        ("model/o/refs", "stray-file"),
+        ("model/o/sound", ""),
+        ("model/o/stray", "stray-file"),
+        ("space/o/bare", "missing-snapshots"),
+    ]
+}
+
+#[test]
+fn damaged_repositories_are_listed_with_what_they_hold() {
+    let mut env = TestEnv::new();
+    env.set("COLUMNS", "200");
+    let expected = damaged(&env);
+    let before = tree_of(env.cache());
+    let rows = env.run(["cache", "ls", "--json"]).ok().json();
+    let found: Vec<(&str, &str)> = rows
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| {
+            assert_eq!(row["size_bytes"], 1000, "{row}");
+            let id = row["id"].as_str().unwrap_or_default();
+            (id, row["problem"].as_str().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(found, expected);
+    for format in ["human", "agent"] {
+        let output = env.run(["cache", "ls", "--format", format]).ok();
+        for (id, problem) in &expected {
+            let line = output.stdout().lines().find(|line| line.starts_with(id));
+            let line = line.unwrap_or_else(|| panic!("{id}\n{output}"));
+            assert!(line.contains("1.0K") && line.contains(problem), "{line}");
+        }
+        assert!(output.stderr().contains("7 repos with"), "{output}");
+        assert!(output.stderr().contains("7.0K on disk"), "{output}");
+        let hint = "6 of these are damaged: `hf cache doctor` says how";
+        assert!(output.stderr().contains(hint), "{output}");
+        assert!(!output.stderr().contains("Warning"), "{output}");
+    }
+    let output = env.run(["cache", "ls", "--show-warnings"]).ok();
+    assert_eq!(
+        output.stderr().matches("is damaged: ").count(),
+        6,
+        "{output}"
+    );
+    let rows = env
+        .run(["cache", "ls", "--revisions", "--json"])
+        .ok()
+        .json();
+    let whole = rows.as_array().expect("rows").iter();
+    let whole = whole.filter(|row| row["size_bytes"] == 1000).count();
+    assert_eq!(
+        (rows[0]["problem"].as_str(), whole),
+        (Some("broken-link"), 5)
+    );
+    assert_eq!(tree_of(env.cache()), before);
+}
+
+/// `hf cache ls -q | xargs hf cache rm` must not remove what can be repaired.
+#[test]
+fn quiet_and_the_legacy_table_leave_damaged_repositories_out() {
+    let env = TestEnv::new();
+    damaged(&env);
+    for (args, expected) in [
+        (&["cache", "ls", "-q"][..], "model/o/sound\n"),
+        (&["cache", "ls", "-q", "--limit", "1"], "model/o/sound\n"),
+        (&["cache", "ls", "-q", "--filter", "type=dataset"], ""),
+    ] {
+        assert_eq!(env.run(args).ok().stdout(), expected, "{args:?}");
+    }
+    let quiet = env.run(["cache", "ls", "-q", "--revisions"]).ok();
+    assert_eq!(quiet.stdout().lines().count(), 1, "{quiet}");
+    let scan = env.run(["cache", "scan"]).ok();
+    assert!(
+        scan.stdout().contains("o/sound") && !scan.stdout().contains("o/moved"),
+        "{scan}"
+    );
+    env.run(["cache", "doctor", "--fix", "-y"]).ok();
     let quiet = env.run(["cache", "ls", "-q"]).ok();
-    assert_eq!(quiet.stdout(), "model/o/large\nmodel/o/small\n");
-    env.run(["cache", "rm", "dataset/o/broken", "--yes"]).ok();
-    assert!(!env.cache().join("datasets--o--broken").exists());
+    assert_eq!(quiet.stdout().lines().count(), 7, "{quiet}");
+}
+
+/// Filters, sort keys and limits see them as they see the others.
+#[test]
+fn damaged_repositories_are_chosen_like_all_others() {
+    let env = TestEnv::new();
+    damaged(&env);
+    for (args, expected) in [
+        (&["--filter", "type=space"][..], 1),
+        (&["--filter", "size>1k"], 0),
+        (&["--filter", "refs=main"], 5),
+        (&["--limit", "3"], 3),
+        (&["--sort", "name:desc"], 7),
+    ] {
+        let args = [&["cache", "ls", "--json"], args].concat();
+        let rows = env.run(&args).ok().json();
+        assert_eq!(rows.as_array().map(Vec::len), Some(expected), "{args:?}");
+    }
 }

@@ -19,7 +19,8 @@ const AGES: [u64; 7] = [
     10_000_000,
     100_000_000,
 ];
-const SIZES: [usize; 6] = [0, 1, 999, 1_000, 12_345, 123_456];
+/// An empty blob would have the hash of nothing for its name.
+const SIZES: [usize; 6] = [2, 1, 999, 1_000, 12_345, 123_456];
 
 /// What a made-up cache holds.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, abandon};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
+use crate::harness::{Output, TestEnv};
 
 /// Every way to look at a cache.
 const LOOKS: [&[&str]; 16] = [
@@ -62,10 +62,17 @@ fn look(env: &TestEnv) {
         let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
         assert!(text.chars().all(is_plain), "{args:?}\n{text:?}");
         if args.contains(&"--json") && !output.stdout().is_empty() {
-            output.json();
+            rows(&output);
         }
     }
     assert_eq!(tree_of(env.cache()), before);
+}
+
+/// Rows as JSON. Bytes of a path that are no text are lone surrogates, as Python writes them; not every
+/// parser takes those.
+fn rows(output: &Output) -> Value {
+    let text = output.stdout().replace("\\udcff", "\\ufffd");
+    serde_json::from_str(&text.replace("\\udcfe", "\\ufffd")).expect("rows")
 }
 
 fn ids(env: &TestEnv) -> String {
@@ -156,11 +163,12 @@ fn names_that_are_no_text_are_shown_and_removed() {
     .unwrap();
     fs::write(join(env.cache().join("stray")), "x").unwrap();
     look(&env);
-    let rows = env.run(["cache", "ls", "--json"]).ok().json();
+    let rows = rows(&env.run(["cache", "ls", "--json"]).ok());
     let named: Vec<&str> = rows
         .as_array()
         .expect("rows")
         .iter()
+        .filter(|row| row["problem"].is_null())
         .filter_map(|r| r["id"].as_str())
         .collect();
     assert_eq!(

@@ -20,6 +20,7 @@ mod cache_crash;
 mod cache_delete;
 mod cache_doctor;
 mod cache_doctor_race;
+mod cache_doctor_relink;
 mod cache_doctor_waste;
 mod cache_freed;
 mod cache_in_use;

@@ -344,8 +344,7 @@ fn blob_name(place: &[u8]) -> Option<&[u8]> {
 /// Files of the cache that a snapshot of another repository links to.
 pub(super) fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
     report
-        .repos
-        .iter()
+        .all_repos()
         .flat_map(|repo| &repo.blobs)
         .filter(|blob| blob.place.first() == Some(&b'/'))
         .flat_map(|blob| spellings(&path_of(&blob.place)))

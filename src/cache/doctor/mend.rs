@@ -1,17 +1,20 @@
 //! Doing what the findings say, each after another look: time has passed since.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::repo::{has_snapshot, holds_no_content, links};
-use super::walk::{is_there, names};
+use super::facts::{Facts, link_text};
+use super::repo::{has_snapshot, holds_no_content};
+use super::restore::restore;
+use super::walk::{is_there, names, walk};
 use super::{Finding, ModeChange, Remedy};
 use crate::cache::commit::LONGEST_REF;
 use crate::cache::delete::{self, Spared};
 use crate::cache::dir::{path_of, text_of};
+use crate::cache::expected::Expected;
 use crate::fs::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
 /// What mending came to.
@@ -27,21 +30,27 @@ pub struct Mended {
     pub busy: Vec<Spared>,
 }
 
-/// Carries out the remedies: refs before links before blobs, so that dying half-way makes nothing
-/// worse. A repository that somebody downloads into is left alone: its blobs may be about to be
-/// linked.
+/// Carries out the remedies: what was lost is brought back and linked before anything is removed,
+/// then refs before links before blobs, so that dying half-way makes nothing worse. Nothing is removed
+/// from a repository that somebody downloads into: its blobs may be about to be linked.
 pub fn mend(root: &Path, findings: &[Finding]) -> Mended {
     let mut mended = Mended::default();
-    let mut used = Used::default();
-    for finding in findings.iter().filter(|finding| finding.remedy.is_cure()) {
-        if let Some(reason) = delete::blocks(root, &finding.folder, false) {
+    let mut seen = Seen::default();
+    let mut cures: Vec<&Finding> = findings.iter().filter(|f| f.remedy.is_cure()).collect();
+    cures.sort_by_key(|finding| finding.remedy.rank());
+    for finding in cures {
+        let reason = match finding.remedy.only_adds() {
+            true => None,
+            false => delete::blocks(root, &finding.folder, false),
+        };
+        if let Some(reason) = reason {
             let id = text_of(&finding.folder);
             if mended.busy.iter().all(|spared| spared.id != id) {
                 mended.busy.push(Spared { id, reason });
             }
             continue;
         }
-        match carry_out(root, finding, &mut used) {
+        match carry_out(root, finding, &mut seen) {
             Ok(freed) => {
                 mended.mended += 1;
                 mended.freed += freed;
@@ -52,28 +61,44 @@ pub fn mend(root: &Path, findings: &[Finding]) -> Mended {
     mended
 }
 
-/// Blobs in use, by repository, looked up once more before the first of a repository is removed.
+/// What was looked at once more.
 #[derive(Default)]
-struct Used(BTreeMap<PathBuf, Option<HashSet<PathBuf>>>);
+struct Seen {
+    /// Repositories, each before the first of its blobs is removed.
+    repos: BTreeMap<PathBuf, Facts>,
+    /// Their listings: those of a commit never change.
+    expected: BTreeMap<PathBuf, Expected>,
+}
 
-impl Used {
-    fn is_orphan(&mut self, repo: &Path, blob: &Path) -> bool {
-        let used = self.0.entry(repo.to_path_buf());
-        let used = used.or_insert_with(|| links(&repo.join("snapshots")).used);
-        used.as_ref().is_some_and(|used| !used.contains(blob))
+impl Seen {
+    fn is_orphan(&mut self, root: &Path, repo: &Path, blob: &Path) -> bool {
+        let facts = self.repos.entry(repo.to_path_buf());
+        let facts = facts.or_insert_with(|| Facts::read(root, repo));
+        facts.is_orphan(&name_of(blob))
+    }
+
+    /// Whether a blob is there and has the size it should have; a link is followed.
+    fn is_whole(&mut self, repo: &Path, blob: &Path) -> bool {
+        let expected = self.expected.entry(repo.to_path_buf());
+        let expected = expected.or_insert_with(|| Expected::read(repo));
+        let size = fs::metadata(blob).map(|meta| meta.len());
+        size.is_ok_and(|size| !expected.is_wrong(&name_of(blob), size))
     }
 }
 
 /// Answers the bytes that became free.
-fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsError> {
+fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsError> {
     let path = &finding.path;
     let repo = root.join(path_of(&finding.folder));
     match &finding.remedy {
         Remedy::Advice(_) => Ok(0),
-        Remedy::RemoveRef => {
+        Remedy::RemoveRef | Remedy::SetRefAside => {
             let content = crate::fs::read_text(path, LONGEST_REF).unwrap_or_default();
             if has_snapshot(&repo, content.trim()) {
                 return Ok(0);
+            }
+            if finding.remedy == Remedy::SetRefAside {
+                return set_aside(&repo, path).map(|()| 0);
             }
             delete::remove(path).map(|()| finding.size)
         }
@@ -85,6 +110,24 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
             create_dir_all(&repo.join("blobs"))?;
             let blobs = repo.join("blobs");
             write_atomic_staged(path, commit.as_bytes(), Mode::Umask, &blobs).map(|()| 0)
+        }
+        Remedy::Restore(sources) => {
+            restore(root, path, sources, || !seen.is_whole(&repo, path)).map(|_| 0)
+        }
+        Remedy::Relink(etag) => {
+            let blob = repo.join("blobs").join(etag);
+            if !seen.is_whole(&repo, &blob) {
+                let reason = io::Error::other("its blob is not here");
+                return Err(FsError::of("create the link", path)(reason));
+            }
+            relink(root, &repo, path, etag).map(|()| 0)
+        }
+        Remedy::RemoveWrong => {
+            if !is_there(path) || seen.is_whole(&repo, path) {
+                return Ok(0);
+            }
+            unlink(&repo, path)?;
+            remove_content(path, finding.size)
         }
         Remedy::RemoveLink => {
             if path.is_symlink() && !path.exists() {
@@ -105,18 +148,65 @@ fn carry_out(root: &Path, finding: &Finding, used: &mut Used) -> Result<u64, FsE
         }
         Remedy::RemoveShell => remove_shell(&repo).map(|()| 0),
         Remedy::RemoveBlob => {
-            if !used.is_orphan(&repo, path) {
+            if !seen.is_orphan(root, &repo, path) {
                 return Ok(0);
             }
-            let is_last_name = is_last_name(path);
-            delete::remove(path)?;
-            Ok(if is_last_name { finding.size } else { 0 })
+            remove_content(path, finding.size)
         }
         Remedy::Remove => delete::remove(path).map(|()| finding.size),
         Remedy::RemoveLocks => remove_locks(path).map(|()| 0),
         Remedy::Sweep(payload) => delete::sweep(root, payload),
         Remedy::SetModes(changes) => changes.iter().try_for_each(change_mode).map(|()| 0),
     }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Makes a snapshot's link to a blob, unless a file or a link to a file of this cache stands there.
+fn relink(root: &Path, repo: &Path, path: &Path, etag: &str) -> Result<(), FsError> {
+    let is_dead = || path.is_symlink() && !path.exists();
+    let leads_out = || {
+        let target = path.canonicalize();
+        path.is_symlink() && target.is_ok_and(|target| !target.starts_with(root))
+    };
+    if is_there(path) && !is_dead() && !leads_out() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder)?;
+    }
+    let place = path.strip_prefix(repo.join("snapshots")).unwrap_or(path);
+    let name = format!(".hf-{:016x}.tmp", fastrand::u64(..));
+    let staged = repo.join("blobs").join(name);
+    std::os::unix::fs::symlink(link_text(place, etag), &staged)
+        .and_then(|()| fs::rename(&staged, path))
+        .inspect_err(|_| drop(fs::remove_file(&staged)))
+        .map_err(FsError::of("create the link", path))
+}
+
+/// Removes the links of all snapshots that lead to a blob.
+fn unlink(repo: &Path, blob: &Path) -> Result<(), FsError> {
+    for link in walk(&repo.join("snapshots")).files {
+        let folder = link.parent().unwrap_or(repo);
+        let Ok(target) = fs::read_link(&link) else {
+            continue;
+        };
+        let spellings = delete::spellings(&folder.join(target));
+        if spellings.iter().any(|path| path == blob) {
+            delete::remove(&link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a blob of so many bytes; answers how many became free.
+fn remove_content(path: &Path, size: u64) -> Result<u64, FsError> {
+    let is_last_name = is_last_name(path);
+    delete::remove(path)?;
+    Ok(if is_last_name { size } else { 0 })
 }
 
 fn is_last_name(path: &Path) -> bool {

@@ -5,22 +5,28 @@
 //! and mending ([`mend`]) are apart: a [`Finding`] carries its [`Remedy`], so what is shown is what
 //! will be done.
 //!
-//! A remedy never touches what is valid. It removes what leads nowhere (a ref without its snapshot,
-//! a link without its blob) and what nothing uses; it rewrites a ref that only has a newline too
-//! many; it moves a file that is in the way into the repository's folder `set-aside`, where no client
-//! looks; it opens up modes in a cache that a group shares. What is foreign, what leads out of the
-//! cache (perhaps to a disk that is not mounted) and what may still be of use stays, with a word on
-//! what the user can do.
+//! A remedy never touches what is valid. Links are made again where the blobs are here ([`relink`]),
+//! and blobs brought back where their content is elsewhere in the cache ([`restore`]), without a
+//! request. After that goes what leads nowhere (a ref without its snapshot, a link without its blob),
+//! what is provably damaged, and what nothing uses or could use. A ref that only has a newline too
+//! many is rewritten, a file that is in the way moved into the repository's folder `set-aside`, where
+//! no client looks, and modes are opened up in a cache that a group shares. What is foreign, what
+//! leads out of the cache (perhaps to a disk that is not mounted) and what may still be of use stays,
+//! with a word on what the user can do.
 
 mod access;
+mod facts;
 mod mend;
+mod relink;
 mod repo;
+mod restore;
 mod walk;
 mod waste;
 
 use std::path::{Path, PathBuf};
 
 pub use self::mend::{Mended, mend};
+pub use self::restore::Source;
 use super::report::{CacheReport, Problem, ProblemKind};
 use super::shared::{self, Payload};
 use super::{blob_names, layout};
@@ -34,6 +40,12 @@ pub enum Ailment {
     UntidyRef,
     /// A link leads nowhere.
     BrokenLink,
+    /// A blob is gone that a snapshot links to, and its content is elsewhere in the cache.
+    LostBlob,
+    /// A blob is not as long as it should be.
+    WrongSize,
+    /// A file of a snapshot is listed and its blob is here, and nothing links to it.
+    LostLink,
     /// A file where only folders may be.
     StrayFile,
     /// A repository without its folder `snapshots`.
@@ -48,6 +60,8 @@ pub enum Ailment {
     Foreign,
     /// It cannot be read, or is no kind of thing that belongs there.
     Damaged,
+    /// A blob that no snapshot links to, and that one should or could.
+    UnlinkedBlob,
     /// A blob that no snapshot links to.
     OrphanBlob,
     /// A file in `blobs/` that another program put there.
@@ -73,6 +87,9 @@ impl Ailment {
             Ailment::DanglingRef => "dangling-ref",
             Ailment::UntidyRef => "untidy-ref",
             Ailment::BrokenLink => "broken-link",
+            Ailment::LostBlob => "lost-blob",
+            Ailment::WrongSize => "wrong-size",
+            Ailment::LostLink => "lost-link",
             Ailment::StrayFile => "stray-file",
             Ailment::MissingSnapshots => "missing-snapshots",
             Ailment::Modes => "modes",
@@ -80,6 +97,7 @@ impl Ailment {
             Ailment::UnmarkedStore => "unmarked-store",
             Ailment::Foreign => "foreign",
             Ailment::Damaged => "damaged",
+            Ailment::UnlinkedBlob => "unlinked-blob",
             Ailment::OrphanBlob => "orphan-blob",
             Ailment::ForeignBlob => "foreign-blob",
             Ailment::UnusedPayload => "unused-payload",
@@ -93,7 +111,7 @@ impl Ailment {
 
     /// Whether programs that use the cache trip over it; the rest only takes room.
     pub fn is_harmful(self) -> bool {
-        self < Ailment::OrphanBlob
+        self < Ailment::UnlinkedBlob
     }
 
     /// What it is, in a sentence.
@@ -102,6 +120,9 @@ impl Ailment {
             Ailment::DanglingRef => "A ref names a commit that has no snapshot here.",
             Ailment::UntidyRef => "A ref holds more than a commit: a newline or blanks around it.",
             Ailment::BrokenLink => "A link leads to something that is not there.",
+            Ailment::LostBlob => "A blob is gone, and the same content is elsewhere in the cache.",
+            Ailment::WrongSize => "A blob is not as long as it should be: it is damaged.",
+            Ailment::LostLink => "A file of a snapshot has no link, and its blob is here.",
             Ailment::StrayFile => "A file stands where only folders may be.",
             Ailment::MissingSnapshots => "A repository lacks its folder of snapshots.",
             Ailment::Modes => "The group that shares this cache cannot use all of it.",
@@ -111,6 +132,7 @@ impl Ailment {
             }
             Ailment::Foreign => "It is in the root of the cache and no repository.",
             Ailment::Damaged => "It cannot be read, or is not what belongs there.",
+            Ailment::UnlinkedBlob => "A snapshot could link to this blob, and does not.",
             Ailment::OrphanBlob => "No snapshot links to this blob.",
             Ailment::ForeignBlob => "Another program put this file among the blobs.",
             Ailment::UnusedPayload => "No repository uses this file of the shared store.",
@@ -134,13 +156,17 @@ impl Ailment {
             | Ailment::BrokenLink
             | Ailment::StrayFile
             | Ailment::MissingSnapshots => "Python libraries do not see this repository",
+            Ailment::LostBlob | Ailment::WrongSize | Ailment::LostLink => {
+                "programs fail on the file, or fetch it again"
+            }
             Ailment::Modes => "other users of the cache fail on it",
             Ailment::NoAccess => "commands that need it fail",
             Ailment::UnmarkedStore | Ailment::Foreign | Ailment::Damaged => {
                 "the Python client counts it as an inconsistency and ignores it"
             }
             Ailment::StaleManifest | Ailment::StaleLocks => "nothing but a little clutter",
-            Ailment::OrphanBlob
+            Ailment::UnlinkedBlob
+            | Ailment::OrphanBlob
             | Ailment::ForeignBlob
             | Ailment::UnusedPayload
             | Ailment::UnknownPayload
@@ -168,8 +194,16 @@ pub enum Remedy {
     Advice(&'static str),
     /// Removes a ref.
     RemoveRef,
+    /// Moves a ref into the repository's folder `set-aside`: blobs may be of its snapshot.
+    SetRefAside,
     /// Writes this commit alone into the ref.
     RewriteRef(String),
+    /// Brings a blob back from elsewhere in the cache, after hashing all of it.
+    Restore(Vec<Source>),
+    /// Makes the link of a snapshot to the blob of this name.
+    Relink(String),
+    /// Removes a blob that is not what its name says, and the links to it.
+    RemoveWrong,
     /// Removes the link, not what it means.
     RemoveLink,
     /// Moves the file into the repository's folder `set-aside`.
@@ -196,12 +230,47 @@ impl Remedy {
         !matches!(self, Remedy::Advice(_))
     }
 
+    /// Whether mending removes content: then it is shown what, each by its name and size.
+    pub fn removes_content(&self) -> bool {
+        matches!(
+            self,
+            Remedy::RemoveBlob | Remedy::RemoveWrong | Remedy::Remove | Remedy::Sweep(_)
+        )
+    }
+
+    /// Whether mending takes nothing away: it is done first, and also while somebody downloads.
+    fn only_adds(&self) -> bool {
+        matches!(
+            self,
+            Remedy::Restore(_) | Remedy::Relink(_) | Remedy::MakeFolder | Remedy::SetModes(_)
+        )
+    }
+
+    /// In what order remedies are carried out: what is in the way goes first, what is removed last.
+    fn rank(&self) -> u8 {
+        match self {
+            Remedy::SetAside => 0,
+            Remedy::MakeFolder => 1,
+            Remedy::Restore(_) => 2,
+            Remedy::Relink(_) => 3,
+            _ => 4,
+        }
+    }
+
     /// What mending does, or what the user can do.
     pub fn text(&self) -> &'static str {
         match self {
             Remedy::Advice(advice) => advice,
             Remedy::RemoveRef => "removes the ref; the next download writes it anew",
+            Remedy::SetRefAside => {
+                "moves the ref to `set-aside` in the repository's folder: blobs may be of its snapshot"
+            }
             Remedy::RewriteRef(_) => "writes the commit alone",
+            Remedy::Restore(_) => "takes it from there, after hashing it",
+            Remedy::Relink(_) => "links the file to the blob",
+            Remedy::RemoveWrong => {
+                "removes it with the links to it; the next download brings the file back"
+            }
             Remedy::RemoveLink => "removes the link; the next download brings the file back",
             Remedy::SetAside => "moves the file to `set-aside` in the repository's folder",
             Remedy::MakeFolder => {
@@ -275,8 +344,15 @@ pub struct Examination {
 pub fn examine(report: &CacheReport, now: f64) -> Examination {
     let mut findings = Vec::new();
     let linked_from_elsewhere = super::delete::links_between(report);
+    let mut sources = restore::Sources::new(report);
     for repo in &report.repos {
-        repo::examine(report, &repo.folder, &linked_from_elsewhere, &mut findings);
+        repo::examine(
+            report,
+            &repo.folder,
+            &linked_from_elsewhere,
+            &mut sources,
+            &mut findings,
+        );
     }
     for problem in &report.problems {
         let before = findings.len();
@@ -285,6 +361,7 @@ pub fn examine(report: &CacheReport, now: f64) -> Examination {
                 report,
                 &problem.folder,
                 &linked_from_elsewhere,
+                &mut sources,
                 &mut findings,
             );
         }
@@ -318,10 +395,6 @@ fn of_problem(problem: &Problem) -> Finding {
         ProblemKind::NotARepo if problem.folder == shared::FOLDER.as_bytes() => (
             Ailment::UnmarkedStore,
             "it is left alone: move it away if it is not of use",
-        ),
-        ProblemKind::NotAFolder if problem.folder == b"version.txt" => (
-            Ailment::Foreign,
-            "an old version of transformers wrote it: it can be removed",
         ),
         ProblemKind::NotAFolder | ProblemKind::NotARepo | ProblemKind::UnknownType(_) => (
             Ailment::Foreign,

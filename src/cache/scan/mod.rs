@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::dir::{Buffers, Dir, path_of};
+use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use super::shared::{self, Store};
 use super::{blob_names, layout};
@@ -104,6 +104,7 @@ pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
         incomplete: unfinished.collect(),
         store: None,
         size: 0,
+        size_with_damaged: 0,
     };
     for found in found.drain(..) {
         match found.repo {
@@ -119,7 +120,8 @@ pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
         .sort_by(|a, b| (&a.folder, &a.name).cmp(&(&b.folder, &b.name)));
     report.store = store;
     report.root = path;
-    report.size = physical_size(&report);
+    report.size = physical_size(&report, &report.repos.iter().collect::<Vec<_>>());
+    report.size_with_damaged = physical_size(&report, &report.all_repos().collect::<Vec<_>>());
     Ok(report)
 }
 
@@ -132,6 +134,7 @@ pub fn scan_repo(root: &Path, folder: &[u8]) -> Result<CachedRepo, Problem> {
         folder: folder.to_vec(),
         path: root.to_path_buf(),
         kind: ProblemKind::Unreadable(error),
+        rest: None,
     })?;
     let cache = Cache {
         path: root,
@@ -145,11 +148,13 @@ pub fn scan_repo(root: &Path, folder: &[u8]) -> Result<CachedRepo, Problem> {
 /// The entries of the root that claim to be repositories.
 fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    dir.for_each(buffers, |name, _, _| -> io::Result<()> {
+    dir.for_each(buffers, |name, kind, _| -> io::Result<()> {
         let name = name.to_bytes();
         let is_ours = name == b".locks"
             || name == layout::CACHEDIR_TAG.as_bytes()
-            || (has_store && name == shared::FOLDER.as_bytes());
+            || (has_store && name == shared::FOLDER.as_bytes())
+            // Every transformers 4 writes it there: the version of its own cache, of no use to others.
+            || (name == b"version.txt" && kind != EntryKind::Folder);
         if !is_ours && !is_stray(name) {
             names.push(name.to_vec());
         }
@@ -201,7 +206,7 @@ fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {
 
 /// Bytes on disk: what lies inside the repositories, what they link to elsewhere (once, and not when
 /// it was counted before), and the store.
-fn physical_size(report: &CacheReport) -> u64 {
+fn physical_size(report: &CacheReport, repos: &[&CachedRepo]) -> u64 {
     let mut size: u64 = report
         .store
         .iter()
@@ -209,7 +214,7 @@ fn physical_size(report: &CacheReport) -> u64 {
         .map(|payload| payload.size)
         .sum();
     let mut outside = Vec::new();
-    for blob in report.repos.iter().flat_map(|repo| &repo.blobs) {
+    for blob in repos.iter().flat_map(|repo| &repo.blobs) {
         if blob.place.first() == Some(&b'/') {
             outside.push(blob);
         } else if blob.shared.is_none() {
@@ -219,8 +224,7 @@ fn physical_size(report: &CacheReport) -> u64 {
     if outside.is_empty() {
         return size;
     }
-    let inside: HashSet<PathBuf> = report
-        .repos
+    let inside: HashSet<PathBuf> = repos
         .iter()
         .flat_map(|repo| {
             let folder = repo.path(&report.root);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::blobs::{Blobs, missing_blob};
 use super::{Cache, Detail, Found, is_stray, links};
-use crate::cache::dir::{Buffers, Dir, EntryKind, is_absent, path_of, text_of};
+use crate::cache::dir::{Buffers, Dir, EntryKind, LinkBuffer, is_absent, path_of, text_of};
 use crate::cache::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
@@ -32,6 +32,12 @@ impl From<io::Error> for Corrupted {
     }
 }
 
+/// A repository's folder, and the first thing that is wrong with it.
+struct Scanned {
+    repo: CachedRepo,
+    problem: Option<Corrupted>,
+}
+
 /// Refs of a repository: content → names.
 type Refs = HashMap<String, Vec<String>>;
 
@@ -46,7 +52,7 @@ impl<'a> Scanner<'a> {
     /// Scans the entry `name` of the cache's root.
     pub fn scan(&mut self, name: &[u8]) -> Found {
         let incomplete = self.incomplete(name);
-        let repo = self.repo(name).map_err(|Corrupted(path, kind)| {
+        let problem = |Corrupted(path, kind), rest| {
             let base = self.cache.path.join(path_of(name));
             let path = if path.as_os_str().is_empty() {
                 base
@@ -57,8 +63,17 @@ impl<'a> Scanner<'a> {
                 folder: name.to_vec(),
                 path,
                 kind,
+                rest,
             }
-        });
+        };
+        let repo = match self.repo(name) {
+            Err(corrupted) => Err(problem(corrupted, None)),
+            Ok(Scanned {
+                repo,
+                problem: Some(corrupted),
+            }) => Err(problem(corrupted, Some(Box::new(repo)))),
+            Ok(scanned) => Ok(scanned.repo),
+        };
         Found { repo, incomplete }
     }
 
@@ -86,7 +101,11 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn repo(&mut self, name: &[u8]) -> Result<CachedRepo, Corrupted> {
+    /// Reads a repository. What is wrong in it does not end the scan: the rest is read all the same.
+    ///
+    /// # Errors
+    /// It is no repository, or cannot be entered.
+    fn repo(&mut self, name: &[u8]) -> Result<Scanned, Corrupted> {
         let here = |kind| Corrupted(PathBuf::new(), kind);
         let dir = self.cache.dir.open_below(name).map_err(|error| {
             here(if is_absent(&error) {
@@ -105,6 +124,13 @@ impl<'a> Scanner<'a> {
                 }));
             }
         };
+        let mut work = RepoScan {
+            cache: self.cache,
+            path: self.cache.path.join(path_of(name)),
+            dir: &dir,
+            blobs: Blobs::default(),
+            problem: None,
+        };
         let snapshots = dir.open_below("snapshots").map_err(|error| {
             let kind = if is_absent(&error) {
                 ProblemKind::NoSnapshots
@@ -112,21 +138,27 @@ impl<'a> Scanner<'a> {
                 ProblemKind::Unreadable(error)
             };
             Corrupted("snapshots".into(), kind)
-        })?;
-        let mut refs = self.refs(&dir)?;
-        let mut work = RepoScan {
-            cache: self.cache,
-            path: self.cache.path.join(path_of(name)),
-            dir: &dir,
-            blobs: Blobs::default(),
+        });
+        let snapshots = work.note(snapshots);
+        let mut refs = work.note(self.refs(&dir)).unwrap_or_default();
+        let mut revisions = match snapshots {
+            Some(snapshots) => {
+                let revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers);
+                work.note(revisions).unwrap_or_default()
+            }
+            None => Vec::new(),
         };
-        let mut revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers)?;
         self.add_odd_refs(&dir, &mut revisions);
         if !refs.is_empty() {
-            return Err(here(ProblemKind::RefToMissing(missing(refs))));
+            work.note::<()>(Err(here(ProblemKind::RefToMissing(missing(refs)))));
+        }
+        if work.problem.is_some() {
+            work.unlinked(&mut self.buffers);
         }
         let own = dir.stat(c".", true).map_err(Corrupted::from)?;
-        Ok(work.blobs.into_repo(name, repo_type, id, revisions, &own))
+        let problem = work.problem;
+        let repo = work.blobs.into_repo(name, repo_type, id, revisions, &own);
+        Ok(Scanned { repo, problem })
     }
 
     /// Adds the refs that `refs/` cannot hold. One that names nothing is no damage: no other client
@@ -213,6 +245,13 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
+/// An error about something in a snapshot.
+fn unreadable(commit: &[u8], folder: &[u8], name: &[u8], error: io::Error) -> Corrupted {
+    let path = PathBuf::from("snapshots").join(path_of(commit));
+    let path = path.join(path_of(&join(folder, name)));
+    Corrupted(path, ProblemKind::Unreadable(error))
+}
+
 fn missing(refs: Refs) -> Vec<(String, String)> {
     let mut missing: Vec<(String, String)> = refs
         .into_iter()
@@ -228,9 +267,42 @@ struct RepoScan<'a> {
     path: PathBuf,
     dir: &'a Dir,
     blobs: Blobs,
+    /// The first thing that is wrong.
+    problem: Option<Corrupted>,
 }
 
 impl RepoScan<'_> {
+    /// Remembers what is wrong, if it is the first such thing, and goes on without.
+    fn note<T>(&mut self, found: Result<T, Corrupted>) -> Option<T> {
+        match found {
+            Ok(found) => Some(found),
+            Err(corrupted) => {
+                self.problem.get_or_insert(corrupted);
+                None
+            }
+        }
+    }
+
+    /// Counts the blobs that no snapshot led to. They are of no revision, but where links are broken
+    /// or gone they are what the repository holds.
+    fn unlinked(&mut self, buffers: &mut Buffers) {
+        let Ok(blobs) = self.dir.open_below("blobs") else {
+            return;
+        };
+        let mut places = Vec::new();
+        let listed: io::Result<()> = blobs.for_each(buffers, |name, _, _| {
+            if blob_names::blob_name(name.to_bytes()) == blob_names::BlobName::Blob {
+                places.push(join(b"blobs", name.to_bytes()));
+            }
+            Ok(())
+        });
+        // What cannot be read is not counted.
+        listed.ok();
+        for place in places {
+            let _ = self.blobs.usual(self.cache, self.dir, &self.path, &place);
+        }
+    }
+
     fn revisions(
         &mut self,
         snapshots: &Dir,
@@ -249,31 +321,39 @@ impl RepoScan<'_> {
         names.sort_by(|a, b| a.0.cmp(&b.0));
         let mut revisions = Vec::with_capacity(names.len());
         for (number, (name, kind)) in (1..).zip(&names) {
-            let blame = |kind| {
-                let path = PathBuf::from("snapshots").join(path_of(name.to_bytes()));
-                Corrupted(path, kind)
-            };
-            let kind = match kind {
-                EntryKind::Link => match snapshots.stat(name.as_c_str(), true) {
-                    Ok(stat) => stat.kind,
-                    Err(error) if is_absent(&error) => {
-                        return Err(blame(ProblemKind::BlobMissing));
-                    }
-                    Err(error) => return Err(blame(ProblemKind::Unreadable(error))),
-                },
-                other => *other,
-            };
-            if kind != EntryKind::Folder {
-                return Err(blame(ProblemKind::FileInSnapshots));
+            let revision = self
+                .snapshot(snapshots, name, *kind)
+                .and_then(|dir| self.revision(&dir, name.to_bytes(), number, buffers));
+            if let Some(mut revision) = self.note(revision) {
+                revision.refs = refs.remove(&revision.commit).unwrap_or_default();
+                revisions.push(revision);
             }
-            let dir = snapshots
-                .open_below(name.as_c_str())
-                .map_err(|error| blame(ProblemKind::Unreadable(error)))?;
-            let mut revision = self.revision(&dir, name.to_bytes(), number, buffers)?;
-            revision.refs = refs.remove(&revision.commit).unwrap_or_default();
-            revisions.push(revision);
         }
         Ok(revisions)
+    }
+
+    /// Opens the folder of a snapshot.
+    fn snapshot(&self, snapshots: &Dir, name: &CStr, kind: EntryKind) -> Result<Dir, Corrupted> {
+        let blame = |kind| {
+            let path = PathBuf::from("snapshots").join(path_of(name.to_bytes()));
+            Corrupted(path, kind)
+        };
+        let kind = match kind {
+            EntryKind::Link => match snapshots.stat(name, true) {
+                Ok(stat) => stat.kind,
+                Err(error) if is_absent(&error) => {
+                    return Err(blame(ProblemKind::BlobMissing));
+                }
+                Err(error) => return Err(blame(ProblemKind::Unreadable(error))),
+            },
+            other => other,
+        };
+        if kind != EntryKind::Folder {
+            return Err(blame(ProblemKind::FileInSnapshots));
+        }
+        snapshots
+            .open_below(name)
+            .map_err(|error| blame(ProblemKind::Unreadable(error)))
     }
 
     /// Walks one snapshot. Links to folders are not entered, and not counted.
@@ -296,45 +376,24 @@ impl RepoScan<'_> {
         let mut folders: Vec<(Vec<u8>, usize)> = vec![(Vec::new(), 0)];
         while let Some((folder, depth)) = folders.pop() {
             let opened;
-            let blame = |name: &[u8], error| {
-                let path = PathBuf::from("snapshots").join(path_of(commit));
-                let path = path.join(path_of(&join(&folder, name)));
-                Corrupted(path, ProblemKind::Unreadable(error))
-            };
             let dir = if folder.is_empty() {
                 root
             } else {
-                opened = root
-                    .open_below(folder.as_slice())
-                    .map_err(|error| blame(b"", error))?;
+                let below = root.open_below(folder.as_slice());
+                match self.note(below.map_err(|e| unreadable(commit, &folder, b"", e))) {
+                    Some(dir) => opened = dir,
+                    None => continue,
+                }
                 &opened
             };
-            dir.for_each(buffers, |name, kind, link| {
+            let listed = dir.for_each(buffers, |name, kind, link| {
                 let bytes = name.to_bytes();
-                let found = match kind {
-                    EntryKind::Folder => {
-                        folders.push((join(&folder, bytes), depth + 1));
-                        None
-                    }
-                    EntryKind::Link => {
-                        let target = link.read(dir, name).map_err(|e| blame(bytes, e))?;
-                        match links::usual_blob(target, depth) {
-                            Some(place) => {
-                                self.blobs.usual(self.cache, self.dir, &self.path, place)?
-                            }
-                            None => {
-                                let inner = join(commit, &folder);
-                                self.odd_link(dir, name, &inner, target)?
-                            }
-                        }
-                    }
-                    EntryKind::File | EntryKind::Other => {
-                        let stat = dir.stat(name, false).map_err(|e| blame(bytes, e))?;
-                        let place = join(b"snapshots", &join(commit, &join(&folder, bytes)));
-                        Some(self.blobs.add(place.into(), stat, None))
-                    }
-                };
-                if let Some(blob) = found {
+                if kind == EntryKind::Folder {
+                    folders.push((join(&folder, bytes), depth + 1));
+                    return Ok(());
+                }
+                let found = self.file(dir, name, kind, link, commit, &folder);
+                if let Some(blob) = self.note(found).flatten() {
                     revision.file_count += 1;
                     self.blobs.count(blob, number, &mut revision);
                     if self.cache.detail == Detail::Files {
@@ -344,14 +403,43 @@ impl RepoScan<'_> {
                         });
                     }
                 }
-                Ok::<(), Corrupted>(())
-            })?;
+                Ok::<(), io::Error>(())
+            });
+            self.note(listed.map_err(|error| unreadable(commit, &folder, b"", error)));
         }
         if revision.file_count == 0 {
             revision.modified = root.stat(c".", true).map_err(Corrupted::from)?.modified;
         }
         revision.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(revision)
+    }
+
+    /// What a file or link of a snapshot leads to; `None` for a folder.
+    fn file(
+        &mut self,
+        dir: &Dir,
+        name: &CStr,
+        kind: EntryKind,
+        link: &mut LinkBuffer<'_>,
+        commit: &[u8],
+        folder: &[u8],
+    ) -> Result<Option<u32>, Corrupted> {
+        let bytes = name.to_bytes();
+        let failed = |error| unreadable(commit, folder, bytes, error);
+        if kind != EntryKind::Link {
+            let stat = dir.stat(name, false).map_err(failed)?;
+            let place = join(b"snapshots", &join(commit, &join(folder, bytes)));
+            return Ok(Some(self.blobs.add(place.into(), stat, None)));
+        }
+        let depth = match folder {
+            [] => 0,
+            folder => 1 + folder.iter().filter(|&&byte| byte == b'/').count(),
+        };
+        let target = link.read(dir, name).map_err(failed)?;
+        match links::usual_blob(target, depth) {
+            Some(place) => self.blobs.usual(self.cache, self.dir, &self.path, place),
+            None => self.odd_link(dir, name, &join(commit, folder), target),
+        }
     }
 
     /// A link that no client writes. `inner` is the path of its folder below `snapshots/`.

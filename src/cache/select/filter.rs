@@ -202,6 +202,7 @@ mod tests {
         let row = Row {
             repo: &repo,
             revision: None,
+            problem: None,
         };
         for (text, expected) in [
             ("size>4k", true),

@@ -8,7 +8,7 @@ mod sort;
 
 pub use self::filter::{Filter, duration, size};
 pub use self::sort::Sort;
-use super::report::{CachedRepo, CachedRevision};
+use super::report::{CacheReport, CachedRepo, CachedRevision, Problem};
 
 /// A row of the listing: a repository, or one of its revisions.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Row<'a> {
     pub repo: &'a CachedRepo,
     /// The revision, when rows are revisions.
     pub revision: Option<&'a CachedRevision>,
+    /// What is wrong with the repository.
+    pub problem: Option<&'a Problem>,
 }
 
 impl Row<'_> {
@@ -64,35 +66,47 @@ pub enum SelectError {
     Sort(String),
 }
 
-/// The rows of a listing in their natural order: by id, then by commit.
-pub fn rows(repos: &[CachedRepo], by_revision: bool) -> Vec<Row<'_>> {
-    let mut sorted: Vec<&CachedRepo> = repos.iter().collect();
-    sorted.sort_by_key(|repo| repo.cache_id());
-    sorted
-        .into_iter()
-        .flat_map(|repo| {
-            let revisions = by_revision.then_some(&repo.revisions);
-            let whole = (!by_revision).then_some(Row {
-                repo,
-                revision: None,
-            });
-            revisions
-                .into_iter()
-                .flatten()
-                .map(|revision| Row {
-                    repo,
-                    revision: Some(revision),
-                })
-                .chain(whole)
-                .collect::<Vec<_>>()
-        })
-        .collect()
+/// The rows of a listing in their natural order: by id, then by commit. Damaged repositories are among
+/// them.
+pub fn rows(report: &CacheReport, by_revision: bool) -> Vec<Row<'_>> {
+    let damaged = report.problems.iter();
+    let damaged = damaged.filter_map(|problem| Some((problem.rest.as_deref()?, Some(problem))));
+    let healthy = report.repos.iter().map(|repo| (repo, None));
+    let mut sorted: Vec<(&CachedRepo, Option<&Problem>)> = healthy.chain(damaged).collect();
+    sorted.sort_by_key(|(repo, _)| repo.cache_id());
+    let mut rows = Vec::new();
+    for (repo, problem) in sorted {
+        let row = |revision| Row {
+            repo,
+            revision,
+            problem,
+        };
+        if by_revision {
+            rows.extend(repo.revisions.iter().map(|revision| row(Some(revision))));
+        } else {
+            rows.push(row(None));
+        }
+    }
+    rows
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::repo::RepoType;
+
+    /// A report of these repositories.
+    pub fn report(repos: Vec<CachedRepo>) -> CacheReport {
+        CacheReport {
+            root: std::path::PathBuf::new(),
+            repos,
+            problems: Vec::new(),
+            incomplete: Vec::new(),
+            store: None,
+            size: 0,
+            size_with_damaged: 0,
+        }
+    }
 
     /// A repository with one revision, which shows half of its bytes.
     pub fn repo(id: &str, size: u64, accessed: f64, refs: &[&str]) -> CachedRepo {

@@ -72,16 +72,16 @@ impl Sort {
 #[cfg(test)]
 mod tests {
     use super::super::rows;
-    use super::super::tests::repo;
+    use super::super::tests::{repo, report};
     use super::*;
 
     #[test]
     fn sorts_are_stable_both_ways() {
-        let repos = [
+        let report = report(vec![
             repo("b/x", 10, 3.0, &[]),
             repo("A/y", 10, 1.0, &[]),
             repo("a/z", 20, 2.0, &[]),
-        ];
+        ]);
         for (text, expected) in [
             ("size", ["a/z", "A/y", "b/x"]),
             ("size:asc", ["A/y", "b/x", "a/z"]),
@@ -90,7 +90,7 @@ mod tests {
             ("accessed", ["b/x", "a/z", "A/y"]),
             ("modified:asc", ["A/y", "a/z", "b/x"]),
         ] {
-            let mut sorted = rows(&repos, false);
+            let mut sorted = rows(&report, false);
             text.parse::<Sort>().unwrap().apply(&mut sorted);
             let ids: Vec<&str> = sorted.iter().map(|row| row.repo.id.as_str()).collect();
             assert_eq!(ids, expected, "{text}");

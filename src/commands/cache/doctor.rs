@@ -20,9 +20,9 @@ const NAMED: usize = 20;
 ///
 /// Found are the inconsistencies for which Python libraries ignore a repository (refs to missing
 /// snapshots, broken links, stray files, missing folders), what a group that shares the cache cannot
-/// use, what is foreign, and what takes room for nothing (orphaned blobs, unused shared files,
-/// unfinished downloads, leftovers). --fix deals with what can be dealt with and touches nothing that
-/// is valid.
+/// use, blobs that are not as long as they should be, what is foreign, and what takes room for nothing (orphaned blobs, unused shared files,
+/// unfinished downloads, leftovers). --fix links again what is here, without a request, removes what is
+/// of no use to anybody, and touches nothing that is valid.
 ///
 /// Exit code 1 when something is (still) there that programs trip over, else 0.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .cloned()
         .collect();
     if matches!(console.mode(), Mode::Human | Mode::Agent) {
-        console.say(&groups(&report.root, &cures, "will be done"));
+        console.say(&groups(&report.root, &cures, true));
     }
     ask("Do this?", args.yes, context)?;
     let mended = mend(&report.root, &cures);
@@ -100,13 +100,15 @@ fn show(root: &Path, findings: &[Finding], context: &Context) {
     let console = &context.console;
     match console.mode() {
         Mode::Human if findings.is_empty() => console.line("Nothing is wrong."),
-        Mode::Human => console.line(&groups(root, findings, "--fix")),
+        Mode::Human => console.line(&groups(root, findings, false)),
         _ => console.table(&table(findings)),
     }
 }
 
-/// For people: findings of a kind under one heading that says what they are, cost, and get.
-fn groups(root: &Path, findings: &[Finding], remedy: &str) -> String {
+/// For people: findings of a kind under one heading that says what they are, cost, and get. `is_asked`
+/// says that it is about to be done.
+fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
+    let remedy = if is_asked { "will be done" } else { "--fix" };
     let mut blocks = Vec::new();
     let same =
         |a: &Finding, b: &Finding| a.ailment == b.ailment && a.remedy.text() == b.remedy.text();
@@ -127,10 +129,15 @@ fn groups(root: &Path, findings: &[Finding], remedy: &str) -> String {
                 cure => format!("  {remedy}: {}", cure.text()),
             },
         ];
-        let named = group.iter().take(NAMED);
+        // What is about to be removed is named, however much it is.
+        let count = match is_asked && first.remedy.removes_content() {
+            true => group.len(),
+            false => NAMED.min(group.len()),
+        };
+        let named = group.iter().take(count);
         lines.extend(named.map(|finding| format!("    {}", line(root, finding))));
-        if group.len() > NAMED {
-            let more = group.len() - NAMED;
+        if group.len() > count {
+            let more = group.len() - count;
             lines.push(format!("    … and {more} more; --format agent names all"));
         }
         blocks.push(lines.join("\n"));

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
-use super::{cache_root, now, report_problems, shown};
+use super::{Damaged, cache_root, now, problem_text, report_problems, shown};
 use crate::cache::delete::downloads;
-use crate::cache::layout;
 use crate::cache::pins::Pins;
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
@@ -60,8 +59,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let root = cache_root(args.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Totals)?;
     let now = now();
-    let mut rows = select::rows(&report.repos, args.revisions);
+    let mut rows = select::rows(&report, args.revisions);
     rows.retain(|row| filters.iter().all(|filter| filter.matches(row, now)));
+    if context.console.mode() == Mode::Quiet {
+        // `hf cache ls -q | xargs hf cache rm` must not remove what can be repaired.
+        rows.retain(|row| row.problem.is_none());
+    }
     if let Some(sort) = sort {
         sort.apply(&mut rows);
     }
@@ -75,17 +78,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let extras = Extras {
             share: is_seen,
             pins: (is_seen || context.console.mode() == Mode::Json).then(|| Pins::read(&report)),
-            damaged: is_seen && !is_part,
         };
         repo_table(&report, &rows, now, &extras)
     };
     context.console.table(&table);
     tell_totals(&report, &rows, is_part, context);
+    tell_damaged(&report, &rows, args.show_warnings, context);
     tell_waste(&report, context);
     report_problems(
         &report,
         args.show_warnings,
         "`hf cache ls --show-warnings`",
+        Damaged::Listed,
         context,
     )
 }
@@ -96,14 +100,12 @@ struct Extras {
     share: bool,
     /// Which repositories are pinned; in JSON too.
     pins: Option<Pins>,
-    /// Rows of repositories that the Python client leaves out because something is wrong with them.
-    damaged: bool,
 }
 
 fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras) -> Table {
     let mut columns = vec!["id", "repo_id", "repo_type", "size"];
     columns.extend(extras.share.then_some("share"));
-    columns.extend(["last_accessed", "last_modified", "refs"]);
+    columns.extend(["last_accessed", "last_modified", "refs", "problem"]);
     let only_in_json = [
         "size_bytes",
         "last_accessed_at",
@@ -128,13 +130,14 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
         cells.extend(
             extras
                 .share
-                .then(|| json!(text::share(repo.size, report.size))),
+                .then(|| json!(text::share(repo.size, report.size_with_damaged))),
         );
         let is_pinned = extras.pins.as_ref().map(|pins| pins.contains(&repo.folder));
         cells.extend([
             json!(text::age(now - repo.accessed)),
             json!(text::age(now - repo.modified)),
             json!(row.refs()),
+            problem(row),
             json!(repo.size),
             json!(text::rfc3339(repo.accessed)),
             json!(text::rfc3339(repo.modified)),
@@ -145,29 +148,12 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
         ]);
         table.push(cells);
     }
-    if extras.damaged {
-        for id in damaged_ids(report) {
-            let mut cells = vec![Value::Null; columns.len()];
-            cells[0] = json!(id);
-            let refs = columns.iter().position(|&column| column == "refs");
-            cells[refs.unwrap_or_default()] = json!("damaged (see --show-warnings)");
-            table.push(cells);
-        }
-    }
     table
 }
 
-/// Ids of the repositories that are no rows because something is wrong with them, each once.
-fn damaged_ids(report: &CacheReport) -> BTreeSet<String> {
-    report
-        .problems
-        .iter()
-        .filter_map(|problem| {
-            let name = std::str::from_utf8(&problem.folder).ok()?;
-            let (repo_type, id) = layout::parse_repo_folder_name(name)?;
-            Some(format!("{repo_type}/{id}"))
-        })
-        .collect()
+/// What is wrong with a row's repository, in a word.
+fn problem(row: &Row<'_>) -> Value {
+    json!(row.problem.map(|problem| problem.kind.word()))
 }
 
 fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
@@ -180,6 +166,7 @@ fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
         "size",
         "last_modified",
         "refs",
+        "problem",
         "size_bytes",
         "last_modified_at",
         "files",
@@ -208,6 +195,7 @@ fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
             json!(text::size(revision.size)),
             json!(text::age(now - revision.modified)),
             json!(revision.refs),
+            problem(row),
             json!(revision.size),
             json!(text::rfc3339(revision.modified)),
             json!(revision.file_count),
@@ -233,7 +221,7 @@ fn tell_totals(report: &CacheReport, rows: &[Row<'_>], is_part: bool, context: &
     let size = if is_part {
         rows.iter().map(Row::size).sum()
     } else {
-        report.size
+        report.size_with_damaged
     };
     context.console.say(&format!(
         "\n{} with {}, {} on disk in {}.",
@@ -241,6 +229,28 @@ fn tell_totals(report: &CacheReport, rows: &[Row<'_>], is_part: bool, context: &
         text::count(revisions as u64, "revision"),
         text::size(size),
         shown(&report.root)
+    ));
+}
+
+/// Points at the cure for the damaged repositories that are listed.
+fn tell_damaged(report: &CacheReport, rows: &[Row<'_>], all: bool, context: &Context) {
+    let listed: BTreeSet<&[u8]> = rows
+        .iter()
+        .filter_map(|row| Some(row.problem?.folder.as_slice()))
+        .collect();
+    if listed.is_empty() {
+        return;
+    }
+    if all {
+        let problems = report.problems.iter();
+        for problem in problems.filter(|p| listed.contains(p.folder.as_slice())) {
+            context.console.warn(&problem_text(problem));
+        }
+    }
+    let count = listed.len();
+    let verb = if count == 1 { "is" } else { "are" };
+    context.console.hint(&format!(
+        "{count} of these {verb} damaged: `hf cache doctor` says how, and with --fix repairs it"
     ));
 }
 

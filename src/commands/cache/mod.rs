@@ -117,12 +117,21 @@ fn problem_text(problem: &Problem) -> String {
         Some((kind, id)) if !is_unreadable => {
             let id = text::escape(&format!("{kind}/{id}"));
             format!(
-                "{id} is damaged and left out: {}. `hf cache rm {id}` removes it.",
+                "{id} is damaged: {}. `hf cache doctor --fix` repairs what it can, `hf cache rm {id}` removes it.",
                 text::escape(&what)
             )
         }
         _ => format!("{} It is left out.", sentence(&text::escape(&what))),
     }
+}
+
+/// Whether damaged repositories are among the rows that were shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damaged {
+    /// They are, and were spoken of.
+    Listed,
+    /// They are not, as for the Python clients.
+    LeftOut,
 }
 
 /// Tells of problems: each of them when `all`, else how many, besides what cannot be read, which is
@@ -134,11 +143,15 @@ fn report_problems(
     report: &CacheReport,
     all: bool,
     flag: &str,
+    damaged: Damaged,
     context: &Context,
 ) -> Result<(), CliError> {
     let is_unreadable = |problem: &&Problem| matches!(problem.kind, ProblemKind::Unreadable(_));
-    let (unreadable, others): (Vec<&Problem>, Vec<&Problem>) =
+    let (unreadable, mut others): (Vec<&Problem>, Vec<&Problem>) =
         report.problems.iter().partition(is_unreadable);
+    if damaged == Damaged::Listed {
+        others.retain(|problem| problem.rest.is_none());
+    }
     if all {
         for problem in &others {
             context.console.warn(&problem_text(problem));
@@ -157,7 +170,7 @@ fn report_problems(
     }
     Err(CliError::new(
         Kind::Disk,
-        "A part of the cache cannot be read, so it is not in the list.",
+        "A part of the cache cannot be read, so the list is not complete.",
     )
     .hint("check who owns these folders; run the command as that user to see all"))
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{cache_root, now, report_problems, shown};
+use super::{Damaged, cache_root, now, report_problems, shown};
 use crate::cache::report::CacheReport;
 use crate::cache::scan::{Detail, ScanError, scan};
 use crate::console::table::legacy_table;
@@ -93,7 +93,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text::size(report.size)
         ));
     }
-    report_problems(&report, args.verbose >= 3, "`hf cache scan -vvv`", context)
+    report_problems(
+        &report,
+        args.verbose >= 3,
+        "`hf cache scan -vvv`",
+        Damaged::LeftOut,
+        context,
+    )
 }
 
 fn repo_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {

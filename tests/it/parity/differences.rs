@@ -381,6 +381,16 @@ differences! {
         why: "the listing is there",
         explains: |scenario, one| scenario.contains("cache verify") && scenario.contains("offline") && we_succeed(one),
     }
+    DAMAGED_REPOSITORIES_ARE_LISTED {
+        here: "`cache ls` lists damaged repositories too, with what is wrong (`problem`), except in quiet",
+        there: "leaves them out of the list and its total",
+        why: "they take room, and most can be repaired",
+        explains: |scenario, one| scenario.contains("cache ls") && scenario.contains("a damaged cache") && match one {
+            Disagreement::Stdout { ours, .. } | Disagreement::Words { ours, .. } =>
+                ours.to_lowercase().contains("problem"),
+            _ => false,
+        },
+    }
     DAMAGED_REPOSITORIES_CAN_GO {
         here: "`cache rm` removes damaged repositories too",
         there: "does not find them",

@@ -1,0 +1,152 @@
+//! What is known of a blob before anything of it is read: its size. The listings of its repository
+//! say it (`trees/`), and its name says whether it may be empty.
+//!
+//! A blob is trusted by its name, which costs nothing; so does looking at its size, and after a power
+//! cut or on a full disk that is what is wrong.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use super::trees;
+use crate::listing::{Checksum, Listing};
+
+/// Git's hash and the SHA-256 of nothing: the names of empty blobs.
+const OF_NOTHING: [&str; 2] = [
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+];
+
+/// Sizes of blobs in bytes, by name, as listings promise them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// `None` where two listings say different things: then neither counts.
+    sizes: HashMap<String, Option<u64>>,
+}
+
+impl Expected {
+    /// What these listings say. Pure.
+    pub fn of<'a>(listings: impl IntoIterator<Item = &'a Listing>) -> Expected {
+        let mut sizes: HashMap<String, Option<u64>> = HashMap::new();
+        for entry in listings.into_iter().flat_map(|listing| listing.values()) {
+            let size = entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size);
+            let known = sizes.entry(entry.checksum().etag().to_owned());
+            let known = known.or_insert(Some(size));
+            if *known != Some(size) {
+                *known = None;
+            }
+        }
+        Expected { sizes }
+    }
+
+    /// What all listings in a repository's folder say; those that are damaged say nothing.
+    pub fn read(repo: &Path) -> Expected {
+        Expected::of(
+            &all_listings(repo)
+                .into_iter()
+                .map(|(_, l)| l)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// Bytes that a blob should have.
+    pub fn size(&self, etag: &str) -> Option<u64> {
+        self.sizes.get(etag).copied().flatten()
+    }
+
+    /// Whether a listing names this blob.
+    pub fn names(&self, etag: &str) -> bool {
+        self.sizes.contains_key(etag)
+    }
+
+    /// Whether a blob of `size` bytes cannot be what its name says.
+    pub fn is_wrong(&self, etag: &str, size: u64) -> bool {
+        match self.size(etag) {
+            Some(expected) => expected != size,
+            None => size == 0 && !may_be_empty(etag),
+        }
+    }
+}
+
+/// Whether the hash that a blob is named by can be that of nothing. A name that is no hash says
+/// nothing about it.
+fn may_be_empty(etag: &str) -> bool {
+    OF_NOTHING.contains(&etag)
+        || !matches!(
+            Checksum::from_etag(etag),
+            Some(Checksum::Sha256(_) | Checksum::GitSha1(_))
+        )
+}
+
+/// The listings in a repository's folder that can be read, by commit.
+pub fn all_listings(repo: &Path) -> Vec<(String, Listing)> {
+    let Ok(entries) = fs::read_dir(repo.join("trees")) else {
+        return Vec::new();
+    };
+    let mut all: Vec<(String, Listing)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let commit = name.to_str()?.strip_suffix(".json")?.to_owned();
+            Some((commit, trees::read(&entry.path())?))
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::{FileEntry, Lfs};
+
+    fn entry(blob_id: &str, size: u64, lfs: Option<(&str, u64)>) -> FileEntry {
+        FileEntry {
+            size,
+            blob_id: blob_id.to_owned(),
+            lfs: lfs.map(|(sha256, size)| Lfs {
+                sha256: sha256.to_owned(),
+                size,
+            }),
+            xet_hash: None,
+        }
+    }
+
+    #[test]
+    fn sizes_of_listings_and_of_nothing() {
+        let (a, b, c) = ("a".repeat(40), "b".repeat(40), "c".repeat(64));
+        let listing = |rows: Vec<(&str, FileEntry)>| -> Listing {
+            let rows = rows.into_iter();
+            rows.map(|(path, entry)| (path.parse().unwrap(), entry))
+                .collect()
+        };
+        let first = listing(vec![
+            ("a", entry(&a, 3, None)),
+            ("b", entry(&b, 5, None)),
+            ("c", entry(&a, 130, Some((&c, 9)))),
+        ]);
+        let second = listing(vec![("x", entry(&a, 3, None)), ("b", entry(&b, 6, None))]);
+        let expected = Expected::of([&first, &second]);
+        let unknown = "d".repeat(40);
+        for (etag, size, is_wrong) in [
+            (a.as_str(), 3, false),
+            (&a, 4, true),
+            (&a, 0, true),
+            (&c, 9, false),
+            (&c, 130, true),
+            // Two listings that contradict each other prove nothing; emptiness does.
+            (&b, 5, false),
+            (&b, 7, false),
+            (&b, 0, true),
+            (&unknown, 1, false),
+            (&unknown, 0, true),
+            ("d41d8-3", 0, false),
+            (OF_NOTHING[0], 0, false),
+            (OF_NOTHING[1], 0, false),
+        ] {
+            assert_eq!(expected.is_wrong(etag, size), is_wrong, "{etag} {size}");
+        }
+        assert!(expected.names(&b) && !expected.names(&unknown));
+        assert_eq!((expected.size(&a), expected.size(&b)), (Some(3), None));
+    }
+}

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::encoding::Encoding;
+use crate::hub::encoding::Encoding;
 
 /// Where the bytes of an answer belong.
 #[derive(Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use url::Url;
 
 use super::DownloadError;
 use super::answer::{Start, check_answer};
-use super::encoding::{Decoder, Encoding};
 use super::partial::Partial;
 use crate::fs::FsError;
+use crate::hub::encoding::{Decoder, Encoding};
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
 use crate::hub::{Body, Hub, HubError};

@@ -6,7 +6,6 @@
 
 mod answer;
 pub mod claim;
-pub mod encoding;
 pub mod fetch;
 pub mod local_dir;
 pub mod parallel;

@@ -1,10 +1,12 @@
 //! Requests whose answer is JSON: within the retries of the request, and within bounds.
 
+use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::body::Body;
 use super::classify::is_web_page;
+use super::encoding::{Decoder, Encoding};
 use super::error::HubError;
 use super::failure::{Failure, host};
 use super::http::{Hub, Request};
@@ -73,7 +75,7 @@ impl Hub {
         serde_json::from_slice(&whole)
             .map(|value| (value, headers.clone()))
             .map_err(|error| match error.is_data() {
-                false if is_web_page(&headers, &whole) => page(&body),
+                false if is_web_page(&headers, &whole) => page(&body.body),
                 _ => no_json(bad_json(&whole, &error)),
             })
     }
@@ -93,7 +95,7 @@ impl Hub {
                 return Err(no_json("it sent more JSON than any listing has".to_owned()));
             }
             rows.push(&chunk).map_err(|error| match error {
-                BadRows::NotJson if is_start && is_web_page(&headers, &chunk) => page(&body),
+                BadRows::NotJson if is_start && is_web_page(&headers, &chunk) => page(&body.body),
                 error => no_json(error.to_string()),
             })?;
         }
@@ -109,23 +111,53 @@ impl Hub {
         request: &Request,
         token: Option<&Token>,
         retries: u32,
-    ) -> Result<(Body, HeaderMap), Failure> {
+    ) -> Result<(Plain, HeaderMap), Failure> {
         // Who accepts nothing by name accepts every encoding (RFC 9110, 12.5.3).
         let request = request.clone().header("accept-encoding", "identity");
         let answer = self.send_once(&request, token).await?;
         let headers = answer.response.headers().clone();
         let encoding = answer.header("content-encoding").map(str::trim);
-        if let Some(encoding) = encoding.filter(|name| !name.is_empty() && *name != "identity") {
+        let encoding = encoding.filter(|name| !name.is_empty() && *name != "identity");
+        let decoder = Encoding::of(&headers).map(Encoding::decoder);
+        if let (Some(encoding), None) = (encoding, &decoder) {
             let encoding: String = encoding.chars().take(40).collect();
             return Err(no_json(format!(
                 "it is in the encoding {encoding:?}, which was not asked for"
             )));
         }
         let body = self.body(answer.response);
-        Ok(match retries {
-            0..IMPATIENT_ATTEMPTS => (body, headers),
-            _ => (body.patiently(), headers),
-        })
+        let body = match retries {
+            0..IMPATIENT_ATTEMPTS => body,
+            _ => body.patiently(),
+        };
+        Ok((Plain { body, decoder }, headers))
+    }
+}
+
+/// A body, unpacked when a server packed it unasked.
+struct Plain {
+    body: Body,
+    decoder: Option<Decoder>,
+}
+
+impl Plain {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let chunk = self.body.chunk().await?;
+        let Some(decoder) = &mut self.decoder else {
+            return Ok(chunk);
+        };
+        let plain = match &chunk {
+            Some(chunk) => decoder.decode(chunk),
+            None => {
+                let rest = decoder.finish();
+                self.decoder = None;
+                rest
+            }
+        };
+        let plain = plain
+            .map_err(|_| no_json("it is not in the encoding that it says it is in".to_owned()))?;
+        // An empty piece at the end is the end.
+        Ok(Some(Bytes::from(plain)).filter(|plain| chunk.is_some() || !plain.is_empty()))
     }
 }
 

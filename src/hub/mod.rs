@@ -4,6 +4,7 @@ pub mod account;
 pub mod api;
 mod body;
 pub mod classify;
+pub mod encoding;
 pub mod error;
 mod failure;
 pub mod http;

@@ -197,20 +197,30 @@ fn a_listing_without_end_ends() {
 }
 
 #[test]
-fn an_encoding_that_was_not_asked_for_is_named() {
+fn an_encoding_that_was_not_asked_for_is_unpacked_or_named() {
     let hub = hub();
-    hub.fault(Fault::Gzip.on("/revision/"));
-    let text = said(&hub, &TestEnv::for_hub(&hub), &["org/name"]);
-    assert!(
-        text.contains("in the encoding \"gzip\", which was not asked for"),
-        "{text}"
-    );
+    let strikes = hub.fault(Fault::Gzip.on("/api/"));
+    TestEnv::for_hub(&hub).run(["download", "org/name"]).ok();
+    assert_eq!(strikes.count(), 2, "information and listing");
     let asked = hub.requests().remove(0);
     let accepted = asked
         .headers
         .iter()
         .find(|(name, _)| name == "accept-encoding");
     assert_eq!(accepted.map(|(_, value)| value.as_str()), Some("identity"));
+    hub.clear_faults();
+    for (encoding, words) in [
+        (
+            &b"br"[..],
+            "in the encoding \"br\", which was not asked for",
+        ),
+        (b"gzip", "not in the encoding that it says"),
+    ] {
+        hub.clear_faults();
+        hub.fault(Fault::Headers(vec![("Content-Encoding", encoding)]).on("/revision/"));
+        let text = said(&hub, &TestEnv::for_hub(&hub), &["org/name"]);
+        assert!(text.contains(words), "{text}");
+    }
 }
 
 #[test]

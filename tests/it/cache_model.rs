@@ -2,7 +2,8 @@
 //! what may go. Nothing else may go, and what is said to be freed is what `du` sees by length.
 //!
 //! Every cache comes from a seed, which a failure names: `HF_MODEL_SEED=<seed>` makes that one alone,
-//! `HF_MODEL_COUNT=<n>` as many as that, and `HF_MODEL_BIN=<path>` tries another build.
+//! `HF_MODEL_COUNT=<n>` as many as that, `HF_MODEL_BIN=<path>` tries another build, and
+//! `HF_MODEL_SHOW=<n>` prints more failures than three.
 
 mod make;
 mod rules;
@@ -224,8 +225,9 @@ fn try_seeds(count: u64, first: u64) {
             });
         }
     });
+    let shown = usize::try_from(number("HF_MODEL_SHOW").unwrap_or(3)).unwrap();
     let failures = failures.into_inner().unwrap();
-    let few: Vec<&str> = failures.iter().take(3).map(String::as_str).collect();
+    let few: Vec<&str> = failures.iter().take(shown).map(String::as_str).collect();
     assert!(
         failures.is_empty(),
         "{} of {count} caches went wrong (seeds from {first}):\n{}",

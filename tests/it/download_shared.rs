@@ -10,6 +10,7 @@ use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::Oracle;
 use crate::harness::process::{Invocation, Output};
+use crate::harness::shim::shim;
 use crate::harness::tree::{listing, tree_of};
 use crate::harness::{Running, TestEnv};
 
@@ -240,6 +241,26 @@ fn a_store_is_joined_and_made_only_on_request() {
         let marker = env.cache().join(store);
         assert_eq!(marker.exists(), is_there || is_linked, "{what}");
     }
+}
+
+/// After a power cut a link must not be there without its line: the payload would go under it.
+#[test]
+fn a_user_is_written_down_on_disk() {
+    let Some(shim) = shim() else { return };
+    let shared = shared();
+    let env = shared.env();
+    env.run(["download", "org/one"]).ok();
+    let log = env.path("flushed");
+    let run = env.hf(["download", "org/two", "d/copy.bin"]);
+    let run = run.var("LD_PRELOAD", shim);
+    run.var("HF_SHIM_SYNC_LOG", &log).run().ok();
+    let flushed = fs::read_to_string(log).expect("something was flushed");
+    let manifest = format!("{}.refs", shared.hash);
+    assert!(
+        flushed.lines().any(|line| line.ends_with(&manifest)),
+        "{flushed}"
+    );
+    shared.is_linked(&env, "models--org--two");
 }
 
 #[test]

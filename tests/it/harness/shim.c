@@ -4,6 +4,7 @@
  * HF_SHIM_FLOCK=0: flock(2) always succeeds, and keeps nobody out.
  * HF_SHIM_FLOCK=writers: an exclusive lock needs a descriptor open for writing, as on NFSv4 and CIFS.
  * HF_SHIM_FSYNC=<errno>: fsync(2) and fdatasync(2) always fail with this error.
+ * HF_SHIM_SYNC_LOG=<file>: the path of every file that is flushed to disk is added to this file.
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
@@ -108,12 +109,28 @@ static int no_flush(void) {
     return text != NULL;
 }
 
+static void note_flush(int fd) {
+    const char *log = getenv("HF_SHIM_SYNC_LOG");
+    char link[64], path[4096];
+    if (!log) return;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    FILE *file = length > 0 ? fopen(log, "a") : NULL;
+    if (!file) return;
+    fprintf(file, "%.*s\n", (int)length, path);
+    fclose(file);
+}
+
 int fsync(int fd) {
-    return no_flush() ? -1 : NEXT(fsync)(fd);
+    if (no_flush()) return -1;
+    note_flush(fd);
+    return NEXT(fsync)(fd);
 }
 
 int fdatasync(int fd) {
-    return no_flush() ? -1 : NEXT(fdatasync)(fd);
+    if (no_flush()) return -1;
+    note_flush(fd);
+    return NEXT(fdatasync)(fd);
 }
 
 int open64(const char *path, int flags, ...) {

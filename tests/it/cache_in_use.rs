@@ -143,6 +143,44 @@ fn a_lock_that_is_no_file_says_nothing() {
     }
 }
 
+/// A blob that came just now is about to be linked, as far as anybody can tell.
+#[test]
+fn a_blob_that_may_be_about_to_be_linked_stays() {
+    let Some(shim) = shim() else { return };
+    for command in COMMANDS {
+        let env = TestEnv::new();
+        let (repo, folder) = repo(&env);
+        let (fresh, old) = ("e".repeat(40), "f".repeat(40));
+        fs::write(folder.join(format!("{fresh}.lock")), "").unwrap();
+        fs::write(repo.blob(&fresh), "12").unwrap();
+        let run = || on(Locks::Fail(Errno::NOLCK), &shim, env.hf(command)).run();
+        let output = run();
+        assert!(repo.blob(&fresh).exists(), "{command:?}\n{output}");
+        abandon(&repo.blob(&fresh));
+        repo.abandoned(&old, "123");
+        let output = run();
+        let is_left = repo.blob(&fresh).exists() && repo.blob(&old).exists();
+        // Policies of age and size take repositories; orphans are for `doctor`.
+        assert!(!is_left || command[1] == "prune", "{command:?}\n{output}");
+    }
+}
+
+/// hf-hub takes its lock before it has written anything.
+#[test]
+fn a_lock_beside_the_blobs_is_a_download_under_way() {
+    for command in [
+        &["cache", "rm", "model/org/name", "-y"][..],
+        &["cache", "prune", "--max-size", "0k", "-y"],
+    ] {
+        let env = TestEnv::new();
+        let (repo, _) = repo(&env);
+        let _lock = locked(&repo.blob(&format!("{}.lock", "c".repeat(64))));
+        let before = tree_of(env.cache());
+        let output = env.run(command);
+        assert_eq!(tree_of(env.cache()), before, "{command:?}\n{output}");
+    }
+}
+
 /// A program's unfinished download: its name, and whether it holds `blobs/<etag>.lock`.
 const OF_OTHERS: [(&str, bool); 6] = [
     ("E.incomplete", false),

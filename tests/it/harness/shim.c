@@ -8,8 +8,8 @@
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
- * HF_SHIM_FSYNC=<errno>, HF_SHIM_RENAME=<errno>: these calls always fail with this error, as where
- * they are not supported, or across file systems (rename by full path only, not in an open folder).
+ * HF_SHIM_RENAME=<errno>: rename(2) always fails with this error, as across file systems (by full path
+ * only, not in an open folder).
  * HF_SHIM_SYMLINK=<errno>: symlink(2) always fails with this error, as on a file system without links.
  * HF_SHIM_POWER_CUT=1: a file that is renamed before it was flushed to disk keeps its name and loses its
  * bytes, as after a power cut.
@@ -109,7 +109,19 @@ static int no_flush(void) {
     return text != NULL;
 }
 
+/* Files that were flushed, by inode: more of them than any test has. */
+static _Atomic ino_t flushed[4096];
+static atomic_size_t flushes;
+
+static int is_flushed(ino_t inode) {
+    for (size_t k = 0; k < 4096; k++)
+        if (flushed[k] == inode) return 1;
+    return 0;
+}
+
 static void note_flush(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) == 0) flushed[atomic_fetch_add(&flushes, 1) % 4096] = status.st_ino;
     const char *log = getenv("HF_SHIM_SYNC_LOG");
     char link[64], path[4096];
     if (!log) return;
@@ -146,27 +158,6 @@ ssize_t write(int fd, const void *bytes, size_t count) {
     struct stat status;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) change();
     return NEXT(write)(fd, bytes, count);
-}
-
-/* Files that were flushed, by inode: more of them than any test has. */
-static _Atomic ino_t flushed[4096];
-static atomic_size_t flushes;
-
-static int is_flushed(ino_t inode) {
-    for (size_t k = 0; k < 4096; k++)
-        if (flushed[k] == inode) return 1;
-    return 0;
-}
-
-int fsync(int fd) {
-    const char *text = getenv("HF_SHIM_FSYNC");
-    if (text) {
-        errno = atoi(text);
-        return -1;
-    }
-    struct stat status;
-    if (fstat(fd, &status) == 0) flushed[atomic_fetch_add(&flushes, 1) % 4096] = status.st_ino;
-    return NEXT(fsync)(fd);
 }
 
 int rename(const char *from, const char *to) {

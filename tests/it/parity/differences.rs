@@ -123,8 +123,8 @@ differences! {
                 if ours.is_empty() && theirs.starts_with("Usage:")),
     }
     INTERRUPTED_IS_130 {
-        here: "Ctrl-C ends with exit code 130",
-        there: "1",
+        here: "Ctrl-C ends with exit code 130, SIGTERM with 143, SIGHUP with 129, also as the first process of a container",
+        there: "1, or by the signal",
         why: "shells and scripts tell it from a failure",
         explains: |scenario, one| scenario.contains("\\u{3}") && exit(one, 130, 1),
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 use tempfile::TempDir;
 
@@ -12,6 +14,17 @@ use super::process::{Invocation, Output};
 
 /// Variables of the caller that reach the program: where tools are, and where coverage data goes.
 const INHERITED: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
+
+/// Gives SIGINT its default action in the programs that tests start. A shell without job control lets what it runs in the
+/// background ignore it, and a program inherits that; but a signal that is caught here has its default there. Here, too,
+/// Ctrl-C goes on ending the process.
+fn hear_interrupts() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let (signal, always) = (signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(true)));
+        signal_hook::flag::register_conditional_default(signal, always).expect("SIGINT");
+    });
+}
 
 /// The address of a server that does not exist: connections are refused, and nobody else gets the port.
 pub fn nobody() -> String {
@@ -27,6 +40,7 @@ pub struct TestEnv {
 impl TestEnv {
     /// An empty home. No Hub: the endpoint is a port where nobody listens, so that nothing can reach the network by mistake.
     pub fn new() -> Self {
+        hear_interrupts();
         let root = tempfile::Builder::new().prefix("hf-test-").tempdir();
         let root = root.expect("temporary folder");
         for folder in ["home", "hf", "tmp", "work", "bin"] {

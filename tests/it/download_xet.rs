@@ -126,7 +126,9 @@ fn the_python_client_agrees_with_the_simulation() {
         return;
     };
     let (_cas, hub) = storage();
-    let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
+    let (mut ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
+    // It makes a shared store unasked; here that is asked for.
+    ours.set("HF_HUB_ENABLE_SHARED_BLOBS", "1");
     ours.run(["download", "org/name"]).ok();
     // One file after the other: where two of its threads make the shared store at once, one of them does without.
     let one_by_one = ["download", "org/name", "--max-workers", "1"];

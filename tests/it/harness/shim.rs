@@ -26,6 +26,14 @@ fn library() -> Result<&'static PathBuf, &'static String> {
 pub const CLOCK_SPEED: u32 = 20;
 
 impl TestEnv {
+    /// A `--stall-timeout`, in seconds, that is one second in real time, by the fast clock or without it.
+    pub fn one_real_second(&self) -> String {
+        let is_fast = self
+            .vars()
+            .contains_key(std::ffi::OsStr::new("HF_SHIM_CLOCK"));
+        if is_fast { CLOCK_SPEED } else { 1 }.to_string()
+    }
+
     /// From now on, programs in this environment live by a monotonic clock that runs [`CLOCK_SPEED`] times
     /// as fast: retries, rate limits and `--limit-rate` cost a twentieth of the waiting, and nothing in the
     /// program knows. Timeouts run out sooner as well, which would make a busy machine look like a

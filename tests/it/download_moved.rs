@@ -53,7 +53,11 @@ fn a_branch_that_is_moved_meanwhile_is_followed() {
 
 #[test]
 fn a_commit_that_is_gone_is_an_error_and_asked_for_once() {
-    let (hub, old, _) = moved("/resolve");
+    let hub = Hub::start();
+    hub.add(Repo::model("org/name").file("a.txt", "a"));
+    let old = hub.repo("models/org/name").commit("main");
+    let gone = Fault::status_with(404, &[("X-Error-Code", "RevisionNotFound")]);
+    hub.fault(gone.on("/resolve/"));
     let env = TestEnv::for_hub(&hub);
     let output = env
         .run(["download", "org/name", "--revision", &old])

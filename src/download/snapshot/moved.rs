@@ -52,16 +52,13 @@ impl Session<'_> {
     }
 }
 
-/// Whether the Hub says that a commit, or a file of it, is not there although it was a moment ago.
+/// Whether the Hub says that a commit is not there although it was a moment ago.
 fn is_about_the_commit(error: &DownloadError) -> bool {
     matches!(
         error,
         DownloadError::Hub {
             source: HubError::RevisionNotFound,
             ..
-        } | DownloadError::Hub {
-            source: HubError::EntryNotFound { .. },
-            path: Some(_),
         }
     )
 }
@@ -76,7 +73,7 @@ mod tests {
         for (source, path, expected) in [
             (HubError::RevisionNotFound, None, true),
             (HubError::RevisionNotFound, path(), true),
-            (HubError::EntryNotFound { commit: None }, path(), true),
+            (HubError::EntryNotFound { commit: None }, path(), false),
             (HubError::EntryNotFound { commit: None }, None, false),
             (HubError::RepoNotFound, path(), false),
             (HubError::LinkExpired, path(), false),

@@ -30,6 +30,8 @@ impl Length {
         match (checksum, size) {
             (_, None) => Length::Unknown,
             (Checksum::Sha256(_), Some(size)) if size > 0 => Length::Sure(size),
+            // Nothing else has this hash, so there is nothing to ask for.
+            (_, Some(0)) if is_of_nothing(checksum) => Length::Sure(0),
             (_, Some(size)) => Length::Said(size),
         }
     }
@@ -49,6 +51,11 @@ impl Length {
             Length::Unknown => None,
         }
     }
+}
+
+/// Whether a hash is that of no bytes at all.
+fn is_of_nothing(checksum: &Checksum) -> bool {
+    !matches!(checksum, Checksum::Unknown(_)) && ContentHasher::new(checksum, Some(0)).matches()
 }
 
 /// Files up to this length, in bytes, are hashed where their length is not sure: it takes a
@@ -116,11 +123,17 @@ mod tests {
     fn what_a_head_says() {
         let large = Checksum::Sha256("a".repeat(64));
         let small = Checksum::GitSha1("a".repeat(40));
+        let empty = Checksum::from_etag("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391").unwrap();
+        let odd = Checksum::Unknown("odd".to_owned());
         for (checksum, size, expected) in [
             (&large, Some(7), Length::Sure(7)),
             (&large, Some(0), Length::Said(0)),
             (&small, Some(7), Length::Said(7)),
             (&small, None, Length::Unknown),
+            (&small, Some(0), Length::Said(0)),
+            (&empty, Some(0), Length::Sure(0)),
+            (&empty, Some(20), Length::Said(20)),
+            (&odd, Some(0), Length::Said(0)),
         ] {
             assert_eq!(Length::of_head(checksum, size), expected);
         }

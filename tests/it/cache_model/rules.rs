@@ -259,14 +259,6 @@ fn doctor(verdict: &mut Verdict, made: &Made) {
                     .insert(format!("{folder}/blobs/{}", file.name));
             }
         }
-        // FIXME: a blob whose links lead to where the cache was before should be linked again.
-        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
-            if file.is_moved {
-                verdict
-                    .exact
-                    .insert(format!("{folder}/blobs/{}", file.blob));
-            }
-        }
     }
 }
 

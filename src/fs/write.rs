@@ -108,7 +108,10 @@ impl Staged {
             #[cfg(unix)]
             let opened = opening.open_at(&folder, name.as_ref());
             #[cfg(not(unix))]
-            let (folder, opened) = (folder, opening.open_or_make(&folder.join(&name)));
+            let (folder, opened) = (
+                folder.to_path_buf(),
+                opening.open_or_make(&folder.join(&name)),
+            );
             match opened {
                 Ok((file, _)) => {
                     // While it is locked it is not abandoned. Without locks nothing ever is.
@@ -117,7 +120,7 @@ impl Staged {
                         continue;
                     }
                     return Ok(Staged {
-                        folder: folder.into(),
+                        folder,
                         name,
                         file,
                         is_there: true,

@@ -1,7 +1,7 @@
 //! Content that a repository has lost and another place of the cache still has.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::cache::layout::{CacheLayout, parse_repo_folder, parse_repo_folder_nam
 use crate::cache::report::CacheReport;
 use crate::cache::shared::{self, Entry, Linked, Payload};
 use crate::cache::used;
-use crate::fs::FsError;
+use crate::fs::{FsError, Opening, open_regular, sync_file};
 use crate::hash::ContentHasher;
 use crate::listing::Checksum;
 
@@ -184,9 +184,9 @@ fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
     let folder = blob.parent().unwrap_or(Path::new("."));
     let staged = folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
     let copied = fs::hard_link(other, &staged).or_else(|_| {
-        let mut copy = File::create_new(&staged)?;
-        io::copy(&mut File::open(other)?, &mut copy)?;
-        copy.sync_all()
+        let mut copy = Opening::new_file().open(&staged)?;
+        io::copy(&mut open_regular(other)?, &mut copy)?;
+        sync_file(&copy)
     });
     copied
         .and_then(|()| fs::rename(&staged, blob))

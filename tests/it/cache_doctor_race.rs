@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 use crate::harness::TestEnv;
-use crate::harness::cache::{CacheTree, CachedRepo};
+use crate::harness::cache::{CacheTree, CachedRepo, blob_name};
+use crate::harness::hub::sha1_hex;
 use crate::harness::tree::tree_of;
 
 /// A change of the cache, made while the question waits. What it answers is kept until the end.
@@ -124,6 +125,44 @@ fn what_stood_in_the_way_and_does_no_more_stays() {
             let place = repo.root().join("snapshots/stray");
             fs::remove_file(&place).unwrap();
             fs::create_dir(&place).unwrap();
+            None
+        },
+    );
+}
+
+/// Takes the link of `f` away; a listing tells of it.
+fn lose_the_link(_: &TestEnv, repo: &CachedRepo, commit: &str) -> Option<File> {
+    repo.listing(commit, []);
+    fs::remove_file(repo.file(commit, "f")).unwrap();
+    None
+}
+
+#[test]
+fn what_has_come_to_stand_where_a_link_was_stays() {
+    changed_before_the_answer("a file", lose_the_link, |_, repo, commit| {
+        fs::write(repo.file(commit, "f"), "by hand").unwrap();
+        None
+    });
+}
+
+#[test]
+fn no_link_is_made_to_a_blob_that_has_gone() {
+    changed_before_the_answer("no blob", lose_the_link, |_, repo, _| {
+        fs::remove_file(repo.blob(&blob_name("f", "x"))).unwrap();
+        None
+    });
+}
+
+#[test]
+fn a_blob_that_a_listing_has_come_to_name_stays() {
+    changed_before_the_answer(
+        "a listed blob",
+        |_, repo, _| {
+            fs::write(repo.blob(&sha1_hex(&[b"new"])), "1234").unwrap();
+            None
+        },
+        |_, repo, commit| {
+            repo.listing(commit, [("new", 4)]);
             None
         },
     );

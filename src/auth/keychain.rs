@@ -247,6 +247,36 @@ mod tests {
         assert_eq!(parse_secret("a", "{}"), None);
     }
 
+    #[test]
+    fn what_the_keyring_says_is_told_without_what_it_holds() {
+        let failure = || std::io::Error::other("locked\nand more");
+        for (error, expected) in [
+            (Error::NoEntry, "Missing(\"a\")"),
+            (Error::BadEncoding(b"hf_x".to_vec()), "Damaged(\"a\")"),
+            (
+                Error::PlatformFailure(Box::new(failure())),
+                "Unavailable(\"locked\")",
+            ),
+            (
+                Error::NoStorageAccess(Box::new(failure())),
+                "Unavailable(\"locked\")",
+            ),
+            (
+                Error::Ambiguous(Vec::new()),
+                "Unavailable(\"it has several entries of this name\")",
+            ),
+            (
+                Error::Invalid("hf_x".to_owned(), "hf_y".to_owned()),
+                "Unavailable(\"there is none on this system\")",
+            ),
+        ] {
+            let AuthError::Keychain(said) = failed("a", &error) else {
+                panic!("{error:?}");
+            };
+            assert_eq!(format!("{said:?}"), expected);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_secret_is_read_or_refused(text in "\\PC*|\\{(\"(hf_token|expires_at|endpoint)\":(\"[a-z]{0,9}\"|-?[0-9]{1,30}),?){0,4}\\}") {

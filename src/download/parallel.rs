@@ -406,3 +406,25 @@ impl Partial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_is_what_falls_short_of_so_many_connections() {
+        let after = |ticks: u32| Pace {
+            since: Instant::now() - ticks * TICK,
+            bytes: 1000,
+        };
+        // What two unhindered connections bring in four ticks.
+        let bytes = 1000 + 2 * FAST * 4 * u64::try_from(TICK.as_millis()).unwrap() / 1000;
+        for (active, slow) in [(0, false), (1, false), (3, true), (16, true)] {
+            assert_eq!(after(4).is_slow(bytes, active), slow, "{active}");
+        }
+        assert!(!after(0).is_slow(1000, 16), "too early to tell");
+        let mut pace = after(4);
+        pace.is_slow(bytes, 1);
+        assert_eq!(pace.bytes, bytes, "each look is at what is new");
+    }
+}

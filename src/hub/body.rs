@@ -169,6 +169,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_error_page_is_read_as_far_as_it_comes() {
+        let patience = Arc::new(Patience::new(Duration::from_secs(10)));
+        let whole = trickle(100, Some(Duration::from_millis(1)), &patience);
+        assert_eq!(whole.error_page().await, "x".repeat(100));
+        assert_eq!(trickle(1, None, &patience).error_page().await, "");
+        let long = trickle(2 * ERROR_PAGE, Some(Duration::ZERO), &patience);
+        assert_eq!(long.error_page().await.len(), ERROR_PAGE);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_always_trickles_arrives_once_it_is_waited_for() {
         let patience = Arc::new(Patience::new(Duration::from_secs(10)));
         // A thousand bytes at twenty a second: below every pace that other connections have to keep.

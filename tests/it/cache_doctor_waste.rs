@@ -73,6 +73,21 @@ fn downloads_are_told_apart() {
     assert_eq!(output.json()["freed_bytes"], 9);
 }
 
+/// A huggingface_hub of 0.16 to 0.20 that was killed leaves its partial in the cache's root.
+#[test]
+fn an_unfinished_download_in_the_root_goes_by_its_own_name() {
+    let env = TestEnv::new();
+    CacheTree::at(env.cache())
+        .model("org/name")
+        .main([("f", "x")]);
+    let path = env.cache().join("tmpabcd_123");
+    fs::write(&path, "12345").unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3 * 86_400);
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_times(FileTimes::new().set_modified(old)).unwrap();
+    assert_eq!(findings(&env, 0), [json!(["unfinished", "tmpabcd_123", 0])]);
+}
+
 #[test]
 fn locks_of_a_repository_that_is_gone_go_when_nobody_holds_them() {
     let env = TestEnv::new();

@@ -174,6 +174,31 @@ fn one_request_has_one_count_of_retries() {
 }
 
 #[test]
+fn a_warning_of_the_hub_is_passed_on_once_for_each_topic() {
+    let hub = hub();
+    for warning in [
+        "old; Please update.",
+        "old; Again.",
+        "empty; ",
+        "; No topic.",
+    ] {
+        hub.warning(warning);
+    }
+    let env = TestEnv::for_hub(&hub);
+    let output = env.run(["download", "org/name"]).ok();
+    assert!(hub.requests().len() > 2, "{}", hub.log_text());
+    let warnings: Vec<&str> = output
+        .stderr()
+        .lines()
+        .filter(|line| line.starts_with("Warning: "))
+        .collect();
+    assert_eq!(warnings.len(), 2, "{output}");
+    for words in ["Please update.", "No topic."] {
+        assert!(warnings.iter().any(|line| line.contains(words)), "{output}");
+    }
+}
+
+#[test]
 fn a_garbled_redirect_is_named() {
     let hub = hub();
     let target = b"https://cdn.test:port/x?Signature=secret";

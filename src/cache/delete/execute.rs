@@ -345,6 +345,15 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_without_the_mark_of_a_store_is_left_alone() {
+        let (folder, payload) = store();
+        fs::remove_file(folder.path().join("blobs").join(shared::MARKER)).unwrap();
+        let patience = Duration::from_millis(50);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
+        assert!(folder.path().join(payload.place()).exists());
+    }
+
+    #[test]
     fn a_payload_whose_lock_cannot_be_taken_goes_when_it_is_old() {
         let (folder, payload) = store();
         let place = folder.path().join(payload.place());

@@ -191,6 +191,25 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_trouble_has_words_of_its_own() {
+        let said = String::new;
+        let kinds = [
+            XetError::Network(said()),
+            XetError::Timeout(said()),
+            XetError::RateLimited(said()),
+            XetError::ServerError(said()),
+            XetError::Authentication(said()),
+            XetError::NotFound(said()),
+            XetError::DataIntegrity(said()),
+            XetError::Io(said()),
+            XetError::AlreadyCompleted,
+        ];
+        let words: std::collections::BTreeSet<&str> = kinds.iter().map(describe).collect();
+        assert_eq!(words.len(), kinds.len(), "{words:?}");
+        assert_eq!(describe(&kinds[3]), "its server is in trouble");
+    }
+
+    #[test]
     fn signatures_stay_out_of_the_trace() {
         let error = XetError::Network(
             "error sending request for url (https://cdn.test/x?sig=secret&e=1) now".to_owned(),

@@ -12,8 +12,9 @@ use tempfile::TempDir;
 use super::hub::{Hub, closed};
 use super::process::{Invocation, Output};
 
-/// Variables of the caller that reach the program: where tools are, and where coverage data goes.
-const INHERITED: [&str; 2] = ["PATH", "LLVM_PROFILE_FILE"];
+/// Variables of the caller that reach the program: where tools are, where coverage data goes, and
+/// which planted fault is on (tests/mutants).
+const INHERITED: [&str; 3] = ["PATH", "LLVM_PROFILE_FILE", "HF_MUTANT"];
 
 /// Gives SIGINT its default action in the programs that tests start. A shell without job control lets what it runs in the
 /// background ignore it, and a program inherits that; but a signal that is caught here has its default there. Here, too,

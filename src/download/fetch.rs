@@ -261,6 +261,7 @@ fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
         .header("accept-encoding", "identity")
         .header("x-hf-download-counter", "1");
     let end = span.end.load(Ordering::Relaxed);
+    let request = request.expecting(source.size.map(|size| end.min(size).saturating_sub(offset)));
     let is_to_the_end = source.size.is_none_or(|size| end >= size);
     match (offset, is_to_the_end) {
         (0, _) if source.compresses() => request,

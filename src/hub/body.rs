@@ -1,6 +1,7 @@
 //! The body of an answer as it comes: at the pace of [`super::limit`], watched by [`super::stall`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reqwest::Response;
@@ -21,6 +22,8 @@ pub struct Body {
     url: Url,
     /// The proxy in between, as it may be shown.
     proxy: Option<String>,
+    /// Whether requests share connections: an end to that when this one is not good.
+    is_sharing: Option<Arc<AtomicBool>>,
     patience: Arc<Patience>,
     limiter: Option<Arc<Limiter>>,
     watch: Watch,
@@ -37,6 +40,7 @@ impl Body {
         Body {
             url: response.url().clone(),
             proxy: None,
+            is_sharing: None,
             watch: patience.watch(),
             response,
             patience,
@@ -51,7 +55,11 @@ impl Body {
     /// The connection broke, fell silent or trickles. Another one may be better.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         if self.rest.is_empty() {
-            match self.receive().await? {
+            let received = self.receive().await;
+            if let (Err(_), Some(is_sharing)) = (&received, &self.is_sharing) {
+                is_sharing.store(false, Ordering::Relaxed);
+            }
+            match received? {
                 Some(bytes) => self.rest = bytes,
                 None => return Ok(None),
             }
@@ -97,6 +105,13 @@ impl Body {
             server_wait: None,
         };
         failure.through(self.proxy.as_deref())
+    }
+
+    /// Where to note that it broke off.
+    #[must_use]
+    pub(super) fn sharing(mut self, is_sharing: Arc<AtomicBool>) -> Self {
+        self.is_sharing = Some(is_sharing);
+        self
     }
 
     /// Says who else may be to blame when it breaks off.

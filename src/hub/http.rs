@@ -1,5 +1,6 @@
 //! One HTTP client for everything: headers, timeouts, retries, redirects.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ use crate::token::Token;
 #[derive(Clone)]
 pub struct Hub {
     client: reqwest::Client,
+    /// Speaks HTTP/2 where the server does.
+    sharing: reqwest::Client,
+    /// Whether that went well so far.
+    is_sharing: Arc<AtomicBool>,
     tls: rustls::ClientConfig,
     options: Arc<HubOptions>,
     gate: Arc<RateGate>,
@@ -51,12 +56,17 @@ impl Hub {
             is_encrypted && !options.offline,
         );
         let tls = tls.map_err(HubError::Setup)?;
-        let client = builder(&options, tls.clone())?
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| HubError::Setup(innermost(&error)))?;
+        let made = |builder: reqwest::ClientBuilder| {
+            let client = builder.redirect(reqwest::redirect::Policy::none()).build();
+            client.map_err(|error| HubError::Setup(innermost(&error)))
+        };
+        let client = made(builder(&options, tls.clone())?.http1_only())?;
+        let sharing = super::tls::with_http2(&tls);
+        let sharing = made(sharing_builder(builder(&options, sharing)?))?;
         Ok(Hub {
             client,
+            sharing,
+            is_sharing: Arc::new(AtomicBool::new(true)),
             tls,
             patience: Arc::new(Patience::new(options.download_timeout)),
             limiter: None,
@@ -106,7 +116,9 @@ impl Hub {
     /// The body of an answer, to be received.
     pub fn body(&self, response: Response) -> Body {
         let proxy = self.proxy_of(response.url());
-        Body::new(response, Arc::clone(&self.patience), self.limiter.clone()).through(proxy)
+        Body::new(response, Arc::clone(&self.patience), self.limiter.clone())
+            .through(proxy)
+            .sharing(Arc::clone(&self.is_sharing))
     }
 
     /// A client for a storage server beside the Hub: through the same proxies, trusting the same
@@ -116,9 +128,16 @@ impl Hub {
     /// As [`Hub::new`].
     pub fn storage_client(&self, silence: Duration) -> Result<reqwest::Client, HubError> {
         builder(&self.options, self.tls.clone())?
+            .http1_only()
             .read_timeout(silence)
             .build()
             .map_err(|error| HubError::Setup(innermost(&error)))
+    }
+
+    /// A connection broke, fell silent or trickles. All that share it would suffer, and a new request
+    /// would meet the same one: from now on each has one of its own again.
+    fn share_no_more(&self) {
+        self.is_sharing.store(false, Ordering::Relaxed);
     }
 
     /// The proxy that a request to this address goes through, as it may be shown.
@@ -284,8 +303,11 @@ impl Hub {
         hop: &Hop,
         token: Option<&Token>,
     ) -> Result<Response, Failure> {
-        let mut builder = self
-            .client
+        let client = match self.is_sharing.load(Ordering::Relaxed) && !request.is_large {
+            true => &self.sharing,
+            false => &self.client,
+        };
+        let mut builder = client
             .request(request.method.clone(), without_login(&hop.url))
             .headers(request.headers.clone());
         let token = request.authorization(hop, token, &self.options.endpoint);
@@ -313,6 +335,9 @@ impl Hub {
             Ok(Err(error)) => Err(Failure::network(&hop.url, &error)),
             Err(_) => Err(Failure::silent(&hop.url)),
         };
+        if result.is_err() {
+            self.share_no_more();
+        }
         let result = result.map_err(|failure| failure.through(self.proxy_of(&hop.url).as_deref()));
         self.trace(|| {
             let outcome = match &result {
@@ -400,8 +425,6 @@ fn builder(
 ) -> Result<reqwest::ClientBuilder, HubError> {
     let builder = reqwest::Client::builder()
         .user_agent(options.user_agent.clone())
-        // Several TCP connections carry more than one shared by many streams.
-        .http1_only()
         .referer(false)
         .connect_timeout(options.etag_timeout)
         .tcp_nodelay(true)
@@ -415,6 +438,16 @@ fn builder(
     let proxies = proxies.clone();
     let choose = move |url: &Url| proxies.of(url).map(|proxy| proxy.url.clone());
     Ok(builder.no_proxy().proxy(reqwest::Proxy::custom(choose)))
+}
+
+/// Many small requests over one connection, which spares the making of the others. Large files have
+/// connections of their own: several of them carry more than one that is shared.
+fn sharing_builder(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    /// Bytes that may be under way: all of a small file in one round trip, some of them at a time.
+    const WINDOW: u32 = 2 << 20;
+    builder
+        .http2_initial_stream_window_size(WINDOW)
+        .http2_initial_connection_window_size(4 * WINDOW)
 }
 
 /// Makes the one crypto library known to rustls; the first call counts.

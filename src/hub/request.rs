@@ -30,6 +30,8 @@ pub struct Request {
     pub(super) credential: Option<Token>,
     /// For what it asks.
     pub(super) what: Subject,
+    /// Whether the answer is so long that it is worth a connection of its own.
+    pub(super) is_large: bool,
     /// Most bytes of a JSON answer.
     pub(super) most_bytes: usize,
 }
@@ -48,6 +50,7 @@ impl Request {
             any_status: false,
             credential: None,
             what: Subject::Api,
+            is_large: false,
             most_bytes: JSON,
         }
     }
@@ -56,6 +59,15 @@ impl Request {
     #[must_use]
     pub fn of_file(mut self) -> Self {
         self.what = Subject::File;
+        self
+    }
+
+    /// Expects this many bytes; `None`: nobody knows. Long answers get connections of their own.
+    #[must_use]
+    pub fn expecting(mut self, bytes: Option<u64>) -> Self {
+        /// Where a shared connection begins to cost more than it spares.
+        const LARGE: u64 = 1 << 20;
+        self.is_large = bytes.is_none_or(|bytes| bytes > LARGE);
         self
     }
 

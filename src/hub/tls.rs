@@ -75,6 +75,13 @@ pub fn config(
     Ok(config)
 }
 
+/// The same, with HTTP/2 offered as well.
+pub fn with_http2(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
+    config.alpn_protocols.insert(0, b"h2".to_vec());
+    config
+}
+
 /// The system's own judgement of certificates, set up when it is first asked.
 #[derive(Debug)]
 struct Trust {

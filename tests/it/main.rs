@@ -66,6 +66,7 @@ mod help;
 mod hub_answers;
 mod hub_faults;
 mod hub_fidelity;
+mod hub_http2;
 mod hub_mirror;
 mod hub_proxy;
 mod hub_wire;

@@ -30,6 +30,8 @@ pub struct Request {
     pub user_agent: Option<String>,
     /// All headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// It came over HTTP/2, whose connections are shared.
+    pub shared: bool,
     /// 0 while unanswered.
     pub status: u16,
     /// Bytes of the body handed to the connection so far.

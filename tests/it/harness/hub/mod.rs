@@ -62,6 +62,8 @@ pub struct Settings {
     pub port: u16,
     /// Both origins speak https, with certificates of an authority of their own: see [`Hub::ca_pem`]. Read at the start only.
     pub tls: bool,
+    /// HTTP/2 is spoken with those who want it; needs `tls`. Read at the start only.
+    pub http2: bool,
     /// A path before every address of the Hub, such as `/mirror`: `HF_ENDPOINT` may carry one. Read at the start only.
     pub path_prefix: String,
     /// Links and redirects name the public Hub instead of this one: a mirror that passes on what it was told.
@@ -85,6 +87,7 @@ impl Default for Settings {
         Self {
             port: 0,
             tls: false,
+            http2: false,
             path_prefix: String::new(),
             public_links: false,
             latency: Duration::ZERO,
@@ -128,7 +131,7 @@ impl Hub {
             .expect("runtime of the Hub");
         let ports = [Port::numbered(settings.port), Port::free()];
         let state = Arc::new(State {
-            tls: settings.tls.then(wire::Tls::new),
+            tls: settings.tls.then(|| wire::Tls::new(settings.http2)),
             settings: RwLock::new(settings),
             hub_address: ports[0].address(),
             cdn_address: ports[1].address(),

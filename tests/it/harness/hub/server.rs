@@ -266,6 +266,7 @@ async fn read(
         authorization: token.clone(),
         user_agent: header("user-agent"),
         headers: headers.clone(),
+        shared: parts.version == hyper::Version::HTTP_2,
         status: 0,
         body_bytes_sent: 0,
         content: false,

@@ -67,7 +67,10 @@ async fn connection(tcp: TcpStream, origin: Origin, state: Arc<State>) {
         // A failed handshake is a client that does not trust the certificate.
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                converse(stream, origin, state, wire).await;
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => converse_at_once(stream, origin, state, wire).await,
+                    _ => converse(stream, origin, state, wire).await,
+                }
             }
         }
         None => converse(stream, origin, state, wire).await,
@@ -91,6 +94,18 @@ where
     let _ = connection.await;
 }
 
+/// The same over HTTP/2: many requests at a time on one connection.
+async fn converse_at_once<S>(stream: S, origin: Origin, state: Arc<State>, wire: Arc<Wire>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| handle(state.clone(), origin, wire.clone(), request));
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let connection = hyper::server::conn::http2::Builder::new(executor)
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = connection.await;
+}
+
 /// A certificate authority made for one Hub, and the server's side of TLS with a certificate it signed.
 pub struct Tls {
     acceptor: TlsAcceptor,
@@ -106,7 +121,7 @@ impl std::fmt::Debug for Tls {
 
 impl Tls {
     /// A fresh authority and a certificate for 127.0.0.1 and localhost.
-    pub fn new() -> Self {
+    pub fn new(http2: bool) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority
@@ -130,12 +145,15 @@ impl Tls {
         let certificate = server.signed_by(&key, &issuer).expect("certificate");
         let private = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("protocol versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private)
             .expect("certificate and key fit");
+        if http2 {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        }
         Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             ca_pem,

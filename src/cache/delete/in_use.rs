@@ -98,13 +98,14 @@ fn of_blobs(root: &Path, folder: &[u8], cannot_tell: bool) -> Option<Use> {
         let Ok(meta) = path.symlink_metadata() else {
             continue;
         };
-        // Nobody writes to a link.
-        let is_young = !meta.is_symlink() && lockfile::is_young(&meta, now);
+        let is_young = lockfile::is_young(&meta, now);
+        // Nobody writes to a link; but one into the shared store is a blob.
+        let is_file = !meta.is_symlink();
         let name = name.as_encoded_bytes();
         let of_entry = match blob_names::blob_name(name) {
             BlobName::Partial(_) => claim_partial(root, folder, name, &meta, now).err(),
             BlobName::Lock if lockfile::state(&path) == State::Held => Some(Use::Held),
-            BlobName::Foreign if is_young && !cannot_tell => {
+            BlobName::Foreign if is_young && is_file && !cannot_tell => {
                 unlinked.push((name.to_vec(), Use::Unlocked(path)));
                 None
             }

@@ -85,7 +85,7 @@ fn an_unfinished_download_in_the_root_goes_by_its_own_name() {
     let old = SystemTime::now() - Duration::from_secs(3 * 86_400);
     let file = File::options().write(true).open(&path).unwrap();
     file.set_times(FileTimes::new().set_modified(old)).unwrap();
-    assert_eq!(findings(&env, 0), [json!(["unfinished", "tmpabcd_123", 0])]);
+    assert_eq!(findings(&env, 0), [json!(["unfinished", "tmpabcd_123", 5])]);
 }
 
 #[test]

@@ -249,16 +249,44 @@ pub fn age(folder: &Path) {
     settle(folder);
 }
 
-/// What two answers have to share.
-fn comparable(args: &[&str], stdout: &str) -> Value {
+/// What two answers have to share. Damaged repositories, which ours lists and the Python clients hide,
+/// are left out.
+fn comparable(args: &[&str], stdout: &str, has_damaged: bool) -> Value {
     match serde_json::from_str(stdout) {
+        Ok(Value::Array(rows)) if args.contains(&"--json") => {
+            let is_sound = |row: &Value| row.get("problem").is_none_or(Value::is_null);
+            rows.into_iter().filter(is_sound).collect()
+        }
         Ok(value) if args.contains(&"--json") => value,
         _ => {
             // The footer, after an empty line, is worded differently.
             let table = stdout.split("\n\n").next().unwrap_or_default();
-            json!(table.trim_end_matches('\n'))
+            let table = table.trim_end_matches('\n');
+            match has_damaged {
+                true => json!(sound_rows(table)),
+                false => json!(table),
+            }
         }
     }
+}
+
+/// The rows of a table without those that name a problem, without the column of problems, and without
+/// what the widths of the columns change.
+fn sound_rows(table: &str) -> Vec<String> {
+    let head = table.lines().next().unwrap_or_default();
+    let column = head.to_lowercase().find("problem");
+    let is_tabbed = head.contains('\t');
+    let rows = table.lines().filter(|line| !line.starts_with("---"));
+    rows.filter_map(|line| {
+        let (row, problem) = match column {
+            Some(_) if is_tabbed => line.rsplit_once('\t').unwrap_or((line, "")),
+            Some(at) => line.split_at(at.min(line.len())),
+            None => (line, ""),
+        };
+        let is_sound = matches!(problem.trim(), "" | "None" | "problem" | "PROBLEM");
+        is_sound.then(|| row.split_whitespace().collect::<Vec<_>>().join(" "))
+    })
+    .collect()
 }
 
 /// Whether ours has all of theirs: objects may have more keys here.
@@ -314,9 +342,10 @@ fn compare(
         let ours = env.run(command);
         let place = (number / looks.len(), number % looks.len());
         let look = looks[place.1];
+        let has_damaged = ours.stdout().to_lowercase().contains("problem");
         let (a, b) = (
-            comparable(look, ours.stdout()),
-            comparable(look, theirs[1].as_str().unwrap_or_default()),
+            comparable(look, ours.stdout(), has_damaged),
+            comparable(look, theirs[1].as_str().unwrap_or_default(), has_damaged),
         );
         if !agrees(&a, &b) || ours.code.map(|code| json!(code)) != Some(theirs[0].clone()) {
             let kind = KINDS[place.0].0;

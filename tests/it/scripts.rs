@@ -302,7 +302,10 @@ fn closed_and_empty_streams_change_nothing() {
         let stored = fs::read_to_string(env.hf_home().join("stored_tokens")).unwrap();
         assert_eq!(
             stored,
-            format!("[my-laptop]\nhf_token = {LAPTOP}\n\n"),
+            format!(
+                "[my-laptop]\nhf_token = {LAPTOP}\nendpoint = {}\n\n",
+                hub.endpoint()
+            ),
             "{streams}"
         );
         env.run(["cache", "verify", "org/name"]).ok();

@@ -16,15 +16,30 @@ use super::process::{Invocation, Output};
 /// which planted fault is on (tests/mutants).
 const INHERITED: [&str; 3] = ["PATH", "LLVM_PROFILE_FILE", "HF_MUTANT"];
 
-/// Gives SIGINT its default action in the programs that tests start. A shell without job control lets what it runs in the
-/// background ignore it, and a program inherits that; but a signal that is caught here has its default there. Here, too,
-/// Ctrl-C goes on ending the process.
-fn hear_interrupts() {
+/// Gives the signals that end programs their default action in the programs that tests start. A shell
+/// without job control lets what it runs in the background ignore SIGINT, nohup(1) lets it ignore SIGHUP,
+/// and a program inherits that; but a signal that is caught here has its default there. Here, too, Ctrl-C
+/// goes on ending the process, and what was ignored goes on having no effect.
+fn hear_signals() {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let (signal, always) = (signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(true)));
-        signal_hook::flag::register_conditional_default(signal, always).expect("SIGINT");
+        let always = Arc::new(AtomicBool::new(true));
+        signal_hook::flag::register_conditional_default(SIGINT, always).expect("SIGINT");
+        for signal in [SIGHUP, SIGTERM] {
+            if is_ignored(signal) {
+                signal_hook::flag::register(signal, Arc::default()).expect("signal");
+            }
+        }
     });
+}
+
+/// Whether this process ignores a signal, as proc(5) tells: one bit each, from 1.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// The address of a server that does not exist: connections are refused, and nobody else gets the port.
@@ -41,7 +56,7 @@ pub struct TestEnv {
 impl TestEnv {
     /// An empty home. No Hub: the endpoint is a port where nobody listens, so that nothing can reach the network by mistake.
     pub fn new() -> Self {
-        hear_interrupts();
+        hear_signals();
         let root = tempfile::Builder::new().prefix("hf-test-").tempdir();
         let root = root.expect("temporary folder");
         for folder in ["home", "hf", "tmp", "work", "bin"] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::auth_login::{LAPTOP, SERVER, hub, login, read};
 use crate::harness::TestEnv;
-use crate::harness::oracle::skip;
+use crate::harness::oracle::{installed, skip};
 use crate::harness::shim::shim;
 
 #[test]
@@ -60,6 +60,9 @@ fn a_lock_of_another_user_keeps_nobody_from_logging_in() {
 /// As containers have it: `-v token:/root/.cache/huggingface/token`.
 #[test]
 fn a_token_file_that_is_mounted_by_itself_is_written_in_place() {
+    if installed(["unshare", "mount"]).is_none() {
+        return;
+    }
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let (outside, inside) = (env.path("work/outside"), env.hf_home().join("token"));

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::hub::{Content, Fault, Hub, Repo};
-use crate::harness::oracle::skip;
+use crate::harness::oracle::{installed, skip};
 use crate::harness::tree::listing;
 use crate::harness::{Running, TestEnv};
 
@@ -107,6 +107,9 @@ fn what_was_ignored_stays_ignored() {
 
 #[test]
 fn the_first_process_of_a_container_hears_them() {
+    if installed(["unshare"]).is_none() {
+        return;
+    }
     let hub = hub();
     for (signal, code) in ENDINGS {
         let env = TestEnv::for_hub(&hub);

@@ -167,7 +167,7 @@ fn staging_path(folder: &Path) -> PathBuf {
 ///
 /// Where `refs/` has a file in the place of a folder, or the other way around (`feature` beside
 /// `feature/x`, which Git allows one after the other), the name is noted in
-/// [`layout::ODD_REFS`] instead: this program finds it there, other clients do not, which is why it
+/// `layout::ODD_REFS` instead: this program finds it there, other clients do not, which is why it
 /// is an error all the same.
 ///
 /// # Errors

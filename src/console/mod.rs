@@ -1,7 +1,8 @@
 //! The only stdout, stderr and stdin.
 //!
 //! Data goes to stdout, talk to stderr (REFERENCE 6). A command hands over what it found; how that
-//! looks in each output format is decided here, and what it says is escaped here (see [`safe`]). Writing never fails for the caller: a reader that
+//! looks in each output format is decided here, and what it says is escaped here (see `safe`).
+//! Writing never fails for the caller: a reader that
 //! closed stdout early (`| head -1`) ends the output quietly, and any other failure is kept until
 //! [`Console::finish`].
 

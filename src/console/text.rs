@@ -98,7 +98,7 @@ pub fn rfc3339(seconds: f64) -> Option<String> {
 const FIRST_BYTE: u32 = 0x10_ff80;
 
 /// A path as text that keeps every byte: those that are no UTF-8 become characters of their own,
-/// which [`bytes_of`] turns back. Shown to people they are `\xe9`; JSON writes them as Python does
+/// which `bytes_of` turns back. Shown to people they are `\xe9`; JSON writes them as Python does
 /// (`surrogateescape`): `\udce9`.
 pub fn path_text(path: impl AsRef<Path>) -> String {
     let mut out = String::new();

@@ -8,7 +8,7 @@
 //!
 //! Nothing outside of the cache is ever touched: links are removed, never followed, and a repository
 //! whose own folders are links elsewhere is refused. A repository that another process downloads
-//! into, or may download into ([`in_use`]), is left alone and named. Lock files stay.
+//! into, or may download into (`in_use`), is left alone and named. Lock files stay.
 //!
 //! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
 //! and a shared payload that another repository uses count nothing. Only content is counted, as the

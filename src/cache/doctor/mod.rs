@@ -5,8 +5,8 @@
 //! and mending ([`mend`]) are apart: a [`Finding`] carries its [`Remedy`], so what is shown is what
 //! will be done.
 //!
-//! A remedy never touches what is valid. Links are made again where the blobs are here ([`relink`]),
-//! and blobs brought back where their content is elsewhere in the cache ([`restore`]), without a
+//! A remedy never touches what is valid. Links are made again where the blobs are here (`relink`),
+//! and blobs brought back where their content is elsewhere in the cache (`restore`), without a
 //! request. After that goes what leads nowhere (a ref without its snapshot, a link without its blob),
 //! what is provably damaged, and what nothing uses or could use. A ref that only has a newline too
 //! many is rewritten, a file that is in the way moved into the repository's folder `set-aside`, where

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::facts::{Facts, link_text};
-use super::repo::{has_snapshot, holds_no_content};
+use super::repo::{has_snapshot, holds_no_content, ref_text};
 use super::restore::restore;
 use super::walk::{is_there, names, walk};
 use super::{Finding, ModeChange, Remedy};
@@ -93,7 +93,8 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
     match &finding.remedy {
         Remedy::Advice(_) => Ok(0),
         Remedy::RemoveRef | Remedy::SetRefAside => {
-            let content = crate::fs::read_text(path, LONGEST_REF).unwrap_or_default();
+            // What cannot be read by now may say anything.
+            let content = ref_text(path).map_err(FsError::of("read", path))?;
             if has_snapshot(&repo, content.trim()) {
                 return Ok(0);
             }
@@ -275,4 +276,77 @@ fn change_mode(change: &ModeChange) -> Result<(), FsError> {
             .map_err(FsError::of("change the group of", path))?;
     }
     set_mode(path, change.mode).map_err(FsError::of("change the mode of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ailment;
+    use super::*;
+
+    /// A ref may have become something else since it was looked at.
+    #[test]
+    fn a_ref_that_cannot_be_read_stays() {
+        type Make = fn(&Path);
+        let cases: [(&str, Make, bool); 7] = [
+            (
+                "names nothing",
+                |path| fs::write(path, "c1").unwrap(),
+                false,
+            ),
+            ("is empty", |path| fs::write(path, "").unwrap(), false),
+            (
+                "is no text",
+                |path| fs::write(path, b"\xff\n").unwrap(),
+                false,
+            ),
+            (
+                "leads nowhere",
+                |path| std::os::unix::fs::symlink("gone", path).unwrap(),
+                false,
+            ),
+            (
+                "is a folder",
+                |path| {
+                    fs::create_dir(path).unwrap();
+                    fs::write(path.join("1"), "c1").unwrap();
+                },
+                true,
+            ),
+            (
+                "is a pipe",
+                |path| {
+                    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+                    let kind = rustix::fs::FileType::Fifo;
+                    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+                },
+                true,
+            ),
+            (
+                "is too long",
+                |path| {
+                    let length = usize::try_from(LONGEST_REF).unwrap() + 1;
+                    fs::write(path, vec![b' '; length]).unwrap();
+                },
+                true,
+            ),
+        ];
+        for (what, make, stays) in cases {
+            for remedy in [Remedy::RemoveRef, Remedy::SetRefAside] {
+                let root = tempfile::tempdir().unwrap();
+                let refs = root.path().join("models--n/refs");
+                fs::create_dir_all(&refs).unwrap();
+                let path = refs.join("main");
+                make(&path);
+                let finding = Finding::new(
+                    Ailment::DanglingRef,
+                    b"models--n",
+                    path.clone(),
+                    remedy.clone(),
+                );
+                let done = carry_out(root.path(), &finding, &mut Seen::default());
+                assert_eq!(done.is_err(), stays, "{what} {remedy:?} {done:?}");
+                assert_eq!(is_there(&path), stays, "{what} {remedy:?}");
+            }
+        }
+    }
 }

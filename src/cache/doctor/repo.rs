@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::facts::{Facts, says_right};
@@ -11,7 +12,7 @@ use super::walk::{is_own_folder, is_there, names, walk};
 use super::{Ailment, Finding, Remedy, leads_out};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::commit::LONGEST_REF;
-use crate::cache::dir::path_of;
+use crate::cache::dir::{is_absent, path_of};
 use crate::cache::report::CacheReport;
 use crate::repo::CommitHash;
 
@@ -233,11 +234,7 @@ impl Patient<'_> {
         let files = files.filter(|file| !file.is_dir());
         files
             .map(|file| {
-                let content = match crate::fs::read_limited(&file, LONGEST_REF) {
-                    Ok(content) => Some(String::from_utf8_lossy(&content).into_owned()),
-                    Err(error) if crate::cache::dir::is_absent(&error) => Some(String::new()),
-                    Err(_) => None,
-                };
+                let content = ref_text(&file).ok();
                 (file, content)
             })
             .collect()
@@ -375,6 +372,18 @@ impl Patient<'_> {
 /// Whether a place, `<commit>/…`, is in the snapshot of one of these commits.
 fn is_in_one_of(place: &Path, commits: &[String]) -> bool {
     commits.iter().any(|commit| place.starts_with(commit))
+}
+
+/// What a ref says; nothing where a link leads nowhere.
+///
+/// # Errors
+/// It cannot be read: nobody knows what it says then.
+pub fn ref_text(file: &Path) -> io::Result<String> {
+    match crate::fs::read_limited(file, LONGEST_REF) {
+        Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
+        Err(error) if is_absent(&error) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a text is the very name of a snapshot.

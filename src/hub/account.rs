@@ -41,7 +41,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::InvalidToken`] when it belongs to none; else as [`Hub::send`].
     pub async fn whoami(&self, token: &Token) -> Result<Account, HubError> {
-        let request = Request::new(Method::GET, self.url("api/whoami-v2"));
+        let request = Request::new(Method::GET, self.url("api/whoami-v2")).brief();
         let (body, _): (Value, _) = match self.send_for_json(&request, Some(token)).await {
             // On this route there is no repository to hide: 401 is about the token.
             Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
@@ -56,7 +56,9 @@ impl Hub {
     /// # Errors
     /// As [`Hub::whoami`].
     pub async fn whoami_once(&self, token: &Token) -> Result<Seen, HubError> {
-        let request = Request::new(Method::GET, self.url("api/whoami-v2")).once();
+        let request = Request::new(Method::GET, self.url("api/whoami-v2"))
+            .brief()
+            .once();
         let (body, headers): (Value, _) = match self.send_for_json(&request, Some(token)).await {
             Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
             other => other?,

@@ -155,6 +155,12 @@ impl Hub {
         self.patience.timeout()
     }
 
+    /// How long a brief answer may take, all in all, however steadily it comes: routes that look up a
+    /// login, and no more.
+    pub(super) fn patience_with_brief(&self) -> Duration {
+        self.stall_timeout().saturating_mul(2)
+    }
+
     /// The URL of a path below the endpoint. The path must be percent-encoded already.
     pub fn url(&self, path: &str) -> Url {
         Url::parse(&format!("{}/{path}", self.options.endpoint.as_str()))

@@ -64,14 +64,16 @@ impl Hub {
         retries: u32,
     ) -> Result<(T, HeaderMap), Failure> {
         let (mut body, headers) = self.json_body(request, token, retries).await?;
-        let mut whole = Vec::new();
-        while let Some(chunk) = body.chunk().await? {
-            if whole.len() + chunk.len() > request.most_bytes {
-                let reason = "it sent more than such an answer ever has";
-                return Err(no_json(reason.to_owned()));
+        let whole = match request.is_brief {
+            false => body.whole(request.most_bytes).await?,
+            true => {
+                let reading = body.whole(request.most_bytes);
+                match tokio::time::timeout(self.patience_with_brief(), reading).await {
+                    Ok(whole) => whole?,
+                    Err(_) => return Err(Failure::fatal(Failure::silent(&request.url).error)),
+                }
             }
-            whole.extend_from_slice(&chunk);
-        }
+        };
         serde_json::from_slice(&whole)
             .map(|value| (value, headers.clone()))
             .map_err(|error| match error.is_data() {
@@ -141,6 +143,19 @@ struct Plain {
 }
 
 impl Plain {
+    /// All of it, of at most so many bytes.
+    async fn whole(&mut self, most_bytes: usize) -> Result<Vec<u8>, Failure> {
+        let mut whole = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if whole.len() + chunk.len() > most_bytes {
+                let reason = "it sent more than such an answer ever has";
+                return Err(no_json(reason.to_owned()));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole)
+    }
+
     async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = self.body.chunk().await?;
         let Some(decoder) = &mut self.decoder else {

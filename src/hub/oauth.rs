@@ -96,12 +96,7 @@ impl Hub {
     pub async fn device_code(&self, client_id: &str) -> Result<DeviceCode, OAuthError> {
         let form = vec![("client_id".to_owned(), client_id.to_owned())];
         let request = Request::new(Method::POST, self.url("oauth/device")).form(form);
-        device_code(self.ask_oauth(request, self.patience_with_oauth()).await?)
-    }
-
-    /// How long an answer may take, all in all: these routes look something up and no more.
-    fn patience_with_oauth(&self) -> Duration {
-        self.stall_timeout().saturating_mul(2)
+        device_code(self.ask_oauth(request, self.patience_with_brief()).await?)
     }
 
     /// Asks whether the user has agreed by now.
@@ -121,7 +116,7 @@ impl Hub {
             ("device_code".to_owned(), device_code.expose().to_owned()),
             ("client_id".to_owned(), client_id.to_owned()),
         ];
-        self.token(form, self.patience_with_oauth()).await
+        self.token(form, self.patience_with_brief()).await
     }
 
     /// Exchanges a refresh token; the whole answer has to come within `patience`. The server may
@@ -162,7 +157,7 @@ impl Hub {
             "resource": resource,
         });
         let request = Request::new(Method::POST, self.url("oauth/token")).json(body);
-        granted(self.ask_oauth(request, self.patience_with_oauth()).await?)
+        granted(self.ask_oauth(request, self.patience_with_brief()).await?)
     }
 
     /// Asks GitHub Actions for the identity token of the job. `credential` goes to that URL's origin
@@ -174,7 +169,9 @@ impl Hub {
         let mut url = url.clone();
         let audience = self.endpoint().as_str().to_owned();
         url.query_pairs_mut().append_pair("audience", &audience);
-        let request = Request::new(Method::GET, url.clone()).with_credential(credential.clone());
+        let request = Request::new(Method::GET, url.clone())
+            .with_credential(credential.clone())
+            .brief();
         let (answer, _): (Value, _) = self.send_for_json(&request, None).await?;
         secret(&answer["value"])
             .ok_or_else(|| HubError::BadAnswer(format!("{} gives no identity token", host(&url))))

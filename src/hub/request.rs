@@ -34,6 +34,8 @@ pub struct Request {
     pub(super) is_large: bool,
     /// Most bytes of a JSON answer.
     pub(super) most_bytes: usize,
+    /// Whether a JSON answer has to be there soon, however steadily it comes.
+    pub(super) is_brief: bool,
 }
 
 impl Request {
@@ -52,6 +54,7 @@ impl Request {
             what: Subject::Api,
             is_large: false,
             most_bytes: JSON,
+            is_brief: false,
         }
     }
 
@@ -75,6 +78,14 @@ impl Request {
     #[must_use]
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.most_bytes = bytes;
+        self
+    }
+
+    /// Gives the body of a JSON answer twice the stall timeout in all, and no more: for answers of a
+    /// few hundred bytes. One that trickles for ever is then an error.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.is_brief = true;
         self
     }
 

@@ -321,6 +321,38 @@ fn an_identity_server_that_refuses_is_named_with_what_it_said() {
     assert!(!output.stderr().contains("expired"), "{output}");
 }
 
+/// A byte now and then, for ever: each attempt is given up in the end, and so is the question.
+#[test]
+fn an_answer_that_trickles_is_an_error() {
+    let hub = hub();
+    hub.trust_identity("eyJ.identity.token", "bob");
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
+    let second = env.one_real_second();
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", second);
+    env.set("GITHUB_ACTIONS", "true")
+        .set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity?v=2", hub.endpoint()),
+        )
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    let asked = [
+        ("/api/whoami-v2", "HF_TOKEN", LAPTOP),
+        ("/actions/identity", "HF_OIDC_RESOURCE", "bob/model"),
+    ]
+    .map(|(route, source, value)| {
+        let bytes_per_second = 4;
+        hub.fault(Fault::Trickle { bytes_per_second }.on(route));
+        env.hf(["auth", "whoami"]).var(source, value).spawn()
+    });
+    for command in asked {
+        let output = command.wait().fails(1);
+        // On a busy machine even the bytes may come too late.
+        let words = ["no answer in time", "sent no"];
+        let said = output.stderr();
+        assert!(words.iter().any(|words| said.contains(words)), "{output}");
+    }
+}
+
 /// Answers of a megabyte and more are no answers of these routes.
 #[test]
 fn an_answer_without_end_is_an_error() {

@@ -61,6 +61,33 @@ fn a_pasted_token_is_hidden_and_cleaned() {
     assert_eq!(read(&env, "token"), LAPTOP);
 }
 
+/// Who sees the question may type at once: nothing of it may be shown.
+#[test]
+fn the_input_is_hidden_before_the_question_shows() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let mut terminal = start(&env, &["auth", "login"]);
+    terminal.expect("Number [1]:");
+    terminal.send_line("2");
+    for round in 1..=6 {
+        // Without a pause, so that the state is the one at the moment when the question came.
+        let questions = || terminal.transcript().matches("Token (not shown").count();
+        let start = std::time::Instant::now();
+        while questions() < round {
+            assert!(start.elapsed().as_secs() < 60, "{}", terminal.screen());
+            std::thread::yield_now();
+        }
+        assert!(!terminal.echoes(), "round {round}");
+        match round {
+            6 => terminal.send("\u{3}"),
+            _ => terminal.send_line("hf_a b"),
+        }
+    }
+    assert_eq!(terminal.exit_code(), 130);
+    let said = terminal.transcript();
+    assert!(!said.contains("hf_a b"), "{said}");
+}
+
 #[test]
 fn the_rest_of_a_paste_answers_no_question() {
     let hub = hub();

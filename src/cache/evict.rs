@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::report::{CacheReport, CachedRepo, CachedRevision};
+use super::report::{Blob, CacheReport, CachedRepo, CachedRevision};
 use super::targets::{Selection, detached};
 
 /// What to keep. Without any rule only detached revisions go.
@@ -17,7 +17,8 @@ pub struct Policy {
     /// Of each repository only so many revisions stay, those written last. Detached ones go anyway
     /// and do not count.
     pub keep_last: Option<usize>,
-    /// Repositories go until the rest has at most so many bytes.
+    /// Repositories go until the rest has at most so many bytes. Damaged ones count and stay: what
+    /// is left of them may be all that there is.
     pub max_size: Option<u64>,
 }
 
@@ -28,6 +29,8 @@ pub struct Eviction<'a> {
     pub selection: Selection<'a>,
     /// Bytes of content that stay, a shared payload once.
     pub remaining: u64,
+    /// Whether repositories had to go, or had to stay, because of [`Policy::max_size`].
+    pub is_over: bool,
 }
 
 /// Applies a policy. A pinned repository keeps everything. `now` is in seconds since 1970.
@@ -59,6 +62,7 @@ pub fn evict<'a>(
         }
     }
     let mut use_of = Usage::of(report, &selection);
+    let is_over = policy.max_size.is_some_and(|limit| use_of.total > limit);
     if let Some(limit) = policy.max_size {
         let mut order: Vec<usize> = (0..report.repos.len()).collect();
         order.sort_by(|&a, &b| used(&report.repos[a]).total_cmp(&used(&report.repos[b])));
@@ -76,6 +80,7 @@ pub fn evict<'a>(
     Eviction {
         selection,
         remaining: use_of.total,
+        is_over,
     }
 }
 
@@ -128,23 +133,33 @@ impl Usage {
                 .filter(|(number, _)| !gone.contains(number))
                 .flat_map(|(_, revision)| revision.files.iter().map(|file| file.blob))
                 .collect();
-            let (mut own, mut payloads) = (0, HashSet::new());
-            for blob in kept.into_iter().map(|blob| &repo.blobs[blob as usize]) {
-                match blob.shared {
-                    Some(payload) => drop(payloads.insert(payload)),
-                    None if blob.place.first() == Some(&b'/') => {}
-                    None => own += blob.size,
-                }
-            }
-            for &payload in &payloads {
-                *usage.users.entry(payload).or_default() += 1;
-            }
-            usage.total += own;
-            usage.repos.push((own, payloads));
+            let kept = kept.into_iter().map(|blob| &repo.blobs[blob as usize]);
+            let used = usage.add(kept);
+            usage.repos.push(used);
+        }
+        for repo in report.damaged_repos() {
+            usage.add(repo.blobs.iter());
         }
         let payloads = usage.users.keys();
         usage.total += payloads.map(|&payload| size(report, payload)).sum::<u64>();
         usage
+    }
+
+    /// Counts what a repository uses: bytes of its own, and payloads.
+    fn add<'a>(&mut self, blobs: impl Iterator<Item = &'a Blob>) -> (u64, HashSet<u32>) {
+        let (mut own, mut payloads) = (0, HashSet::new());
+        for blob in blobs {
+            match blob.shared {
+                Some(payload) => drop(payloads.insert(payload)),
+                None if blob.place.first() == Some(&b'/') => {}
+                None => own += blob.size,
+            }
+        }
+        for &payload in &payloads {
+            *self.users.entry(payload).or_default() += 1;
+        }
+        self.total += own;
+        (own, payloads)
     }
 
     /// Takes a repository out; answers whether anything was left of it.
@@ -245,6 +260,36 @@ mod tests {
             let eviction = evict(&report, &policy, |_| false, now);
             let found = format!("{:?}", eviction.selection.repos);
             assert_eq!(found, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_repository_counts_and_stays() {
+        let (folder, _) = cache();
+        let damaged = folder.path().join("models--x");
+        std::fs::create_dir_all(damaged.join("snapshots/x1")).unwrap();
+        std::fs::write(damaged.join("snapshots/x1/f"), "0123456789abcde").unwrap();
+        std::os::unix::fs::symlink("../../blobs/gone", damaged.join("snapshots/x1/g")).unwrap();
+        let report = scan(folder.path(), Detail::Files).unwrap();
+        assert_eq!(report.problems.len(), 1);
+        for (limit, expected, remaining, is_over) in [
+            (55, "{1: {1}}", 55, false),
+            (54, "{0: {0, 1}, 1: {1}}", 35, true),
+            (25, "{0: {0, 1}, 1: {0, 1}}", 25, true),
+            (0, "{0: {0, 1}, 1: {0, 1}, 2: {0}}", 15, true),
+        ] {
+            let policy = Policy {
+                max_size: Some(limit),
+                ..Policy::default()
+            };
+            let eviction = evict(&report, &policy, |_| false, 0.0);
+            let repos = format!("{:?}", eviction.selection.repos);
+            assert_eq!(
+                (repos.as_str(), eviction.remaining, eviction.is_over),
+                (expected, remaining, is_over),
+                "{limit}"
+            );
+            assert!(eviction.selection.damaged.is_empty());
         }
     }
 

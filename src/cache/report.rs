@@ -187,9 +187,13 @@ impl Problem {
 impl CacheReport {
     /// All repositories, those that are damaged too.
     pub fn all_repos(&self) -> impl Iterator<Item = &CachedRepo> {
-        let damaged = self.problems.iter();
-        let damaged = damaged.filter_map(|problem| problem.rest.as_deref());
-        self.repos.iter().chain(damaged)
+        self.repos.iter().chain(self.damaged_repos())
+    }
+
+    /// What could be read of the damaged repositories.
+    pub fn damaged_repos(&self) -> impl Iterator<Item = &CachedRepo> {
+        let problems = self.problems.iter();
+        problems.filter_map(|problem| problem.rest.as_deref())
     }
 
     /// Bytes of all unfinished downloads.

@@ -69,6 +69,45 @@ fn a_policy_lets_the_least_used_go_and_pins_hold() {
     assert_eq!(rows(&env), Vec::<Value>::new());
 }
 
+#[test]
+fn a_damaged_repository_counts_for_the_size_and_stays() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    let days =
+        |days: u64| std::time::SystemTime::now() - std::time::Duration::from_secs(86_400 * days);
+    let (damaged, old, new) = (
+        tree.model("o/damaged"),
+        tree.model("o/old"),
+        tree.model("o/new"),
+    );
+    for (repo, length, age) in [(&damaged, 800, 90), (&old, 400, 60), (&new, 150, 2)] {
+        let text = "x".repeat(length);
+        let commit = repo.main([("f", text.as_str()), ("g", "lost")]);
+        repo.times(&commit, "f", days(age), days(age));
+        repo.times(&commit, "g", days(age), days(age));
+        if repo.root() == damaged.root() {
+            repo.lose_blob(&commit, "g");
+        }
+    }
+    let before = crate::harness::tree::tree_of(damaged.root());
+    let output = env.run(["cache", "prune", "--max-size", "2k", "-y"]).ok();
+    assert!(!output.stderr().contains("o/damaged"), "it fits: {output}");
+    // Healthy repositories alone have 558 bytes.
+    let output = env.run(["cache", "prune", "--max-size", "1k", "-y"]).ok();
+    let stderr = output.stderr();
+    assert!(
+        stderr.contains("model/o/damaged is damaged and has 800"),
+        "{output}"
+    );
+    assert!(!stderr.contains("more than --max-size allows"), "{output}");
+    assert!(!old.root().exists() && new.root().exists(), "{output}");
+    let output = env.run(["cache", "prune", "--max-size", "0k", "-y"]).ok();
+    let words = "What is pinned or damaged has 800.0, more than --max-size allows.";
+    assert!(output.stderr().contains(words), "{output}");
+    assert!(!new.root().exists());
+    assert_eq!(crate::harness::tree::tree_of(damaged.root()), before);
+}
+
 /// On a disk mounted with `noatime` reads leave no trace: a download that finds all in place has to
 /// say itself that it used the files.
 #[test]

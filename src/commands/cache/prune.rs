@@ -6,7 +6,7 @@ use super::{
     RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy, tell_fresh,
 };
 use crate::cache::delete::{DeletePlan, downloads};
-use crate::cache::evict::{Policy, evict};
+use crate::cache::evict::{Eviction, Policy, evict};
 use crate::cache::pins::Pins;
 use crate::cache::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
@@ -56,15 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     args.tell_unmatched(&report, context);
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
     let eviction = evict(&report, &policy, is_pinned, now());
-    if policy
-        .max_size
-        .is_some_and(|limit| eviction.remaining > limit)
-    {
-        console.warn(&format!(
-            "What is pinned has {}, more than --max-size allows.",
-            text::size(eviction.remaining)
-        ));
-    }
+    tell_size(&report, &policy, &eviction, context);
     let mut plan = DeletePlan::build(&report, &eviction.selection, &pins)?;
     let unused = report
         .store
@@ -120,6 +112,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     push_bytes(&mut fields, "freed_bytes", outcome.freed, context);
     console.result(&format!("Deleted {summary}; {freed} freed."), fields);
     Ok(())
+}
+
+/// Names what stays of a cache that is too large for `--max-size`.
+fn tell_size(report: &CacheReport, policy: &Policy, eviction: &Eviction<'_>, context: &Context) {
+    if !eviction.is_over {
+        return;
+    }
+    let mut has_damaged = false;
+    for repo in report.damaged_repos().filter(|repo| repo.size > 0) {
+        has_damaged = true;
+        context.console.warn(&format!(
+            "{} is damaged and has {}, which counts for --max-size; it is left alone. `hf cache doctor` says what is wrong.",
+            text::escape(&repo.cache_id()),
+            text::size(repo.size)
+        ));
+    }
+    if policy
+        .max_size
+        .is_some_and(|limit| eviction.remaining > limit)
+    {
+        let what = match has_damaged {
+            true => "What is pinned or damaged",
+            false => "What is pinned",
+        };
+        context.console.warn(&format!(
+            "{what} has {}, more than --max-size allows.",
+            text::size(eviction.remaining)
+        ));
+    }
 }
 
 impl Args {

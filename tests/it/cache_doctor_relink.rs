@@ -474,3 +474,92 @@ fn the_version_that_transformers_writes_is_no_damage() {
     fs::create_dir(env.cache().join("version.txt")).unwrap();
     assert_eq!(kinds(&env, 1), ["foreign"]);
 }
+
+/// A copy without links has no user of the payload left; the listing still names it.
+#[test]
+fn a_payload_that_a_listing_names_is_not_swept() {
+    let text = "weights in the store";
+    let etag = blob_name("model.bin", text);
+    let hash = "ab".repeat(32);
+    // How the payload comes to be without users: links lost, or the last other user removed.
+    for (command, has_other) in [
+        (&["cache", "prune", "-y"][..], false),
+        (&["cache", "rm", "dataset/o/other", "-y"], true),
+    ] {
+        let env = TestEnv::new();
+        let tree = CacheTree::at(env.cache());
+        let repo = tree.model("org/name");
+        let commit = repo.main([("config.json", "{}"), ("model.bin", text)]);
+        let payload = store_link(&env, &repo, &etag);
+        fs::write(&payload, text).unwrap();
+        let listing = json!({"format_version": 1, "files": {
+            "config.json": {"size": 2, "blob_id": blob_name("config.json", "{}")},
+            "model.bin": {"size": text.len(), "blob_id": "0".repeat(40), "lfs_sha256": etag,
+                "lfs_size": text.len(), "xet_hash": hash},
+        }});
+        tree.stray_file(
+            &format!("models--org--name/trees/{commit}.json"),
+            &listing.to_string(),
+        );
+        for link in links(&repo) {
+            fs::remove_file(link).unwrap();
+        }
+        fs::remove_file(repo.blob(&etag)).unwrap();
+        let other = tree.dataset("o/other");
+        if has_other {
+            let there = other.main([("same.bin", text)]);
+            assert!(other.file(&there, "same.bin").exists());
+            fs::remove_file(other.blob(&etag)).unwrap();
+            symlink(format!("../../blobs/ab/{hash}"), other.blob(&etag)).unwrap();
+            let manifest = format!("datasets--o--other/blobs/{etag}\n");
+            tree.stray_file(&format!("blobs/ab/{hash}.refs"), &manifest);
+        } else {
+            fs::remove_dir_all(other.root()).unwrap();
+        }
+        let output = env.run(command).ok();
+        assert!(payload.exists(), "{output}");
+        assert!(!other.root().exists());
+        let words = format!("blobs/ab/{hash} (20.0) is kept: model/org/name lists");
+        assert!(output.stderr().contains(&words), "{output}");
+        if has_other {
+            assert!(output.stdout().contains("0.0 freed"), "{output}");
+        }
+        let shown = env.run(["cache", "ls"]).ok();
+        assert!(!shown.stderr().contains("hf cache prune"), "{shown}");
+        fix(&env);
+        assert_eq!(
+            fs::read_to_string(repo.file(&commit, "model.bin")).unwrap(),
+            text
+        );
+        let output = env.run(["cache", "prune", "-y"]).ok();
+        assert!(!output.stderr().contains("is kept"), "{output}");
+        // With the repository goes what its own listing names.
+        let output = env.run(["cache", "rm", "model/org/name", "-y"]).ok();
+        assert!(!output.stderr().contains("is kept"), "{output}");
+        assert!(!payload.exists(), "{output}");
+    }
+}
+
+/// A file of its own needs no payload.
+#[test]
+fn a_payload_that_the_listing_repository_has_itself_goes() {
+    let text = "weights";
+    let etag = blob_name("model.bin", text);
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    let repo = tree.model("org/name");
+    let commit = repo.main([("model.bin", text)]);
+    let payload = store_link(&env, &repo, &etag);
+    fs::write(&payload, text).unwrap();
+    fs::remove_file(repo.blob(&etag)).unwrap();
+    fs::write(repo.blob(&etag), text).unwrap();
+    let listing = json!({"format_version": 1, "files": {
+        "model.bin": {"size": text.len(), "blob_id": "0".repeat(40), "lfs_sha256": etag,
+            "lfs_size": text.len(), "xet_hash": "ab".repeat(32)},
+    }});
+    let place = format!("models--org--name/trees/{commit}.json");
+    tree.stray_file(&place, &listing.to_string());
+    let output = env.run(["cache", "prune", "-y"]).ok();
+    assert!(!payload.exists(), "{output}");
+    assert!(repo.file(&commit, "model.bin").exists());
+}

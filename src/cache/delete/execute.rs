@@ -55,7 +55,8 @@ impl DeletePlan {
         outcome.freed = self.tally.freed_by_now(&self.root);
         let linked = self.tally.links.keys().filter_map(|&index| {
             let store = store?;
-            store.payloads.get(index as usize)
+            let payload = store.payloads.get(index as usize)?;
+            (!self.tally.kept.contains(&payload.hash)).then_some(payload)
         });
         for payload in self.unused.iter().chain(linked) {
             match sweep(&self.root, payload) {

@@ -32,7 +32,7 @@ use super::dir::{path_of, text_of};
 use super::layout;
 use super::pins::Pins;
 use super::report::{CacheReport, CachedRepo, Incomplete};
-use super::shared::Payload;
+use super::shared::{Listed, Payload, split_listed};
 use super::targets::Selection;
 use crate::fs::FsError;
 
@@ -46,6 +46,9 @@ pub struct DeletePlan {
     pub incomplete: Vec<Incomplete>,
     /// Payloads of the shared store that nobody uses.
     pub unused: Vec<Payload>,
+    /// Payloads that nobody would use and that stay, since a listing names them where their link is
+    /// missing.
+    pub listed: Vec<Listed>,
     /// Repositories that somebody downloads into, or may: they are left alone.
     pub busy: Vec<Spared>,
     /// Unfinished downloads that are left alone, since nobody can tell that they are not under way.
@@ -146,12 +149,32 @@ impl DeletePlan {
             }
         }
         plan.repos.sort_by(|a, b| a.cache_id.cmp(&b.cache_id));
+        plan.keep_listed(report);
         plan.freed = plan.tally.freed(report);
         Ok(plan)
     }
 
+    /// Keeps payloads whose last links go while a listing of another repository names them.
+    fn keep_listed(&mut self, report: &CacheReport) {
+        let last = self.tally.payloads_to_go(report);
+        let (_, listed) = split_listed(&self.root, last, |f, etag| self.removes(f, etag));
+        let kept = listed.iter().map(|listed| listed.payload.hash.clone());
+        self.tally.kept = kept.collect();
+        self.listed = listed;
+    }
+
+    /// Whether the plan removes a blob of a repository.
+    fn removes(&self, folder: &[u8], etag: &str) -> bool {
+        let mut repos = self.repos.iter().filter(|repo| repo.folder == folder);
+        repos.any(|repo| {
+            let mut blobs = repo.blobs.iter();
+            matches!(repo.extent, Extent::Whole { .. }) || blobs.any(|name| name == etag.as_bytes())
+        })
+    }
+
     /// Adds what else `cache prune` removes: unfinished downloads and unused payloads. Downloads
-    /// that are under way, or may be, are left out and named.
+    /// that are under way, or may be, are left out and named, and so are payloads that a listing
+    /// names.
     pub fn add_waste(&mut self, report: &CacheReport, unused: Vec<Payload>) {
         for file in &report.incomplete {
             match in_use::of_incomplete(&self.root, file) {
@@ -169,7 +192,9 @@ impl DeletePlan {
                 }
             }
         }
+        let (unused, listed) = split_listed(&self.root, unused, |f, etag| self.removes(f, etag));
         self.unused = unused;
+        self.listed.extend(listed);
         self.freed =
             self.tally.freed(report) + self.unused.iter().map(|payload| payload.size).sum::<u64>();
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::relative;
 use crate::cache::dir::Dir;
 use crate::cache::report::CacheReport;
-use crate::cache::shared;
+use crate::cache::shared::{self, Payload};
 use crate::fs::FsError;
 
 /// Names to be removed that hold or use content.
@@ -18,6 +18,8 @@ pub struct Tally {
     files: BTreeMap<PathBuf, Facts>,
     /// Payload of the shared store (index) → links to it, relative to the cache's root.
     pub links: BTreeMap<u32, BTreeSet<PathBuf>>,
+    /// Hashes of payloads that stay though their last links go.
+    pub kept: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,20 +84,23 @@ impl Tally {
 
     /// Bytes that become free when all these names go.
     pub fn freed(&self, report: &CacheReport) -> u64 {
-        let shared: u64 = match (&report.store, Dir::open(&report.root)) {
-            (Some(store), Ok(root)) => self
-                .links
-                .iter()
-                .filter_map(|(&index, links)| {
-                    let payload = &store.payloads[index as usize];
-                    let users = shared::users(&root, &report.root, payload)?;
-                    let all = !users.is_empty() && users.iter().all(|user| links.contains(user));
-                    all.then_some(payload.size)
-                })
-                .sum(),
-            _ => 0,
-        };
+        let payloads = self.payloads_to_go(report).into_iter();
+        let shared: u64 = payloads.map(|payload| payload.size).sum();
         shared + bytes_of(self.files.values())
+    }
+
+    /// Payloads that lose their last links, without those that are kept.
+    pub fn payloads_to_go(&self, report: &CacheReport) -> Vec<Payload> {
+        let (Some(store), Ok(root)) = (&report.store, Dir::open(&report.root)) else {
+            return Vec::new();
+        };
+        let going = self.links.iter().filter_map(|(&index, links)| {
+            let payload = &store.payloads[index as usize];
+            let users = shared::users(&root, &report.root, payload)?;
+            let all = !users.is_empty() && users.iter().all(|user| links.contains(user));
+            (all && !self.kept.contains(&payload.hash)).then(|| payload.clone())
+        });
+        going.collect()
     }
 
     /// Bytes of the names that are really gone by now, shared payloads apart.

@@ -35,6 +35,7 @@
 //! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 by the tests.
 
 mod entry;
+mod listed;
 mod manifest;
 mod permissions;
 
@@ -45,6 +46,7 @@ use std::path::{Path, PathBuf};
 use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::layout;
 pub use entry::{Entry, Linked};
+pub use listed::{Listed, split_listed};
 pub use manifest::{unused, users, write_manifest};
 
 /// Name of the store's folder in the cache's root.

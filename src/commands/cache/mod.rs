@@ -220,6 +220,7 @@ fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
 /// Names the repositories that a plan leaves alone.
 fn tell_spared(plan: &DeletePlan, context: &Context) {
     tell_busy(&plan.busy, context);
+    tell_listed(plan, context);
     for id in &plan.pinned {
         let id = text::escape(id);
         context.console.warn(&format!(
@@ -249,6 +250,18 @@ fn why_spared(spared: &Spared) -> String {
             "{id} may be being downloaded into: {} was written within 24 hours, and no lock tells whether a program still writes to it",
             shown(path)
         ),
+    }
+}
+
+/// Names the payloads that no link uses and that a plan keeps.
+fn tell_listed(plan: &DeletePlan, context: &Context) {
+    for listed in &plan.listed {
+        context.console.warn(&format!(
+            "{} ({}) is kept: {} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository.",
+            shown(&listed.payload.place()),
+            text::size(listed.payload.size),
+            text::escape(&listed.cache_id)
+        ));
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy, tell_fresh,
+    tell_listed,
 };
 use crate::cache::delete::{DeletePlan, downloads};
 use crate::cache::evict::{Eviction, Policy, evict};
@@ -66,6 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     plan.add_waste(&report, unused);
     tell_busy(&plan.busy, context);
     tell_fresh(&plan, context);
+    tell_listed(&plan, context);
     if plan.is_empty() {
         console.say(if policy == Policy::default() {
             "Nothing to prune: every revision has a ref, and every download is complete."

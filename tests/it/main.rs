@@ -75,6 +75,7 @@ mod interop;
 mod layers;
 mod legacy;
 mod limits;
+mod neighbours;
 mod parity;
 mod readme;
 mod scripts;

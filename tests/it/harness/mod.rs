@@ -29,6 +29,7 @@ pub mod endurance;
 pub mod env;
 pub mod http;
 pub mod hub;
+pub mod neighbours;
 pub mod oracle;
 pub mod process;
 pub mod proxy;

@@ -33,6 +33,12 @@ impl Oracle {
         Self::installed(&LEGACY, "0.36.2")
     }
 
+    /// `huggingface_hub` 0.20.3, as a library: what programs of early 2024 still carry.
+    pub fn old() -> Option<Self> {
+        static OLD: OnceLock<Option<PathBuf>> = OnceLock::new();
+        Self::installed(&OLD, "0.20.3")
+    }
+
     fn installed(known: &OnceLock<Option<PathBuf>>, version: &str) -> Option<Self> {
         let venv = known.get_or_init(|| match install(version) {
             Ok(venv) => Some(venv),
@@ -175,7 +181,10 @@ fn install(version: &str) -> Result<PathBuf, String> {
 
 /// The folder `target/oracle/<name>`, made by `make` unless that was done before, by this process or
 /// another.
-fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+pub(super) fn once(
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let home = home();
     fs::create_dir_all(&home).map_err(|e| e.to_string())?;
     let folder = home.join(name);
@@ -195,7 +204,7 @@ fn once(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<Pa
     Ok(folder)
 }
 
-fn call(command: &mut Command) -> Result<(), String> {
+pub(super) fn call(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
     if output.status.success() {
         return Ok(());

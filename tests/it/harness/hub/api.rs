@@ -211,10 +211,13 @@ pub fn tree(state: &State, asked: &Asked, place: &Place) -> Reply {
     })
 }
 
-/// `POST /api/{kind}s/{id}/paths-info/{rev}` with a form or JSON `paths`: rows of those that exist.
+/// `POST /api/{kind}s/{id}/paths-info/{rev}` with a form or JSON `paths`: rows of those that exist. A JSON form that
+/// says `expand` gets the last commit of each too; that is the one asked for, as if it had changed every file.
 pub fn paths_info(state: &State, asked: &Asked, place: &Place) -> Reply {
     let text = String::from_utf8_lossy(&asked.body);
-    let wanted: Vec<String> = match serde_json::from_str::<Value>(&text) {
+    let form = serde_json::from_str::<Value>(&text);
+    let expands = form.as_ref().is_ok_and(|form| form["expand"] == true);
+    let wanted: Vec<String> = match form {
         Ok(form) => form["paths"]
             .as_array()
             .into_iter()
@@ -223,10 +226,18 @@ pub fn paths_info(state: &State, asked: &Asked, place: &Place) -> Reply {
             .collect(),
         Err(_) => query_values(&text, "paths"),
     };
-    with_tree(state, asked, place, |_, _, tree| {
+    with_tree(state, asked, place, |_, commit, tree| {
         let all = rows(tree, "", true).into_iter();
         let named = all.filter(|row| wanted.iter().any(|path| path == row.path));
-        Reply::json(&named.map(|row| row.json()).collect())
+        let told = named.map(|row| {
+            let mut told = row.json();
+            if expands {
+                let date = "2024-01-01T00:00:00.000Z";
+                told["lastCommit"] = json!({"id": commit, "title": "Add files", "date": date});
+            }
+            told
+        });
+        Reply::json(&told.collect())
     })
 }
 

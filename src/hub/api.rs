@@ -314,7 +314,7 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
         checksum: Checksum::from_etag(etag).ok_or_else(|| missing(name))?,
         size: header("x-linked-size")
             .or_else(content_length)
-            .and_then(|size| size.parse().ok()),
+            .and_then(|size| size.trim().parse().ok()),
         xet_hash: header("x-xet-hash").map(str::to_owned),
         link: None,
     })

@@ -158,6 +158,25 @@ impl Terminal {
     /// Waits for the end; answers the exit code (128 + n after signal n).
     #[track_caller]
     pub fn exit_code(&mut self) -> i32 {
+        self.ends_with(|_| {})
+    }
+
+    /// As [`Terminal::exit_code`], pressing Ctrl-C again each second, as a person would. Python misses
+    /// one that comes between its prompt and the reading of the answer: it only notes the signal, and
+    /// the reading has no end.
+    pub fn exit_code_with_ctrl_c(&mut self) -> i32 {
+        let mut pressed = Instant::now();
+        self.ends_with(|terminal| {
+            if pressed.elapsed() > Duration::from_secs(1) {
+                pressed = Instant::now();
+                // It fails when the program has ended meanwhile.
+                let _ = terminal.master.write_all(b"\x03");
+            }
+        })
+    }
+
+    /// Waits for the end, and calls `meanwhile` again and again.
+    fn ends_with(&mut self, mut meanwhile: impl FnMut(&mut Self)) -> i32 {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("process state") {
@@ -165,6 +184,7 @@ impl Terminal {
             }
             let screen = self.screen();
             assert!(start.elapsed() < LIMIT, "still running\n{screen}");
+            meanwhile(self);
             std::thread::sleep(Duration::from_millis(5));
         };
         // The reader ends when the last descriptor of the terminal is closed; then the screen is complete.

@@ -88,7 +88,11 @@ fn observe_in(world: &World, who: Who, scenario: &Scenario) -> Observed {
             terminal.send(&world.fill(line.keys));
         }
     }
-    let code = terminal.exit_code();
+    let is_interrupted = typed.last().is_some_and(|line| line.keys == "\u{3}");
+    let code = match who {
+        Who::They(_) if is_interrupted => terminal.exit_code_with_ctrl_c(),
+        _ => terminal.exit_code(),
+    };
     Observed::after(&world.env, &world.hub, code, "", &terminal.transcript())
 }
 

@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hf_cli::cache::verify::{Check, hash_all};
-use hf_cli::listing::Checksum;
-use hf_cli::progress::Silent;
+use hf_cli::types::listing::Checksum;
+use hf_cli::types::progress::Silent;
 
 const FILES: u64 = 12;
 const BYTES: u64 = 100_000_000;

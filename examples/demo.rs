@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let program = arguments.next().expect("a program has a name");
     let mut arguments = arguments.peekable();
     if arguments.next_if(|first| first == "--as-hf").is_some() {
-        let env = hf_cli::env::Env::from_process();
+        let env = hf_cli::config::env::Env::from_process();
         return hf_cli::run(std::iter::once("hf".into()).chain(arguments), env);
     }
     let home = tempfile::tempdir().expect("a temporary folder");

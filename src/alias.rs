@@ -5,7 +5,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::fs::{FsError, open_regular};
+use crate::sys::{FsError, open_regular};
 
 /// How much of a file is read to see whose script it is, in bytes.
 const HEAD: u64 = 4096;

@@ -13,12 +13,12 @@ use crate::auth::AuthError;
 use crate::cache::scan::ScanError;
 use crate::cache::select::SelectError;
 use crate::cache::targets::TargetError;
+use crate::config::env::EnvFileError;
+use crate::config::settings::SettingsError;
 use crate::console::{Console, Mode, json as python_json};
-use crate::env::EnvFileError;
-use crate::fs::FsError;
 use crate::hub::HubError;
-use crate::repo::InvalidName;
-use crate::settings::SettingsError;
+use crate::sys::FsError;
+use crate::types::InvalidName;
 
 /// What kind of failure it is. The names are part of the JSON output and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +206,7 @@ impl From<EnvFileError> for CliError {
             EnvFileError::Read { path, source } => format!(
                 "cannot read the file {}: {}",
                 crate::console::text::escape(&path.display().to_string()),
-                crate::fs::reason(source)
+                crate::sys::reason(source)
             ),
             other => crate::console::text::escape(&other.to_string()),
         };
@@ -223,7 +223,7 @@ impl From<InvalidName> for CliError {
 impl From<FsError> for CliError {
     fn from(error: FsError) -> Self {
         let path = crate::console::text::escape(&error.path.display().to_string());
-        let reason = crate::fs::reason(&error.source);
+        let reason = crate::sys::reason(&error.source);
         let message = format!("Cannot {} {path}: {reason}.", error.action);
         let made = if error.is_out_of_inodes() {
             CliError::new(Kind::DiskFull, message)

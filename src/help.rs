@@ -4,7 +4,7 @@
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
-use crate::env;
+use crate::config::env;
 
 /// Widest line of a help text, in columns.
 const WIDTH: usize = 100;

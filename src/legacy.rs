@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command, OutputArgs};
 use crate::commands::auth::{AuthArgs, AuthCommand, GitArgs, login, logout, switch};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::commands::{cache, download};
-use crate::repo::RepoType;
+use crate::types::RepoType;
 
 /// The name whose grammar this is.
 pub const NAME: &str = "huggingface-cli";

@@ -13,32 +13,22 @@
     reason = "console/ is the only stdout and stderr"
 )]
 
-pub mod agent;
 pub mod alias;
 pub mod auth;
 pub mod cache;
 pub mod cli;
 pub mod commands;
 pub mod completion;
+pub mod config;
 pub mod console;
 pub mod context;
 pub mod download;
-pub mod env;
 pub mod error;
-pub mod fs;
-pub mod hash;
 pub mod help;
 pub mod hub;
 pub mod legacy;
-pub mod limits;
-pub mod listing;
-pub mod progress;
-pub mod proxy;
-pub mod repo;
-pub mod settings;
-pub mod target;
-pub mod threads;
-pub mod token;
+pub mod sys;
+pub mod types;
 mod usage;
 
 use std::ffi::OsString;
@@ -46,11 +36,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::cli::Cli;
+use crate::config::env::Env;
+use crate::config::settings::Settings;
 use crate::console::{Console, Style};
 use crate::context::Context;
-use crate::env::Env;
 use crate::error::{CliError, Kind};
-use crate::settings::Settings;
 
 /// Runs one command line in this process: everything that the binary does.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
@@ -82,7 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     });
     let format = cli.output.format();
     if let (Style::Modern, Ok(settings)) = (style, &settings) {
-        match agent::detect(&env, &settings.hf_home) {
+        match config::agent::detect(&env, &settings.hf_home) {
             Ok(agent) => console.set_agent(agent.is_some()),
             Err(error) if settings.debug => console.say(&format!(
                 "Debug: {}",
@@ -104,7 +94,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
             .and_then(|settings| settings.progress_bars),
     );
     let console = Arc::new(console);
-    let debug = env.is_true(env::HF_DEBUG);
+    let debug = env.is_true(config::env::HF_DEBUG);
     for name in env.ineffective_in_file() {
         console.warn(&format!(
             "{name} has no effect in the file of --env-file: set it in the environment itself."

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     hf_cli::console::interrupt::install();
-    hf_cli::limits::raise_open_files();
-    hf_cli::run(std::env::args_os(), hf_cli::env::Env::from_process())
+    hf_cli::sys::limits::raise_open_files();
+    hf_cli::run(
+        std::env::args_os(),
+        hf_cli::config::env::Env::from_process(),
+    )
 }

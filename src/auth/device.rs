@@ -127,7 +127,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::token::Token;
+    use crate::types::token::Token;
 
     /// Plays these answers one after the other; answers the outcome, the seconds at which each was
     /// asked for, and what was told.

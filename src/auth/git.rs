@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use super::resolve::TOKEN_VARIABLES;
-use crate::settings::Endpoint;
-use crate::token::Token;
+use crate::types::Endpoint;
+use crate::types::token::Token;
 
 /// The user name under which tokens are stored; the Hub looks at the password only (REFERENCE 3).
 const USERNAME: &str = "hf_user";

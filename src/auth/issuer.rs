@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::settings::{DEFAULT_ENDPOINT, Endpoint};
+use crate::types::{DEFAULT_ENDPOINT, Endpoint};
 
 /// The short name of the public Hub, which leads to it.
 const SHORT_NAME: &str = "https://hf.co";

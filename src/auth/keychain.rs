@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 use super::AuthError;
 use super::issuer::Issuer;
 use super::store::{LONGEST, StoreLock, StoredToken};
-use crate::fs::{FsError, Mode, read_limited, write_atomic};
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::config::settings::Settings;
+use crate::sys::{FsError, Mode, read_limited, write_atomic};
+use crate::types::token::Token;
 
 /// Service under which the keyring files our entries.
 const SERVICE: &str = "hf-cli";

@@ -4,7 +4,7 @@ use super::AuthError;
 use super::store::section_name;
 use crate::hub::Hub;
 use crate::hub::account::Account;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// What a login brings: a token, and for a browser login what renews it.
 #[derive(Debug, Clone, PartialEq, Eq)]

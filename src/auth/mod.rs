@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use self::device::DeviceError;
 use self::keychain::KeychainError;
 use self::oidc::OidcError;
-use crate::fs::FsError;
 use crate::hub::HubError;
-use crate::token::InvalidToken;
+use crate::sys::FsError;
+use crate::types::token::InvalidToken;
 
 /// Something about tokens failed. No variant carries a token.
 #[derive(Debug, thiserror::Error)]

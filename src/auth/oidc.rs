@@ -7,10 +7,11 @@
 use url::Url;
 
 use super::AuthError;
-use crate::env::{self, Env};
+use crate::config::env::{self, Env};
 use crate::hub::oauth::OAuthError;
 use crate::hub::{Hub, HubError};
-use crate::token::Token;
+use crate::types::is_open_to_eavesdroppers;
+use crate::types::token::Token;
 
 /// Where the job's identity comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,13 +153,7 @@ fn identity(env: &Env) -> Result<Identity, OidcError> {
 
 /// Whether a credential may be sent there: over https, or to this machine itself.
 fn is_protected(url: &Url) -> bool {
-    let is_loopback = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
+    matches!(url.scheme(), "http" | "https") && !is_open_to_eavesdroppers(url)
 }
 
 fn secret(env: &Env, name: &'static str) -> Result<Option<Token>, OidcError> {

@@ -10,10 +10,10 @@ use super::AuthError;
 use super::device;
 use super::keychain::Keychain;
 use super::store::{StoreLock, StoredToken, TokenStore, fingerprint};
+use crate::config::settings::Settings;
 use crate::hub::HubError;
 use crate::hub::oauth::{Granted, OAuthError};
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// A token that expires within this many seconds is renewed (REFERENCE 3).
 const MARGIN: i64 = 24 * 3600;
@@ -183,7 +183,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::env::Env;
+    use crate::config::env::Env;
 
     fn token(text: &str) -> Token {
         Token::clean(text).unwrap().unwrap()

@@ -20,10 +20,10 @@ use super::keychain::Keychain;
 use super::oidc::Exchange;
 use super::renew::is_due;
 use super::store::{LONGEST, StoredToken, TokenStore};
-use crate::env::{self, Env};
-use crate::fs::{FsError, read_limited};
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::config::env::{self, Env};
+use crate::config::settings::Settings;
+use crate::sys::{FsError, read_limited};
+use crate::types::token::Token;
 
 /// The environment variables that may hold a token, first asked first.
 pub const TOKEN_VARIABLES: [&str; 3] = [

@@ -7,8 +7,8 @@ use super::issuer::Issuer;
 use super::keychain::Keychain;
 use super::login::Grant;
 use super::store::{LoggedOut, StoredToken, TokenStore};
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::config::settings::Settings;
+use crate::types::token::Token;
 
 /// Where a token is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

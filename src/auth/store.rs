@@ -30,12 +30,12 @@ pub use self::entry::{StoredToken, fingerprint};
 use super::AuthError;
 use super::ini::{self, Ini};
 use super::resolve;
-use crate::fs::lockfile::{self, Attempt};
-use crate::fs::{
+use crate::config::settings::Settings;
+use crate::sys::lockfile::{self, Attempt};
+use crate::sys::{
     FsError, LockGuard, Mode, Obstacle, follow_own_links, open_regular, read_limited, write_atomic,
 };
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// The lock that the Python client takes as well.
 const LOCK_FILE: &str = "stored_tokens.lock";
@@ -312,7 +312,7 @@ fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
     if target != path
         && let Some(folder) = target.parent()
     {
-        crate::fs::create_dir_all(folder)?;
+        crate::sys::create_dir_all(folder)?;
     }
     Ok(write_atomic(&target, text.as_bytes(), Mode::Secret)?)
 }
@@ -334,7 +334,7 @@ fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
 #[cfg(not(unix))]
 fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
     if let Some(folder) = folder {
-        crate::fs::create_dir_all(folder)?;
+        crate::sys::create_dir_all(folder)?;
     }
     Ok(())
 }

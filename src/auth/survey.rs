@@ -9,9 +9,10 @@ use super::keychain::Keychain;
 use super::oidc::Exchange;
 use super::resolve::{ResolvedToken, TOKEN_VARIABLES, TokenSource, from_file, from_variable};
 use super::store::{StoredToken, TokenStore};
-use crate::env::{self, Env};
-use crate::settings::{Endpoint, Settings};
-use crate::token::Token;
+use crate::config::env::{self, Env};
+use crate::config::settings::Settings;
+use crate::types::Endpoint;
+use crate::types::token::Token;
 
 /// What a source has.
 #[derive(Debug)]

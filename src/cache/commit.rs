@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
-use crate::fs::{
+use crate::sys::{
     FsError, Mode, Opening, copy_file, create_dir_all, open_regular, read_text,
     refuse_foreign_link, replace, symlink_in_folder, sync_file, write_atomic_staged,
 };
-use crate::listing::Checksum;
-use crate::repo::{CommitHash, RepoPath, Revision};
+use crate::types::listing::Checksum;
+use crate::types::{CommitHash, RepoPath, Revision};
 
 /// Longest ref that is read, in bytes: a commit is 40.
 pub const LONGEST_REF: u64 = 4096;
@@ -234,7 +234,7 @@ pub fn remember_absence(repo: &RepoLayout, commit: &CommitHash, path: &RepoPath)
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::repo::{Repo, RepoType};
+    use crate::types::{Repo, RepoType};
 
     struct Fixture {
         _folder: tempfile::TempDir,

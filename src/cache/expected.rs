@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use super::trees;
-use crate::listing::{Checksum, Listing};
+use crate::types::listing::{Checksum, Listing};
 
 /// Git's hash and the SHA-256 of nothing: the names of empty blobs.
 const OF_NOTHING: [&str; 2] = [
@@ -98,7 +98,7 @@ pub fn all_listings(repo: &Path) -> Vec<(String, Listing)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::{FileEntry, Lfs};
+    use crate::types::listing::{FileEntry, Lfs};
 
     fn entry(blob_id: &str, size: u64, lfs: Option<(&str, u64)>) -> FileEntry {
         FileEntry {

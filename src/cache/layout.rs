@@ -49,8 +49,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::listing::Checksum;
-use crate::repo::{CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
+use crate::types::listing::Checksum;
+use crate::types::{CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
 
 /// Name of the tag file that tells backup tools to skip the cache.
 pub const CACHEDIR_TAG: &str = "CACHEDIR.TAG";

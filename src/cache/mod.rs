@@ -3,7 +3,6 @@
 pub mod blob_names;
 pub mod commit;
 pub mod delete;
-pub mod dir;
 pub mod doctor;
 pub mod evict;
 pub mod expected;

@@ -11,9 +11,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::dir::path_of;
 use super::report::CacheReport;
-use crate::fs::{FsError, Opening};
+use crate::sys::dir::path_of;
+use crate::sys::{FsError, Opening};
 
 /// Name of the file.
 pub const MARKER: &str = ".hf-pin";

@@ -8,10 +8,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::dir::{Buffers, Dir, EntryKind};
 use super::layout::pointer_target;
-use crate::listing::Checksum;
-use crate::repo::RepoPath;
+use crate::sys::dir::{Buffers, Dir, EntryKind};
+use crate::types::RepoPath;
+use crate::types::listing::Checksum;
 
 /// The pointers of one snapshot.
 pub struct Pointers {

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::dir::{path_of, text_of};
 use super::shared::Store;
-use crate::repo::RepoType;
+use crate::sys::dir::{path_of, text_of};
+use crate::types::RepoType;
 
 /// The whole cache as it was when it was scanned.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ pub enum ProblemKind {
     #[error("{}", refs_text(.0))]
     RefToMissing(Vec<(String, String)>),
     /// It cannot be read.
-    #[error("cannot be read: {}", crate::fs::reason(.0))]
+    #[error("cannot be read: {}", crate::sys::reason(.0))]
     Unreadable(io::Error),
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::fs::{self, FsError, Mode};
-use crate::listing::{FileEntry, Lfs, Listing, file_and_folder};
-use crate::repo::is_lower_hex;
+use crate::sys::{self, FsError, Mode};
+use crate::types::is_lower_hex;
+use crate::types::listing::{FileEntry, Lfs, Listing, file_and_folder};
 
 const FORMAT_VERSION: u64 = 1;
 
@@ -83,7 +83,7 @@ impl Entry {
 /// Reads a remembered listing. `None` when there is none, or when it is of another version, damaged
 /// or lists a file as a folder of others: it is then fetched again.
 pub fn read(path: &Path) -> Option<Listing> {
-    let mut file = fs::open_regular(path).ok()?;
+    let mut file = sys::open_regular(path).ok()?;
     let length = file.metadata().ok()?.len();
     let tree: TreeFile = if length > LARGE {
         serde_json::from_reader(BufReader::with_capacity(1 << 16, file)).ok()?
@@ -113,10 +113,10 @@ pub fn write(path: &Path, listing: &Listing) -> Result<(), FsError> {
         return Ok(());
     }
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        sys::create_dir_all(folder)?;
     }
     let staging = path.parent().unwrap_or(Path::new("."));
-    fs::write_atomic_from(path, Mode::Umask, staging, |file| {
+    sys::write_atomic_from(path, Mode::Umask, staging, |file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         render(&mut out, listing)?;
         out.flush()

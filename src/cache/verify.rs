@@ -9,10 +9,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{layout, used};
-use crate::fs::FsError;
-use crate::hash::{ContentHasher, READ_SIZE};
-use crate::listing::{Checksum, Listing};
-use crate::progress::Progress;
+use crate::sys::FsError;
+use crate::types::hash::{ContentHasher, READ_SIZE};
+use crate::types::listing::{Checksum, Listing};
+use crate::types::progress::Progress;
 
 /// Files of a folder: path in the repository → path on disk.
 pub type LocalFiles = BTreeMap<String, PathBuf>;
@@ -65,7 +65,7 @@ pub fn against_listing(listing: &Listing, local: &LocalFiles) -> VerifyPlan {
             None => plan.missing.push(path.as_str().to_owned()),
         }
     }
-    let listed: BTreeSet<&str> = listing.keys().map(crate::repo::RepoPath::as_str).collect();
+    let listed: BTreeSet<&str> = listing.keys().map(crate::types::RepoPath::as_str).collect();
     plan.extra = local
         .keys()
         .filter(|path| !listed.contains(path.as_str()))
@@ -257,8 +257,8 @@ fn advise_sequential(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::FileEntry;
-    use crate::progress::Silent;
+    use crate::types::listing::FileEntry;
+    use crate::types::progress::Silent;
 
     /// `hello\n` and its hashes, by `sha256sum` and `git hash-object`.
     const SHA256: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";

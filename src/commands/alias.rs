@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::cache::shown;
 use crate::alias::{self, Found};
+use crate::config::env;
 use crate::console::{Mode, Table};
 use crate::context::Context;
-use crate::env;
 use crate::error::{CliError, Kind};
 use crate::legacy;
 

@@ -17,8 +17,8 @@ use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
-use crate::fs::{FsError, refuse_foreign_link};
-use crate::target::RepoTarget;
+use crate::sys::{FsError, refuse_foreign_link};
+use crate::types::target::RepoTarget;
 
 /// Download a repository, or some of its files.
 ///
@@ -143,7 +143,7 @@ impl Args {
         &self,
         context: &Context,
         target: &RepoTarget,
-        revision: crate::repo::Revision,
+        revision: crate::types::Revision,
     ) -> Result<Request, CliError> {
         // The legacy client takes both: what the cache has is then copied instead of fetched.
         let one_only = !context.console.is_legacy();

@@ -6,16 +6,17 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::cache::shown;
-use crate::agent;
 use crate::auth::git;
 use crate::auth::resolve::{self, Step, TokenSource};
 use crate::cache::shared;
+use crate::config::agent;
+use crate::config::env;
+use crate::config::settings::Settings;
 use crate::console::{Console, Mode, text};
 use crate::context::{Context, now};
-use crate::env;
 use crate::error::CliError;
-use crate::fs;
-use crate::settings::{Settings, without_userinfo};
+use crate::sys;
+use crate::types::without_userinfo;
 
 /// Facts in order; names are those of the Python client's report where it has them.
 type Facts = Vec<(String, Value)>;
@@ -285,8 +286,8 @@ fn xet_facts(settings: &Settings, env: &env::Env) -> Facts {
 
 /// What the file system of the cache can do, tried out in the nearest folder that exists.
 fn disk_facts(cache: &Path) -> Facts {
-    let free = fs::free_space(cache).map(text::size);
-    let abilities = fs::abilities(cache);
+    let free = sys::free_space(cache).map(text::size);
+    let abilities = sys::abilities(cache);
     let is_writable = abilities.symlinks.is_some();
     let state = match (cache.is_dir(), is_writable) {
         (true, true) => "exists, writable",

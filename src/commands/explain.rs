@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::download::DownloadError;
 use crate::error::{CliError, Kind, sentence};
 use crate::hub::HubError;
-use crate::repo::{Repo, RepoPath, Revision, shortened};
+use crate::types::{Repo, RepoPath, Revision, shortened};
 
 /// What was asked of the Hub, and as whom.
 pub struct Asked<'a> {
@@ -361,7 +361,7 @@ fn pattern_for(name: &str) -> String {
     const LONGEST: usize = 80;
     let shown = |c: char| match c {
         '*' | '?' | '[' | ']' | '\\' => '?',
-        c if crate::repo::is_deceptive(c) => '?',
+        c if crate::types::is_deceptive(c) => '?',
         c => c,
     };
     let mut pattern: String = name.chars().take(LONGEST).map(shown).collect();

@@ -9,8 +9,8 @@ use crate::console::ProgressStyle;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::hub::Hub;
-use crate::repo::{RepoType, Revision};
-use crate::target::{self, Form, RepoTarget};
+use crate::types::target::{self, Form, RepoTarget};
+use crate::types::{RepoType, Revision};
 
 /// The repository a command is about.
 #[derive(Debug, Args)]

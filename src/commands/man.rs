@@ -11,8 +11,8 @@ use super::cache::shown;
 use crate::console::text;
 use crate::context::Context;
 use crate::error::{CliError, Kind};
-use crate::fs::{Mode, create_dir_all, write_atomic};
 use crate::help;
+use crate::sys::{Mode, create_dir_all, write_atomic};
 
 /// Print the man page of hf, or write those of all commands.
 #[derive(Debug, clap::Args)]

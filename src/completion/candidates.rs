@@ -15,8 +15,8 @@ use clap_complete::engine::{
 
 use super::shelf::Shelf;
 use crate::cli::Cli;
+use crate::config::env::Env;
 use crate::console::text::escape;
-use crate::env::Env;
 use crate::legacy;
 
 /// One way to go on.

@@ -10,8 +10,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::script::Shell;
-use crate::env::{self, Env};
-use crate::fs::{
+use crate::config::env::{self, Env};
+use crate::sys::{
     FsError, Mode, Opening, create_dir_all, follow_own_links, read_limited, write_atomic,
 };
 

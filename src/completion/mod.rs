@@ -21,7 +21,7 @@ mod words;
 use std::ffi::OsString;
 use std::panic;
 
-use crate::env::{self, Env};
+use crate::config::env::{self, Env};
 
 pub use self::script::Shell;
 

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 
 use super::script::Shell;
 use super::words::{Line, glue, split};
-use crate::env::{self, Env};
+use crate::config::env::{self, Env};
 
 /// A question.
 #[derive(Debug, PartialEq, Eq)]

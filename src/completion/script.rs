@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::env::{self, Env};
+use crate::config::env::{self, Env};
 use crate::legacy;
 
 /// A shell that completion works in.

@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use crate::auth::keychain::Keychain;
 use crate::auth::store::TokenStore;
 use crate::cache::layout::{CacheLayout, parse_repo_folder};
-use crate::env::Env;
-use crate::repo::{CommitHash, Repo, RepoType, Revision};
-use crate::settings::Settings;
-use crate::target;
+use crate::config::env::Env;
+use crate::config::settings::Settings;
+use crate::types::target;
+use crate::types::{CommitHash, Repo, RepoType, Revision};
 
 /// From so many digits on, a word may be the beginning of a commit.
 const SHORTEST_COMMIT: usize = 4;

@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::safe::Safe;
 use super::text;
-use crate::progress::Progress;
+use crate::types::progress::Progress;
 
 /// One bar for bytes and a line for files.
 pub struct Bars {
@@ -46,7 +46,7 @@ fn style(template: &str) -> ProgressStyle {
 /// Lets a bar move by itself. The library expects a thread for that; without one the bar moves when
 /// something happens.
 fn tick(bar: &ProgressBar, interval: Duration) {
-    if crate::threads::is_one_left() {
+    if crate::sys::threads::is_one_left() {
         bar.enable_steady_tick(interval);
     }
 }

@@ -31,7 +31,7 @@ pub enum ProgressStyle {
 }
 
 impl ProgressStyle {
-    /// What to show. `switch` is [`crate::settings::Settings::progress_bars`]; `can_draw`: stderr is
+    /// What to show. `switch` is [`crate::config::settings::Settings::progress_bars`]; `can_draw`: stderr is
     /// a terminal that knows how to move its cursor.
     pub(super) fn decide(self, mode: Mode, switch: Option<bool>, can_draw: bool) -> ProgressStyle {
         let wanted = match self {

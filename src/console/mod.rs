@@ -25,8 +25,8 @@ pub use self::format::{Mode, OutputFormat, ProgressStyle, Style};
 pub use self::results::Fields;
 use self::safe::{Paint, Safe};
 pub use self::table::Table;
-use crate::env::{self, Env};
-use crate::progress::{Progress, Silent};
+use crate::config::env::{self, Env};
+use crate::types::progress::{Progress, Silent};
 
 enum Sink {
     Stdout(io::Stdout),
@@ -186,7 +186,7 @@ impl Console {
     }
 
     /// Sets what the command line and the environment ask of the output. `progress_bars` is
-    /// [`crate::settings::Settings::progress_bars`].
+    /// [`crate::config::settings::Settings::progress_bars`].
     pub fn configure(
         &mut self,
         format: Option<OutputFormat>,

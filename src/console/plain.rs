@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::bars::listing_line;
 use super::text;
-use crate::progress::Progress;
+use crate::types::progress::Progress;
 
 /// Time between two lines, and before the first: what is done sooner prints none.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -146,7 +146,7 @@ pub(super) fn byte_of(c: char) -> Option<u8> {
 /// that a terminal shows as nothing (Unicode, Default_Ignorable_Code_Point, save what chooses a form
 /// of the character before), or that stand for a byte.
 pub fn is_deceptive(c: char) -> bool {
-    crate::repo::is_deceptive(c)
+    crate::types::is_deceptive(c)
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
             | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'

@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 pub use self::token::{another_hub, now};
+use crate::config::env::Env;
+use crate::config::settings::Settings;
 use crate::console::{Console, interrupt};
-use crate::env::Env;
 use crate::error::{CliError, Kind};
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
-use crate::settings::Settings;
-use crate::threads;
-use crate::token::Token;
+use crate::sys::threads;
+use crate::types::token::Token;
 
 /// How long background work may take to stop once a command is over.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -107,7 +107,7 @@ impl Context {
                 builder.worker_threads(workers.get());
             }
             let runtime = builder.enable_all().build().map_err(|error| {
-                let reason = crate::fs::reason(&error);
+                let reason = crate::sys::reason(&error);
                 let message = format!("Cannot start the network: {reason}.");
                 CliError::new(Kind::Other, message).caused_by(error)
             })?;

@@ -9,11 +9,11 @@ use crate::auth::oidc::Exchange;
 use crate::auth::renew::{self, NotRenewed, Place, Turn};
 use crate::auth::resolve::{self, ResolvedToken, Step, TokenSource};
 use crate::auth::store::StoredToken;
+use crate::config::settings::Settings;
 use crate::console::text::escape;
 use crate::error::CliError;
 use crate::hub::oauth::OAuthError;
-use crate::settings::Settings;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// Seconds since 1970.
 pub fn now() -> i64 {

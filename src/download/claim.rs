@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use super::segments::remove_segments;
 use crate::cache::layout::PARTIAL_SUFFIX;
-use crate::fs::lockfile::holds_on_one_machine_only;
-use crate::fs::{LockGuard, Opening};
+use crate::sys::lockfile::holds_on_one_machine_only;
+use crate::sys::{LockGuard, Opening};
 
 /// Where machines do not see one another's locks, a partial that was written to within this time is
 /// somebody's. Longer than a connection may stand still.
@@ -114,7 +114,7 @@ fn own_name(common: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::lockfile::{Attempt, attempt};
+    use crate::sys::lockfile::{Attempt, attempt};
 
     #[test]
     fn a_partial_of_ones_own_goes_with_its_process() {

@@ -14,16 +14,16 @@ use url::Url;
 use super::DownloadError;
 use super::answer::{Start, check_answer};
 use super::partial::Partial;
-use crate::fs::FsError;
 use crate::hub::encoding::{Decoder, Encoding};
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
 use crate::hub::{Body, Hub, HubError};
-use crate::listing::Checksum;
-use crate::progress::Progress;
-use crate::repo::RepoPath;
-use crate::threads;
-use crate::token::Token;
+use crate::sys::FsError;
+use crate::sys::threads;
+use crate::types::RepoPath;
+use crate::types::listing::Checksum;
+use crate::types::progress::Progress;
+use crate::types::token::Token;
 
 /// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
 /// a thread of its own for hashing and writing, so that the network never waits for the disk.
@@ -133,8 +133,8 @@ enum Trouble {
     Attempt(Failure),
 }
 
-impl From<crate::fs::FsError> for Trouble {
-    fn from(error: crate::fs::FsError) -> Self {
+impl From<crate::sys::FsError> for Trouble {
+    fn from(error: crate::sys::FsError) -> Self {
         Trouble::Fatal(error.into())
     }
 }

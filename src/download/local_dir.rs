@@ -19,12 +19,12 @@ use ring::digest;
 
 use crate::cache::commit::write_tag;
 use crate::cache::layout::{CACHEDIR_TAG, PARTIAL_SUFFIX, tree_file};
-use crate::fs::{
+use crate::sys::{
     FsError, Mode, create_dir_all, read_text, refuse_foreign_link, remove_abandoned, write_atomic,
 };
-use crate::hash::hex;
-use crate::listing::Checksum;
-use crate::repo::{CommitHash, RepoPath};
+use crate::types::hash::hex;
+use crate::types::listing::Checksum;
+use crate::types::{CommitHash, RepoPath};
 
 /// A file's mtime may be this much younger than its metadata, in seconds: clocks and file systems
 /// round.

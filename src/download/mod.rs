@@ -10,7 +10,6 @@ pub mod fetch;
 pub mod local_dir;
 pub mod parallel;
 pub mod partial;
-pub mod pattern;
 pub mod plan;
 pub mod segments;
 pub mod select;
@@ -22,9 +21,9 @@ pub mod xet;
 
 use std::path::PathBuf;
 
-use crate::fs::FsError;
 use crate::hub::HubError;
-use crate::repo::{InvalidName, RepoPath};
+use crate::sys::FsError;
+use crate::types::{InvalidName, RepoPath};
 
 /// A download failed. What is complete stays in the cache, what is not stays as a partial.
 #[derive(Debug, thiserror::Error)]
@@ -109,8 +108,8 @@ impl From<HubError> for DownloadError {
     }
 }
 
-impl From<crate::threads::Gone> for DownloadError {
-    fn from(error: crate::threads::Gone) -> Self {
+impl From<crate::sys::threads::Gone> for DownloadError {
+    fn from(error: crate::sys::threads::Gone) -> Self {
         DownloadError::Task(error.to_string())
     }
 }

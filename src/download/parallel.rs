@@ -26,9 +26,9 @@ use super::DownloadError;
 use super::fetch::{INLINE_LIMIT, Source, Span, complete};
 use super::partial::Partial;
 use super::segments::{SEGMENT, Segments, State, is_split, remove_segments, segment_path};
-use crate::fs::FsError;
-use crate::listing::Checksum;
-use crate::threads;
+use crate::sys::FsError;
+use crate::sys::threads;
+use crate::types::listing::Checksum;
 
 /// Most connections of all files together. Sixteen at 20 MB/s fill a 2.5 Gbit/s line.
 pub const CONNECTIONS: usize = 16;
@@ -396,8 +396,8 @@ impl Partial {
     /// [`FsError`] naming the file that failed.
     fn append_file(&mut self, path: &Path) -> Result<(), FsError> {
         use std::io::Read;
-        let mut file = crate::fs::open_regular(path).map_err(FsError::of("read", path))?;
-        let mut buffer = vec![0; crate::hash::READ_SIZE];
+        let mut file = crate::sys::open_regular(path).map_err(FsError::of("read", path))?;
+        let mut buffer = vec![0; crate::types::hash::READ_SIZE];
         loop {
             match file.read(&mut buffer).map_err(FsError::of("read", path))? {
                 0 => return Ok(()),

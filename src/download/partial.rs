@@ -8,9 +8,9 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::whole::has_hash;
-use crate::fs::{FsError, Opening};
-use crate::hash::ContentHasher;
-use crate::listing::Checksum;
+use crate::sys::{FsError, Opening};
+use crate::types::hash::ContentHasher;
+use crate::types::listing::Checksum;
 
 /// An open partial file. The caller holds the lock of its blob.
 pub struct Partial {

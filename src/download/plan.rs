@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::whole::Length;
-use crate::listing::{Checksum, FileEntry, Listing};
-use crate::repo::{CommitHash, RepoPath};
+use crate::types::listing::{Checksum, FileEntry, Listing};
+use crate::types::{CommitHash, RepoPath};
 
 /// What the disk has of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,8 @@
 //! Which files of a listing the user asked for. Pure.
 
-use super::pattern::Pattern;
-use crate::listing::Listing;
-use crate::repo::RepoPath;
+use crate::types::RepoPath;
+use crate::types::listing::Listing;
+use crate::types::pattern::Pattern;
 
 /// The user's choice of files.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +136,7 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::FileEntry;
+    use crate::types::listing::FileEntry;
 
     fn apply(names: &[&str], include: &[&str], exclude: &[&str]) -> (String, String, String) {
         let entry = FileEntry {

@@ -11,14 +11,14 @@ use std::path::Path;
 use super::DownloadError;
 use super::plan::PlannedFile;
 use super::xet::has_name;
-use crate::cache::dir::Dir;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::shared::{Entry, Linked, is_store};
-use crate::fs::FsError;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
-use crate::listing::Checksum;
-use crate::threads;
+use crate::sys::FsError;
+use crate::sys::dir::Dir;
+use crate::sys::threads;
+use crate::types::listing::Checksum;
 
 /// The store of a cache, for one repository.
 #[derive(Debug, Clone)]

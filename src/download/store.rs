@@ -20,17 +20,17 @@ use super::whole::is_whole;
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish};
 use crate::cache::layout::{CacheLayout, RepoLayout};
-use crate::fs::lockfile::{self, Attempt, is_young};
-use crate::fs::{
-    FsError, copy_file, create_dir_all, has_no_locks, open_regular, refuse_foreign_link,
-};
-use crate::hash::ContentHasher;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
-use crate::progress::Progress;
-use crate::repo::{CommitHash, Repo};
-use crate::threads;
-use crate::token::Token;
+use crate::sys::lockfile::{self, Attempt, is_young};
+use crate::sys::threads;
+use crate::sys::{
+    FsError, copy_file, create_dir_all, has_no_locks, open_regular, refuse_foreign_link,
+};
+use crate::types::hash::ContentHasher;
+use crate::types::progress::Progress;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo};
 
 /// The place that files of one download go to.
 pub struct Store {
@@ -446,7 +446,7 @@ fn without_locks(error: &FsError) -> String {
     format!(
         "The lock {} cannot be relied on ({}): {MEANS}.",
         error.path.display(),
-        crate::fs::reason(&error.source)
+        crate::sys::reason(&error.source)
     )
 }
 

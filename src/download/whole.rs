@@ -7,9 +7,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fs::open_regular;
-use crate::hash::ContentHasher;
-use crate::listing::Checksum;
+use crate::sys::open_regular;
+use crate::types::hash::ContentHasher;
+use crate::types::listing::Checksum;
 
 /// Length of a content, as the Hub gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::error::HubError;
 use super::http::{Hub, Request};
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// The account behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]

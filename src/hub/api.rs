@@ -10,11 +10,12 @@ use url::Url;
 
 use super::classify::is_called_web_page;
 use super::error::HubError;
-use super::http::{Answer, Hub, Request, host};
+use super::http::{Answer, Hub, Request};
 use super::redirect::{is_hub, on_mirror};
-use crate::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
-use crate::repo::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
-use crate::token::Token;
+use crate::types::host;
+use crate::types::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
 
 /// Most bytes of what is told about a repository, which may name each of a million files.
 const INFO: usize = 128 << 20;
@@ -322,7 +323,7 @@ fn file_head(first: &HeaderMap, last: &HeaderMap) -> Result<FileHead, HubError> 
 
 fn parse_commit(text: &str) -> Result<CommitHash, HubError> {
     text.parse()
-        .map_err(|error: crate::repo::InvalidName| HubError::BadAnswer(error.to_string()))
+        .map_err(|error: crate::types::InvalidName| HubError::BadAnswer(error.to_string()))
 }
 
 fn file_of(row: TreeRow) -> Result<(String, FileEntry), HubError> {

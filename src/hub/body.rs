@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::error::HubError;
-use super::failure::{Failure, host};
+use super::failure::Failure;
 use super::limit::Limiter;
 use super::stall::{Pace, Patience, Stall, Watch};
+use crate::types::host;
 
 /// Most bytes of an error page that are looked at.
 const ERROR_PAGE: usize = 64 << 10;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::types::host;
+
 use super::error::HubError;
 use super::tls::BadBundle;
 
@@ -151,11 +153,6 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         };
     }
     None
-}
-
-/// Scheme, host and port of a URL: what may be shown of it.
-pub fn host(url: &Url) -> String {
-    url.origin().ascii_serialization()
 }
 
 /// The innermost cause of an error: the one that says something. The outer ones repeat the URL.

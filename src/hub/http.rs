@@ -11,8 +11,8 @@ use url::Url;
 use super::body::Body;
 use super::classify::{Asked, Whom, classify};
 use super::error::HubError;
+pub use super::failure::Failure;
 use super::failure::innermost;
-pub use super::failure::{Failure, host};
 use super::limit::Limiter;
 use super::names::SystemNames;
 pub use super::options::{HubOptions, Notice, Notify};
@@ -20,9 +20,10 @@ use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 pub use super::request::{Answer, Request};
 use super::retry::{self, LONGEST_SERVER_WAIT, MAX_RETRIES, RateGate};
 use super::stall::Patience;
-use crate::proxy::Proxy;
-use crate::settings::Endpoint;
-use crate::token::Token;
+use crate::config::proxy::Proxy;
+use crate::types::Endpoint;
+use crate::types::host;
+use crate::types::token::Token;
 
 /// The client: connection pool, options, rate gate. Cheap to clone.
 #[derive(Clone)]

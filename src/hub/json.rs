@@ -8,10 +8,11 @@ use super::body::Body;
 use super::classify::is_web_page;
 use super::encoding::{Decoder, Encoding};
 use super::error::HubError;
-use super::failure::{Failure, host};
+use super::failure::Failure;
 use super::http::{Hub, Request};
 use super::rows::{BadRows, Rows};
-use crate::token::Token;
+use crate::types::host;
+use crate::types::token::Token;
 
 /// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
 const IMPATIENT_ATTEMPTS: u32 = 2;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::threads;
+use crate::sys::threads;
 
 /// The system's resolver.
 #[derive(Debug, Clone, Copy)]

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::error::HubError;
-use super::http::{Failure, Hub, Request, host};
-use crate::token::Token;
+use super::http::{Failure, Hub, Request};
+use crate::types::host;
+use crate::types::token::Token;
 
 /// Pause between two polls when the server names none (RFC 8628, 3.2).
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::HubError;
-use crate::proxy::Proxies;
-use crate::settings::{CaBundle, Endpoint, Settings};
+use crate::config::proxy::Proxies;
+use crate::config::settings::{CaBundle, Settings};
+use crate::types::Endpoint;
 
 /// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
 /// request.

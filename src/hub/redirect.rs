@@ -2,8 +2,7 @@
 
 use url::{Origin, Url};
 
-use super::failure::host;
-use crate::settings::{DEFAULT_ENDPOINT, Endpoint, without_userinfo};
+use crate::types::{DEFAULT_ENDPOINT, Endpoint, host, without_userinfo};
 
 /// Most redirects followed for one request.
 pub const MAX_REDIRECTS: usize = 10;

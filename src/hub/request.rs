@@ -7,8 +7,8 @@ use url::Url;
 
 use super::classify::Subject;
 use super::redirect::Hop;
-use crate::settings::Endpoint;
-use crate::token::Token;
+use crate::types::Endpoint;
+use crate::types::token::Token;
 
 /// Most bytes of a JSON answer, unless a request says otherwise: an account with all its
 /// organisations has some kilobytes.

@@ -23,7 +23,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::settings::CaBundle;
+use crate::config::settings::CaBundle;
 
 /// The variables that name authorities to use instead of the system's hold none.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,7 @@ fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBun
     let unreadable = |error| {
         bad(format!(
             "which cannot be read: {}",
-            crate::fs::reason(&error)
+            crate::sys::reason(&error)
         ))
     };
     let mut found = Vec::new();

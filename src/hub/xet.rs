@@ -8,9 +8,9 @@ use url::Url;
 use super::api::encode_path;
 use super::error::HubError;
 use super::http::{Hub, Request};
-use crate::repo::{CommitHash, Repo};
-use crate::settings::is_open_to_eavesdroppers;
-use crate::token::Token;
+use crate::types::is_open_to_eavesdroppers;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo};
 
 const SERVER: &str = "x-xet-cas-url";
 const TOKEN: &str = "x-xet-access-token";

@@ -228,7 +228,7 @@ fn every_form_of_a_path_is_found() {
         ),
         (
             "use crate::{fs::FsError as E, hub};",
-            &["crate::fs::FsError", "crate::hub"],
+            &["crate::sys::FsError", "crate::hub"],
         ),
         (
             "use super::super::cache::layout;",

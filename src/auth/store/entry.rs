@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::ini::{Ini, Options};
 use crate::auth::issuer::Issuer;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// Option names in a section.
 const HF_TOKEN: &str = "hf_token";
@@ -38,7 +38,7 @@ pub struct StoredToken {
 /// SHA-256, in hex digits.
 pub fn fingerprint(token: &Token) -> String {
     let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
-    crate::hash::hex(&hash.as_ref()[..16])
+    crate::types::hash::hex(&hash.as_ref()[..16])
 }
 
 impl StoredToken {

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::auth::issuer::Issuer;
-use crate::env::Env;
+use crate::config::env::Env;
 
 struct Home {
     folder: tempfile::TempDir,

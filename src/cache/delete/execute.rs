@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use super::in_use::{self, Spared};
 use super::{DeletePlan, Extent, RepoDeletion, RevisionDeletion, blob_name};
 use crate::cache::commit::LONGEST_REF;
-use crate::cache::dir::{Dir, path_of};
 use crate::cache::shared::{self, Store};
 use crate::cache::{layout, scan};
-use crate::fs::lockfile::{self, Attempt, State};
-use crate::fs::{FsError, create_dir_all, read_limited};
+use crate::sys::dir::{Dir, path_of};
+use crate::sys::lockfile::{self, Attempt, State};
+use crate::sys::{FsError, create_dir_all, read_limited};
 
 /// How long to wait for a payload's lock. It is held for moments only.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::cache::blob_names::{self, BlobName, Writer};
-use crate::cache::dir::{is_absent, path_of};
 use crate::cache::report::Incomplete;
 use crate::cache::scan;
-use crate::fs::LockGuard;
-use crate::fs::lockfile::{self, State};
+use crate::sys::LockGuard;
+use crate::sys::dir::{is_absent, path_of};
+use crate::sys::lockfile::{self, State};
 
 /// Why something is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]

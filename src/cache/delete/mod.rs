@@ -28,13 +28,13 @@ pub(super) use self::in_use::blocks;
 pub use self::in_use::{Spared, Use};
 use self::tally::Tally;
 use super::blob_names;
-use super::dir::{path_of, text_of};
 use super::layout;
 use super::pins::Pins;
 use super::report::{CacheReport, CachedRepo, Incomplete};
 use super::shared::{Listed, Payload, split_listed};
 use super::targets::Selection;
-use crate::fs::FsError;
+use crate::sys::FsError;
+use crate::sys::dir::{path_of, text_of};
 
 /// What will be removed.
 #[derive(Debug, Default)]
@@ -435,6 +435,6 @@ pub(super) fn etag_of(name: &[u8]) -> &[u8] {
 
 /// Whether a process holds a lock file, or may.
 pub(super) fn is_held(path: &Path) -> bool {
-    use crate::fs::lockfile::{State, state};
+    use crate::sys::lockfile::{State, state};
     matches!(state(path), State::Held | State::CannotTell)
 }

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::relative;
-use crate::cache::dir::Dir;
 use crate::cache::report::CacheReport;
 use crate::cache::shared::{self, Payload};
-use crate::fs::FsError;
+use crate::sys::FsError;
+use crate::sys::dir::Dir;
 
 /// Names to be removed that hold or use content.
 #[derive(Debug, Default)]

@@ -80,7 +80,7 @@ pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
             locks: folder == b".locks",
             ..Look::default()
         };
-        let path = report.root.join(crate::cache::dir::path_of(&folder));
+        let path = report.root.join(crate::sys::dir::path_of(&folder));
         look.at(&path);
         look.tell(&path, &folder, findings);
     }

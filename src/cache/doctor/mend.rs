@@ -13,9 +13,9 @@ use super::walk::{is_there, names, walk};
 use super::{Finding, ModeChange, Remedy};
 use crate::cache::commit::LONGEST_REF;
 use crate::cache::delete::{self, Spared};
-use crate::cache::dir::{path_of, text_of};
 use crate::cache::expected::Expected;
-use crate::fs::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
+use crate::sys::dir::{path_of, text_of};
+use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
 /// What mending came to.
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
             delete::remove(path).map(|()| finding.size)
         }
         Remedy::RewriteRef(commit) => {
-            let content = crate::fs::read_text(path, LONGEST_REF).unwrap_or_default();
+            let content = crate::sys::read_text(path, LONGEST_REF).unwrap_or_default();
             if content.trim() != commit {
                 return Ok(0);
             }

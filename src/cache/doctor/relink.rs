@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::listing::{Checksum, Listing};
-use crate::repo::RepoPath;
+use crate::types::RepoPath;
+use crate::types::listing::{Checksum, Listing};
 
 /// What stands at a place in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::listing::FileEntry;
+    use crate::types::listing::FileEntry;
 
     /// Forty times the same digit.
     fn etag(digit: &str) -> String {

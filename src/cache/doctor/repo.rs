@@ -12,9 +12,9 @@ use super::walk::{is_own_folder, is_there, names, walk};
 use super::{Ailment, Finding, Remedy, leads_out};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::commit::LONGEST_REF;
-use crate::cache::dir::{is_absent, path_of};
 use crate::cache::report::CacheReport;
-use crate::repo::CommitHash;
+use crate::sys::dir::{is_absent, path_of};
+use crate::types::CommitHash;
 
 /// What a repository's folder may hold without holding content: notes that a download makes anew.
 const NOTES: [&str; 4] = ["blobs", "refs", "trees", ".no_exist"];
@@ -296,7 +296,7 @@ impl Patient<'_> {
             .into_iter()
             .filter_map(|name| {
                 let path = set_aside.join(name);
-                let content = crate::fs::read_text(&path, LONGEST_REF).ok()?;
+                let content = crate::sys::read_text(&path, LONGEST_REF).ok()?;
                 Some(content.trim().parse::<CommitHash>().ok()?.to_string())
             });
         let mut all: Vec<String> = set_aside.collect();
@@ -379,7 +379,7 @@ fn is_in_one_of(place: &Path, commits: &[String]) -> bool {
 /// # Errors
 /// It cannot be read: nobody knows what it says then.
 pub fn ref_text(file: &Path) -> io::Result<String> {
-    match crate::fs::read_limited(file, LONGEST_REF) {
+    match crate::sys::read_limited(file, LONGEST_REF) {
         Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
         Err(error) if is_absent(&error) => Ok(String::new()),
         Err(error) => Err(error),

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use super::relink::Wanted;
 use super::walk::names;
 use crate::cache::blob_names::{BlobName, blob_name};
-use crate::cache::dir::Dir;
 use crate::cache::layout::{CacheLayout, parse_repo_folder, parse_repo_folder_name};
 use crate::cache::report::CacheReport;
 use crate::cache::shared::{self, Entry, Linked, Payload};
 use crate::cache::used;
-use crate::fs::{FsError, Opening, open_regular, sync_file};
-use crate::hash::ContentHasher;
-use crate::listing::Checksum;
+use crate::sys::dir::Dir;
+use crate::sys::{FsError, Opening, open_regular, sync_file};
+use crate::types::hash::ContentHasher;
+use crate::types::listing::Checksum;
 
 /// Where a content is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn payload_named(target: &Path) -> Option<String> {
     let hash = target.file_name()?.to_str()?;
     let prefix = target.parent()?.file_name()?.to_str()?;
     let is_store = target.parent()?.parent()?.file_name()? == shared::FOLDER;
-    let is_hash = hash.len() == 64 && crate::repo::is_lower_hex(hash);
+    let is_hash = hash.len() == 64 && crate::types::is_lower_hex(hash);
     (is_store && is_hash && prefix.len() == 2 && hash.starts_with(prefix)).then(|| hash.to_owned())
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::walk::{is_own_folder, is_there, names};
 use super::{Ailment, Finding, Remedy, is_staging};
 use crate::cache::blob_names::{self, Writer};
-use crate::cache::dir::Dir;
 use crate::cache::report::{CacheReport, Incomplete};
 use crate::cache::{delete, layout, shared};
+use crate::sys::dir::Dir;
 
 /// Longest manifest that is read, in bytes, as of the shared store.
 const LONGEST: u64 = 16 << 20;
@@ -48,7 +48,7 @@ fn of_partial(report: &CacheReport, file: &Incomplete) -> Remedy {
     let etag = delete::etag_of(&file.name);
     let is_done = file
         .path(&report.root)
-        .with_file_name(crate::cache::dir::path_of(etag));
+        .with_file_name(crate::sys::dir::path_of(etag));
     let plain = [etag, b".incomplete"].concat();
     let is_resumed = layout::partial_etag(&file.name).is_some() || file.name == plain;
     if is_there(&is_done) || !is_resumed {
@@ -112,7 +112,7 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
             }
             Some(users) => {
                 let manifest = shared::manifest_of(&place);
-                let lines = crate::fs::read_text(&manifest, LONGEST).unwrap_or_default();
+                let lines = crate::sys::read_text(&manifest, LONGEST).unwrap_or_default();
                 let gone = lines.lines().count().saturating_sub(users.len());
                 if gone > 0 {
                     let finding = add(Ailment::StaleManifest, manifest, sweep()).with_size(0);

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::Cache;
 use super::repo::Corrupted;
-use crate::cache::dir::{Dir, EntryKind, Stat, is_absent, path_of};
 use crate::cache::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
-use crate::repo::RepoType;
+use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
+use crate::types::RepoType;
 
 /// The blobs of the repository being scanned.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::cache::dir::path_of;
 use crate::cache::layout;
+use crate::sys::dir::path_of;
 
 /// The name below `blobs/`, when a link says just what a client writes: one `../` for every folder
 /// between it and the repository, then `blobs/<name>`. The answer includes `blobs/`. `depth` counts

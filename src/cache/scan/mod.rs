@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use super::shared::{self, Store};
 use super::{blob_names, layout};
-use crate::fs::FsError;
+use crate::sys::FsError;
+use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 
 /// How much of the cache to remember.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +169,7 @@ fn root_partial(dir: &Dir, name: &[u8]) -> Option<Incomplete> {
         return None;
     }
     let stat = dir.stat(name, false).ok()?;
-    (stat.kind == super::dir::EntryKind::File).then(|| Incomplete {
+    (stat.kind == crate::sys::dir::EntryKind::File).then(|| Incomplete {
         folder: Vec::new(),
         name: name.to_vec(),
         size: stat.size,

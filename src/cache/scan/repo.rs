@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use super::blobs::{Blobs, missing_blob};
 use super::{Cache, Detail, Found, is_stray, links};
-use crate::cache::dir::{Buffers, Dir, EntryKind, LinkBuffer, is_absent, path_of, text_of};
 use crate::cache::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
 use crate::cache::{blob_names, layout};
+use crate::sys::dir::{Buffers, Dir, EntryKind, LinkBuffer, is_absent, path_of, text_of};
 
 /// Most bytes read of a ref. A longer one is no commit anyway.
 const LONGEST_REF: usize = 4096;

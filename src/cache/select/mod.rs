@@ -93,7 +93,7 @@ pub fn rows(report: &CacheReport, by_revision: bool) -> Vec<Row<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::RepoType;
+    use crate::types::RepoType;
 
     /// A report of these repositories.
     pub fn report(repos: Vec<CachedRepo>) -> CacheReport {

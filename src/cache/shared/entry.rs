@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::permissions::{Modes, lock, prepare, seal};
 use super::{Payload, is_hash, is_store, manifest};
-use crate::cache::dir::Dir;
 use crate::cache::layout::{CacheLayout, RepoLayout};
-use crate::fs::{copy_file, open_itself};
-use crate::hash::ContentHasher;
-use crate::listing::Checksum;
+use crate::sys::dir::Dir;
+use crate::sys::{copy_file, open_itself};
+use crate::types::hash::ContentHasher;
+use crate::types::listing::Checksum;
 
 /// How often a payload that changes under our eyes is looked at again.
 const ATTEMPTS: usize = 4;
@@ -252,7 +252,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::{Repo, RepoType};
+    use crate::types::{Repo, RepoType};
 
     const CONTENT: &[u8] = b"the content";
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::permissions::FOR_ALL;
 use super::{Payload, Store, manifest_of};
-use crate::cache::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::cache::layout;
-use crate::fs::{FsError, Mode, write_atomic};
+use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
+use crate::sys::{FsError, Mode, write_atomic};
 
 /// Largest manifest that is read, in bytes: some 150,000 users of one payload.
 const LARGEST_MANIFEST: usize = 16 << 20;

@@ -43,8 +43,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::dir::{Buffers, Dir, EntryKind, path_of};
 use super::layout;
+use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 pub use entry::{Entry, Linked};
 pub use listed::{Listed, split_listed};
 pub use manifest::{unused, users, write_manifest};
@@ -150,7 +150,7 @@ pub fn is_store(root: &Dir) -> bool {
     let marker = format!("{FOLDER}/{MARKER}");
     let is = |name: &str, kind| {
         root.stat(name, false)
-            .is_ok_and(|stat: super::dir::Stat| stat.kind == kind)
+            .is_ok_and(|stat: crate::sys::dir::Stat| stat.kind == kind)
     };
     is(FOLDER, EntryKind::Folder)
         && is(&marker, EntryKind::File)

@@ -8,8 +8,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::{FOLDER, MARKER, MARKER_CONTENT, is_store, lock_of};
-use crate::cache::dir::Dir;
-use crate::fs::{LockGuard, Opening, open_itself, set_mode};
+use crate::sys::dir::Dir;
+use crate::sys::{LockGuard, Opening, open_itself, set_mode};
 
 /// How often the store is tried to be marked while others do the same.
 const ATTEMPTS: usize = 5;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::env::{self, Env};
+use crate::config::env::{self, Env};
 
 /// Opens a page, if the user sits in front of a screen that can show it; answers whether it was
 /// tried. Failure is no matter: the address is on the terminal as well.

@@ -10,7 +10,7 @@ use crate::console::text::escape;
 use crate::console::{Console, Mode, Table};
 use crate::context::{Context, now};
 use crate::error::CliError;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// What stands where a section has no token.
 const NOT_SET: &str = "<not set>";

@@ -22,7 +22,7 @@ use crate::context::{Context, now};
 use crate::error::{CliError, Kind};
 use crate::hub::account::Account;
 use crate::hub::oauth::DeviceCode;
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// Arguments of `hf auth login`.
 #[derive(Debug, Default, Args)]

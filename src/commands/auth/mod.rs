@@ -17,7 +17,7 @@ use crate::auth::resolve::{self, ResolvedToken, TokenSource};
 use crate::auth::store::LoggedOut;
 use crate::context::Context;
 use crate::error::{CliError, Kind};
-use crate::token::Token;
+use crate::types::token::Token;
 
 /// Log in and out, and manage access tokens.
 #[derive(Debug, Args)]

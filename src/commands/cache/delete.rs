@@ -20,7 +20,7 @@ use crate::console::picker::Entry;
 use crate::console::text;
 use crate::context::Context;
 use crate::error::{CliError, Kind};
-use crate::fs::FsError;
+use crate::sys::FsError;
 
 /// Choose cached revisions in a list and remove them.
 #[derive(Debug, clap::Args)]

@@ -346,7 +346,7 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
             "cannot {} {}{rest}: {}",
             first.action,
             shown(&first.path),
-            text::escape(&crate::fs::reason(&first.source))
+            text::escape(&crate::sys::reason(&first.source))
         )),
     )
     .hint(format!(

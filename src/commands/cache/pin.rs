@@ -11,10 +11,10 @@ use crate::cache::scan::{Detail, scan};
 use crate::cache::targets::{Named, Target, TargetError, by_name};
 use crate::console::{Table, text};
 use crate::context::Context;
-use crate::download::pattern::Pattern;
 use crate::error::{CliError, Kind};
-use crate::fs::FsError;
-use crate::target::{self, Form};
+use crate::sys::FsError;
+use crate::types::pattern::Pattern;
+use crate::types::target::{self, Form};
 
 /// Keep repositories from being deleted, or list those that are kept.
 ///

@@ -14,8 +14,8 @@ use crate::cache::scan::{Detail, scan};
 use crate::cache::{select, shared};
 use crate::console::text;
 use crate::context::Context;
-use crate::download::pattern::Pattern;
 use crate::error::CliError;
+use crate::types::pattern::Pattern;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
 ///

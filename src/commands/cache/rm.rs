@@ -14,7 +14,7 @@ use crate::cache::targets::{Target, select};
 use crate::console::text;
 use crate::context::Context;
 use crate::error::{CliError, Kind, sentence};
-use crate::target::{self, Form};
+use crate::types::target::{self, Form};
 
 /// Remove cached repositories, revisions or files.
 #[derive(Debug, clap::Args)]

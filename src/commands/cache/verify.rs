@@ -23,8 +23,8 @@ use crate::download::local_dir::LocalDir;
 use crate::download::select::Selection;
 use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
 use crate::error::{CliError, Kind};
-use crate::listing::Listing;
-use crate::repo::{CommitHash, Repo, RepoType, Revision};
+use crate::types::listing::Listing;
+use crate::types::{CommitHash, Repo, RepoType, Revision};
 
 /// Check cached files against their hashes.
 ///

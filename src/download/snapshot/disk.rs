@@ -5,7 +5,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Session, Target};
-use crate::cache::dir::Dir;
 use crate::cache::layout::PARTIAL_SUFFIX;
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::cache::trees;
@@ -13,8 +12,9 @@ use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
 use crate::download::sharing::Sharing;
 use crate::download::whole::{Length, is_whole};
-use crate::listing::{Checksum, FileEntry};
-use crate::repo::{CommitHash, RepoPath};
+use crate::sys::dir::Dir;
+use crate::types::listing::{Checksum, FileEntry};
+use crate::types::{CommitHash, RepoPath};
 
 /// A remembered listing up to this length, in bytes, is read for a single file: it takes a
 /// millisecond.

@@ -9,7 +9,7 @@ use crate::cache::{trees, used};
 use crate::download::DownloadError;
 use crate::download::whole::{Length, is_whole};
 use crate::hub::HubError;
-use crate::repo::{CommitHash, RepoPath};
+use crate::types::{CommitHash, RepoPath};
 
 impl Session<'_> {
     /// Whether what an earlier download left would do.

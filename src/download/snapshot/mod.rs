@@ -24,13 +24,13 @@ use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::pointers::Pointers;
 use crate::cache::{trees, used};
-use crate::fs::free_space;
 use crate::hub::http::Notice;
 use crate::hub::{Hub, HubError};
-use crate::listing::Listing;
-use crate::progress::Progress;
-use crate::repo::{CommitHash, Repo, RepoPath, Revision};
-use crate::token::Token;
+use crate::sys::free_space;
+use crate::types::listing::Listing;
+use crate::types::progress::Progress;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo, RepoPath, Revision};
 
 /// Where files go.
 #[derive(Debug, Clone)]

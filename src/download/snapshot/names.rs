@@ -6,9 +6,9 @@ use super::{Session, Target};
 use crate::download::DownloadError;
 use crate::download::plan::DownloadPlan;
 use crate::download::select::Selected;
-use crate::fs::is_case_sensitive;
-use crate::listing::{Listing, case_collision};
-use crate::repo::RepoPath;
+use crate::sys::is_case_sensitive;
+use crate::types::RepoPath;
+use crate::types::listing::{Listing, case_collision};
 
 /// Longest path that system calls take, in bytes: Linux has 4,096 with the final zero, and the other
 /// systems no more than that.

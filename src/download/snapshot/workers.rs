@@ -13,7 +13,7 @@ use crate::download::parallel::CONNECTIONS;
 use crate::download::plan::{DownloadPlan, PlannedFile};
 use crate::download::store::{Job, Store};
 use crate::download::xet::Xet;
-use crate::limits;
+use crate::sys::limits;
 
 impl Session<'_> {
     /// Brings all files of a plan. The first failure ends the others.

@@ -4,7 +4,7 @@
 //! same time: on a slow line minutes can pass before the first is whole. It counts what comes over
 //! the wire for all files together, so that count is shown until the pieces themselves catch up.
 
-use crate::progress::Progress;
+use crate::types::progress::Progress;
 
 /// Counts of all transfers that share a session, in bytes.
 #[derive(Debug, Default)]

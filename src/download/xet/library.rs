@@ -19,8 +19,8 @@ use xet_runtime::utils::ByteSize;
 use super::XetOptions;
 use crate::hub::xet::XetAccess;
 use crate::hub::{Hub, HubError};
-use crate::repo::{CommitHash, Repo};
-use crate::token::Token;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo};
 
 /// Attempts of the library at one request, and the first wait between two. Its own defaults add up
 /// to minutes; here a stream that broke is taken up again, or HTTP takes over.

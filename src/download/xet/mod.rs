@@ -34,13 +34,13 @@ use super::DownloadError;
 use super::fetch::Source;
 use super::parallel::open;
 use super::partial::Partial;
+use crate::config::settings::Settings;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
-use crate::progress::Progress;
-use crate::repo::{CommitHash, Repo, is_lower_hex};
-use crate::settings::Settings;
-use crate::threads;
-use crate::token::Token;
+use crate::sys::threads;
+use crate::types::progress::Progress;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo, is_lower_hex};
 
 /// How often progress is shown while no chunk is complete.
 const TICK: Duration = Duration::from_millis(200);

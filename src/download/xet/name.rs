@@ -7,7 +7,7 @@ use std::path::Path;
 use xet_core_structures::merklehash::file_hash;
 use xet_data::deduplication::Chunker;
 
-use crate::hash::READ_SIZE;
+use crate::types::hash::READ_SIZE;
 
 /// Whether the Xet hash of a file is this one. The whole file is read, at about the speed of SHA-256.
 ///

@@ -147,7 +147,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::fs::Obstacle;
+    use crate::sys::Obstacle;
 
     const LIMIT: u64 = 1 << 10;
     const LONG: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::fs::read_once;
+use crate::sys::read_once;
 
 /// Longest file of `--env-file`, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;

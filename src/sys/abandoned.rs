@@ -40,7 +40,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::fs::{Mode, write_atomic_from};
+    use crate::sys::{Mode, write_atomic_from};
 
     #[test]
     fn only_what_nobody_writes_is_abandoned() {

@@ -4,8 +4,8 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::repo::{Repo, RepoId, RepoType, Revision};
-use crate::settings::Endpoint;
+use crate::types::Endpoint;
+use crate::types::{Repo, RepoId, RepoType, Revision};
 
 /// Hosts whose web pages name repositories, besides the endpoint's.
 const WEB_HOSTS: [&str; 3] = ["huggingface.co", "hf.co", "hub-ci.huggingface.co"];
@@ -109,7 +109,7 @@ fn split_type(argument: &str) -> (Option<RepoType>, &str) {
 fn repo(repo_type: RepoType, id: &str) -> Result<Repo, TargetError> {
     let id: RepoId = id
         .parse()
-        .map_err(|error: crate::repo::InvalidName| TargetError(format!("the {error}")))?;
+        .map_err(|error: crate::types::InvalidName| TargetError(format!("the {error}")))?;
     Ok(Repo { repo_type, id })
 }
 
@@ -119,7 +119,7 @@ fn revision(text: &str) -> Result<Revision, TargetError> {
         .map_err(|_| TargetError(format!("the revision {text:?} is not UTF-8")))?;
     decoded
         .parse()
-        .map_err(|error: crate::repo::InvalidName| TargetError(format!("the {error}")))
+        .map_err(|error: crate::types::InvalidName| TargetError(format!("the {error}")))
 }
 
 /// `hf://[type/]ns/name[@revision][/path]`. The revision is percent-decoded, the path is not.
@@ -247,7 +247,7 @@ fn parse_web(address: &str, endpoint: &Endpoint) -> Result<RepoTarget, TargetErr
             Ok(RepoTarget {
                 repo,
                 revision: Some(revision_text.parse().map_err(
-                    |error: crate::repo::InvalidName| TargetError(format!("the {error}")),
+                    |error: crate::types::InvalidName| TargetError(format!("the {error}")),
                 )?),
                 path: (!rest.is_empty()).then(|| format!("{rest}{slash}")),
             })

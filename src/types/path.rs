@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{InvalidName, invalid};
+use super::name::{InvalidName, invalid};
 
 /// Path of a file inside a repository, `/`-separated, checked so that joining it to a folder can
 /// never lead out of that folder (REFERENCE 5, "File names from the server"). Whatever else the file
@@ -133,7 +133,7 @@ pub fn is_deceptive(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::shortened;
+    use crate::types::shortened;
 
     #[test]
     fn server_paths() {

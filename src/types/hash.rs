@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ring::digest;
 use sha1::{Digest, Sha1};
 
-use crate::listing::Checksum;
+use crate::types::listing::Checksum;
 
 /// Size of the reads when a file is hashed, in bytes: large enough to keep system calls rare, small
 /// enough to stay in the processor's cache.

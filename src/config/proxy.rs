@@ -9,8 +9,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
-use crate::env::Env;
-use crate::settings::without_userinfo;
+use crate::config::env::Env;
+use crate::types::without_userinfo;
 
 /// What may stand before `://`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];

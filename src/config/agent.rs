@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::env::Env;
+use crate::config::env::Env;
 
 /// Name of an agent that the registry does not have.
 pub const UNKNOWN: &str = "unknown";
@@ -50,7 +50,7 @@ pub fn detect(env: &Env, hf_home: &Path) -> Result<Option<String>, BadRegistry> 
         Err(error) => return Err(bad(&error)),
     }
     let mut text = String::new();
-    crate::fs::open_regular(&path)
+    crate::sys::open_regular(&path)
         .and_then(|file| file.take(LARGEST).read_to_string(&mut text))
         .map_err(|error| bad(&error))?;
     let registry: Value = serde_json::from_str(&text).map_err(|error| bad(&error))?;

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::env::{self, Env};
-use crate::proxy::{BadProxy, Proxies};
+use crate::config::env::{self, Env};
+use crate::config::proxy::{BadProxy, Proxies};
+use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
 
-/// The public Hub.
-pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// Client id of the browser login that the Hub knows the command line by (REFERENCE 2). Not a secret.
 const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
 /// Stands for the folders of a user without a home: nothing is there, and nothing may be made there
@@ -96,7 +95,7 @@ pub enum SettingsError {
     NoHome,
     /// `HF_ENDPOINT` is not an http(s) URL.
     #[error("HF_ENDPOINT is not a web address: {0}")]
-    BadEndpoint(String),
+    BadEndpoint(#[from] BadEndpoint),
 }
 
 impl Settings {
@@ -229,92 +228,6 @@ fn offline(env: &Env) -> bool {
         .unwrap_or_else(|| env.is_true(env::TRANSFORMERS_OFFLINE))
 }
 
-/// Base URL of a Hub: http or https, no trailing slash, perhaps a path prefix (a mirror).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    url: Url,
-    text: String,
-}
-
-impl Endpoint {
-    /// Parses a base URL.
-    ///
-    /// # Errors
-    /// [`SettingsError::BadEndpoint`] when it is not an http or https URL with a host. A password
-    /// inside the URL is not repeated in the error.
-    pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let text = text.trim().trim_end_matches('/');
-        let bad = || SettingsError::BadEndpoint(without_userinfo(text));
-        let url = Url::parse(text).map_err(|_| bad())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(bad());
-        }
-        Ok(Endpoint {
-            url,
-            text: text.to_owned(),
-        })
-    }
-
-    /// The endpoint as text, without a trailing slash.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The endpoint as a URL.
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// Whether this is the public Hub.
-    pub fn is_default(&self) -> bool {
-        self.text == DEFAULT_ENDPOINT
-    }
-
-    /// The endpoint as it may be shown: without the password that a mirror's address may hold.
-    pub fn shown(&self) -> String {
-        without_userinfo(&self.text)
-    }
-
-    /// A warning for who is about to send a token there, when others on the way can read it.
-    pub fn eavesdropping(&self) -> Option<String> {
-        is_open_to_eavesdroppers(&self.url).then(|| {
-            format!(
-                "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
-                self.shown()
-            )
-        })
-    }
-
-    /// Page where tokens are made.
-    pub fn tokens_page(&self) -> String {
-        format!("{}/settings/tokens", self.shown())
-    }
-}
-
-/// Whether what is sent there crosses a network unencrypted.
-pub fn is_open_to_eavesdroppers(url: &Url) -> bool {
-    let stays_here = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.scheme() != "https" && !stays_here
-}
-
-/// A web address without the user name and password it may hold.
-pub fn without_userinfo(text: &str) -> String {
-    let Some(at) = text.rfind('@') else {
-        return text.to_owned();
-    };
-    match text.find("://") {
-        Some(scheme) if at > scheme => format!("{}://…{}", &text[..scheme], &text[at..]),
-        // Proxies are often written without a scheme.
-        None => format!("…{}", &text[at..]),
-        Some(_) => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,18 +323,5 @@ mod tests {
             !settings(&[("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "0")]).offline,
             "HF_HUB_OFFLINE hides TRANSFORMERS_OFFLINE"
         );
-    }
-
-    #[test]
-    fn endpoints() {
-        assert_eq!(
-            Endpoint::parse("https://hub.test/p/").unwrap().as_str(),
-            "https://hub.test/p"
-        );
-        for bad in ["", "hub.test", "ftp://hub.test", "file:///x"] {
-            assert!(Endpoint::parse(bad).is_err(), "{bad}");
-        }
-        let error = Endpoint::parse("ftp://user:secret@hub.test").unwrap_err();
-        assert!(!error.to_string().contains("secret"));
     }
 }

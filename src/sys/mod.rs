@@ -2,11 +2,15 @@
 //! the path.
 
 mod abandoned;
+#[cfg(unix)]
+pub mod dir;
 mod door;
 mod folder;
+pub mod limits;
 mod lock;
 pub mod lockfile;
 mod read;
+pub mod threads;
 mod write;
 
 #[cfg(any(not(unix), test))]

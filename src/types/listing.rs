@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use crate::repo::{InvalidName, RepoPath, is_lower_hex};
+use crate::types::{InvalidName, RepoPath, is_lower_hex};
 
 /// How the content of a file is proven right.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,0 +1,6 @@
+//! What the user has set: variables, folders, the Hub to talk to, the proxy on the way.
+
+pub mod agent;
+pub mod env;
+pub mod proxy;
+pub mod settings;

@@ -1,0 +1,120 @@
+//! Addresses of a Hub, and what may be shown of a web address.
+
+use url::Url;
+
+/// The public Hub.
+pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+
+/// Not an http or https URL with a host; shown without the password it may hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadEndpoint(String);
+
+/// Base URL of a Hub: http or https, no trailing slash, perhaps a path prefix (a mirror).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    text: String,
+}
+
+impl Endpoint {
+    /// Parses a base URL.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] when it is not an http or https URL with a host. A password
+    /// inside the URL is not repeated in the error.
+    pub fn parse(text: &str) -> Result<Self, BadEndpoint> {
+        let text = text.trim().trim_end_matches('/');
+        let bad = || BadEndpoint(without_userinfo(text));
+        let url = Url::parse(text).map_err(|_| bad())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(bad());
+        }
+        Ok(Endpoint {
+            url,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The endpoint as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The endpoint as a URL.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Whether this is the public Hub.
+    pub fn is_default(&self) -> bool {
+        self.text == DEFAULT_ENDPOINT
+    }
+
+    /// The endpoint as it may be shown: without the password that a mirror's address may hold.
+    pub fn shown(&self) -> String {
+        without_userinfo(&self.text)
+    }
+
+    /// A warning for who is about to send a token there, when others on the way can read it.
+    pub fn eavesdropping(&self) -> Option<String> {
+        is_open_to_eavesdroppers(&self.url).then(|| {
+            format!(
+                "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
+                self.shown()
+            )
+        })
+    }
+
+    /// Page where tokens are made.
+    pub fn tokens_page(&self) -> String {
+        format!("{}/settings/tokens", self.shown())
+    }
+}
+
+/// Whether what is sent there crosses a network unencrypted.
+pub fn is_open_to_eavesdroppers(url: &Url) -> bool {
+    let stays_here = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() != "https" && !stays_here
+}
+
+/// A web address without the user name and password it may hold.
+pub fn without_userinfo(text: &str) -> String {
+    let Some(at) = text.rfind('@') else {
+        return text.to_owned();
+    };
+    match text.find("://") {
+        Some(scheme) if at > scheme => format!("{}://…{}", &text[..scheme], &text[at..]),
+        // Proxies are often written without a scheme.
+        None => format!("…{}", &text[at..]),
+        Some(_) => text.to_owned(),
+    }
+}
+
+/// Scheme, host and port of a URL: what may be shown of it.
+pub fn host(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        assert_eq!(
+            Endpoint::parse("https://hub.test/p/").unwrap().as_str(),
+            "https://hub.test/p"
+        );
+        for bad in ["", "hub.test", "ftp://hub.test", "file:///x"] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+        }
+        let error = Endpoint::parse("ftp://user:secret@hub.test").unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+    }
+}

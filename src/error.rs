@@ -1,8 +1,8 @@
 //! Why a command failed: the one place where errors become words and exit codes.
 //!
 //! Lower modules have typed errors of their own; here they are given a kind that scripts can match,
-//! a sentence and a hint (REFERENCE 6: `Error: …` then `Hint: …`, exit 1 failed, 2 usage, 130
-//! interrupted).
+//! a sentence and a hint (docs/reference.md#exit-codes-and-errors: `Error: …` then `Hint: …`, exit
+//! 1 failed, 2 usage, 130 interrupted).
 
 use std::fmt;
 use std::process::ExitCode;

@@ -11,7 +11,8 @@ use super::resolve::TOKEN_VARIABLES;
 use crate::types::Endpoint;
 use crate::types::token::Token;
 
-/// The user name under which tokens are stored; the Hub looks at the password only (REFERENCE 3).
+/// The user name under which tokens are stored; the Hub looks at the password only
+/// (docs/reference.md#git-credentials).
 const USERNAME: &str = "hf_user";
 
 /// git could not do it. No variant carries a token.

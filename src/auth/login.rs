@@ -41,7 +41,7 @@ pub async fn verify(hub: &Hub, token: &Token) -> Result<Account, AuthError> {
 }
 
 /// Name under which a token is stored: the one given to it on the settings page, else
-/// `oauth-<user>` (REFERENCE 3).
+/// `oauth-<user>` (docs/reference.md#login-with-a-token).
 pub fn name_for(account: &Account) -> String {
     match &account.token_name {
         Some(name) => section_name(name),

@@ -1,8 +1,8 @@
 //! A token for a CI job in exchange for the job's identity (RFC 8693): no secret to store.
 //!
 //! `HF_OIDC_RESOURCE` turns it on and says what the token is for. The identity comes from
-//! `HF_OIDC_ID_TOKEN`, else from GitHub Actions (REFERENCE 3). Whoever turns it on means it: a
-//! failure is an error, never a silent step to the next source.
+//! `HF_OIDC_ID_TOKEN`, else from GitHub Actions (docs/reference.md#identity-of-a-ci-job). Whoever
+//! turns it on means it: a failure is an error, never a silent step to the next source.
 
 use url::Url;
 

@@ -2,7 +2,8 @@
 //!
 //! A server may forget a refresh token the moment it has been used, so two processes that use the
 //! same one log each other out. Hence: take `stored_tokens.lock`, read again (another process may
-//! have done it), ask the Hub, write, release. The Python client keeps to the same lock (REFERENCE 3).
+//! have done it), ask the Hub, write, release. The Python client keeps to the same lock
+//! (docs/reference.md#renewal).
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::hub::HubError;
 use crate::hub::oauth::{Granted, OAuthError};
 use crate::types::token::Token;
 
-/// A token that expires within this many seconds is renewed (REFERENCE 3).
+/// A token that expires within this many seconds is renewed (docs/reference.md#renewal).
 const MARGIN: i64 = 24 * 3600;
 /// How long another process may take to renew it before we go on with the old one.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,8 +1,8 @@
 //! THE precedence chain: which token is used, and where it came from. Every command asks here.
 //!
 //! `--token` > a CI job's exchanged identity > `HF_TOKEN` > `HUGGING_FACE_HUB_TOKEN` >
-//! `HUGGINGFACE_TOKEN` > the token file > the keyring (REFERENCE 3). A blank value counts as unset
-//! and the next source is asked.
+//! `HUGGINGFACE_TOKEN` > the token file > the keyring (docs/reference.md#token-order). A blank
+//! value counts as unset and the next source is asked.
 //!
 //! [`plan`] decides, with the environment and the files at hand; what it decides may need the Hub or
 //! the keyring, and is then done by `Context::token`. So a command whose token lies in a file or a

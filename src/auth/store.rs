@@ -1,4 +1,5 @@
-//! The two token files that this tool shares with the Python clients (REFERENCE 3).
+//! The two token files that this tool shares with the Python clients
+//! (docs/reference.md#token-files).
 //!
 //! - `token` holds the active token, bare. This is the one that every client sends.
 //! - `stored_tokens`, beside it, holds all tokens by name, in INI, with what is needed to refresh

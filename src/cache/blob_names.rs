@@ -2,8 +2,8 @@
 //! holds. Pure.
 //!
 //! Several programs download into the same cache, and each has names of its own for what is not
-//! finished (REFERENCE 5). What has no known form is another program's and never taken for an
-//! orphan: only what is named like an etag can be a blob.
+//! finished (docs/reference.md#unfinished-downloads). What has no known form is another program's
+//! and never taken for an orphan: only what is named like an etag can be a blob.
 
 use super::layout;
 

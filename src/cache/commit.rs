@@ -62,7 +62,8 @@ pub fn publish(partial: &Path, target: &Path) -> Result<(), FsError> {
 }
 
 /// Makes the pointer of a file, with its folders. `fresh` says that the blob was fetched just now,
-/// for this pointer: without links it is then moved instead of copied (REFERENCE 5).
+/// for this pointer: without links it is then moved instead of copied
+/// (docs/reference.md#folders-and-files).
 ///
 /// # Errors
 /// [`FsError`] naming the pointer.

@@ -45,7 +45,8 @@
 //!             <xx>/<xet hash>.lock
 //! ```
 //!
-//! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 and 0.36.2 by the interop tests.
+//! Source: docs/reference.md#folders-and-files, checked against huggingface_hub 2.4.0 and 0.36.2 by
+//! the interop tests.
 
 use std::path::{Component, Path, PathBuf};
 

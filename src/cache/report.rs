@@ -118,7 +118,7 @@ pub struct Problem {
     pub rest: Option<Box<CachedRepo>>,
 }
 
-/// What is wrong with an entry of the cache (REFERENCE 5).
+/// What is wrong with an entry of the cache (docs/reference.md#damaged-repositories).
 #[derive(Debug, thiserror::Error)]
 pub enum ProblemKind {
     /// A file where repositories should be.

@@ -290,7 +290,8 @@ impl Env {
         }
     }
 
-    /// The value of a variable. An empty variable is an unset one (our decision, REFERENCE 2).
+    /// The value of a variable. An empty variable is an unset one (our decision,
+    /// docs/reference.md#environment).
     pub fn get_os(&self, name: &str) -> Option<&OsStr> {
         let in_file = || Some(OsStr::new(self.file.as_ref()?.vars.get(name)?));
         self.real(name)

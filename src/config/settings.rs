@@ -1,6 +1,7 @@
 //! What the environment means, resolved once: paths, endpoint, switches.
 //!
-//! Pure: an [`Env`] in, [`Settings`] out. Names and defaults are those of REFERENCE 2.
+//! Pure: an [`Env`] in, [`Settings`] out. Names and defaults are those of
+//! docs/reference.md#environment.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use crate::config::env::{self, Env};
 use crate::config::proxy::{BadProxy, Proxies};
 use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
 
-/// Client id of the browser login that the Hub knows the command line by (REFERENCE 2). Not a secret.
+/// Client id of the browser login that the Hub knows the command line by
+/// (docs/reference.md#browser-login). Not a secret.
 const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
 /// Stands for the folders of a user without a home: nothing is there, and nothing may be made there
 /// ([`Settings::check_home`]). By its name no system makes it.
@@ -222,7 +224,7 @@ fn trusted_endpoints(env: &Env) -> Vec<String> {
         .collect()
 }
 
-/// `HF_HUB_OFFLINE`, set to anything, hides `TRANSFORMERS_OFFLINE` (REFERENCE 2).
+/// `HF_HUB_OFFLINE`, set to anything, hides `TRANSFORMERS_OFFLINE` (docs/reference.md#environment).
 fn offline(env: &Env) -> bool {
     env.switch(env::HF_HUB_OFFLINE)
         .unwrap_or_else(|| env.is_true(env::TRANSFORMERS_OFFLINE))

@@ -212,7 +212,7 @@ mod other {
     /// Nothing to catch before somebody waits for it.
     pub fn install() {}
 
-    /// The exit code of an interrupted command (REFERENCE 6).
+    /// The exit code of an interrupted command (docs/reference.md#exit-codes-and-errors).
     pub fn exit_code() -> u8 {
         130
     }

@@ -1,5 +1,5 @@
 //! JSON in the spelling of Python's `json.dumps`: `, ` and `: `, non-ASCII as `\uXXXX`. Scripts
-//! compare it as text (REFERENCE 6).
+//! compare it as text (docs/reference.md#output-formats).
 
 use std::io::{self, Write};
 

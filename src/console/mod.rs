@@ -1,10 +1,9 @@
 //! The only stdout, stderr and stdin.
 //!
-//! Data goes to stdout, talk to stderr (REFERENCE 6). A command hands over what it found; how that
-//! looks in each output format is decided here, and what it says is escaped here (see `safe`).
-//! Writing never fails for the caller: a reader that
-//! closed stdout early (`| head -1`) ends the output quietly, and any other failure is kept until
-//! [`Console::finish`].
+//! Data goes to stdout, talk to stderr (docs/reference.md#streams). A command hands over what it
+//! found; how that looks in each output format is decided here, and what it says is escaped here
+//! (see `safe`). Writing never fails for the caller: a reader that closed stdout early
+//! (`| head -1`) ends the output quietly, and any other failure is kept until [`Console::finish`].
 
 mod bars;
 mod format;
@@ -249,7 +248,8 @@ impl Console {
         self.stdin_is_terminal && self.stderr.lock().unwrap().is_terminal
     }
 
-    /// Width for tables in columns: `$COLUMNS`, else the terminal, else 80 (REFERENCE 6).
+    /// Width for tables in columns: `$COLUMNS`, else the terminal, else 80
+    /// (docs/reference.md#tables).
     pub fn columns(&self) -> usize {
         self.columns
             .or_else(|| {

@@ -1,4 +1,4 @@
-//! Questions to a person: on stderr, answered from stdin (REFERENCE 6).
+//! Questions to a person: on stderr, answered from stdin (docs/reference.md#questions).
 
 use std::io::{self, BufRead};
 

@@ -1,4 +1,4 @@
-//! What a command found, in each output format (REFERENCE 6).
+//! What a command found, in each output format (docs/reference.md#output-formats).
 
 use std::path::Path;
 
@@ -22,8 +22,9 @@ impl Console {
         self.line(&json::to_python_json(value));
     }
 
-    /// Prints the outcome of a command (REFERENCE 6): `✓ message` and `key: value` lines, or
-    /// `key=value` pairs, or JSON, or the first value. Null values are left out except in JSON.
+    /// Prints the outcome of a command (docs/reference.md#output-formats): `✓ message` and
+    /// `key: value` lines, or `key=value` pairs, or JSON, or the first value. Null values are left
+    /// out except in JSON.
     pub fn result(&self, message: &str, fields: Fields) {
         let shown = || fields.iter().filter(|(_, value)| !value.is_null());
         match self.mode {
@@ -84,8 +85,8 @@ impl Console {
     }
 
     /// Reports a command that changes something and finds nothing (log in, log out, switch): a
-    /// sentence on stderr for people, the fields on stdout in JSON and for agents (REFERENCE 3: this
-    /// talk goes to stderr).
+    /// sentence on stderr for people, the fields on stdout in JSON and for agents
+    /// (docs/reference.md#streams: this talk goes to stderr).
     pub fn done(&self, message: &str, fields: Fields) {
         match self.mode {
             Mode::Human => {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// A size in decimal units as both Python clients write it: `1.5K`, `2.7G`, `999.0` (REFERENCE 5).
+/// A size in decimal units as both Python clients write it: `1.5K`, `2.7G`, `999.0`
+/// (docs/reference.md#sizes).
 pub fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let mut value = bytes as f64;
@@ -45,8 +46,8 @@ pub fn time(seconds: u64) -> String {
     }
 }
 
-/// How long ago something was, in words (REFERENCE 5). `seconds` may be negative (a clock that was
-/// set back): that is "a few seconds ago", as the Python clients say.
+/// How long ago something was, in words (docs/reference.md#ages). `seconds` may be negative (a
+/// clock that was set back): that is "a few seconds ago", as the Python clients say.
 pub fn age(seconds: f64) -> String {
     age_in(seconds, [59, 59, 23])
 }

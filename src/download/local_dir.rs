@@ -1,5 +1,6 @@
 //! `--local-dir`: plain files in the user's own folder, and what is remembered about them in
-//! `.cache/huggingface/` there. Paths and metadata; shared with the Python client (REFERENCE 5).
+//! `.cache/huggingface/` there. Paths and metadata; shared with the Python client
+//! (docs/reference.md#local-folders).
 //!
 //! ```text
 //! D/<path>

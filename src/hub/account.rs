@@ -1,4 +1,4 @@
-//! Whose token it is: the `whoami` call (REFERENCE 4).
+//! Whose token it is: the `whoami` call (docs/reference.md#who-the-user-is).
 
 use reqwest::Method;
 use serde_json::Value;

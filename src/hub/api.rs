@@ -1,4 +1,4 @@
-//! Typed calls to the Hub: repository info, tree, file location (REFERENCE 4).
+//! Typed calls to the Hub: repository info, tree, file location (docs/reference.md#requests).
 
 use std::collections::HashSet;
 

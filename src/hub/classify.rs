@@ -1,5 +1,5 @@
 //! What an answer that is no success means: one pure function of what was asked, of whom, with
-//! which token, and what came back (REFERENCE 4, "Errors").
+//! which token, and what came back (docs/reference.md#error-answers).
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;

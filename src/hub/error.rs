@@ -130,7 +130,8 @@ fn detail(message: &str, request_id: Option<&str>) -> String {
 
 impl HubError {
     /// Whether the Hub could not be asked at all, or could not answer: a cached copy may then serve
-    /// (REFERENCE 5). Answers about the revision or the file itself are final.
+    /// (docs/reference.md#when-the-hub-does-not-answer). Answers about the revision or the file
+    /// itself are final.
     pub fn allows_cached_copy(&self) -> bool {
         !matches!(
             self,

@@ -7,7 +7,7 @@ use crate::types::{DEFAULT_ENDPOINT, Endpoint, host, without_userinfo};
 /// Most redirects followed for one request.
 pub const MAX_REDIRECTS: usize = 10;
 
-/// Hosts of the Hub itself besides the configured endpoint (REFERENCE 4).
+/// Hosts of the Hub itself besides the configured endpoint (docs/reference.md#hosts-and-redirects).
 const HUB_HOSTS: [&str; 3] = [
     "https://huggingface.co",
     "https://hf.co",

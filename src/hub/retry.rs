@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-/// Retries of a request that brings no progress (REFERENCE 4).
+/// Retries of a request that brings no progress (docs/reference.md#retries).
 pub const MAX_RETRIES: u32 = 5;
 /// First wait; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ pub fn backoff(retry: u32, jitter: f64) -> Duration {
 }
 
 /// The wait that the server asks for: `Retry-After` in seconds, else the `t` of `RateLimit`, each
-/// plus one second because both are rounded down (REFERENCE 4).
+/// plus one second because both are rounded down (docs/reference.md#rate-limits).
 pub fn server_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let retry_after = text("retry-after").and_then(|value| value.trim().parse::<u64>().ok());

@@ -1,5 +1,5 @@
 //! The way into Xet storage: a server and a short-lived token for one repository at one commit
-//! (REFERENCE 4).
+//! (docs/reference.md#xet-storage).
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;

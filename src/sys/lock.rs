@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{FsError, Opening};
 
 /// An exclusive `flock(2)` on a lock file, released on drop. The file itself stays: deleting it
-/// while another process waits on it would give two holders (REFERENCE 5).
+/// while another process waits on it would give two holders (docs/reference.md#locks).
 #[derive(Debug)]
 pub struct LockGuard {
     pub(super) file: File,

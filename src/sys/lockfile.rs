@@ -1,10 +1,11 @@
 //! Lock files: one answer to "does a process hold this lock?", for everybody who asks.
 //!
-//! A lock is an exclusive `flock(2)` on a file that stays (REFERENCE 5). Whether it is held can be
-//! asked of a file system only, and some cannot answer: NFSv4 and CIFS refuse an exclusive lock on a
-//! descriptor that is not open for writing (EBADF), others have no locks at all (ENOLCK, ENOSYS,
-//! EOPNOTSUPP), another user's lock file of mode 0600 cannot be opened (EACCES), and on Lustre with
-//! `localflock` or behind some FUSE mounts `flock` succeeds for everybody. None of that means "free".
+//! A lock is an exclusive `flock(2)` on a file that stays (docs/reference.md#locks). Whether it is
+//! held can be asked of a file system only, and some cannot answer: NFSv4 and CIFS refuse an
+//! exclusive lock on a descriptor that is not open for writing (EBADF), others have no locks at all
+//! (ENOLCK, ENOSYS, EOPNOTSUPP), another user's lock file of mode 0600 cannot be opened (EACCES),
+//! and on Lustre with `localflock` or behind some FUSE mounts `flock` succeeds for everybody. None
+//! of that means "free".
 //!
 //! - [`state`] looks without changing anything: it makes no file and no folder, and takes the lock
 //!   for a moment at most. Deletions ask it. [`State::CannotTell`] never means that something may

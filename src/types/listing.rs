@@ -19,8 +19,8 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    /// What an etag promises: 64 hex digits are SHA-256, 40 are Git's hash (REFERENCE 4). `None`
-    /// when it could not even serve as a file name in `blobs/`.
+    /// What an etag promises: 64 hex digits are SHA-256, 40 are Git's hash
+    /// (docs/reference.md#hashes). `None` when it could not even serve as a file name in `blobs/`.
     pub fn from_etag(etag: &str) -> Option<Checksum> {
         match etag.len() {
             64 if is_lower_hex(etag) => Some(Checksum::Sha256(etag.to_owned())),

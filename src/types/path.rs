@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::name::{InvalidName, invalid};
 
 /// Path of a file inside a repository, `/`-separated, checked so that joining it to a folder can
-/// never lead out of that folder (REFERENCE 5, "File names from the server"). Whatever else the file
+/// never lead out of that folder (docs/reference.md#file-names). Whatever else the file
 /// system can hold is accepted, control characters included: they are escaped when it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(String);

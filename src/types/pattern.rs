@@ -2,7 +2,7 @@
 //! glob crates disagree on what matters here (`*` crosses `/`, no braces, `[!…]` only, an unclosed
 //! `[` is a bracket). Pure.
 
-/// A pattern over whole repository paths (REFERENCE 5).
+/// A pattern over whole repository paths (docs/reference.md#patterns).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,

@@ -69,7 +69,7 @@ impl fmt::Display for RepoType {
     }
 }
 
-/// `name` or `namespace/name` (rules of REFERENCE 5).
+/// `name` or `namespace/name` (rules of docs/reference.md#repository-ids).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoId(String);
 

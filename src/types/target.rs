@@ -1,5 +1,5 @@
 //! The repository argument of a command: `ns/name`, `datasets/ns/name`, an `hf://` URI or a pasted
-//! web address. Pure. Grammar: REFERENCE 1 and 5.
+//! web address. Pure. Grammar: docs/reference.md#addresses.
 
 use percent_encoding::percent_decode_str;
 use url::Url;

@@ -100,8 +100,9 @@ impl Token {
         &self.0
     }
 
-    /// First three and last four characters, as `auth list` shows a token (REFERENCE 3). A short
-    /// one is hidden whole: there the ends would be most of it.
+    /// First three and last four characters, as `auth list` shows a token
+    /// (docs/reference.md#auth-list). A short one is hidden whole: there the ends would be most of
+    /// it.
     pub fn masked(&self) -> String {
         let text: &str = &self.0;
         if text.len() < 12 {

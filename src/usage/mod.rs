@@ -2,7 +2,7 @@
 //!
 //! clap finds the mistake; here it gets its words. A command that only the Python client has is
 //! named with what to use instead, a mistyped one with the nearest, and in the machine formats the
-//! error looks like every other one (REFERENCE 6).
+//! error looks like every other one (docs/reference.md#exit-codes-and-errors).
 
 mod nearest;
 

@@ -2,9 +2,10 @@
 //!
 //! # What may be lost, and when
 //!
-//! The order is refs, snapshots, blobs (REFERENCE 5 and the essay in [`super::layout`]), so a
-//! process that dies at any point leaves a cache without a ref to a missing snapshot and without a
-//! link to a missing blob: at worst some blobs that nothing links to any more.
+//! The order is refs, snapshots, blobs (docs/reference.md#deletion and the essay in
+//! [`super::layout`]), so a process that dies at any point leaves a cache without a ref to a
+//! missing snapshot and without a link to a missing blob: at worst some blobs that nothing links to
+//! any more.
 //!
 //! Nothing outside of the cache is ever touched: links are removed, never followed, and a repository
 //! whose own folders are links elsewhere is refused. A repository that another process downloads

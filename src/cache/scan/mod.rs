@@ -1,10 +1,11 @@
 //! THE scan: what is in the cache. Reads only.
 //!
 //! It agrees with `scan_cache_dir` of huggingface_hub 2.4.0 on every size, count, age, ref and
-//! problem (REFERENCE 5), and is built to be quick: every folder is listed once, a snapshot's links
-//! are read but not followed, each blob is asked for its size once per repository, and the
-//! repositories are shared out between two threads. Folders that cannot be read are a problem here;
-//! the Python client fails as a whole on some of them and takes others for empty.
+//! problem (docs/reference.md#damaged-repositories), and is built to be quick: every folder is
+//! listed once, a snapshot's links are read but not followed, each blob is asked for its size once
+//! per repository, and the repositories are shared out between two threads. Folders that cannot be
+//! read are a problem here; the Python client fails as a whole on some of them and takes others for
+//! empty.
 
 mod blobs;
 mod links;

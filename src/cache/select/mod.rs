@@ -1,7 +1,7 @@
 //! Which rows of a listing are wanted, and in what order. Pure.
 //!
-//! The expressions are those of `hf cache ls` of the Python client (REFERENCE 6): `size>1GB`,
-//! `accessed>30d`, `type=model`, `refs=main`, and sort keys with `:asc` or `:desc`.
+//! The expressions are those of `hf cache ls` of the Python client (docs/reference.md#cache-ls):
+//! `size>1GB`, `accessed>30d`, `type=model`, `refs=main`, and sort keys with `:asc` or `:desc`.
 
 mod filter;
 mod sort;

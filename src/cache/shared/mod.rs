@@ -32,7 +32,7 @@
 //! computed and is the payload's name. Otherwise it stays for those who use it, and ours stays a
 //! plain blob: a Hub that pairs a hash with another file's name cannot damage that file.
 //!
-//! Source: REFERENCE 5, checked against huggingface_hub 2.4.0 by the tests.
+//! Source: docs/reference.md#shared-blob-store, checked against huggingface_hub 2.4.0 by the tests.
 
 mod entry;
 mod listed;

@@ -1,6 +1,6 @@
 //! Making the store: its folder and marker, and the folders of payloads, as open as the cache's root
 //! is. Who can enter the root can read payloads, nobody can write them, and everybody who can write
-//! the root can add some (REFERENCE 5).
+//! the root can add some (docs/reference.md#shared-blob-store).
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};

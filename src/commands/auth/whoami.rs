@@ -50,7 +50,8 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The lines of huggingface_hub 0.36.2: the name alone on the first (REFERENCE 3).
+/// The lines of huggingface_hub 0.36.2: the name alone on the first
+/// (docs/reference.md#auth-whoami).
 fn legacy_lines(account: &Account, mirror: Option<&str>) -> Vec<String> {
     let mut lines = vec![escape(&account.name)];
     if !account.orgs.is_empty() {

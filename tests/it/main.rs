@@ -38,6 +38,7 @@ mod cache_verify;
 mod cli_basics;
 mod completion;
 mod console_terminal;
+mod docs;
 mod door;
 mod download_basic;
 mod download_crash;

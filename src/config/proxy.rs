@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
 use crate::config::env::Env;
-use crate::types::without_userinfo;
+use crate::types::{split_scheme, without_userinfo};
 
 /// What may stand before `://`.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
@@ -133,10 +133,9 @@ fn direct(no: &str, url: &Url) -> String {
 
 fn parse(variable: &'static str, value: &str) -> Result<Proxy, BadProxy> {
     let value = value.trim();
-    let with_scheme = if value.contains("://") {
-        value.to_owned()
-    } else {
-        format!("http://{value}")
+    let with_scheme = match split_scheme(value) {
+        (Some(_), _) => value.to_owned(),
+        (None, _) => format!("http://{value}"),
     };
     let is_proxy = |url: &Url| {
         SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())

@@ -85,14 +85,26 @@ pub fn is_open_to_eavesdroppers(url: &Url) -> bool {
 
 /// A web address without the user name and password it may hold.
 pub fn without_userinfo(text: &str) -> String {
-    let Some(at) = text.rfind('@') else {
-        return text.to_owned();
+    // Proxies are often written without a scheme, and a password may hold anything.
+    let (scheme, rest) = split_scheme(text);
+    match (scheme, rest.rfind('@')) {
+        (_, None) => text.to_owned(),
+        (Some(scheme), Some(at)) => format!("{scheme}://…{}", &rest[at..]),
+        (None, Some(at)) => format!("…{}", &rest[at..]),
+    }
+}
+
+/// The scheme before `://` (RFC 3986, 3.1), if there is one, and what follows.
+pub fn split_scheme(text: &str) -> (Option<&str>, &str) {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
     };
-    match text.find("://") {
-        Some(scheme) if at > scheme => format!("{}://…{}", &text[..scheme], &text[at..]),
-        // Proxies are often written without a scheme.
-        None => format!("…{}", &text[at..]),
-        Some(_) => text.to_owned(),
+    match text.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
+        _ => (None, text),
     }
 }
 
@@ -116,5 +128,21 @@ mod tests {
         }
         let error = Endpoint::parse("ftp://user:secret@hub.test").unwrap_err();
         assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn userinfo_is_never_shown() {
+        for (text, expected) in [
+            ("http://u:p@h:1/x", "http://…@h:1/x"),
+            ("socks5h://u:p@h", "socks5h://…@h"),
+            ("u:p@h:1", "…@h:1"),
+            (":p@://", "…@://"),
+            ("a b:p@://h", "…@://h"),
+            ("http://u:a://b@h", "http://…@h"),
+            ("http://h/x", "http://h/x"),
+            ("h:1", "h:1"),
+        ] {
+            assert_eq!(without_userinfo(text), expected, "{text}");
+        }
     }
 }

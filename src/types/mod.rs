@@ -14,7 +14,8 @@ pub mod target;
 pub mod token;
 
 pub use endpoint::{
-    BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host, is_open_to_eavesdroppers, without_userinfo,
+    BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host, is_open_to_eavesdroppers, split_scheme,
+    without_userinfo,
 };
 pub use name::{InvalidName, shortened};
 pub use path::{RepoPath, is_deceptive};

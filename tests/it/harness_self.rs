@@ -127,12 +127,10 @@ fn a_terminal_has_a_size_hides_typing_and_shows_the_screen() {
 
 #[test]
 fn control_c_reaches_the_program_through_the_terminal() {
-    let Some(()) = installed(["bash"]) else {
-        return;
-    };
     let env = TestEnv::new();
-    let script = "trap 'exit 130' INT; echo ready; while :; do sleep 0.01; done";
-    let mut terminal = env.program("bash", ["-c", script]).terminal(24, 80);
+    // A trap would be a matter of luck: a shell drops a signal that comes while a command of it ends.
+    let script = "echo ready; exec sleep 100";
+    let mut terminal = env.program("sh", ["-c", script]).terminal(24, 80);
     terminal.expect("ready");
     terminal.send("\u{3}");
     assert_eq!(terminal.exit_code(), 130);

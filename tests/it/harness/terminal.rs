@@ -161,14 +161,18 @@ impl Terminal {
         self.ends_with(|_| {})
     }
 
-    /// As [`Terminal::exit_code`], pressing Ctrl-C again each second, as a person would. Python misses
-    /// one that comes between its prompt and the reading of the answer: it only notes the signal, and
-    /// the reading has no end.
+    /// As [`Terminal::exit_code`], pressing Ctrl-C again when the program has slept for a second since,
+    /// without any work. Python misses one that comes between its prompt and the reading of the answer:
+    /// it only notes the signal, and the reading has no end. A program that is slow to end is left alone,
+    /// because a second Ctrl-C would cut its end short.
     pub fn exit_code_with_ctrl_c(&mut self) -> i32 {
-        let mut pressed = Instant::now();
+        let mut quiet = (None, Instant::now());
         self.ends_with(|terminal| {
-            if pressed.elapsed() > Duration::from_secs(1) {
-                pressed = Instant::now();
+            let now = work_of(terminal.child.id());
+            if now.is_none() || now != quiet.0 {
+                quiet = (now, Instant::now());
+            } else if quiet.1.elapsed() > Duration::from_secs(1) {
+                quiet = (None, Instant::now());
                 // It fails when the program has ended meanwhile.
                 let _ = terminal.master.write_all(b"\x03");
             }
@@ -194,6 +198,18 @@ impl Terminal {
         let by_signal = || 128 + status.signal().unwrap_or_default();
         status.code().unwrap_or_else(by_signal)
     }
+}
+
+/// The processor time that a sleeping process has taken so far, in ticks; `None` while it runs or waits
+/// for a processor or a disk (proc(5), `/proc/pid/stat`).
+fn work_of(id: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The program's name, in brackets, may hold blanks.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let is_asleep = fields.next()? == "S";
+    let mut ticks = fields.skip(10).map_while(|text| text.parse::<u64>().ok());
+    let time = ticks.next()? + ticks.next()?;
+    is_asleep.then_some(time)
 }
 
 fn read_in_background(master: &File, shown: Arc<Mutex<Shown>>) -> std::thread::JoinHandle<()> {

@@ -55,21 +55,14 @@ fn events(markdown: &str) -> impl Iterator<Item = Event<'_>> {
     Parser::new_ext(markdown, Options::ENABLE_TABLES)
 }
 
-/// The anchors of a document's headings as GitHub makes them, in order.
-fn anchors(markdown: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+/// The anchors of a document's headings, in order.
+fn headings(markdown: &str) -> Vec<String> {
+    let mut found = Vec::new();
     let mut heading: Option<String> = None;
     for event in events(markdown) {
         match event {
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-            Event::End(TagEnd::Heading(_)) => {
-                let anchor = anchor(&heading.take().unwrap());
-                let same = found.iter().filter(|other| **other == anchor).count();
-                found.push(match same {
-                    0 => anchor,
-                    count => format!("{anchor}-{count}"),
-                });
-            }
+            Event::End(TagEnd::Heading(_)) => found.push(anchor(&heading.take().unwrap())),
             Event::Text(text) | Event::Code(text) => {
                 heading.iter_mut().for_each(|words| words.push_str(&text));
             }
@@ -77,6 +70,19 @@ fn anchors(markdown: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// The same as GitHub makes them: a heading that is there already gets a number.
+fn anchors(markdown: &str) -> Vec<String> {
+    let headings = headings(markdown);
+    let numbered = headings.iter().enumerate().map(|(index, heading)| {
+        let before = headings[..index].iter().filter(|other| *other == heading);
+        match before.count() {
+            0 => heading.clone(),
+            count => format!("{heading}-{count}"),
+        }
+    });
+    numbered.collect()
 }
 
 /// The anchor of a heading: lower case, blanks as hyphens, no signs.
@@ -180,9 +186,9 @@ fn every_link_in_the_documents_leads_somewhere() {
 
 #[test]
 fn sections_of_the_reference_have_names_of_their_own() {
-    let anchors = anchors(&documents()[Path::new(REFERENCE)]);
-    let different: BTreeSet<&String> = anchors.iter().collect();
-    assert_eq!(different.len(), anchors.len(), "{anchors:?}");
+    let headings = headings(&documents()[Path::new(REFERENCE)]);
+    let different: BTreeSet<&String> = headings.iter().collect();
+    assert_eq!(different.len(), headings.len(), "{headings:?}");
 }
 
 #[test]

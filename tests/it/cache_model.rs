@@ -19,7 +19,7 @@ use self::make::{Made, make};
 use crate::harness::process::Invocation;
 use crate::harness::shim::shim;
 use crate::harness::tree::{NodeKind, tree_of};
-use crate::harness::{Output, TestEnv};
+use crate::harness::{Output, Terminal, TestEnv};
 
 /// What is done to a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,12 @@ pub enum Command {
     Evict,
     KeepLast,
     Doctor,
+    /// These revisions, ticked in the file of `cache delete`.
+    Delete(Vec<String>),
+    /// `verify --fix`, and no Hub.
     Verify(String),
+    /// `verify --fix`, with a Hub that has everything.
+    Repair(String),
 }
 
 impl Command {
@@ -45,7 +50,7 @@ impl Command {
             _ => format!("model/{}", repo.id),
         };
         let revision = random.choice(&repo.revisions);
-        match (random.u8(..10), revision) {
+        match (random.u8(..13), revision) {
             (0 | 1, _) => Command::RmRepo(id),
             (2, Some(revision)) => Command::RmCommit(revision.commit.clone()),
             (3, Some(revision)) if repo.id.contains('/') => match random.choice(&revision.files) {
@@ -56,6 +61,12 @@ impl Command {
             (5, _) => Command::KeepLast,
             (6 | 7, _) => Command::Doctor,
             (8, _) => Command::Verify(repo.id.clone()),
+            (9 | 10, _) => Command::Repair(repo.id.clone()),
+            (11, _) => {
+                let all = made.repos.iter().flat_map(|repo| &repo.revisions);
+                let ticked = all.filter(|_| random.bool());
+                Command::Delete(ticked.map(|revision| revision.commit.clone()).collect())
+            }
             _ => Command::Prune,
         }
     }
@@ -74,7 +85,12 @@ impl Command {
             Command::Evict => vec!["prune", "-y", "--max-size", "0k"],
             Command::KeepLast => vec!["prune", "-y", "--keep-last", "1"],
             Command::Doctor => vec!["doctor", "--fix", "-y"],
-            Command::Verify(id) => vec!["verify", id, "--fix"],
+            Command::Delete(_) => {
+                return ["cache", "delete", "--disable-tui"]
+                    .map(str::to_owned)
+                    .into();
+            }
+            Command::Verify(id) | Command::Repair(id) => vec!["verify", id, "--fix"],
         };
         let all = [&["cache"], words.as_slice(), &["--json"]].concat();
         all.into_iter().map(str::to_owned).collect()
@@ -128,9 +144,17 @@ fn is_content(path: &str) -> bool {
 fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     let mut random = Rng::with_seed(seed);
     // `verify` asks a Hub that is not there, again and again.
-    let env = TestEnv::new().fast_clock();
-    let made = make(&env.cache(), &mut random, shim.is_some());
+    let mut env = TestEnv::new().fast_clock();
+    let mut made = make(&env.cache(), &mut random, shim.is_some());
     let command = Command::any(&made, &mut random);
+    let hub = matches!(command, Command::Repair(_)).then(|| {
+        // A download waits for a lock that is held.
+        made.release();
+        made.hub()
+    });
+    if let Some(hub) = &hub {
+        env.set("HF_ENDPOINT", hub.endpoint());
+    }
     let before = contents(&env.cache());
     let used = usage(&env.cache(), is_content);
     let used_in_all = usage(&env.cache(), |_| true);
@@ -142,6 +166,7 @@ fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
         let is_kept = match (gives, after.get(path)) {
             // A broken link that gives something by now was repaired.
             (Gives::Nothing, left) => left.is_some(),
+            (_, Some(Gives::Bytes(bytes))) if verdict.is_right(path, bytes) => true,
             (gives, left) => left == Some(gives),
         };
         if !is_kept && !verdict.may_go(path) {
@@ -152,10 +177,26 @@ fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     for path in verdict.must_go.iter().filter(stays) {
         wrong.push(format!("{path} should be gone"));
     }
+    for path in &verdict.must_be_right {
+        let is_right = match after.get(path) {
+            Some(Gives::Bytes(bytes)) => verdict.is_right(path, bytes),
+            _ => false,
+        };
+        if !is_right {
+            wrong.push(format!("{path} should be right"));
+        }
+    }
+    if hub.is_some() {
+        wrong.extend(added(&before, &after));
+        let is_known = matches!(&command, Command::Repair(id) if rules::meant(&made, id).is_some());
+        if is_known != (output.code == Some(0)) {
+            wrong.push("the exit code is wrong".to_owned());
+        }
+    }
     wrong.extend(freed_wrongly(
         &output,
         &command,
-        used - usage(&env.cache(), is_content),
+        used.saturating_sub(usage(&env.cache(), is_content)),
         used_in_all.saturating_sub(usage(&env.cache(), |_| true)),
     ));
     if wrong.is_empty() {
@@ -169,21 +210,73 @@ fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     ))
 }
 
+/// What a repair leaves beside what it repaired: locks, and listings of commits.
+fn added(before: &BTreeMap<String, Gives>, after: &BTreeMap<String, Gives>) -> Vec<String> {
+    let is_allowed = |path: &str| path.starts_with(".locks/") || path.contains("/trees/");
+    let new = after.keys().filter(|path| !before.contains_key(*path));
+    let new = new.filter(|path| !is_allowed(path));
+    new.map(|path| format!("{path} was left")).collect()
+}
+
 fn run(env: &TestEnv, made: &Made, command: &Command, shim: Option<&Path>) -> Output {
     let words = command.words();
     let run: Invocation<'_> = match std::env::var_os("HF_MODEL_BIN") {
         Some(program) => env.program(program, words),
         None => env.hf(words),
     };
-    let output = match (made.locks.shim_value(), shim) {
-        (Some(value), Some(shim)) => run
-            .var("LD_PRELOAD", shim)
-            .var("HF_SHIM_FLOCK", value)
-            .run(),
+    let run = match (made.locks.shim_value(), shim) {
+        (Some(value), Some(shim)) => run.var("LD_PRELOAD", shim).var("HF_SHIM_FLOCK", value),
+        _ => run,
+    };
+    let output = match command {
+        Command::Delete(commits) => delete_in_file(env, run, commits),
         _ => run.run(),
     };
     assert!(matches!(output.code, Some(0 | 1)), "{output}");
     output
+}
+
+/// Takes the `#` from these commits in the file that `cache delete` writes, and says yes.
+fn delete_in_file(env: &TestEnv, run: Invocation<'_>, commits: &[String]) -> Output {
+    const ENDS: [&str; 2] = ["Nothing was", "rror"];
+    let mut terminal = run.terminal(100, 400);
+    let shows = |terminal: &Terminal, what: &str| {
+        terminal.wait_until(what, |terminal| {
+            let screen = terminal.screen();
+            [&[what], ENDS.as_slice()]
+                .concat()
+                .iter()
+                .any(|text| screen.contains(text))
+        });
+        terminal.screen().contains(what)
+    };
+    if shows(&terminal, "Is the file ready?") {
+        let entries = fs::read_dir(env.path("tmp")).expect("folder").flatten();
+        let mut paths = entries.map(|entry| entry.path());
+        let file = paths.find(|path| path.extension().is_some_and(|ending| ending == "txt"));
+        let file = file.expect("the file to edit");
+        let mut text = fs::read_to_string(&file).expect("text");
+        for commit in commits {
+            text = text.replace(&format!("#    {commit}"), commit);
+        }
+        fs::write(&file, text).expect("file");
+        terminal.send_line("y");
+        if shows(&terminal, "Delete them?") {
+            terminal.send_line("y");
+        }
+    }
+    let code = terminal.exit_code();
+    Output::of_terminal(code, terminal.screen())
+}
+
+/// Bytes, of what a person is told: `Deleted 2 revisions; 1.2K freed.`
+fn freed_in_words(screen: &str) -> Option<(f64, f64)> {
+    let words = screen.rsplit_once(" freed.")?.0;
+    let size = words.rsplit([' ', ';']).next()?;
+    match size.strip_suffix('K') {
+        Some(number) => Some((number.parse::<f64>().ok()? * 1000.0, 50.1)),
+        None => Some((size.parse().ok()?, 0.1)),
+    }
 }
 
 /// What is announced as freed, held against the bytes of content that are gone. `doctor` counts the
@@ -196,6 +289,13 @@ fn freed_wrongly(output: &Output, command: &Command, content: u64, all: u64) -> 
     let is_right = match command {
         Command::Doctor => (content..=all.max(content)).contains(&said),
         Command::Verify(_) => content == 0,
+        Command::Repair(_) => true,
+        Command::Delete(_) => {
+            let (told, within) = freed_in_words(output.stdout()).unwrap_or_default();
+            #[expect(clippy::cast_precision_loss, reason = "some kilobytes")]
+            let content = content as f64;
+            (told - content).abs() <= within
+        }
         _ => said == content,
     };
     (!is_right).then(|| format!("freed: said {said}, of content {content}, in all {all}"))

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use serde_json::json;
 
 use crate::harness::cache::blob_name;
+use crate::harness::hub::{Hub, Repo as HubRepo, Tree};
 
 /// Pairs that differ in case alone, and others.
 const IDS: [&str; 6] = ["o/m", "O/M", "o/M", "p/q", "gpt2", "org/Sole"];
@@ -79,10 +80,14 @@ pub struct Revision {
     pub commit: String,
     pub refs: Vec<String>,
     pub files: Vec<MadeFile>,
+    /// Paths and blobs of the files that lost their links.
+    pub lost: Vec<(String, String)>,
 }
 
 pub struct Blob {
     pub name: String,
+    /// What it should hold: its name is the hash of this.
+    pub text: String,
     pub is_young: bool,
     /// It is a link to this payload.
     pub payload: Option<String>,
@@ -102,6 +107,8 @@ pub struct Repo {
 
 pub struct Payload {
     pub hash: String,
+    /// What it should hold.
+    pub text: String,
     pub has_manifest: bool,
     pub lock: Lock,
     pub is_young: bool,
@@ -131,6 +138,7 @@ impl fmt::Display for Made {
                     is_young,
                     payload,
                     lock,
+                    ..
                 } = blob;
                 writeln!(f, "  blob {name} young {is_young} {lock:?} {payload:?}")?;
             }
@@ -162,6 +170,7 @@ impl fmt::Display for Made {
                 has_manifest,
                 lock,
                 is_young,
+                ..
             } = payload;
             writeln!(
                 f,
@@ -169,6 +178,49 @@ impl fmt::Display for Made {
             )?;
         }
         writeln!(f, "in the root: {:?}", self.in_root)
+    }
+}
+
+impl Made {
+    /// No process holds a lock any more.
+    pub fn release(&mut self) {
+        self.held.clear();
+        let free = |lock: &mut Lock| {
+            if *lock == Lock::Held {
+                *lock = Lock::Free;
+            }
+        };
+        for repo in &mut self.repos {
+            repo.blobs.iter_mut().for_each(|blob| free(&mut blob.lock));
+            repo.loose.iter_mut().for_each(|file| free(&mut file.lock));
+        }
+    }
+
+    /// A Hub that has every file of the cache as it should be.
+    pub fn hub(&self) -> Hub {
+        let hub = Hub::start();
+        for repo in &self.repos {
+            let mut known = HubRepo::model(&repo.id);
+            for revision in &repo.revisions {
+                let files = revision.files.iter().map(|file| (&file.path, &file.blob));
+                let lost = revision.lost.iter().map(|(path, blob)| (path, blob));
+                let tree = files
+                    .chain(lost)
+                    .fold(Tree::default(), |tree, (path, name)| {
+                        let blob = repo.blobs.iter().find(|blob| blob.name == *name);
+                        let blob = blob.expect("a file is made from a blob");
+                        let text = blob.text.clone();
+                        match (&blob.payload, name.len()) {
+                            (Some(hash), 64) => tree.xet(path, text, hash),
+                            (None, 64) => tree.lfs(path, text),
+                            _ => tree.file(path, text),
+                        }
+                    });
+                known = known.known_commit(&revision.commit, tree);
+            }
+            hub.add(known);
+        }
+        hub
     }
 }
 
@@ -225,6 +277,25 @@ impl Maker<'_> {
         (0..digits).map(|_| self.random.digit(16)).collect()
     }
 
+    /// A file that should hold the answered text, and now and then was damaged.
+    fn content(&mut self, path: &Path, is_young: bool) -> String {
+        let length = self.random.usize(20..300);
+        let text = self.hex(length);
+        self.damaged_or_not(path, &text);
+        self.age(path, is_young);
+        text
+    }
+
+    /// Writes the text; in some cases what a power failure or a bad disk leaves of it.
+    fn damaged_or_not(&mut self, path: &Path, text: &str) {
+        match self.random.u8(..10) {
+            0 => put(path, &text[..text.len() / 2]),
+            1 => put(path, text.replace('0', "x")),
+            2 if self.chance(3) => put(path, ""),
+            _ => put(path, text),
+        }
+    }
+
     /// A file of some bytes that no other file has.
     fn file(&mut self, path: &Path, is_young: bool) -> String {
         let length = self.random.usize(20..300);
@@ -272,7 +343,7 @@ impl Maker<'_> {
             let hash = self.hex(64);
             let place = root.join("blobs").join(&hash[..2]).join(&hash);
             let is_young = self.chance(2);
-            self.file(&place, is_young);
+            let text = self.content(&place, is_young);
             let has_manifest = !self.chance(4);
             if has_manifest {
                 let manifest = place.with_file_name(format!("{hash}.refs"));
@@ -293,6 +364,7 @@ impl Maker<'_> {
             }
             self.made.payloads.push(Payload {
                 hash,
+                text,
                 has_manifest,
                 lock,
                 is_young,
@@ -343,18 +415,20 @@ impl Maker<'_> {
         let root = self.made.root.clone();
         let blobs = root.join(&repo.folder).join("blobs");
         let is_young = self.chance(2);
-        let length = self.random.usize(20..300);
-        let text = self.hex(length);
-        let name = blob_name(["f", "f.bin"][number % 2], &text);
         let payload = match self.chance(2) {
-            true => self
-                .random
-                .choice(&self.made.payloads)
-                .map(|payload| payload.hash.clone()),
+            true => self.random.choice(&self.made.payloads),
             false => None,
         };
+        let payload = payload.map(|payload| (payload.hash.clone(), payload.text.clone()));
         let taken = |hash: &String| repo.blobs.iter().any(|b| b.payload.as_ref() == Some(hash));
-        let payload = payload.filter(|hash| !taken(hash));
+        let (payload, text) = match payload.filter(|(hash, _)| !taken(hash)) {
+            Some((hash, text)) => (Some(hash), text),
+            None => {
+                let length = self.random.usize(20..300);
+                (None, self.hex(length))
+            }
+        };
+        let name = blob_name(["f", "f.bin"][number % 2], &text);
         let place = blobs.join(&name);
         fs::create_dir_all(&blobs).expect("folder");
         match &payload {
@@ -370,13 +444,7 @@ impl Maker<'_> {
                 }
             }
             None => {
-                // Some were cut short by a power failure.
-                let kept = if self.chance(8) {
-                    text.len() / 2
-                } else {
-                    text.len()
-                };
-                put(&place, &text[..kept]);
+                self.damaged_or_not(&place, &text);
                 self.age(&place, is_young);
             }
         }
@@ -387,6 +455,7 @@ impl Maker<'_> {
         Blob {
             lock: self.lock(&lock),
             name,
+            text,
             is_young,
             payload,
         }
@@ -427,24 +496,25 @@ impl Maker<'_> {
             });
         }
         if is_lost || is_moved || self.chance(2) {
-            listing(&path, &commit, &files);
+            listing(&path, &commit, &files, &repo.blobs);
         }
+        let mut lost = Vec::new();
         if is_lost {
             // As after a copy that knows no links: the listing is there, and the blobs.
             for file in files.iter().filter(|file| !file.is_copy) {
                 fs::remove_file(snapshot.join(&file.path)).expect("link");
             }
             let listed = files.extract_if(.., |file| !file.is_copy);
-            let listed: Vec<String> = listed.map(|file| file.blob).collect();
-            for name in listed {
-                let is_known = repo.loose.iter().any(|loose| loose.name == name);
-                let blob = repo.blobs.iter().find(|blob| blob.name == name);
+            lost = listed.map(|file| (file.path, file.blob)).collect();
+            for (_, name) in &lost {
+                let is_known = repo.loose.iter().any(|loose| loose.name == *name);
+                let blob = repo.blobs.iter().find(|blob| blob.name == *name);
                 if let Some(blob) = blob.filter(|_| !is_known) {
                     repo.loose.push(LooseFile {
                         what: Loose::Blob(true),
                         is_young: blob.is_young,
                         lock: blob.lock,
-                        name,
+                        name: name.clone(),
                     });
                 }
             }
@@ -462,6 +532,7 @@ impl Maker<'_> {
             commit,
             refs,
             files,
+            lost,
         });
     }
 
@@ -521,9 +592,10 @@ impl Maker<'_> {
 }
 
 /// Writes `trees/<commit>.json` for these files.
-fn listing(repo: &Path, commit: &str, files: &[MadeFile]) {
+fn listing(repo: &Path, commit: &str, files: &[MadeFile], blobs: &[Blob]) {
     let rows = files.iter().map(|file| {
-        let length = fs::metadata(repo.join("blobs").join(&file.blob)).map_or(1, |meta| meta.len());
+        let blob = blobs.iter().find(|blob| blob.name == file.blob);
+        let length = blob.expect("a file is made from a blob").text.len();
         let mut row = json!({"size": length, "blob_id": file.blob});
         if file.blob.len() == 64 {
             row["blob_id"] = json!(&file.blob[..40]);

@@ -1,6 +1,6 @@
 //! What may go, stated as plainly as can be, and without a look at how the program does it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Command;
 use super::make::{Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
@@ -11,12 +11,22 @@ pub struct Verdict {
     below: Vec<String>,
     exact: BTreeSet<String>,
     pub must_go: BTreeSet<String>,
+    /// What may be repaired: paths, and the bytes that may be there afterwards.
+    right: BTreeMap<String, String>,
+    /// Paths that have to be right afterwards.
+    pub must_be_right: BTreeSet<String>,
 }
 
 impl Verdict {
     pub fn may_go(&self, path: &str) -> bool {
         let is_below = |folder: &String| path.starts_with(folder.as_str());
         self.exact.contains(path) || self.below.iter().any(is_below)
+    }
+
+    pub fn is_right(&self, path: &str, bytes: &[u8]) -> bool {
+        self.right
+            .get(path)
+            .is_some_and(|text| text.as_bytes() == bytes)
     }
 }
 
@@ -98,8 +108,18 @@ pub fn of(made: &Made, command: &Command) -> Verdict {
         }
         Command::Prune | Command::Evict | Command::KeepLast => prune(&mut verdict, made, command),
         Command::Doctor => doctor(&mut verdict, made),
+        Command::Delete(commits) => {
+            for repo in made.repos.iter().filter(|repo| !repo.is_damaged) {
+                let goes = |revision: &Revision| commits.contains(&revision.commit);
+                revisions(&mut verdict, made, repo, goes, true);
+            }
+        }
         // The Hub cannot be reached: nothing can be fetched, so nothing may go.
         Command::Verify(_) => {}
+        Command::Repair(id) => {
+            repair(&mut verdict, made, id);
+            return verdict;
+        }
     }
     payloads(&mut verdict, made);
     verdict
@@ -260,6 +280,47 @@ fn doctor(verdict: &mut Verdict, made: &Made) {
             }
         }
     }
+}
+
+/// What is damaged may be replaced by what it should be, and by nothing else; of the revision that is
+/// meant, every file that is there has to be.
+fn repair(verdict: &mut Verdict, made: &Made, id: &str) {
+    for payload in &made.payloads {
+        let place = format!("blobs/{}/{}", &payload.hash[..2], payload.hash);
+        verdict.right.insert(place, payload.text.clone());
+    }
+    for repo in &made.repos {
+        for blob in &repo.blobs {
+            let place = format!("{}/blobs/{}", repo.folder, blob.name);
+            verdict.right.insert(place, blob.text.clone());
+        }
+        for revision in &repo.revisions {
+            for file in &revision.files {
+                let blob = repo.blobs.iter().find(|blob| blob.name == file.blob);
+                let text = blob.map_or_else(String::new, |blob| blob.text.clone());
+                verdict.right.insert(place(repo, revision, file), text);
+            }
+        }
+    }
+    if let Some((repo, revision)) = meant(made, id) {
+        let files = revision.files.iter().filter(|file| !file.is_moved);
+        let places = files.map(|file| place(repo, revision, file));
+        verdict.must_be_right.extend(places);
+    }
+}
+
+fn place(repo: &Repo, revision: &Revision, file: &MadeFile) -> String {
+    let (folder, commit, path) = (&repo.folder, &revision.commit, &file.path);
+    format!("{folder}/snapshots/{commit}/{path}")
+}
+
+/// What a repository's name alone means to `verify`: its `main`, or the only revision there is.
+pub fn meant<'a>(made: &'a Made, id: &str) -> Option<(&'a Repo, &'a Revision)> {
+    let repo = named(made, id)?;
+    let is_main = |revision: &&Revision| revision.refs.iter().any(|name| name == "main");
+    let main = repo.revisions.iter().find(is_main);
+    let only = || repo.revisions.first().filter(|_| repo.revisions.len() == 1);
+    Some((repo, main.or_else(only)?))
 }
 
 /// Payloads whose links have all gone, or may have, and of which that can be known.

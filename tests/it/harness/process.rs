@@ -306,6 +306,16 @@ impl Output {
         }
     }
 
+    /// What a program on a terminal left: its exit code (see [`Terminal::exit_code`]) and its screen.
+    pub fn of_terminal(code: i32, screen: String) -> Self {
+        Self {
+            stdout: screen,
+            stderr: String::new(),
+            code: Some(code),
+            signal: None,
+        }
+    }
+
     /// Fails the test unless the program succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {

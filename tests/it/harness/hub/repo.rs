@@ -287,6 +287,13 @@ impl Repo {
         self
     }
 
+    /// Adds a commit that has this hash, whatever its files are, and that no name points at.
+    #[must_use]
+    pub fn known_commit(mut self, commit: &str, tree: Tree) -> Self {
+        self.commits.insert(commit.to_owned(), tree);
+        self
+    }
+
     /// Only the owner, its organisation and [`Repo::allow`]ed users may read.
     #[must_use]
     pub fn private(self) -> Self {

@@ -33,9 +33,12 @@ pub struct Manner {
     pub flip: bool,
 }
 
-/// What is still in the socket's buffers when a connection is reset is lost: wait this long before, so that the bytes
-/// promised before the reset do arrive.
+/// What is still in the socket's buffers when a connection is reset is lost. Wait this long, again and again, until the
+/// bytes promised before the reset have arrived; once where the system does not tell.
 const SETTLE: Duration = Duration::from_millis(40);
+
+/// How long to wait for a client that does not read.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The answer's body as hyper pulls it.
 pub struct SendBody {
@@ -45,6 +48,8 @@ pub struct SendBody {
     started: Instant,
     pause: Option<Pin<Box<Sleep>>>,
     settled: bool,
+    /// When the body came to its end.
+    cut_at: Option<Instant>,
     wire: Arc<Wire>,
     record: Arc<Record>,
 }
@@ -70,6 +75,7 @@ impl SendBody {
             started: Instant::now(),
             pause: None,
             settled: false,
+            cut_at: None,
             wire,
             record,
         }
@@ -92,6 +98,7 @@ impl SendBody {
         }
         self.sent += piece.len() as u64;
         self.record.sent(piece.len() as u64);
+        self.wire.delivery.given();
         piece
     }
 
@@ -127,9 +134,11 @@ impl SendBody {
     }
 
     fn end(&mut self, cx: &mut Context<'_>, end: End) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        if !self.settled {
+        while !self.settled {
             std::task::ready!(self.sleep(cx, SETTLE));
-            self.settled = true;
+            let waited = self.cut_at.get_or_insert_with(Instant::now).elapsed();
+            let has_arrived = self.wire.delivery.is_complete().unwrap_or(true);
+            self.settled = has_arrived || waited > PATIENCE;
         }
         match end {
             End::Reset => {

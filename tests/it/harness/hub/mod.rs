@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Where things are: `route` reads addresses; `api`, `resolve`, `cdn` and `auth` answer them; `repo` and `content` hold
-//! what is served; `faults` and `body` spoil it; `log` writes down what was asked; `server` ties them together, `wire`
+//! what is served; `faults` and `body` spoil it, `delivery` knows what has arrived; `log` writes down what was asked; `server` ties them together, `wire`
 //! holds the connections.
 #![allow(
     dead_code,
@@ -27,6 +27,7 @@ mod auth;
 mod body;
 mod cdn;
 mod content;
+mod delivery;
 mod faults;
 mod log;
 mod oauth;

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use super::delivery::Delivery;
 use super::log::Origin;
 use super::server::{State, handle};
 
@@ -55,9 +56,11 @@ async fn connection(tcp: TcpStream, origin: Origin, state: Arc<State>) {
         Some(tls) if starts_with_handshake(&tcp).await => Some(tls.acceptor.clone()),
         _ => None,
     };
+    let ends = tcp.local_addr().ok().zip(tcp.peer_addr().ok());
     let wire = Arc::new(Wire {
         encrypted: acceptor.is_some(),
         reset: AtomicBool::new(false),
+        delivery: Delivery::between(ends),
     });
     let stream = Stream {
         tcp,
@@ -167,6 +170,8 @@ pub struct Wire {
     /// The connection speaks TLS.
     pub encrypted: bool,
     reset: AtomicBool,
+    /// What has arrived at the other end.
+    pub delivery: Delivery,
 }
 
 impl Wire {
@@ -223,7 +228,12 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        let flushed = Pin::new(&mut self.tcp).poll_flush(cx);
+        if flushed.is_ready() {
+            // Asked for when all was written.
+            self.wire.delivery.written();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

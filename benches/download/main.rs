@@ -42,6 +42,8 @@ struct Case {
     cap: Option<u64>,
     /// Whether the cache is there already.
     warm: bool,
+    /// Whether we may flush what we wrote to the disk: without, flushing does nothing.
+    flushes: bool,
     way: Way,
     /// What the project promises.
     goal: &'static str,
@@ -52,6 +54,8 @@ struct Case {
 enum Way {
     Http,
     Https,
+    /// Https where the server speaks HTTP/2 as well.
+    Http2,
     Xet,
 }
 
@@ -68,6 +72,7 @@ const fn case(
         latency: Duration::ZERO,
         cap: None,
         warm: false,
+        flushes: true,
         way: Way::Http,
         goal,
     }
@@ -133,16 +138,75 @@ const CASES: [Case; 11] = [
     },
 ];
 
+/// One thing that is done in two ways, by us alone.
+struct Pair {
+    name: &'static str,
+    ways: [(&'static str, Case); 2],
+}
+
+const PAIRS: [Pair; 5] = [
+    flushing("flushing: one file of 1 GiB", "bench/big"),
+    flushing("flushing: 2,000 files of 1-8 KiB", "bench/small"),
+    versions("HTTP/2: 2,000 files", 0),
+    versions("HTTP/2: 2,000 files, 10 ms latency", 10),
+    versions("HTTP/2: 2,000 files, 50 ms latency", 50),
+];
+
+/// What it costs that a file is flushed to the disk before it is published.
+const fn flushing(name: &'static str, repo: &'static str) -> Pair {
+    let flushed = case(name, repo, (7, 0), "");
+    let unflushed = Case {
+        flushes: false,
+        ..flushed
+    };
+    Pair {
+        name,
+        ways: [("flushed", flushed), ("not flushed", unflushed)],
+    }
+}
+
+/// The same server with both versions of HTTP, and with the older one alone.
+const fn versions(name: &'static str, milliseconds: u64) -> Pair {
+    let newer = Case {
+        way: Way::Http2,
+        latency: Duration::from_millis(milliseconds),
+        ..case(name, "bench/small", (7, 0), "")
+    };
+    let older = Case {
+        way: Way::Https,
+        ..newer
+    };
+    Pair {
+        name,
+        ways: [("HTTP/2", newer), ("HTTP/1.1", older)],
+    }
+}
+
 fn main() {
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
     let is_wanted =
-        |case: &&Case| wanted.is_empty() || wanted.iter().any(|part| case.name.contains(part));
-    let cases: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
-    let servers = Servers::for_ways(|way| cases.iter().any(|case| case.way == way));
+        |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
+    let cases: Vec<&Case> = CASES.iter().filter(|case| is_wanted(case.name)).collect();
+    let pairs: Vec<&Pair> = PAIRS.iter().filter(|pair| is_wanted(pair.name)).collect();
+    let ways = || {
+        let of_pairs = pairs.iter().flat_map(|pair| &pair.ways);
+        let of_pairs = of_pairs.map(|(_, case)| case.way);
+        cases.iter().map(|case| case.way).chain(of_pairs)
+    };
+    let servers = Servers::for_ways(|way| ways().any(|needed| needed == way));
     servers.check();
+    if !cases.is_empty() {
+        table(&servers, &cases);
+    }
+    for pair in pairs {
+        compare(&servers, pair);
+    }
+}
+
+fn table(servers: &Servers, cases: &[&Case]) {
     println!(
         "\n{:<28} {:>8} {:>8} {:>8} {:>9} {:>7} {:>13} {:>13}  goal",
         "seconds, CPU s, peak MiB",
@@ -155,8 +219,38 @@ fn main() {
         "MiB hf/Py"
     );
     for case in cases {
-        measure(&servers, case);
+        measure(servers, case);
     }
+}
+
+/// Both ways in turns, each first in every other turn.
+fn compare(servers: &Servers, pair: &Pair) {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut runs = [Runs::default(), Runs::default()];
+    for turn in 0..pair.ways[0].1.turns.0 {
+        for number in [turn % 2, 1 - turn % 2] {
+            let case = &pair.ways[number].1;
+            servers.configure(case);
+            let home = folder.path().join(number.to_string());
+            process::run(servers, &ours(case), &home, case, &mut runs[number]);
+        }
+    }
+    let [(one, _), (other, _)] = pair.ways;
+    let times = runs
+        .each_mut()
+        .map(|runs| runs.median().unwrap_or(f64::NAN));
+    let cpu = runs
+        .each_ref()
+        .map(|runs| runs.mean_cpu().unwrap_or(f64::NAN));
+    println!(
+        "{:<36} {one} {:.3} s (CPU {:.2}), {other} {:.3} s (CPU {:.2}): {one}/{other} {:.2}",
+        pair.name,
+        times[0],
+        cpu[0],
+        times[1],
+        cpu[1],
+        times[0] / times[1]
+    );
 }
 
 fn measure(servers: &Servers, case: &Case) {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::servers::{EIGHT, SMALL, Servers, small_name};
@@ -128,6 +129,7 @@ pub fn run(servers: &Servers, command: &Line, home: &Path, case: &Case, runs: &m
             "HF_HUB_DISABLE_XET",
             if case.way == Way::Xet { "0" } else { "1" },
         )
+        .envs((!case.flushes).then(|| ("LD_PRELOAD", no_flushing())))
         .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
         .env("HF_HUB_DISABLE_TELEMETRY", "1")
         .env("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -153,6 +155,24 @@ pub fn run(servers: &Servers, command: &Line, home: &Path, case: &Case, runs: &m
     runs.times.push(start.elapsed());
     runs.cpu += cpu_of_children() - cpu;
     assert!(ended.success(), "{command:?} ended with {ended}");
+}
+
+/// A library that lets a program flush nothing: its calls succeed at once.
+fn no_flushing() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (source, library) = (folder.join("no-flush.c"), folder.join("no-flush.so"));
+        let calls = ["fsync", "fdatasync", "syncfs", "sync_file_range"];
+        let calls = calls.map(|call| format!("int {call}(int fd) {{ (void)fd; return 0; }}\n"));
+        fs::write(&source, calls.concat()).expect("source");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"])
+            .arg(&library)
+            .arg(&source);
+        assert!(cc.status().expect("cc").success(), "cc failed");
+        library
+    })
 }
 
 /// CPU seconds of all children that ended (proc(5): `cutime` and `cstime`, in hundredths).

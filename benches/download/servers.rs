@@ -24,6 +24,7 @@ const XORB: usize = 64 << 20;
 pub struct Servers {
     hub: Hub,
     secure: Option<(Hub, TempDir)>,
+    both_versions: Option<(Hub, TempDir)>,
     _storage: Option<Cas>,
 }
 
@@ -36,34 +37,34 @@ impl Servers {
     /// Starts what is needed.
     pub fn for_ways(is_needed: impl Fn(Way) -> bool) -> Self {
         let hub = furnished(Settings::default());
-        let secure = is_needed(Way::Https).then(|| {
-            let hub = furnished(Settings {
-                tls: true,
-                ..Settings::default()
-            });
-            let folder = tempfile::tempdir().expect("folder");
-            fs::write(folder.path().join("ca.pem"), hub.ca_pem()).expect("certificate");
-            (hub, folder)
-        });
+        let with_tls = |way, http2| is_needed(way).then(|| secure(http2));
+        let (secure, both_versions) = (with_tls(Way::Https, false), with_tls(Way::Http2, true));
         let storage = is_needed(Way::Xet).then(|| stocked(&hub));
         Servers {
             hub,
             secure,
+            both_versions,
             _storage: storage,
         }
     }
 
     /// The Hub of a case.
     pub fn hub(&self, way: Way) -> &Hub {
-        match (&self.secure, way) {
-            (Some((hub, _)), Way::Https) => hub,
-            _ => &self.hub,
+        self.of_way(way).map_or(&self.hub, |(hub, _)| hub)
+    }
+
+    /// The Hub with certificates that a case wants.
+    fn of_way(&self, way: Way) -> Option<&(Hub, TempDir)> {
+        match way {
+            Way::Https => self.secure.as_ref(),
+            Way::Http2 => self.both_versions.as_ref(),
+            Way::Http | Way::Xet => None,
         }
     }
 
     /// Whom a client has to trust, in a file.
     pub fn authority(&self, way: Way) -> Option<PathBuf> {
-        let (_, folder) = self.secure.as_ref().filter(|_| way == Way::Https)?;
+        let (_, folder) = self.of_way(way)?;
         Some(folder.path().join("ca.pem"))
     }
 
@@ -117,6 +118,18 @@ impl Servers {
         });
         runs.min().expect("three")
     }
+}
+
+/// A Hub that speaks https, and the folder with its certificate.
+fn secure(http2: bool) -> (Hub, TempDir) {
+    let hub = furnished(Settings {
+        tls: true,
+        http2,
+        ..Settings::default()
+    });
+    let folder = tempfile::tempdir().expect("folder");
+    fs::write(folder.path().join("ca.pem"), hub.ca_pem()).expect("certificate");
+    (hub, folder)
 }
 
 fn furnished(settings: Settings) -> Hub {

@@ -2,6 +2,7 @@
 //! what the cache itself says (blob names and `trees/`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,12 +107,31 @@ fn blob_checksum(file: &Path) -> Option<Checksum> {
         .filter(|checksum| !matches!(checksum, Checksum::Unknown(_)))
 }
 
-/// All files below a folder, through links to files and not through links to folders. Git's and our
-/// own state folders are no part of a repository. A link that leads nowhere is no file.
+/// All files of a snapshot, through links to files and not through links to folders. A link that leads
+/// nowhere is no file.
 ///
 /// # Errors
 /// [`FsError`] when a folder cannot be read.
-pub fn local_files(root: &Path) -> Result<LocalFiles, FsError> {
+pub fn snapshot_files(root: &Path) -> Result<LocalFiles, FsError> {
+    files_but(root, |_, _| false)
+}
+
+/// As [`snapshot_files`], of a local folder: Git's state and that of our downloads are no part of the
+/// repository.
+///
+/// # Errors
+/// As [`snapshot_files`].
+pub fn folder_files(root: &Path) -> Result<LocalFiles, FsError> {
+    files_but(root, |name, path| {
+        name == ".git" || path == ".cache/huggingface"
+    })
+}
+
+/// All files below a folder, without those for whose name or path `is_left_out` holds.
+fn files_but(
+    root: &Path,
+    is_left_out: impl Fn(&OsStr, &str) -> bool,
+) -> Result<LocalFiles, FsError> {
     let mut files = LocalFiles::new();
     let mut folders = vec![(root.to_path_buf(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
@@ -119,11 +139,10 @@ pub fn local_files(root: &Path) -> Result<LocalFiles, FsError> {
         for entry in entries {
             let entry = entry.map_err(FsError::of("read", &folder))?;
             let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let is_state = entry.file_name() == ".git" || path == ".cache/huggingface";
             let kind = entry
                 .file_type()
                 .map_err(FsError::of("read", &entry.path()))?;
-            if is_state {
+            if is_left_out(&entry.file_name(), &path) {
                 continue;
             }
             if kind.is_dir() {
@@ -306,7 +325,7 @@ mod tests {
             }
         }
         std::os::unix::fs::symlink("nowhere", snapshot.join("broken")).unwrap();
-        let local = local_files(&snapshot).unwrap();
+        let local = folder_files(&snapshot).unwrap();
         let (plan, unknown) = against_cache(None, &local);
         assert_eq!(unknown, ["copy"]);
         assert_eq!(jobs(&plan.checks).unwrap().len(), 2);

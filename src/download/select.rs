@@ -221,18 +221,18 @@ mod tests {
             xet_hash: None,
         };
         let mut listing = Listing::new();
-        for name in ["a.json", "d/../x.bin", ".git/config"] {
+        for name in ["a.json", "d/../x.bin", "../config"] {
             listing.add(name.to_owned(), entry.clone());
         }
         for (names, include, exclude, expected) in [
-            (&[][..], &[][..], &[][..], ".git/config d/../x.bin"),
+            (&[][..], &[][..], &[][..], "../config d/../x.bin"),
             (&["a.json"], &[], &[], ""),
             (&["d/"], &[], &[], "d/../x.bin"),
             (&["d/../x.bin"], &[], &[], "d/../x.bin"),
             (&[], &["*.bin"], &[], "d/../x.bin"),
             (&[], &["*.json"], &[], ""),
-            (&[], &[], &["d/*", ".git*"], ""),
-            (&[], &[], &["d/*"], ".git/config"),
+            (&[], &[], &["d/*", "..*"], ""),
+            (&[], &[], &["d/*"], "../config"),
         ] {
             let owned = |texts: &[&str]| -> Vec<String> {
                 texts.iter().map(|text| (*text).to_owned()).collect()

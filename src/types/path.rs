@@ -17,9 +17,19 @@ impl RepoPath {
         &self.0
     }
 
-    /// Whether this is where `--local-dir` keeps its own state, or would stand in its way: a file
-    /// there could pretend that others are complete.
-    pub fn is_download_state(&self) -> bool {
+    /// Why a folder of the user's must not have this file, which the cache may hold: in a `.git`
+    /// folder it would change what git runs, and in the state of `--local-dir` it could pretend that
+    /// other files are complete.
+    pub fn local_objection(&self) -> Option<&'static str> {
+        if self.parts().any(|part| part.eq_ignore_ascii_case(".git")) {
+            return Some("lies inside a .git folder");
+        }
+        self.is_download_state()
+            .then_some("lies where --local-dir keeps the state of its downloads")
+    }
+
+    /// Whether this is where `--local-dir` keeps its own state, or would stand in its way.
+    fn is_download_state(&self) -> bool {
         let mut parts = self.parts();
         let is = |part: Option<&str>, name: &str| {
             part.is_none_or(|part| part.eq_ignore_ascii_case(name))
@@ -70,9 +80,6 @@ impl FromStr for RepoPath {
                 "." => return bad("has a part that is a dot"),
                 _ if part.len() > 255 => return bad("has a part longer than 255 bytes"),
                 _ => {}
-            }
-            if part.eq_ignore_ascii_case(".git") {
-                return bad("lies inside a .git folder");
             }
             if let (true, Some(reason)) = (cfg!(windows), windows_objection(part)) {
                 return bad(reason);
@@ -145,6 +152,7 @@ mod tests {
             ".gitattributes",
             ".cache/x",
             ".cache/huggingface/x",
+            ".git/config",
             "نمی\u{200c}دانم.txt",
             #[cfg(not(windows))]
             "a:b",
@@ -172,8 +180,6 @@ mod tests {
             "..\\b",
             "\\\\srv\\x",
             "a\0b",
-            ".git/config",
-            "a/.GIT/hooks/x",
             &"x".repeat(256),
             &long,
         ] {
@@ -182,8 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn where_local_folders_keep_their_state() {
+    fn what_a_local_folder_must_not_have() {
         for (path, expected) in [
+            (".git", true),
+            (".git/config", true),
+            ("a/.GIT/hooks/x", true),
+            (".gitattributes", false),
+            ("a.git/x", false),
             (".cache", true),
             (".cache/huggingface", true),
             (".Cache/HuggingFace/download/x", true),
@@ -192,7 +203,7 @@ mod tests {
             (".cached", false),
         ] {
             let path: RepoPath = path.parse().unwrap();
-            assert_eq!(path.is_download_state(), expected, "{path}");
+            assert_eq!(path.local_objection().is_some(), expected, "{path}");
         }
     }
 

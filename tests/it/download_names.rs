@@ -18,7 +18,7 @@ fn hub_with(name: &str) -> Hub {
 }
 
 /// Names that would leave their folder, or that no file can have.
-const HOSTILE: [&str; 9] = [
+const HOSTILE: [&str; 8] = [
     "../../outside.txt",
     "/etc/outside.txt",
     "a/../../outside.txt",
@@ -26,7 +26,6 @@ const HOSTILE: [&str; 9] = [
     "C:/outside.txt",
     "\\\\server\\share\\outside.txt",
     "a\u{0}b",
-    "sub/.git/hooks/post-checkout",
     "a//b",
 ];
 
@@ -166,11 +165,14 @@ fn a_wrong_odd_name_is_shown_escaped() {
 }
 
 #[test]
-fn the_state_of_a_local_folder_is_nobodys_file() {
-    for name in [
-        ".cache/huggingface/download/d/good.txt.metadata",
-        ".Cache/HuggingFace/x",
-        ".cache",
+fn what_a_local_folder_must_not_have_the_cache_may_hold() {
+    let state = "--local-dir keeps";
+    for (name, reason) in [
+        (".cache/huggingface/download/d/good.txt.metadata", state),
+        (".Cache/HuggingFace/x", state),
+        (".cache", state),
+        (".git/config", "lies inside a .git folder"),
+        ("sub/.Git/hooks/post-checkout", "lies inside a .git folder"),
     ] {
         let hub = Hub::start();
         let repo = Repo::model("org/name").file("d/good.txt", "good");
@@ -179,14 +181,17 @@ fn the_state_of_a_local_folder_is_nobodys_file() {
         let here = ["download", "org/name", "--local-dir", "here"];
         for more in [&[][..], &[name], &[name, "d/good.txt"]] {
             let output = env.run(here.iter().chain(more)).fails(1);
-            assert!(output.stderr().contains("--local-dir keeps"), "{output}");
+            assert!(output.stderr().contains(reason), "{output}");
             assert!(!env.work().join("here").exists());
         }
-        env.run(here.iter().chain(&["--exclude", ".[cC]ache*"]))
-            .ok();
+        env.run(here.iter().chain(&["--exclude", name])).ok();
         // In the cache it is a file like others.
         let output = env.run(["download", "org/name", name]).ok();
         let content = fs::read_to_string(output.stdout().trim_end()).unwrap();
         assert_eq!(content, "evil");
+        env.run(["download", "org/name"]).ok();
+        env.run(["cache", "verify", "org/name", "--fail-on-missing-files"])
+            .ok();
+        env.run(["cache", "doctor"]).ok();
     }
 }

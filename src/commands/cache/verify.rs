@@ -12,7 +12,8 @@ use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
 use crate::cache::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
 use crate::cache::verify::{
-    Check, Mismatch, VerifyPlan, against_cache, against_listing, hash_all, local_files,
+    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
+    snapshot_files,
 };
 use crate::commands::explain::Asked;
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
@@ -104,7 +105,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         return Err(CliError::usage("Name a repository, or pass --all."));
     }
     let subject = args.subject(context)?;
-    let local = local_files(&subject.folder)?;
+    let local = match args.local_dir {
+        Some(_) => folder_files(&subject.folder)?,
+        None => snapshot_files(&subject.folder)?,
+    };
     let remembered = || subject.tree.as_deref().and_then(trees::read);
     let (plan, unknown) = if context.settings.offline {
         against_cache(remembered().as_ref(), &local)

@@ -8,7 +8,7 @@ use super::verify::tell_wrong;
 use super::{cache_root, problem_text, shown};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
-use crate::cache::verify::{against_cache, hash_all, local_files};
+use crate::cache::verify::{against_cache, hash_all, snapshot_files};
 use crate::console::{ProgressStyle, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind};
@@ -34,7 +34,7 @@ pub fn verify_all(
             let tree = folder
                 .join("trees")
                 .join(format!("{}.json", revision.commit));
-            let local = local_files(&revision.path(&folder))?;
+            let local = snapshot_files(&revision.path(&folder))?;
             let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
             missing += plan.missing.len();
             unknown += not_known.len();

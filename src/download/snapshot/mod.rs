@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
         let planned = match self.request.selection.single_file() {
             Some(name) => {
                 let path = name.parse()?;
-                names::refuse_state(&self.request.target, [&path])?;
+                names::refuse_in_folder(&self.request.target, [&path])?;
                 self.plan_file(&hub, &path).await
             }
             None => self.plan_snapshot(&hub).await,

@@ -33,25 +33,25 @@ pub(super) fn refuse_unstorable(
     if !refused.is_empty() {
         return Err(DownloadError::Unstorable(refused));
     }
-    refuse_state(target, &selected.paths)
+    refuse_in_folder(target, &selected.paths)
 }
 
-/// Refuses files that would lie where a local folder keeps the state of its downloads.
+/// Refuses files that a local folder must not have: see [`RepoPath::local_objection`].
 ///
 /// # Errors
 /// [`DownloadError::Unstorable`].
-pub(super) fn refuse_state<'a>(
+pub(super) fn refuse_in_folder<'a>(
     target: &Target,
     paths: impl IntoIterator<Item = &'a RepoPath>,
 ) -> Result<(), DownloadError> {
     if matches!(target, Target::Cache) {
         return Ok(());
     }
-    let reason = "lies where --local-dir keeps the state of its downloads";
-    let inside = paths.into_iter().filter(|path| path.is_download_state());
-    let refused: Vec<_> = inside
-        .map(|path| (path.as_str().to_owned(), reason))
-        .collect();
+    let refused = paths.into_iter().filter_map(|path| {
+        let reason = path.local_objection()?;
+        Some((path.as_str().to_owned(), reason))
+    });
+    let refused: Vec<_> = refused.collect();
     match refused.is_empty() {
         true => Ok(()),
         false => Err(DownloadError::Unstorable(refused)),

@@ -214,6 +214,10 @@ impl From<EnvFileError> for CliError {
     }
 }
 
+/// What to do when no more files and connections may be open.
+pub const RAISE_LIMIT: &str =
+    "raise the limit with `ulimit -n`, close other programs, or use fewer --max-workers";
+
 impl From<InvalidName> for CliError {
     fn from(error: InvalidName) -> Self {
         CliError::new(Kind::Other, sentence(&format!("the {error}")))
@@ -242,6 +246,7 @@ impl From<FsError> for CliError {
                 std::io::ErrorKind::ReadOnlyFilesystem => {
                     Some("choose a writable folder with HF_HOME, HF_HUB_CACHE or --cache-dir")
                 }
+                _ if crate::sys::limits::is_about_descriptors(&error.source) => Some(RAISE_LIMIT),
                 _ => None,
             };
             CliError {
@@ -284,7 +289,7 @@ impl From<HubError> for CliError {
             ),
             HubError::NoDescriptors => (
                 Kind::Other,
-                Some("raise the limit with `ulimit -n`, close other programs, or use fewer --max-workers".to_owned()),
+                Some(RAISE_LIMIT.to_owned()),
             ),
             HubError::RepoNotFound => (Kind::RepoNotFound, None),
             HubError::RevisionNotFound => (Kind::RevisionNotFound, None),

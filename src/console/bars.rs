@@ -47,7 +47,7 @@ fn style(template: &str) -> ProgressStyle {
 /// something happens.
 fn tick(bar: &ProgressBar, interval: Duration) {
     if crate::sys::threads::is_one_left() {
-        bar.enable_steady_tick(interval);
+        crate::sys::threads::quietly(|| bar.enable_steady_tick(interval));
     }
 }
 

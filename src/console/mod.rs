@@ -302,6 +302,14 @@ impl Console {
         self.to_stderr(Safe::line(&format!("Warning: {text}")), Some(Paint::Yellow));
     }
 
+    /// A request failed and is sent again: as [`Console::warn`], but not in `quiet`, since it may yet
+    /// come to nothing.
+    pub fn warn_of_retry(&self, text: &str) {
+        if self.mode != Mode::Quiet {
+            self.warn(text);
+        }
+    }
+
     /// Advice: stderr, not in `quiet`.
     pub fn hint(&self, text: &str) {
         if self.mode != Mode::Quiet {

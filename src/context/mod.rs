@@ -8,16 +8,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Runtime, RuntimeFlavor};
 
 pub use self::token::{another_hub, now};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
+use crate::console::text::escape;
 use crate::console::{Console, interrupt};
-use crate::error::{CliError, Kind};
+use crate::error::{CliError, Kind, RAISE_LIMIT, sentence};
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
-use crate::sys::threads;
+use crate::sys::{limits, threads};
 use crate::types::token::Token;
 
 /// How long background work may take to stop once a command is over.
@@ -61,11 +62,10 @@ impl Context {
         if self.hub.get().is_none() {
             let console = Arc::clone(&self.console);
             let notify: Notify = Arc::new(move |notice| match notice {
-                Notice::Waiting(text) => console.say(&crate::console::text::escape(&text)),
-                Notice::Warning(text) => console.warn(&crate::console::text::escape(&text)),
-                Notice::Trace(text) => {
-                    console.say(&format!("[debug] {}", crate::console::text::escape(&text)))
-                }
+                Notice::Waiting(text) => console.say(&sentence(&escape(&text))),
+                Notice::Retrying(text) => console.warn_of_retry(&sentence(&escape(&text))),
+                Notice::Warning(text) => console.warn(&escape(&text)),
+                Notice::Trace(text) => console.say(&format!("[debug] {}", escape(&text))),
             });
             let hub = Hub::new(HubOptions::from_settings(&self.settings)?, notify)?;
             let _ = self.hub.set(hub);
@@ -91,25 +91,22 @@ impl Context {
     /// Not even that can be started.
     pub fn use_threads(&self) -> Result<bool, CliError> {
         let workers = threads::workers();
-        self.runtime(workers)?;
-        Ok(workers.is_some())
+        let runtime = self.runtime(workers)?;
+        Ok(runtime.handle().runtime_flavor() == RuntimeFlavor::MultiThread)
     }
 
     /// What runs asynchronous work, started on first use: on this thread, or on so many others.
     /// `TOKIO_WORKER_THREADS` is for programs that ask their users to set it.
     fn runtime(&self, workers: Option<NonZeroUsize>) -> Result<&Runtime, CliError> {
         if self.runtime.get().is_none() {
-            let mut builder = match workers {
-                Some(_) => Builder::new_multi_thread(),
-                None => Builder::new_current_thread(),
-            };
-            if let Some(workers) = workers {
-                builder.worker_threads(workers.get());
-            }
-            let runtime = builder.enable_all().build().map_err(|error| {
+            let runtime = threads::start_runtime(workers).map_err(|error| {
                 let reason = crate::sys::reason(&error);
                 let message = format!("Cannot start the network: {reason}.");
-                CliError::new(Kind::Other, message).caused_by(error)
+                let hint = limits::is_about_descriptors(&error).then(|| RAISE_LIMIT.to_owned());
+                CliError {
+                    hint,
+                    ..CliError::new(Kind::Other, message).caused_by(error)
+                }
             })?;
             let _ = self.runtime.set(runtime);
         }

@@ -114,13 +114,7 @@ fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
 
 /// Whether the system refused another file or connection: for this process or for all.
 fn is_about_descriptors(error: &(dyn Error + 'static)) -> bool {
-    use rustix::io::Errno;
-    let is_full = |error: &io::Error| {
-        let number = error.raw_os_error();
-        [Errno::MFILE, Errno::NFILE]
-            .map(|errno| Some(errno.raw_os_error()))
-            .contains(&number)
-    };
+    use crate::sys::limits::is_about_descriptors as is_full;
     // Who looks up a name needs descriptors as well, and is told something else when there are none.
     let is_lookup = || {
         let text = innermost(error);

@@ -397,7 +397,7 @@ impl Hub {
             }
             None => {
                 let wait = retry::backoff(retries, fastrand::f64());
-                self.tell(Notice::Waiting(format!(
+                self.tell(Notice::Retrying(format!(
                     "{}; trying again in {:.0} s",
                     failure.error,
                     wait.as_secs_f64().max(1.0)

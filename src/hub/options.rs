@@ -8,12 +8,14 @@ use crate::config::proxy::Proxies;
 use crate::config::settings::{CaBundle, Settings};
 use crate::types::Endpoint;
 
-/// What the hub tells while it works: a wait, a warning from the server, or, with `HF_DEBUG`, each
+/// What the hub tells while it works: a wait or a retry, a warning from the server, or, with `HF_DEBUG`, each
 /// request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// A wait or a retry, in words for a person.
+    /// A wait, in words for a person.
     Waiting(String),
+    /// A request failed and is sent again, in words for a person.
+    Retrying(String),
     /// `X-HF-Warning`: the server's words.
     Warning(String),
     /// A line for `HF_DEBUG`.

@@ -26,6 +26,15 @@ pub fn raise_open_files() {
 #[cfg(not(unix))]
 pub fn raise_open_files() {}
 
+/// Whether the system refused another file or connection: to this process or to all.
+pub fn is_about_descriptors(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let number = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&number)
+}
+
 /// How many files and connections a download may open, beside what is open already.
 #[cfg(unix)]
 pub fn descriptors_left() -> usize {

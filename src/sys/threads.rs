@@ -6,10 +6,18 @@
 //! `tokio`'s own threads for blocking work cannot be refused without a panic, which is why they are
 //! not used.
 
+use std::cell::Cell;
+use std::io;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Condvar, Mutex, Once};
 use std::thread::{Builder, available_parallelism};
+use std::time::{Duration, Instant};
 
+use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
 /// Threads that a download uses at most for the network. More do not make it faster: one of them
@@ -21,6 +29,11 @@ const RESERVE: usize = 16;
 
 /// Stack of a thread that only waits, in bytes.
 const SMALL_STACK: usize = 64 << 10;
+
+/// How long a thread that was started may take to run, before we ask whether the system gives any, and
+/// at most: a machine may be that busy.
+const GLANCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Work on a thread that ended without an answer: it panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +96,130 @@ pub fn workers() -> Option<NonZeroUsize> {
         .flatten()
 }
 
+/// Starts what runs asynchronous work: on so many threads, or on this one alone where `None` is wanted
+/// or the system refuses a thread after all, since other programs start threads as well.
+///
+/// # Errors
+/// The system gives no descriptors for it.
+pub fn start_runtime(workers: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    if let Some(runtime) = workers.map_or(Ok(None), runtime_on)? {
+        return Ok(runtime);
+    }
+    let build = || runtime::Builder::new_current_thread().enable_all().build();
+    // The library panics where it gets no sockets for signals; as many as it needs say why.
+    quietly(build).unwrap_or_else(|| {
+        let pairs = (0..4).map(|_| sockets());
+        pairs.collect::<io::Result<Vec<_>>>()?;
+        Err(io::Error::other("the runtime does not start"))
+    })
+}
+
+#[cfg(unix)]
+fn sockets() -> io::Result<(UnixStream, UnixStream)> {
+    UnixStream::pair()
+}
+
+#[cfg(not(unix))]
+fn sockets() -> io::Result<()> {
+    Ok(())
+}
+
+/// A runtime on so many threads; `None` when the system refuses one of them. The library panics then,
+/// waits for ever for the workers that have started before it lets the panic go, and may begin without a
+/// worker. So it is started on a thread that can be left behind, and its workers are counted.
+fn runtime_on(workers: NonZeroUsize) -> io::Result<Option<Runtime>> {
+    let running = Arc::new(Count::default());
+    let starting = Arc::clone(&running);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let start = Instant::now();
+    let build = move || {
+        runtime::Builder::new_multi_thread()
+            .worker_threads(workers.get())
+            .on_thread_start(move || starting.add_one())
+            .enable_all()
+            .build()
+    };
+    let starter = Builder::new().spawn(move || drop(sender.send(quietly(build))));
+    if starter.is_err() {
+        return Ok(None);
+    }
+    let built = loop {
+        match receiver.recv_timeout(GLANCE) {
+            Ok(Some(built)) => break built?,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) if is_hopeless(start) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    };
+    if running.reaches(workers.get()) {
+        return Ok(Some(built));
+    }
+    // Workers that never started are never heard of: nothing is waited for.
+    built.shutdown_background();
+    Ok(None)
+}
+
+/// Whether threads that were asked for at `start` will not come.
+fn is_hopeless(start: Instant) -> bool {
+    !is_one_left() || start.elapsed() > PATIENCE
+}
+
+thread_local! {
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does what panics when it gets no thread; `None` when it did, and nothing is printed.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    IS_QUIET.set(false);
+    done.ok()
+}
+
+/// Threads that run.
+#[derive(Debug, Default)]
+struct Count {
+    threads: Mutex<usize>,
+    grown: Condvar,
+}
+
+impl Count {
+    fn add_one(&self) {
+        if let Ok(mut threads) = self.threads.lock() {
+            *threads += 1;
+        }
+        self.grown.notify_all();
+    }
+
+    /// Waits until there are so many; `false` when there will not be.
+    fn reaches(&self, wanted: usize) -> bool {
+        let start = Instant::now();
+        let Ok(mut threads) = self.threads.lock() else {
+            return false;
+        };
+        while *threads < wanted {
+            let waited = self.grown.wait_timeout(threads, GLANCE);
+            let Ok((now, timeout)) = waited else {
+                return false;
+            };
+            if *now < wanted && timeout.timed_out() && is_hopeless(start) {
+                return false;
+            }
+            threads = now;
+        }
+        true
+    }
+}
+
 /// Whether this many threads can be had at the same time. They are made, for a moment.
 fn can_make(count: usize) -> bool {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
@@ -123,6 +260,15 @@ mod tests {
         assert_eq!(start(4, |n| n + 1).unwrap().await.unwrap(), 5);
         let panics = start((), |()| assert!(std::env::args().count() == 0));
         assert!(panics.unwrap().await.is_err());
+    }
+
+    #[test]
+    fn a_runtime_has_its_workers() {
+        let runtime = start_runtime(Some(NonZeroUsize::MIN)).unwrap();
+        assert_eq!(runtime.block_on(async { 3 }), 3);
+        assert!(Count::default().reaches(0));
+        assert_eq!(quietly(|| 4), Some(4));
+        assert_eq!(quietly(|| assert_eq!(std::env::args().count(), 0)), None);
     }
 
     #[test]

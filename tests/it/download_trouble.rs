@@ -375,7 +375,7 @@ fn several_processes_fetch_a_file_once() {
     assert!(
         outputs
             .iter()
-            .any(|output| output.stderr().contains("another process is downloading")),
+            .any(|output| output.stderr().contains("Another process is downloading")),
         "those who wait say so"
     );
 }

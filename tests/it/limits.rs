@@ -68,6 +68,27 @@ fn whatever_threads_there_are_suffice() {
     }
 }
 
+/// Other programs take the threads while this one runs: after it looked whether there are enough of
+/// them, while its runtime starts, or in the middle of the work.
+#[test]
+fn threads_may_run_out_at_any_moment() {
+    let Some(shim) = shim() else { return };
+    let hub = hub(5);
+    // It looks by starting some two dozen of them.
+    for from in 1..=44 {
+        let env = TestEnv::for_hub(&hub);
+        let output = env
+            .hf(["download", "o/m"])
+            .var("LD_PRELOAD", &shim)
+            .var("HF_SHIM_THREADS_FROM", from.to_string())
+            .limit(Duration::from_secs(60))
+            .run();
+        is_sober(&output, &format!("no thread from the {from}th on"));
+        output.ok();
+        env.run(["cache", "verify", "--all"]).ok();
+    }
+}
+
 #[test]
 fn one_thread_asks_who_i_am() {
     let hub = hub(0);
@@ -101,6 +122,39 @@ fn few_descriptors_suffice() {
     let output = limited(&env, "ulimit -n 8", &["download", "o/m"]).run();
     is_sober(&output, "8 descriptors");
     assert!(output.stderr().contains("open files"), "{output}");
+}
+
+/// Wherever they run out, in the middle of a download too: it gets through, or names the limit. What is
+/// published is right, and the same command goes on from there.
+#[test]
+fn descriptors_may_run_out_anywhere() {
+    let hub = hub(12);
+    let mut outcomes = Vec::new();
+    // With fewer the system cannot even load the program.
+    for most in 6..=32 {
+        let env = TestEnv::for_hub(&hub).fast_clock();
+        let limit = format!("ulimit -n {most}");
+        let output = limited(&env, &limit, &["download", "o/m"])
+            .limit(Duration::from_secs(60))
+            .run();
+        let text = output.stderr();
+        for word in ["panicked", "Cannot reach"] {
+            assert!(!text.contains(word), "{limit}: {output}");
+        }
+        outcomes.push(output.code);
+        if output.code != Some(0) {
+            assert!(output.code == Some(1), "{limit}: {output}");
+            assert!(text.contains("oo many"), "{limit}: {output}");
+            assert!(text.contains("ulimit -n"), "{limit}: {output}");
+            env.run(["download", "o/m"]).ok();
+        }
+        env.run(["cache", "verify", "o/m", "--fail-on-missing-files"])
+            .ok();
+    }
+    assert!(
+        outcomes.contains(&Some(0)) && outcomes.contains(&Some(1)),
+        "{outcomes:?}"
+    );
 }
 
 #[test]

@@ -8,6 +8,8 @@
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
+ * HF_SHIM_THREADS_FROM=<n>: no thread starts any more from the n-th on (counted from 1), as when other
+ * programs take what there is.
  * HF_SHIM_RENAME=<errno>: rename(2) always fails with this error, as across file systems (by full path
  * only, not in an open folder).
  * HF_SHIM_SYMLINK=<errno>: symlink(2) always fails with this error, as on a file system without links.
@@ -87,6 +89,9 @@ static void *counted(void *argument) {
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+    static atomic_long begun;
+    const char *from = getenv("HF_SHIM_THREADS_FROM");
+    if (from && atomic_fetch_add(&begun, 1) + 1 >= atol(from)) return EAGAIN;
     const char *text = getenv("HF_SHIM_THREADS");
     if (!text) return NEXT(pthread_create)(thread, attributes, run, argument);
     if (atomic_fetch_add(&threads, 1) >= atol(text)) {

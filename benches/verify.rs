@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hf_cli::cache::verify::{Check, hash_all};
+use hf_cli::cache::check::verify::{Check, hash_all};
 use hf_cli::types::listing::Checksum;
 use hf_cli::types::progress::Silent;
 

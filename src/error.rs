@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::auth::AuthError;
+use crate::cache::remove::targets::TargetError;
 use crate::cache::scan::ScanError;
-use crate::cache::select::SelectError;
-use crate::cache::targets::TargetError;
+use crate::cache::scan::select::SelectError;
 use crate::config::env::EnvFileError;
 use crate::config::settings::SettingsError;
 use crate::console::{Console, Mode, json as python_json};

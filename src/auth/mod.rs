@@ -4,19 +4,19 @@ pub mod device;
 pub mod git;
 pub mod ini;
 pub mod issuer;
-pub mod keychain;
+pub mod keyring;
 pub mod login;
 pub mod oidc;
 pub mod renew;
 pub mod resolve;
 pub mod saved;
+pub mod sources;
 pub mod store;
-pub mod survey;
 
 use std::path::PathBuf;
 
 use self::device::DeviceError;
-use self::keychain::KeychainError;
+use self::keyring::KeychainError;
 use self::oidc::OidcError;
 use crate::hub::HubError;
 use crate::sys::FsError;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::AuthError;
 use super::device;
-use super::keychain::Keychain;
+use super::keyring::Keychain;
 use super::store::{StoreLock, StoredToken, TokenStore, fingerprint};
 use crate::config::settings::Settings;
 use crate::hub::HubError;

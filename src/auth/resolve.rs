@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::keychain::Keychain;
+use super::keyring::Keychain;
 use super::oidc::Exchange;
 use super::renew::is_due;
 use super::store::{LONGEST, StoredToken, TokenStore};

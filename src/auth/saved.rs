@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::keychain::Keychain;
+use super::keyring::Keychain;
 use super::login::Grant;
 use super::store::{LoggedOut, StoredToken, TokenStore};
 use crate::config::settings::Settings;

@@ -70,7 +70,7 @@ pub const ODD_REFS: &str = ".hf-refs";
 pub const PARTIAL_SUFFIX: &str = ".hf-part";
 
 /// The etag of one of our unfinished downloads: `<etag>.hf-part`, or a segment ahead of it,
-/// `<etag>.hf-part-<k>` ([`crate::download::parallel`]). `None` for any other name.
+/// `<etag>.hf-part-<k>` ([`crate::download::http::parallel`]). `None` for any other name.
 pub fn partial_etag(name: &[u8]) -> Option<&[u8]> {
     let suffix = PARTIAL_SUFFIX.as_bytes();
     let digits = name

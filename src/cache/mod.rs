@@ -1,19 +1,14 @@
 //! The repository cache on disk. Knows paths and files; no network, no terminal.
 
 pub mod blob_names;
+pub mod check;
 pub mod commit;
-pub mod delete;
-pub mod doctor;
-pub mod evict;
 pub mod expected;
+pub mod last_used;
 pub mod layout;
 pub mod pins;
 pub mod pointers;
-pub mod report;
+pub mod remove;
 pub mod scan;
-pub mod select;
 pub mod shared;
-pub mod targets;
 pub mod trees;
-pub mod used;
-pub mod verify;

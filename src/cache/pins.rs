@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::report::CacheReport;
+use crate::cache::scan::report::CacheReport;
 use crate::sys::dir::path_of;
 use crate::sys::{FsError, Opening};
 

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan};
 use crate::download::select::Selection;
-use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
+use crate::download::session::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
 use crate::error::{CliError, Kind};
 use crate::sys::{FsError, refuse_foreign_link};

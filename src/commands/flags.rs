@@ -143,7 +143,7 @@ impl TransferArgs {
 /// Bytes a second: a size, perhaps with `/s`.
 fn rate(text: &str) -> Result<u64, String> {
     let bytes = text.strip_suffix("/s").unwrap_or(text);
-    match crate::cache::select::size(bytes).map(u64::try_from) {
+    match crate::cache::scan::select::size(bytes).map(u64::try_from) {
         Ok(Ok(rate)) if rate > 0 => Ok(rate),
         _ => Err("write bytes a second, perhaps with k, M or G, as in 20M".to_owned()),
     }

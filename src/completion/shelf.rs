@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::auth::keychain::Keychain;
+use crate::auth::keyring::Keychain;
 use crate::auth::store::TokenStore;
 use crate::cache::layout::{CacheLayout, parse_repo_folder};
 use crate::config::env::Env;

@@ -5,12 +5,11 @@
 //! (see `safe`). Writing never fails for the caller: a reader that closed stdout early
 //! (`| head -1`) ends the output quietly, and any other failure is kept until [`Console::finish`].
 
-mod bars;
 mod format;
 pub mod interrupt;
 pub mod json;
 pub mod picker;
-mod plain;
+mod progress;
 pub mod prompt;
 mod results;
 mod safe;
@@ -329,14 +328,14 @@ impl Console {
         match style.decide(self.mode, self.progress_bars, can_draw) {
             ProgressStyle::Plain => {
                 let stderr = Arc::clone(&self.stderr);
-                Arc::new(plain::Lines::new(Arc::new(move |line| {
+                Arc::new(progress::lines::Lines::new(Arc::new(move |line| {
                     let line = Safe::line(line).then(Safe::lines("\n"));
                     stderr.lock().unwrap().write(&line);
                 })))
             }
             ProgressStyle::None => Arc::new(Silent),
             ProgressStyle::Auto | ProgressStyle::Bar => {
-                Arc::new(bars::Bars::new(Arc::clone(&self.bars)))
+                Arc::new(progress::bars::Bars::new(Arc::clone(&self.bars)))
             }
         }
     }
@@ -348,7 +347,7 @@ impl Console {
             self.say(text);
             return Waiting(None);
         }
-        Waiting(Some(bars::spinner(&self.bars, &Safe::line(text))))
+        Waiting(Some(progress::bars::spinner(&self.bars, &Safe::line(text))))
     }
 
     /// Ends the output.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::auth::AuthError;
-use crate::auth::keychain::Keychain;
+use crate::auth::keyring::Keychain;
 use crate::auth::oidc::Exchange;
 use crate::auth::renew::{self, NotRenewed, Place, Turn};
 use crate::auth::resolve::{self, ResolvedToken, Step, TokenSource};

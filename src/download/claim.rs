@@ -15,8 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::segments::remove_segments;
 use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::download::http::segments::remove_segments;
 use crate::sys::lockfile::holds_on_one_machine_only;
 use crate::sys::{LockGuard, Opening};
 

@@ -6,15 +6,13 @@
 
 mod answer;
 pub mod claim;
-pub mod fetch;
+pub mod http;
 pub mod local_dir;
-pub mod parallel;
 pub mod partial;
 pub mod plan;
-pub mod segments;
 pub mod select;
-pub mod sharing;
-pub mod snapshot;
+pub mod session;
+pub mod shared;
 pub mod store;
 pub mod whole;
 pub mod xet;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Cache;
 use super::repo::Corrupted;
-use crate::cache::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
+use crate::cache::scan::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
 use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
 use crate::types::RepoType;
 

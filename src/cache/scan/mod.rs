@@ -10,6 +10,8 @@
 mod blobs;
 mod links;
 mod repo;
+pub mod report;
+pub mod select;
 
 use std::collections::HashSet;
 use std::io;
@@ -17,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use super::shared::{self, Store};
 use super::{blob_names, layout};
+use crate::cache::scan::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use crate::sys::FsError;
 use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::blobs::{Blobs, missing_blob};
 use super::{Cache, Detail, Found, is_stray, links};
-use crate::cache::report::{
+use crate::cache::scan::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
 use crate::cache::{blob_names, layout};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::explain;
 use super::whoami::orgs;
 use crate::auth::resolve::ResolvedToken;
-use crate::auth::survey::{Row, State, Survey, kind_of, survey};
+use crate::auth::sources::{Row, State, Survey, kind_of, survey};
 use crate::console::text::escape;
 use crate::console::{Mode, Table};
 use crate::context::{Context, another_hub, now};

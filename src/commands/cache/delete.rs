@@ -11,11 +11,11 @@ use super::{
     ask_after_choice, cache_root, now, push_bytes, show_plan, shown, tell_busy, tell_failures,
     tell_spared,
 };
-use crate::cache::delete::DeletePlan;
 use crate::cache::pins::Pins;
-use crate::cache::report::{CacheReport, CachedRepo};
+use crate::cache::remove::DeletePlan;
+use crate::cache::remove::targets::Selection;
+use crate::cache::scan::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
-use crate::cache::targets::Selection;
 use crate::console::picker::Entry;
 use crate::console::text;
 use crate::context::Context;

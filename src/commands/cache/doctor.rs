@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{ask, cache_root, now, push_bytes, shown, tell_busy, tell_failures};
-use crate::cache::delete::Outcome;
-use crate::cache::doctor::{Ailment, Examination, Finding, Remedy, examine, mend};
+use crate::cache::check::doctor::{Ailment, Examination, Finding, Remedy, examine, mend};
 use crate::cache::layout;
+use crate::cache::remove::Outcome;
 use crate::cache::scan::{Detail, scan};
 use crate::console::{Mode, Table, text};
 use crate::context::Context;

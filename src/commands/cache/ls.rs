@@ -7,11 +7,11 @@ use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use super::{Damaged, cache_root, now, problem_text, report_problems, shown};
-use crate::cache::delete::downloads;
 use crate::cache::pins::Pins;
-use crate::cache::report::CacheReport;
+use crate::cache::remove::downloads;
+use crate::cache::scan::report::CacheReport;
+use crate::cache::scan::select::{self, Filter, Row, Sort};
 use crate::cache::scan::{Detail, scan};
-use crate::cache::select::{self, Filter, Row, Sort};
 use crate::cache::shared;
 use crate::console::{Mode, Table, text};
 use crate::context::Context;

@@ -15,8 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
-use crate::cache::delete::{DeletePlan, Extent, Outcome, Spared, Use};
-use crate::cache::report::{CacheReport, Problem, ProblemKind};
+use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
+use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::console::{Fields, Mode, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind, sentence};

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{cache_root, rm};
 use crate::cache::pins::{self, Pins};
-use crate::cache::report::{CacheReport, CachedRepo, Problem};
+use crate::cache::remove::targets::{Named, Target, TargetError, by_name};
+use crate::cache::scan::report::{CacheReport, CachedRepo, Problem};
 use crate::cache::scan::{Detail, scan};
-use crate::cache::targets::{Named, Target, TargetError, by_name};
 use crate::console::{Table, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind};

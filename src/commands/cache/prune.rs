@@ -6,12 +6,13 @@ use super::{
     RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy, tell_fresh,
     tell_listed,
 };
-use crate::cache::delete::{DeletePlan, downloads};
-use crate::cache::evict::{Eviction, Policy, evict};
 use crate::cache::pins::Pins;
-use crate::cache::report::{CacheReport, CachedRepo};
+use crate::cache::remove::evict::{Eviction, Policy, evict};
+use crate::cache::remove::{DeletePlan, downloads};
+use crate::cache::scan::report::{CacheReport, CachedRepo};
+use crate::cache::scan::select;
 use crate::cache::scan::{Detail, scan};
-use crate::cache::{select, shared};
+use crate::cache::shared;
 use crate::console::text;
 use crate::context::Context;
 use crate::error::CliError;

@@ -6,11 +6,11 @@ use super::{
     RemovalArgs, cache_root, pin, push_bytes, show_plan, summary, tell_busy, tell_spared,
     why_spared,
 };
-use crate::cache::delete::{DeletePlan, Extent, Spared, Use};
 use crate::cache::pins::Pins;
-use crate::cache::report::CacheReport;
+use crate::cache::remove::targets::{Target, select};
+use crate::cache::remove::{DeletePlan, Extent, Spared, Use};
+use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
-use crate::cache::targets::{Target, select};
 use crate::console::text;
 use crate::context::Context;
 use crate::error::{CliError, Kind, sentence};

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{Damaged, cache_root, now, report_problems, shown};
-use crate::cache::report::CacheReport;
+use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, ScanError, scan};
 use crate::console::table::legacy_table;
 use crate::console::{Mode, Table, text};

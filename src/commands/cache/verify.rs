@@ -7,14 +7,13 @@ use serde_json::json;
 use super::verify_all::verify_all;
 use super::{cache_root, shown};
 use crate::auth::resolve::ResolvedToken;
+use crate::cache::check::verify::{
+    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all, snapshot_files,
+};
 use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
-use crate::cache::targets::{Named, TargetError, by_name};
+use crate::cache::remove::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
-use crate::cache::verify::{
-    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
-    snapshot_files,
-};
 use crate::commands::explain::Asked;
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
@@ -22,7 +21,7 @@ use crate::context::Context;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
 use crate::download::select::Selection;
-use crate::download::snapshot::{Planned, Request, Session, Target, Workers};
+use crate::download::session::{Planned, Request, Session, Target, Workers};
 use crate::error::{CliError, Kind};
 use crate::types::listing::Listing;
 use crate::types::{CommitHash, Repo, RepoType, Revision};

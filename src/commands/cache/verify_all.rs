@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::verify::tell_wrong;
 use super::{cache_root, problem_text, shown};
+use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
-use crate::cache::verify::{against_cache, hash_all, snapshot_files};
 use crate::console::{ProgressStyle, text};
 use crate::context::Context;
 use crate::error::{CliError, Kind};

@@ -9,9 +9,9 @@
 //! Nothing is set up before the first file needs it, and then one session with one access token
 //! serves all workers. The library runs on our own runtime, so it ends with it.
 
-mod account;
 mod library;
 mod name;
+mod progress;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -27,14 +27,14 @@ use xet::xet_session::XetFileInfo;
 use xet_data::DataError;
 use xet_data::processing::{DownloadStream, FileDownloadSession};
 
-use self::account::Account;
 use self::library::{Asker, describe, detail};
 pub use self::name::has_name;
 use super::DownloadError;
-use super::fetch::Source;
-use super::parallel::open;
 use super::partial::Partial;
 use crate::config::settings::Settings;
+use crate::download::http::parallel::open;
+use crate::download::http::request::Source;
+use crate::download::xet::progress::Account;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
 use crate::sys::threads;

@@ -1,0 +1,200 @@
+//! Modes and owners: can the group of a shared cache use it, and can this user?
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::walk::names;
+use super::{Ailment, Finding, ModeChange, Remedy};
+use crate::cache::scan::report::CacheReport;
+use crate::cache::shared;
+
+/// Folders hand their group on to what is made in them.
+const SETGID: u32 = 0o2000;
+/// The group reads.
+const GROUP_READS: u32 = 0o040;
+/// The group reads and writes.
+const GROUP_READS_AND_WRITES: u32 = 0o060;
+/// The group does everything.
+const GROUP_ALL: u32 = 0o070;
+
+/// What an entry of the cache has to grant.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// Bits for files; lock files are written by all, payloads of the store by nobody.
+    file: u32,
+    /// Bits for folders.
+    folder: u32,
+    /// The group everything has to have.
+    group: u32,
+}
+
+/// What the root says about sharing: `None` when a single user owns the cache. A group of the same
+/// number as its user is that user's own.
+fn wanted(mode: u32, owner: u32, group: u32) -> Option<Wanted> {
+    let is_shared = mode & SETGID != 0 || (mode & 0o020 != 0 && owner != group);
+    is_shared.then_some(Wanted {
+        file: GROUP_READS,
+        folder: GROUP_ALL | (mode & SETGID),
+        group,
+    })
+}
+
+/// The change an entry needs, if any.
+fn change(path: &Path, mode: u32, group: u32, is_folder: bool, want: Wanted) -> Option<ModeChange> {
+    let bits = if is_folder { want.folder } else { want.file };
+    let is_other_group = group != want.group;
+    // Everybody's rights are the group's too.
+    let is_open = (mode | (mode & 0o007) << 3) & bits == bits;
+    (!is_open || is_other_group).then(|| ModeChange {
+        path: path.to_path_buf(),
+        mode: (mode & 0o7777) | bits,
+        group: is_other_group.then_some(want.group),
+    })
+}
+
+/// Looks at every file and folder of the cache.
+pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
+    let Ok(meta) = report.root.metadata() else {
+        return;
+    };
+    let want = wanted(meta.mode(), meta.uid(), meta.gid());
+    let can_write = may(&report.root, Access::WRITE_OK);
+    let mut folders: Vec<Vec<u8>> = [&b".locks"[..]].map(<[u8]>::to_vec).into();
+    folders.extend(report.store.iter().map(|_| shared::FOLDER.into()));
+    folders.extend(report.repos.iter().map(|repo| repo.folder.clone()));
+    let damaged = report.problems.iter().filter(|p| p.repo().is_some());
+    folders.extend(damaged.map(|problem| problem.folder.clone()));
+    for folder in folders {
+        let mut look = Look {
+            want: want.map(|want| Wanted {
+                file: if folder == b".locks" {
+                    GROUP_READS_AND_WRITES
+                } else {
+                    want.file
+                },
+                ..want
+            }),
+            can_write,
+            locks: folder == b".locks",
+            ..Look::default()
+        };
+        let path = report.root.join(crate::sys::dir::path_of(&folder));
+        look.at(&path);
+        look.tell(&path, &folder, findings);
+    }
+}
+
+/// What was seen below one entry of the root.
+#[derive(Default)]
+struct Look {
+    want: Option<Wanted>,
+    /// This user may write into the root: else the cache is one to read only.
+    can_write: bool,
+    locks: bool,
+    /// Things of this user, or for the superuser of anybody.
+    own: Vec<ModeChange>,
+    /// Things of others.
+    others: usize,
+    /// Things that this user cannot use, and whose the first one is.
+    barred: Vec<(PathBuf, u32)>,
+}
+
+impl Look {
+    fn at(&mut self, path: &Path) {
+        let Ok(meta) = path.symlink_metadata() else {
+            return;
+        };
+        if !meta.is_dir() && !meta.is_file() {
+            return;
+        }
+        let me = rustix::process::geteuid();
+        let is_mine = me.is_root() || meta.uid() == me.as_raw();
+        let want = self.want;
+        if let Some(change) =
+            want.and_then(|want| change(path, meta.mode(), meta.gid(), meta.is_dir(), want))
+        {
+            if is_mine {
+                self.own.push(change);
+            } else {
+                self.others += 1;
+            }
+        }
+        let mut needs = Access::READ_OK;
+        if meta.is_dir() {
+            needs |= Access::EXEC_OK;
+        }
+        if self.can_write && (meta.is_dir() || self.locks) {
+            needs |= Access::WRITE_OK;
+        }
+        if !is_mine && !may(path, needs) {
+            return self.barred.push((path.to_path_buf(), meta.uid()));
+        }
+        for name in names(path).unwrap_or_default() {
+            self.at(&path.join(name));
+        }
+    }
+
+    fn tell(self, path: &Path, folder: &[u8], findings: &mut Vec<Finding>) {
+        let mut add = |ailment, path: &Path, remedy, detail: String| {
+            let finding = Finding::new(ailment, folder, path.to_path_buf(), remedy);
+            findings.push(finding.with_size(0).with_detail(detail));
+        };
+        if !self.own.is_empty() {
+            let detail = format!("files and folders: {}", self.own.len());
+            add(Ailment::Modes, path, Remedy::SetModes(self.own), detail);
+        }
+        if self.others > 0 {
+            let remedy = Remedy::Advice("only their owners can: `hf cache doctor --fix` as them");
+            let detail = format!("files and folders of other users: {}", self.others);
+            add(Ailment::Modes, path, remedy, detail);
+        }
+        if let Some((first, owner)) = self.barred.first() {
+            let remedy = Remedy::Advice("ask its owner or `sudo chown -R` it to yourself");
+            let more = match self.barred.len() - 1 {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            let detail = format!("belongs to user {owner}{more}");
+            add(Ailment::NoAccess, first, remedy, detail);
+        }
+    }
+}
+
+fn may(path: &Path, access: Access) -> bool {
+    accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shares_and_what_is_missing() {
+        for (mode, owner, group, is_shared) in [
+            (0o755, 1000, 1000, false),
+            (0o755, 1000, 50, false),
+            (0o775, 1000, 1000, false),
+            (0o775, 1000, 50, true),
+            (0o2755, 1000, 1000, true),
+        ] {
+            assert_eq!(wanted(mode, owner, group).is_some(), is_shared, "{mode:o}");
+        }
+        let want = wanted(0o2775, 1000, 50).unwrap();
+        for (mode, group, is_folder, expected) in [
+            (0o644, 50, false, None),
+            (0o600, 50, false, Some((0o640, None))),
+            (0o604, 50, false, None),
+            (0o400, 50, false, Some((0o440, None))),
+            (0o644, 7, false, Some((0o644, Some(50)))),
+            (0o2775, 50, true, None),
+            (0o775, 50, true, Some((0o2775, None))),
+            (0o700, 7, true, Some((0o2770, Some(50)))),
+        ] {
+            let found = change(Path::new("f"), mode, group, is_folder, want);
+            let found = found.map(|change| (change.mode, change.group));
+            assert_eq!(found, expected, "{mode:o} {group}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Doing what the findings say, each after another look: time has passed since.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::facts::{Facts, link_text};
+use super::repo::{has_snapshot, holds_no_content, ref_text};
+use super::restore::restore;
+use super::walk::{is_there, names, walk};
+use super::{Finding, ModeChange, Remedy};
+use crate::cache::commit::LONGEST_REF;
+use crate::cache::expected::Expected;
+use crate::cache::remove::{self, Spared};
+use crate::sys::dir::{path_of, text_of};
+use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
+
+/// What mending came to.
+#[derive(Debug, Default)]
+pub struct Mended {
+    /// Findings that are dealt with.
+    pub mended: usize,
+    /// Bytes of the files that are gone.
+    pub freed: u64,
+    /// What could not be done.
+    pub failures: Vec<FsError>,
+    /// Repositories that somebody downloads into, or may: left alone.
+    pub busy: Vec<Spared>,
+}
+
+/// Carries out the remedies: what was lost is brought back and linked before anything is removed,
+/// then refs before links before blobs, so that dying half-way makes nothing worse. Nothing is removed
+/// from a repository that somebody downloads into: its blobs may be about to be linked.
+pub fn mend(root: &Path, findings: &[Finding]) -> Mended {
+    let mut mended = Mended::default();
+    let mut seen = Seen::default();
+    let mut cures: Vec<&Finding> = findings.iter().filter(|f| f.remedy.is_cure()).collect();
+    cures.sort_by_key(|finding| finding.remedy.rank());
+    for finding in cures {
+        let reason = match finding.remedy.only_adds() {
+            true => None,
+            false => remove::blocks(root, &finding.folder, false),
+        };
+        if let Some(reason) = reason {
+            let id = text_of(&finding.folder);
+            if mended.busy.iter().all(|spared| spared.id != id) {
+                mended.busy.push(Spared { id, reason });
+            }
+            continue;
+        }
+        match carry_out(root, finding, &mut seen) {
+            Ok(freed) => {
+                mended.mended += 1;
+                mended.freed += freed;
+            }
+            Err(error) => mended.failures.push(error),
+        }
+    }
+    mended
+}
+
+/// What was looked at once more.
+#[derive(Default)]
+struct Seen {
+    /// Repositories, each before the first of its blobs is removed.
+    repos: BTreeMap<PathBuf, Facts>,
+    /// Their listings: those of a commit never change.
+    expected: BTreeMap<PathBuf, Expected>,
+}
+
+impl Seen {
+    fn is_orphan(&mut self, root: &Path, repo: &Path, blob: &Path) -> bool {
+        let facts = self.repos.entry(repo.to_path_buf());
+        let facts = facts.or_insert_with(|| Facts::read(root, repo));
+        facts.is_orphan(&name_of(blob))
+    }
+
+    /// Whether a blob is there and has the size it should have; a link is followed.
+    fn is_whole(&mut self, repo: &Path, blob: &Path) -> bool {
+        let expected = self.expected.entry(repo.to_path_buf());
+        let expected = expected.or_insert_with(|| Expected::read(repo));
+        let size = fs::metadata(blob).map(|meta| meta.len());
+        size.is_ok_and(|size| !expected.is_wrong(&name_of(blob), size))
+    }
+}
+
+/// Answers the bytes that became free.
+fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsError> {
+    let path = &finding.path;
+    let repo = root.join(path_of(&finding.folder));
+    match &finding.remedy {
+        Remedy::Advice(_) => Ok(0),
+        Remedy::RemoveRef | Remedy::SetRefAside => {
+            // What cannot be read by now may say anything.
+            let content = ref_text(path).map_err(FsError::of("read", path))?;
+            if has_snapshot(&repo, content.trim()) {
+                return Ok(0);
+            }
+            if finding.remedy == Remedy::SetRefAside {
+                return set_aside(&repo, path).map(|()| 0);
+            }
+            remove::remove(path).map(|()| finding.size)
+        }
+        Remedy::RewriteRef(commit) => {
+            let content = crate::sys::read_text(path, LONGEST_REF).unwrap_or_default();
+            if content.trim() != commit {
+                return Ok(0);
+            }
+            create_dir_all(&repo.join("blobs"))?;
+            let blobs = repo.join("blobs");
+            write_atomic_staged(path, commit.as_bytes(), Mode::Umask, &blobs).map(|()| 0)
+        }
+        Remedy::Restore(sources) => {
+            restore(root, path, sources, || !seen.is_whole(&repo, path)).map(|_| 0)
+        }
+        Remedy::Relink(etag) => {
+            let blob = repo.join("blobs").join(etag);
+            if !seen.is_whole(&repo, &blob) {
+                let reason = io::Error::other("its blob is not here");
+                return Err(FsError::of("create the link", path)(reason));
+            }
+            relink(root, &repo, path, etag).map(|()| 0)
+        }
+        Remedy::RemoveWrong => {
+            if !is_there(path) || seen.is_whole(&repo, path) {
+                return Ok(0);
+            }
+            unlink(&repo, path)?;
+            remove_content(path, finding.size)
+        }
+        Remedy::RemoveLink => {
+            if path.is_symlink() && !path.exists() {
+                remove::remove(path)?;
+            }
+            Ok(0)
+        }
+        Remedy::SetAside => {
+            if path.is_file() {
+                set_aside(&repo, path)?;
+            }
+            Ok(0)
+        }
+        Remedy::MakeFolder => {
+            // Tells this repository from one whose deletion was killed: see `Patient::blobs`.
+            create_dir_all(&repo.join("refs"))?;
+            create_dir_all(path).map(|()| 0)
+        }
+        Remedy::RemoveShell => remove_shell(&repo).map(|()| 0),
+        Remedy::RemoveBlob => {
+            if !seen.is_orphan(root, &repo, path) {
+                return Ok(0);
+            }
+            remove_content(path, finding.size)
+        }
+        Remedy::Remove => remove::remove(path).map(|()| finding.size),
+        Remedy::RemoveLocks => remove_locks(path).map(|()| 0),
+        Remedy::Sweep(payload) => remove::sweep(root, payload),
+        Remedy::SetModes(changes) => changes.iter().try_for_each(change_mode).map(|()| 0),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Makes a snapshot's link to a blob, unless a file or a link to a file of this cache stands there.
+fn relink(root: &Path, repo: &Path, path: &Path, etag: &str) -> Result<(), FsError> {
+    let is_dead = || path.is_symlink() && !path.exists();
+    let leads_out = || {
+        let target = path.canonicalize();
+        path.is_symlink() && target.is_ok_and(|target| !target.starts_with(root))
+    };
+    if is_there(path) && !is_dead() && !leads_out() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        create_dir_all(folder)?;
+    }
+    let place = path.strip_prefix(repo.join("snapshots")).unwrap_or(path);
+    let name = format!(".hf-{:016x}.tmp", fastrand::u64(..));
+    let staged = repo.join("blobs").join(name);
+    std::os::unix::fs::symlink(link_text(place, etag), &staged)
+        .and_then(|()| fs::rename(&staged, path))
+        .inspect_err(|_| drop(fs::remove_file(&staged)))
+        .map_err(FsError::of("create the link", path))
+}
+
+/// Removes the links of all snapshots that lead to a blob.
+fn unlink(repo: &Path, blob: &Path) -> Result<(), FsError> {
+    for link in walk(&repo.join("snapshots")).files {
+        let folder = link.parent().unwrap_or(repo);
+        let Ok(target) = fs::read_link(&link) else {
+            continue;
+        };
+        let spellings = remove::spellings(&folder.join(target));
+        if spellings.iter().any(|path| path == blob) {
+            remove::remove(&link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a blob of so many bytes; answers how many became free.
+fn remove_content(path: &Path, size: u64) -> Result<u64, FsError> {
+    let is_last_name = is_last_name(path);
+    remove::remove(path)?;
+    Ok(if is_last_name { size } else { 0 })
+}
+
+fn is_last_name(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().is_ok_and(|meta| meta.nlink() == 1)
+}
+
+/// Moves a file to `<repo>/set-aside/`, under a name that is free there.
+fn set_aside(repo: &Path, path: &Path) -> Result<(), FsError> {
+    let folder = repo.join("set-aside");
+    create_dir_all(&folder)?;
+    let name = path.file_name().unwrap_or_default();
+    let free = (0_u32..).map(|number| {
+        let mut name = OsString::from(name);
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        folder.join(name)
+    });
+    let target = free.into_iter().find(|target| !is_there(target));
+    let target = target.expect("some name is free");
+    fs::rename(path, target).map_err(FsError::of("move away", path))
+}
+
+/// Removes a repository's folder that has notes and no content. What came to be in it meanwhile
+/// stays.
+fn remove_shell(repo: &Path) -> Result<(), FsError> {
+    if !holds_no_content(repo) || is_there(&repo.join("snapshots")) {
+        return Ok(());
+    }
+    for notes in ["refs", "trees", ".no_exist"] {
+        remove::remove(&repo.join(notes))?;
+    }
+    for folder in [&repo.join("blobs"), repo] {
+        match fs::remove_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(FsError::of("remove", folder))?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes lock files, each while it is held by us, and then their folder.
+fn remove_locks(folder: &Path) -> Result<(), FsError> {
+    for name in names(folder).unwrap_or_default() {
+        let path = folder.join(name);
+        let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+        if is_file && let Some(_guard) = try_lock(&path)? {
+            remove::remove(&path)?;
+        }
+    }
+    // Stays when somebody has made a lock meanwhile.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+fn change_mode(change: &ModeChange) -> Result<(), FsError> {
+    let path = &change.path;
+    let meta = path.symlink_metadata().map_err(FsError::of("read", path))?;
+    if meta.is_symlink() {
+        return Ok(());
+    }
+    if change.group.is_some() {
+        // Before the mode: a change of group takes the setgid bit away.
+        std::os::unix::fs::lchown(path, None, change.group)
+            .map_err(FsError::of("change the group of", path))?;
+    }
+    set_mode(path, change.mode).map_err(FsError::of("change the mode of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ailment;
+    use super::*;
+
+    /// A ref may have become something else since it was looked at.
+    #[test]
+    fn a_ref_that_cannot_be_read_stays() {
+        type Make = fn(&Path);
+        let cases: [(&str, Make, bool); 7] = [
+            (
+                "names nothing",
+                |path| fs::write(path, "c1").unwrap(),
+                false,
+            ),
+            ("is empty", |path| fs::write(path, "").unwrap(), false),
+            (
+                "is no text",
+                |path| fs::write(path, b"\xff\n").unwrap(),
+                false,
+            ),
+            (
+                "leads nowhere",
+                |path| std::os::unix::fs::symlink("gone", path).unwrap(),
+                false,
+            ),
+            (
+                "is a folder",
+                |path| {
+                    fs::create_dir(path).unwrap();
+                    fs::write(path.join("1"), "c1").unwrap();
+                },
+                true,
+            ),
+            (
+                "is a pipe",
+                |path| {
+                    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+                    let kind = rustix::fs::FileType::Fifo;
+                    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+                },
+                true,
+            ),
+            (
+                "is too long",
+                |path| {
+                    let length = usize::try_from(LONGEST_REF).unwrap() + 1;
+                    fs::write(path, vec![b' '; length]).unwrap();
+                },
+                true,
+            ),
+        ];
+        for (what, make, stays) in cases {
+            for remedy in [Remedy::RemoveRef, Remedy::SetRefAside] {
+                let root = tempfile::tempdir().unwrap();
+                let refs = root.path().join("models--n/refs");
+                fs::create_dir_all(&refs).unwrap();
+                let path = refs.join("main");
+                make(&path);
+                let finding = Finding::new(
+                    Ailment::DanglingRef,
+                    b"models--n",
+                    path.clone(),
+                    remedy.clone(),
+                );
+                let done = carry_out(root.path(), &finding, &mut Seen::default());
+                assert_eq!(done.is_err(), stays, "{what} {remedy:?} {done:?}");
+                assert_eq!(is_there(&path), stays, "{what} {remedy:?}");
+            }
+        }
+    }
+}

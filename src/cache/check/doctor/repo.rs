@@ -1,0 +1,400 @@
+//! What is wrong inside one repository's folder.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::facts::{Facts, says_right};
+use super::relink::{At, Has, NewLink, Wanted};
+use super::restore::{Sources, payload_named};
+use super::walk::{is_own_folder, is_there, names, walk};
+use super::{Ailment, Finding, Remedy, leads_out};
+use crate::cache::blob_names::{BlobName, blob_name};
+use crate::cache::commit::LONGEST_REF;
+use crate::cache::scan::report::CacheReport;
+use crate::sys::dir::{is_absent, path_of};
+use crate::types::CommitHash;
+
+/// What a repository's folder may hold without holding content: notes that a download makes anew.
+const NOTES: [&str; 4] = ["blobs", "refs", "trees", ".no_exist"];
+
+/// What the user can do about blobs that lost all their snapshots.
+const RELINKED: &str =
+    "the next download links it without fetching it; `hf cache rm` removes the repository";
+
+/// What is true of a blob that has no place to be linked to though a listing names it.
+const LISTED: &str = "a listing names it: it is kept, and the next download uses it";
+
+const FOREIGN: &str =
+    "it is another program's and is left alone: remove it yourself if it is of no use";
+
+const UNMOUNTED: &str = "it leads out of the cache: mount the disk, or remove the link yourself";
+
+/// Why links into the shared store break.
+const STORE_DELETED: &str = "its file in the shared store is gone: huggingface_hub up to 1.0.1 \
+    deletes it with the first repository that used it";
+
+/// Looks at one repository. `linked_from_elsewhere` are the files that other repositories link to.
+pub fn examine(
+    report: &CacheReport,
+    folder: &[u8],
+    linked_from_elsewhere: &HashSet<PathBuf>,
+    sources: &mut Sources<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let path = report.root.join(path_of(folder));
+    if !is_own_folder(&path) {
+        return;
+    }
+    let snapshots = path.join("snapshots");
+    let is_usual = snapshots.is_file() || !is_there(&snapshots) || is_own_folder(&snapshots);
+    if !is_usual {
+        return;
+    }
+    let mut patient = Patient {
+        root: &report.root,
+        folder,
+        path: &path,
+        facts: Facts::read(&report.root, &path),
+        restored: BTreeSet::new(),
+        links: Vec::new(),
+        findings,
+    };
+    let blobs = path.join("blobs");
+    if blobs.is_symlink() && !blobs.exists() {
+        // Every link is broken with it, and whole again when the disk is back.
+        patient.add(Ailment::BrokenLink, blobs, Remedy::Advice(UNMOUNTED));
+        patient.stray_files();
+        return patient.refs();
+    }
+    patient.contents(sources);
+    patient.links();
+    if patient.has_snapshots_folder() {
+        patient.refs();
+        patient.stray_files();
+        patient.blobs(linked_from_elsewhere);
+    }
+}
+
+struct Patient<'a> {
+    root: &'a Path,
+    folder: &'a [u8],
+    path: &'a Path,
+    facts: Facts,
+    /// Blobs that a remedy brings back.
+    restored: BTreeSet<String>,
+    /// Links that a remedy makes.
+    links: Vec<NewLink>,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Patient<'_> {
+    fn add(&mut self, ailment: Ailment, path: PathBuf, remedy: Remedy) {
+        let finding = Finding::new(ailment, self.folder, path, remedy);
+        self.findings.push(finding);
+    }
+
+    fn add_with(&mut self, ailment: Ailment, path: PathBuf, remedy: Remedy, detail: String) {
+        let finding = Finding::new(ailment, self.folder, path, remedy);
+        self.findings.push(finding.with_detail(detail));
+    }
+
+    /// Blobs that are missing or not what they should be, and where the same content is.
+    fn contents(&mut self, sources: &mut Sources<'_>) {
+        let wrong: Vec<(String, Option<u64>)> = self
+            .facts
+            .wrong()
+            .into_iter()
+            .map(|(etag, size)| (etag.to_owned(), size))
+            .collect();
+        for wanted in self.facts.known.wanted(|etag| self.facts.has(etag)) {
+            let blob = self.facts.blob(&wanted.etag);
+            let size = self.facts.expected.size(&wanted.etag);
+            let is_wrong = wrong.iter().any(|(etag, _)| *etag == wanted.etag);
+            let sources = sources.of(&wanted, &blob, size);
+            if is_wrong || sources.is_empty() {
+                continue;
+            }
+            let finding = Finding::new(
+                Ailment::LostBlob,
+                self.folder,
+                blob.clone(),
+                Remedy::Restore(sources),
+            );
+            self.findings.push(match self.is_dead_store_link(&blob) {
+                true => finding.with_detail(STORE_DELETED),
+                false => finding,
+            });
+            self.restored.insert(wanted.etag);
+        }
+        for (etag, size) in wrong {
+            self.wrong_size(etag, size, sources);
+        }
+    }
+
+    fn wrong_size(&mut self, etag: String, size: Option<u64>, sources: &mut Sources<'_>) {
+        let blob = self.facts.blob(&etag);
+        let wanted = Wanted {
+            etag,
+            xet_hash: None,
+            is_linked: !blob.is_symlink(),
+        };
+        let remedy = match sources.of(&wanted, &blob, size) {
+            sources if sources.is_empty() => Remedy::RemoveWrong,
+            sources => Remedy::Restore(sources),
+        };
+        let detail = match size {
+            Some(size) => format!("should have {size} bytes"),
+            None => "is empty, and its name is not the hash of nothing".to_owned(),
+        };
+        self.add_with(Ailment::WrongSize, blob, remedy, detail);
+    }
+
+    /// Whether a blob is a link to a payload of the shared store that is gone.
+    fn is_dead_store_link(&self, blob: &Path) -> bool {
+        let target = fs::read_link(blob);
+        target.is_ok_and(|target| payload_named(&target).is_some()) && !blob.exists()
+    }
+
+    /// Links that are broken or gone.
+    fn links(&mut self) {
+        let has = |etag: &str| match self.restored.contains(etag) {
+            true => Has::Unlinked,
+            false => self.facts.has(etag),
+        };
+        self.links = self.facts.known.links(has);
+        let refs = self.named_commits();
+        for link in self.links.clone() {
+            let path = self.path.join("snapshots").join(&link.place);
+            let is_right = |target: &Path| says_right(self.path, &link.place, target, &link.etag);
+            let ailment = match &link.was {
+                Some(At::Broken(target)) if is_right(target) => continue,
+                Some(At::Broken(_)) => Ailment::BrokenLink,
+                None if is_in_one_of(&link.place, &refs) => Ailment::LostLink,
+                _ => Ailment::UnlinkedBlob,
+            };
+            let detail = format!("to blobs/{}", link.etag);
+            self.add_with(ailment, path, Remedy::Relink(link.etag), detail);
+        }
+        let made: HashSet<&PathBuf> = self.links.iter().map(|link| &link.place).collect();
+        let places = self.facts.known.places.iter();
+        let broken = places.filter(|(_, at)| matches!(at, At::Broken(_)));
+        let lost: Vec<PathBuf> = broken
+            .filter(|(place, _)| !made.contains(place))
+            .map(|(place, _)| self.path.join("snapshots").join(place))
+            .collect();
+        let is_behind_link = self.path.join("blobs").is_symlink();
+        for file in lost {
+            self.broken_link(file, is_behind_link);
+        }
+    }
+
+    fn broken_link(&mut self, file: PathBuf, is_behind_link: bool) {
+        let is_of_store = self.is_dead_store_link(&file);
+        let remedy = if is_behind_link || leads_out(self.root, &file) {
+            Remedy::Advice(UNMOUNTED)
+        } else {
+            Remedy::RemoveLink
+        };
+        match is_of_store {
+            true => self.add_with(Ailment::BrokenLink, file, remedy, STORE_DELETED.to_owned()),
+            false => self.add(Ailment::BrokenLink, file, remedy),
+        }
+    }
+
+    /// Whether there is a folder of snapshots; tells if there is none.
+    fn has_snapshots_folder(&mut self) -> bool {
+        let snapshots = self.path.join("snapshots");
+        let is_file = snapshots.is_file();
+        if is_file {
+            self.add(Ailment::StrayFile, snapshots.clone(), Remedy::SetAside);
+        }
+        if !is_file && is_there(&snapshots) {
+            return true;
+        }
+        let is_shell = !is_file
+            && self.links.is_empty()
+            && self.restored.is_empty()
+            && holds_no_content(self.path);
+        let remedy = match is_shell {
+            true => Remedy::RemoveShell,
+            false => Remedy::MakeFolder,
+        };
+        self.add(Ailment::MissingSnapshots, snapshots, remedy);
+        if !is_shell {
+            self.refs();
+        }
+        false
+    }
+
+    /// What the refs say: path and content, `None` when it cannot be read.
+    fn read_refs(&self) -> Vec<(PathBuf, Option<String>)> {
+        let files = walk(&self.path.join("refs")).files.into_iter();
+        let files = files.filter(|file| !file.is_dir());
+        files
+            .map(|file| {
+                let content = ref_text(&file).ok();
+                (file, content)
+            })
+            .collect()
+    }
+
+    /// The commits that refs name.
+    fn named_commits(&self) -> Vec<String> {
+        let contents = self
+            .read_refs()
+            .into_iter()
+            .filter_map(|(_, content)| content);
+        contents.map(|content| content.trim().to_owned()).collect()
+    }
+
+    fn refs(&mut self) {
+        let refs = self.path.join("refs");
+        if refs.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            return self.add(Ailment::StrayFile, refs, Remedy::SetAside);
+        }
+        for (file, content) in self.read_refs() {
+            // Told of as damaged: a scan stops here.
+            let Some(content) = content else { continue };
+            let commit = content.trim();
+            let will_be_there = |commit: &str| {
+                has_snapshot(self.path, commit)
+                    || self.links.iter().any(|link| link.place.starts_with(commit))
+            };
+            if has_snapshot(self.path, &content) || content == commit && will_be_there(commit) {
+                continue;
+            }
+            if !commit.is_empty() && will_be_there(commit) {
+                let remedy = Remedy::RewriteRef(commit.to_owned());
+                self.add(Ailment::UntidyRef, file, remedy);
+            } else {
+                let detail = format!("names {commit:?}");
+                let remedy = match self.may_need_blobs(commit) {
+                    true => Remedy::SetRefAside,
+                    false => Remedy::RemoveRef,
+                };
+                self.add_with(Ailment::DanglingRef, file, remedy, detail);
+            }
+        }
+    }
+
+    /// Whether there are blobs of which nobody knows whether they are of a commit's snapshot.
+    fn may_need_blobs(&self, commit: &str) -> bool {
+        let is_commit = commit.parse::<CommitHash>().is_ok();
+        let mut listings = self.facts.known.listings.iter();
+        let is_listed = listings.any(|(listed, _)| listed == commit);
+        let mut blobs = self.facts.blobs.keys();
+        is_commit && !is_listed && blobs.any(|etag| self.facts.is_orphan(etag))
+    }
+
+    /// The commits that refs name, also those that were set aside. `None`: there is no folder of refs.
+    fn known_refs(&self) -> Option<Vec<String>> {
+        let set_aside = self.path.join("set-aside");
+        let set_aside = names(&set_aside)
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|name| {
+                let path = set_aside.join(name);
+                let content = crate::sys::read_text(&path, LONGEST_REF).ok()?;
+                Some(content.trim().parse::<CommitHash>().ok()?.to_string())
+            });
+        let mut all: Vec<String> = set_aside.collect();
+        let has_folder = is_own_folder(&self.path.join("refs"));
+        if has_folder {
+            all.extend(self.named_commits());
+        }
+        (has_folder || !all.is_empty()).then_some(all)
+    }
+
+    fn stray_files(&mut self) {
+        let snapshots = self.path.join("snapshots");
+        for name in names(&snapshots).unwrap_or_default() {
+            let entry = snapshots.join(name);
+            if entry.is_file() {
+                self.add(Ailment::StrayFile, entry, Remedy::SetAside);
+            } else if entry.is_symlink() && !entry.exists() {
+                self.broken_link(entry, false);
+            }
+        }
+    }
+
+    /// What in `blobs/` is of no use, or not known to be.
+    fn blobs(&mut self, linked_from_elsewhere: &HashSet<PathBuf>) {
+        let blobs = self.path.join("blobs");
+        let refs = self.known_refs();
+        let may_have_lost_links = self.facts.may_have_lost_links(refs.as_deref());
+        let linked_soon: HashSet<String> =
+            self.links.iter().map(|link| link.etag.clone()).collect();
+        let needed = self.facts.needed.clone();
+        let wrong: HashSet<String> = self
+            .facts
+            .wrong()
+            .into_iter()
+            .map(|(e, _)| e.to_owned())
+            .collect();
+        for name in names(&blobs).unwrap_or_default() {
+            let place = blobs.join(&name);
+            let text = name.to_string_lossy().into_owned();
+            let kind = blob_name(name.as_encoded_bytes());
+            let is_used = || {
+                let used = self.facts.used.as_ref();
+                used.is_none_or(|used| used.contains(&place))
+                    || linked_from_elsewhere.contains(&place)
+            };
+            match kind {
+                BlobName::Staging => self.add(Ailment::Leftover, place, Remedy::Remove),
+                BlobName::Partial(_) | BlobName::Lock | BlobName::Stray => {}
+                _ if self.restored.contains(&text) => {}
+                _ if place.is_symlink() && !place.exists() => self.broken_link(place, false),
+                _ if is_used() => {}
+                BlobName::Foreign => {
+                    self.add(Ailment::ForeignBlob, place, Remedy::Advice(FOREIGN));
+                }
+                BlobName::Blob if linked_soon.contains(&text) => {}
+                // Told of already.
+                BlobName::Blob if wrong.contains(&text) => {}
+                BlobName::Blob if needed.contains(&text) => {
+                    self.add(Ailment::UnlinkedBlob, place, Remedy::Advice(LISTED));
+                }
+                BlobName::Blob => {
+                    let remedy = match may_have_lost_links {
+                        true => Remedy::Advice(RELINKED),
+                        false => Remedy::RemoveBlob,
+                    };
+                    self.add(Ailment::OrphanBlob, place, remedy);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a place, `<commit>/…`, is in the snapshot of one of these commits.
+fn is_in_one_of(place: &Path, commits: &[String]) -> bool {
+    commits.iter().any(|commit| place.starts_with(commit))
+}
+
+/// What a ref says; nothing where a link leads nowhere.
+///
+/// # Errors
+/// It cannot be read: nobody knows what it says then.
+pub fn ref_text(file: &Path) -> io::Result<String> {
+    match crate::sys::read_limited(file, LONGEST_REF) {
+        Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
+        Err(error) if is_absent(&error) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a text is the very name of a snapshot.
+pub fn has_snapshot(repo: &Path, commit: &str) -> bool {
+    let is_name = !commit.is_empty() && !commit.contains(['/', '\0']);
+    is_name && !matches!(commit, "." | "..") && repo.join("snapshots").join(commit).is_dir()
+}
+
+/// Whether a repository's folder has nothing but notes: no blob, nothing foreign.
+pub fn holds_no_content(repo: &Path) -> bool {
+    let is_note = |name: &std::ffi::OsString| NOTES.iter().any(|note| name == note);
+    let has_no_blob = names(&repo.join("blobs")).is_some_and(|names| names.is_empty());
+    names(repo).is_some_and(|names| names.iter().all(is_note)) && has_no_blob
+}

@@ -1,0 +1,218 @@
+//! Content that a repository has lost and another place of the cache still has.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::relink::Wanted;
+use super::walk::names;
+use crate::cache::blob_names::{BlobName, blob_name};
+use crate::cache::last_used;
+use crate::cache::layout::{CacheLayout, parse_repo_folder, parse_repo_folder_name};
+use crate::cache::scan::report::CacheReport;
+use crate::cache::shared::{self, Entry, Linked, Payload};
+use crate::sys::dir::Dir;
+use crate::sys::{FsError, Opening, open_regular, sync_file};
+use crate::types::hash::ContentHasher;
+use crate::types::listing::Checksum;
+
+/// Where a content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A blob of another repository.
+    Blob(PathBuf),
+    /// A payload of the shared store.
+    Payload(Payload),
+}
+
+/// Where contents are, in the whole cache.
+pub struct Sources<'a> {
+    report: &'a CacheReport,
+    /// Blobs of all repositories that are files of their own, by name. Read when first asked for.
+    blobs: Option<BTreeMap<String, Vec<PathBuf>>>,
+}
+
+impl<'a> Sources<'a> {
+    /// Reads nothing yet.
+    pub fn new(report: &'a CacheReport) -> Self {
+        Sources {
+            report,
+            blobs: None,
+        }
+    }
+
+    /// Where a content that a repository wants can be had. `blob` is where it belongs, `size` how
+    /// long it should be. What a listing alone asks for is had from the store, and only when no
+    /// repository uses it there: else nobody says that it ever was in this one.
+    pub fn of(&mut self, wanted: &Wanted, blob: &Path, size: Option<u64>) -> Vec<Source> {
+        let was_here = wanted.is_linked || blob.is_symlink();
+        let is_right = |found: u64| size.is_none_or(|size| size == found);
+        let named = || payload_named(&fs::read_link(blob).ok()?);
+        let hash = wanted.xet_hash.clone().or_else(named);
+        let payload = hash.and_then(|hash| self.payload(&hash));
+        let payload = payload
+            .filter(|payload| is_right(payload.size) && (was_here || self.is_unused(payload)));
+        let mut sources: Vec<Source> = payload.map(Source::Payload).into_iter().collect();
+        if was_here {
+            sources.extend(self.blobs(&wanted.etag, blob, is_right));
+        }
+        sources
+    }
+
+    /// Files of this name and size in other repositories.
+    fn blobs(
+        &mut self,
+        etag: &str,
+        own: &Path,
+        is_right: impl Fn(u64) -> bool,
+    ) -> impl Iterator<Item = Source> {
+        let all = self
+            .blobs
+            .get_or_insert_with(|| all_blobs(&self.report.root));
+        let found = all.get(etag).into_iter().flatten().filter(|path| {
+            let meta = path.symlink_metadata();
+            *path != own && meta.is_ok_and(|meta| is_right(meta.len()))
+        });
+        let found: Vec<Source> = found.cloned().map(Source::Blob).collect();
+        found.into_iter()
+    }
+
+    fn payload(&self, hash: &str) -> Option<Payload> {
+        let payloads = &self.report.store.as_ref()?.payloads;
+        let index = payloads.binary_search_by(|payload| payload.hash.as_str().cmp(hash));
+        index.ok().map(|index| payloads[index].clone())
+    }
+
+    fn is_unused(&self, payload: &Payload) -> bool {
+        Dir::open(&self.report.root)
+            .ok()
+            .and_then(|root| shared::users(&root, &self.report.root, payload))
+            .is_some_and(|users| users.is_empty())
+    }
+}
+
+/// The hash of the payload that a link into a shared store names: `…/blobs/<xx>/<hash>`.
+pub fn payload_named(target: &Path) -> Option<String> {
+    let hash = target.file_name()?.to_str()?;
+    let prefix = target.parent()?.file_name()?.to_str()?;
+    let is_store = target.parent()?.parent()?.file_name()? == shared::FOLDER;
+    let is_hash = hash.len() == 64 && crate::types::is_lower_hex(hash);
+    (is_store && is_hash && prefix.len() == 2 && hash.starts_with(prefix)).then(|| hash.to_owned())
+}
+
+fn all_blobs(root: &Path) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut all: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let repos = names(root).unwrap_or_default().into_iter();
+    for repo in repos.filter(|name| parse_repo_folder_name(&name.to_string_lossy()).is_some()) {
+        let folder = root.join(repo).join("blobs");
+        for name in names(&folder).unwrap_or_default() {
+            let path = folder.join(&name);
+            let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+            if let Ok(name) = name.into_string()
+                && blob_name(name.as_bytes()) == BlobName::Blob
+                && is_file
+            {
+                all.entry(name).or_default().push(path);
+            }
+        }
+    }
+    all
+}
+
+/// Brings a blob back from the first source that proves to be right: all of it is hashed.
+/// `is_due` is asked at the last moment whether it is still wanted. Answers whether it was.
+///
+/// # Errors
+/// No source is right, or the blob cannot be made.
+pub fn restore(
+    root: &Path,
+    blob: &Path,
+    sources: &[Source],
+    mut is_due: impl FnMut() -> bool,
+) -> Result<bool, FsError> {
+    let name = blob.file_name().unwrap_or_default().to_string_lossy();
+    let mut last = io::Error::other("its content is nowhere else in the cache");
+    let Some(checksum) = Checksum::from_etag(&name) else {
+        return Err(FsError::of("bring back", blob)(last));
+    };
+    for source in sources {
+        if !is_due() {
+            return Ok(false);
+        }
+        let done = match source {
+            Source::Payload(payload) => from_store(root, blob, &checksum, payload),
+            Source::Blob(other) => from_blob(blob, &checksum, other),
+        };
+        match done {
+            Ok(()) => return Ok(true),
+            Err(error) => last = error,
+        }
+    }
+    Err(FsError::of("bring back", blob)(last))
+}
+
+/// Links to a payload by the store's own protocol: hashed, under its lock, its manifest first.
+fn from_store(root: &Path, blob: &Path, checksum: &Checksum, payload: &Payload) -> io::Result<()> {
+    let folder = blob.parent().and_then(Path::parent);
+    let folder = folder.and_then(Path::file_name).unwrap_or_default();
+    let entry = parse_repo_folder(&folder.to_string_lossy()).and_then(|repo| {
+        let cache = CacheLayout::new(root);
+        let layout = cache.repo(&repo);
+        Entry::new(&cache, &layout, checksum, &payload.hash, payload.size)
+    });
+    match entry.map(|entry| entry.link()) {
+        Some(Linked::Yes) => Ok(()),
+        Some(Linked::Failed(error)) => Err(error),
+        Some(Linked::Wrong) => Err(io::Error::other("the file of the shared store is damaged")),
+        Some(Linked::Absent) | None => Err(io::Error::other("the shared store has it no more")),
+    }
+}
+
+/// Takes over a blob of another repository: as a further name of the same file where that works, so
+/// that it needs no room, and each of them can be deleted without the other.
+fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
+    let file = last_used::open_unmarked(other)?;
+    let mut hasher = ContentHasher::new(checksum, Some(file.metadata()?.len()));
+    hasher.update_from(&file)?;
+    let is_proven = !matches!(checksum, Checksum::Unknown(_)) && hasher.matches();
+    if !is_proven {
+        return Err(io::Error::other(
+            "the same file of another repository is damaged too",
+        ));
+    }
+    let folder = blob.parent().unwrap_or(Path::new("."));
+    let staged = folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
+    let copied = fs::hard_link(other, &staged).or_else(|_| {
+        let mut copy = Opening::new_file().open(&staged)?;
+        io::copy(&mut open_regular(other)?, &mut copy)?;
+        sync_file(&copy)
+    });
+    copied
+        .and_then(|()| fs::rename(&staged, blob))
+        .inspect_err(|_| drop(fs::remove_file(&staged)))?;
+    // Renaming one name of a file over another of its names does nothing, and leaves both.
+    let _ = fs::remove_file(&staged);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_into_a_store() {
+        let hash = "ab".repeat(32);
+        for (target, expected) in [
+            (format!("../../blobs/ab/{hash}"), true),
+            (format!("/old/hub/blobs/ab/{hash}"), true),
+            (format!("../../blobs/ac/{hash}"), false),
+            (format!("../../blobs/{hash}"), false),
+            (format!("../../store/ab/{hash}"), false),
+            (format!("../../blobs/ab/{}", &hash[1..]), false),
+        ] {
+            let found = payload_named(Path::new(&target));
+            assert_eq!(found.is_some(), expected, "{target}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Whether what the cache holds is right: content by its hash, and the structure of the folders.
+
+pub mod doctor;
+pub mod verify;

@@ -1,0 +1,381 @@
+//! Doing what a plan says, in an order that leaves a valid cache at every step.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::in_use::{self, Spared};
+use super::{DeletePlan, Extent, RepoDeletion, RevisionDeletion, blob_name};
+use crate::cache::commit::LONGEST_REF;
+use crate::cache::shared::{self, Store};
+use crate::cache::{layout, scan};
+use crate::sys::dir::{Dir, path_of};
+use crate::sys::lockfile::{self, Attempt, State};
+use crate::sys::{FsError, create_dir_all, read_limited};
+
+/// How long to wait for a payload's lock. It is held for moments only.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How it went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Bytes the disk got back.
+    pub freed: u64,
+    /// What could not be removed, and why.
+    pub failures: Vec<FsError>,
+    /// Repositories that somebody has begun to download into since the plan was made.
+    pub busy: Vec<Spared>,
+}
+
+impl DeletePlan {
+    /// Removes what the plan says. It goes on after a failure, and tells of all.
+    pub fn execute(&self, store: Option<&Store>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for repo in &self.repos {
+            let is_whole = matches!(repo.extent, Extent::Whole { .. });
+            if let Some(reason) = in_use::blocks(&self.root, &repo.folder, is_whole) {
+                let id = repo.cache_id.clone();
+                outcome.busy.push(Spared { id, reason });
+                continue;
+            }
+            if let Err(error) = self.delete_repo(repo) {
+                outcome.failures.push(error);
+            }
+        }
+        for file in &self.incomplete {
+            // Its lock is held until it is gone: nobody goes on with it meanwhile.
+            let Ok(_guard) = in_use::claim(&self.root, file) else {
+                continue;
+            };
+            if let Err(error) = remove(&file.path(&self.root)) {
+                outcome.failures.push(error);
+            }
+        }
+        outcome.freed = self.tally.freed_by_now(&self.root);
+        let linked = self.tally.links.keys().filter_map(|&index| {
+            let store = store?;
+            let payload = store.payloads.get(index as usize)?;
+            (!self.tally.kept.contains(&payload.hash)).then_some(payload)
+        });
+        for payload in self.unused.iter().chain(linked) {
+            match sweep(&self.root, payload) {
+                Ok(bytes) => outcome.freed += bytes,
+                Err(error) => outcome.failures.push(error),
+            }
+        }
+        outcome
+    }
+
+    fn delete_repo(&self, repo: &RepoDeletion) -> Result<(), FsError> {
+        let path = self.root.join(path_of(&repo.folder));
+        match &repo.extent {
+            Extent::Whole { .. } => delete_whole(&self.root, &path),
+            Extent::Revisions(revisions) => {
+                check_inside(&path)?;
+                delete_revisions(&path, revisions)?;
+                self.delete_blobs(repo, &path)
+            }
+            Extent::Files(files) => {
+                check_inside(&path)?;
+                for (commit, name) in files {
+                    let snapshot = path.join("snapshots").join(path_of(commit));
+                    check_folder(&snapshot)?;
+                    remove(&snapshot.join(path_of(name)))?;
+                }
+                self.delete_blobs(repo, &path)
+            }
+        }
+    }
+
+    /// Removes blobs unless a snapshot links to them by now: another process may have made one since
+    /// the plan was built. Each goes under its lock; one that is held stays, and a young one where
+    /// nobody can tell.
+    fn delete_blobs(&self, repo: &RepoDeletion, path: &Path) -> Result<(), FsError> {
+        // When the rest cannot be read, nobody knows what it links to.
+        let Ok(rest) = scan::scan_repo(&self.root, &repo.folder) else {
+            return Ok(());
+        };
+        for name in &repo.blobs {
+            let in_use = rest
+                .blobs
+                .iter()
+                .any(|blob| blob_name(&blob.place) == Some(name));
+            let place = path.join("blobs").join(path_of(name));
+            // Held until the blob is gone, where there is a lock.
+            let (lock, _guard) =
+                lockfile::hold(&in_use::lock_of_etag(&self.root, &repo.folder, name));
+            let is_ours = match lock {
+                State::Held => false,
+                State::CannotTell => !is_young(&place),
+                State::Free | State::Absent => true,
+            };
+            if !in_use && is_ours {
+                remove(&place)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn delete_revisions(path: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
+    delete_refs(&path.join("refs"), revisions)?;
+    delete_refs(&path.join(layout::ODD_REFS), revisions)?;
+    for revision in revisions {
+        let name = path_of(&revision.name);
+        let tree = path_of(&[&revision.name, &b".json"[..]].concat());
+        // Notes first: of a snapshot that is gone nobody would find them again.
+        remove(&path.join(".no_exist").join(&name))?;
+        remove(&path.join("trees").join(tree))?;
+        remove(&path.join("snapshots").join(&name))?;
+    }
+    Ok(())
+}
+
+/// Removes the refs that name one of the revisions, and folders such as `refs/refs/pr` when this was
+/// their last ref. What they hold counts, not what the plan knew: a ref may have moved on since.
+fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
+    if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    for entry in list(folder)? {
+        if entry.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            delete_refs(&entry, revisions)?;
+            // Fails while it holds anything.
+            let _ = fs::remove_dir(&entry);
+        } else if read_limited(&entry, LONGEST_REF)
+            .is_ok_and(|commit| revisions.iter().any(|r| r.name == commit))
+        {
+            remove(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a repository's folder. `snapshots` goes last, and together with the folder itself: a
+/// repository without it would be a damaged one.
+fn delete_whole(root: &Path, path: &Path) -> Result<(), FsError> {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return remove(path);
+    }
+    remove(&path.join("refs"))?;
+    let snapshots = path.join("snapshots");
+    if snapshots.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        remove_content(&snapshots)?;
+    }
+    for entry in list(path)? {
+        if entry != snapshots {
+            remove(&entry)?;
+        }
+    }
+    let locks = root.join(".locks");
+    create_dir_all(&locks)?;
+    let aside = locks.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
+    fs::rename(path, &aside).map_err(FsError::of("remove", path))?;
+    remove(&aside)
+}
+
+/// Removes a file, a link, or a folder with all it holds; nothing there is fine.
+pub fn remove(path: &Path) -> Result<(), FsError> {
+    let removed = match path.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(FsError::of("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remove_content(folder: &Path) -> Result<(), FsError> {
+    list(folder)?.iter().try_for_each(|entry| remove(entry))
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
+        .map_err(FsError::of("read", folder))
+}
+
+/// Refuses a repository whose folders are links: what they lead to is not the cache's.
+fn check_inside(path: &Path) -> Result<(), FsError> {
+    check_folder(path)?;
+    for name in ["snapshots", "refs", "blobs"] {
+        check_folder(&path.join(name))?;
+    }
+    Ok(())
+}
+
+fn check_folder(path: &Path) -> Result<(), FsError> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_symlink() => {
+            let reason = io::Error::other("it is a link that leads elsewhere");
+            Err(FsError::of("remove anything below", path)(reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a payload of the shared store when its manifest has no true line left, under its lock;
+/// otherwise the manifest is cut down to its true lines. A manifest whose payload is gone goes in the
+/// same way. Answers the bytes that became free.
+pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
+    sweep_within(root, payload, STORE_PATIENCE)
+}
+
+fn sweep_within(
+    root: &Path,
+    payload: &shared::Payload,
+    patience: Duration,
+) -> Result<u64, FsError> {
+    let place = root.join(payload.place());
+    let manifest = shared::manifest_of(&place);
+    let open = |path: &Path| Dir::open(path).map_err(FsError::of("read", path));
+    let dir = open(root)?;
+    let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    if !shared::is_store(&dir) || !(is_file(&place) || is_file(&manifest)) {
+        return Ok(0);
+    }
+    let lock = shared::lock_of(&place);
+    let _guard = match lockfile::wait_for_all(&lock, patience) {
+        Attempt::Taken(guard) => Some(guard),
+        // A payload in use at this moment has a user: it stays.
+        Attempt::Held => return Ok(0),
+        // Whoever is about to link to it has written to its manifest just now.
+        Attempt::CannotTell(_) if is_young(&place) || is_young(&manifest) => return Ok(0),
+        Attempt::CannotTell(_) => None,
+    };
+    match shared::users(&dir, root, payload) {
+        None => Ok(0),
+        Some(users) if users.is_empty() => {
+            remove(&place)?;
+            remove(&manifest)?;
+            Ok(payload.size)
+        }
+        Some(users) => {
+            shared::write_manifest(&manifest, &users)?;
+            Ok(0)
+        }
+    }
+}
+
+fn is_young(path: &Path) -> bool {
+    let meta = path.symlink_metadata();
+    meta.is_ok_and(|meta| lockfile::is_young(&meta, SystemTime::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store with one payload that nobody uses.
+    fn store() -> (tempfile::TempDir, shared::Payload) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let payload = shared::Payload {
+            hash: "ab".repeat(32),
+            size: 5,
+        };
+        let place = root.join(payload.place());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(
+            root.join("blobs").join(shared::MARKER),
+            shared::MARKER_CONTENT,
+        )
+        .unwrap();
+        fs::write(&place, "12345").unwrap();
+        fs::write(shared::manifest_of(&place), "models--gone/blobs/x\n").unwrap();
+        (folder, payload)
+    }
+
+    /// Between the look at the repository and its blobs a download may begin.
+    #[test]
+    fn a_blob_whose_lock_is_held_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("models--n");
+        fs::create_dir_all(repo.join("blobs")).unwrap();
+        let (held, free) = ("a".repeat(40), "b".repeat(40));
+        for commit in ["c1", "c2"] {
+            fs::create_dir_all(repo.join("snapshots").join(commit)).unwrap();
+        }
+        for name in [&held, &free] {
+            fs::write(repo.join("blobs").join(name), "1").unwrap();
+            let link = repo.join("snapshots/c1").join(name);
+            std::os::unix::fs::symlink(format!("../../blobs/{name}"), link).unwrap();
+        }
+        let report = scan::scan(folder.path(), scan::Detail::Files).unwrap();
+        let target = crate::cache::remove::targets::Target::Commit("c1".to_owned());
+        let targets = [(String::new(), target)];
+        let selection = crate::cache::remove::targets::select(&report, &targets).unwrap();
+        let pins = crate::cache::pins::Pins::default();
+        let plan = DeletePlan::build(&report, &selection, &pins).unwrap();
+        let Extent::Revisions(revisions) = &plan.repos[0].extent else {
+            panic!("one of two revisions");
+        };
+        delete_revisions(&repo, revisions).unwrap();
+        let lock = in_use::lock_of_etag(&plan.root, b"models--n", held.as_bytes());
+        let Attempt::Taken(_guard) = lockfile::attempt(&lock) else {
+            panic!("nobody else is here");
+        };
+        plan.delete_blobs(&plan.repos[0], &repo).unwrap();
+        assert!(repo.join("blobs").join(&held).exists());
+        assert!(!repo.join("blobs").join(&free).exists());
+    }
+
+    #[test]
+    fn a_payload_whose_lock_is_held_stays() {
+        let (folder, payload) = store();
+        let place = folder.path().join(payload.place());
+        let Attempt::Taken(guard) = lockfile::attempt(&shared::lock_of(&place)) else {
+            panic!("nobody else is here");
+        };
+        let patience = Duration::from_millis(50);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
+        assert!(place.exists() && shared::manifest_of(&place).exists());
+        drop(guard);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 5);
+        assert!(!place.exists() && !shared::manifest_of(&place).exists());
+    }
+
+    #[test]
+    fn a_folder_without_the_mark_of_a_store_is_left_alone() {
+        let (folder, payload) = store();
+        fs::remove_file(folder.path().join("blobs").join(shared::MARKER)).unwrap();
+        let patience = Duration::from_millis(50);
+        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
+        assert!(folder.path().join(payload.place()).exists());
+    }
+
+    #[test]
+    fn a_payload_whose_lock_cannot_be_taken_goes_when_it_is_old() {
+        let (folder, payload) = store();
+        let place = folder.path().join(payload.place());
+        // A link in the place of the lock: nobody can lock through it.
+        std::os::unix::fs::symlink("elsewhere", shared::lock_of(&place)).unwrap();
+        let old = SystemTime::now() - Duration::from_secs(2 * 86_400);
+        let patience = Duration::from_millis(50);
+        let manifest = shared::manifest_of(&place);
+        for (payload_is_old, manifest_is_old, freed) in [
+            (false, false, 0),
+            (true, false, 0),
+            (false, true, 0),
+            (true, true, 5),
+        ] {
+            for (path, is_old) in [(&place, payload_is_old), (&manifest, manifest_is_old)] {
+                let time = if is_old { old } else { SystemTime::now() };
+                fs::File::open(path).unwrap().set_modified(time).unwrap();
+            }
+            let done = sweep_within(folder.path(), &payload, patience).unwrap();
+            assert_eq!(done, freed, "{payload_is_old} {manifest_is_old}");
+        }
+        assert!(!place.exists());
+    }
+}

@@ -1,0 +1,140 @@
+//! How many bytes the disk gets back when a set of names goes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::relative;
+use crate::cache::scan::report::CacheReport;
+use crate::cache::shared::{self, Payload};
+use crate::sys::FsError;
+use crate::sys::dir::Dir;
+
+/// Names to be removed that hold or use content.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Regular files, relative to the cache's root.
+    files: BTreeMap<PathBuf, Facts>,
+    /// Payload of the shared store (index) → links to it, relative to the cache's root.
+    pub links: BTreeMap<u32, BTreeSet<PathBuf>>,
+    /// Hashes of payloads that stay though their last links go.
+    pub kept: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    identity: (u64, u64),
+    names: u64,
+    size: u64,
+}
+
+impl Tally {
+    /// Counts a regular file, once. Anything else holds no content.
+    pub fn add_file(&mut self, root: &Path, path: &Path) {
+        if let Ok(meta) = path.symlink_metadata()
+            && meta.is_file()
+        {
+            let facts = Facts {
+                identity: (meta.dev(), meta.ino()),
+                names: meta.nlink(),
+                size: meta.len(),
+            };
+            self.files.insert(relative(root, path).to_path_buf(), facts);
+        }
+    }
+
+    /// Counts an entry of a repository's `blobs/`: a file, or a link into the shared store.
+    pub fn add_blob(&mut self, report: &CacheReport, path: &Path) {
+        let payload = report.store.as_ref().and_then(|store| {
+            let target = std::fs::read_link(path).ok()?;
+            let target = target.as_os_str().as_encoded_bytes().to_vec();
+            store.payload_of_link(&report.root, path.parent()?, &target)
+        });
+        match payload {
+            Some(payload) => {
+                let link = relative(&report.root, path).to_path_buf();
+                self.links.entry(payload).or_default().insert(link);
+            }
+            None => self.add_file(&report.root, path),
+        }
+    }
+
+    /// Counts what a folder holds: all of a snapshot; of a repository, its `blobs` and `snapshots`.
+    /// Links to folders are not entered. A path that is no folder holds nothing.
+    ///
+    /// # Errors
+    /// [`FsError`] when a folder cannot be read.
+    pub fn add_folder(&mut self, report: &CacheReport, path: &Path) -> Result<(), FsError> {
+        let is_repo = path.parent() == Some(&report.root);
+        for entry in entries(path)? {
+            let place = path.join(&entry);
+            if !place.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                self.add_file(&report.root, &place);
+            } else if is_repo && entry == "blobs" {
+                for name in entries(&place)? {
+                    self.add_blob(report, &place.join(name));
+                }
+            } else if !is_repo || entry == "snapshots" {
+                self.add_folder(report, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that become free when all these names go.
+    pub fn freed(&self, report: &CacheReport) -> u64 {
+        let payloads = self.payloads_to_go(report).into_iter();
+        let shared: u64 = payloads.map(|payload| payload.size).sum();
+        shared + bytes_of(self.files.values())
+    }
+
+    /// Payloads that lose their last links, without those that are kept.
+    pub fn payloads_to_go(&self, report: &CacheReport) -> Vec<Payload> {
+        let (Some(store), Ok(root)) = (&report.store, Dir::open(&report.root)) else {
+            return Vec::new();
+        };
+        let going = self.links.iter().filter_map(|(&index, links)| {
+            let payload = &store.payloads[index as usize];
+            let users = shared::users(&root, &report.root, payload)?;
+            let all = !users.is_empty() && users.iter().all(|user| links.contains(user));
+            (all && !self.kept.contains(&payload.hash)).then(|| payload.clone())
+        });
+        going.collect()
+    }
+
+    /// Bytes of the names that are really gone by now, shared payloads apart.
+    pub fn freed_by_now(&self, root: &Path) -> u64 {
+        bytes_of(self.files.iter().filter_map(|(path, facts)| {
+            let gone = root.join(path).symlink_metadata();
+            gone.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+                .then_some(facts)
+        }))
+    }
+}
+
+/// A file is free when as many names go as it has.
+fn bytes_of<'a>(files: impl Iterator<Item = &'a Facts>) -> u64 {
+    let mut going: HashMap<(u64, u64), (u64, Facts)> = HashMap::new();
+    for facts in files {
+        going.entry(facts.identity).or_insert((0, *facts)).0 += 1;
+    }
+    going
+        .values()
+        .filter(|(count, facts)| *count >= facts.names)
+        .map(|(_, facts)| facts.size)
+        .sum()
+}
+
+/// Names in a folder; none when it is a file, a link or absent.
+fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, FsError> {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Ok(Vec::new());
+    }
+    let listed: io::Result<Vec<_>> = std::fs::read_dir(path).and_then(|entries| {
+        entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect()
+    });
+    listed.map_err(FsError::of("read", path))
+}

@@ -1,0 +1,339 @@
+//! Progress in a log: a plain line every ten seconds, where bars cannot be drawn.
+//!
+//! What a line says is pure ([`Meter`]); a thread of its own writes it, so that a download that
+//! stands still says so too.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::console::progress::bars::listing_line;
+use crate::console::text;
+use crate::types::progress::Progress;
+
+/// Time between two lines, and before the first: what is done sooner prints none.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The rate is that of the last so many intervals.
+const MEMORY: usize = 3;
+
+/// Counts, and the words for them. Pure: it is told the time since the start.
+#[derive(Debug, Default)]
+struct Meter {
+    files: u64,
+    files_done: u64,
+    bytes: u64,
+    bytes_done: u64,
+    /// When the work began, and how much was on disk already.
+    begun: (Duration, u64),
+    /// Times of the last lines and what was done then.
+    marks: VecDeque<(Duration, u64)>,
+    is_shown: bool,
+}
+
+impl Meter {
+    fn begin(&mut self, now: Duration, files: u64, bytes: u64, done: u64) {
+        *self = Meter {
+            files,
+            bytes,
+            bytes_done: done,
+            begun: (now, done),
+            marks: VecDeque::from([(now, done)]),
+            is_shown: self.is_shown,
+            ..Meter::default()
+        };
+    }
+
+    /// The line for this moment; `None` before the work is known.
+    fn line(&mut self, now: Duration) -> Option<String> {
+        let &(since, before) = self.marks.front()?;
+        let rate = rate(self.bytes_done.saturating_sub(before), now - since);
+        if self.marks.len() == MEMORY {
+            self.marks.pop_front();
+        }
+        self.marks.push_back((now, self.bytes_done));
+        self.is_shown = true;
+        let left = self.bytes.saturating_sub(self.bytes_done);
+        let mut line = format!("{}, {}", self.so_far(), text::rate(rate));
+        if let Some(seconds) = left.checked_div(rate) {
+            line.push_str(&format!(", {} left", text::time(seconds)));
+        }
+        Some(line)
+    }
+
+    /// The last line, when there were others.
+    fn last_line(&self, now: Duration) -> Option<String> {
+        let (start, before) = self.begun;
+        let took = now - start;
+        let rate = rate(self.bytes_done.saturating_sub(before), took);
+        self.is_shown.then(|| {
+            format!(
+                "{} in {}, {} on average",
+                self.so_far(),
+                text::time(took.as_secs()),
+                text::rate(rate)
+            )
+        })
+    }
+
+    fn so_far(&self) -> String {
+        format!(
+            "{} of {}, {} of {}",
+            self.files_done,
+            text::count(self.files, "file"),
+            text::size(self.bytes_done),
+            text::size(self.bytes)
+        )
+    }
+}
+
+/// Bytes a second.
+fn rate(bytes: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(bytes) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
+}
+
+/// Writes a line to whoever reads.
+type Write = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The meter, and whether its thread shall go on.
+struct Shared {
+    meter: Mutex<(Meter, bool)>,
+    stop: Condvar,
+    start: Instant,
+}
+
+/// Lines of progress.
+pub struct Lines {
+    shared: Arc<Shared>,
+    /// When a line about the listing is due.
+    listing_due: Mutex<Instant>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    interval: Duration,
+    write: Write,
+}
+
+impl Lines {
+    /// Lines that come every ten seconds from [`Progress::begin`] on.
+    pub fn new(write: Write) -> Self {
+        Self::every(INTERVAL, write)
+    }
+
+    fn every(interval: Duration, write: Write) -> Self {
+        Lines {
+            listing_due: Mutex::new(Instant::now() + interval),
+            shared: Arc::new(Shared {
+                meter: Mutex::default(),
+                stop: Condvar::new(),
+                start: Instant::now(),
+            }),
+            thread: Mutex::default(),
+            interval,
+            write,
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Meter)) {
+        change(&mut self.shared.meter.lock().unwrap().0);
+    }
+}
+
+impl Shared {
+    /// Writes a line after each interval until told to stop.
+    fn tick(&self, interval: Duration, write: &Write) {
+        let mut guard = self.meter.lock().unwrap();
+        let mut due = Instant::now() + interval;
+        while guard.1 {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                due += interval;
+                let line = guard.0.line(self.start.elapsed());
+                // The lock is let go: whoever counts bytes does not wait for a slow reader.
+                drop(guard);
+                if let Some(line) = line {
+                    write(&line);
+                }
+                guard = self.meter.lock().unwrap();
+            } else {
+                guard = self.stop.wait_timeout(guard, left).unwrap().0;
+            }
+        }
+    }
+}
+
+impl Progress for Lines {
+    fn listing(&self, files: u64) {
+        let mut due = self.listing_due.lock().unwrap();
+        if Instant::now() >= *due {
+            *due = Instant::now() + self.interval;
+            drop(due);
+            (self.write)(&listing_line(files));
+        }
+    }
+
+    fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
+        {
+            let mut guard = self.shared.meter.lock().unwrap();
+            let now = self.shared.start.elapsed();
+            guard.0.begin(now, files, bytes, done_bytes);
+            guard.1 = true;
+        }
+        let mut thread = self.thread.lock().unwrap();
+        if thread.is_none() {
+            let (shared, write) = (Arc::clone(&self.shared), Arc::clone(&self.write));
+            let interval = self.interval;
+            let tick = move || shared.tick(interval, &write);
+            // Without it only the last line is written.
+            *thread = std::thread::Builder::new().spawn(tick).ok();
+        }
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.note(|meter| meter.bytes_done += bytes);
+    }
+
+    fn rewind(&self, bytes: u64) {
+        self.note(|meter| meter.bytes_done = meter.bytes_done.saturating_sub(bytes));
+    }
+
+    fn file_done(&self) {
+        self.note(|meter| meter.files_done += 1);
+    }
+
+    fn finish(&self) {
+        let last = {
+            let mut guard = self.shared.meter.lock().unwrap();
+            guard.1 = false;
+            let last = guard.0.last_line(self.shared.start.elapsed());
+            guard.0.is_shown = false;
+            last
+        };
+        self.shared.stop.notify_all();
+        if let Some(thread) = self.thread.lock().unwrap().take() {
+            // Should it have panicked, then lines are missing and nothing else.
+            let _ = thread.join();
+        }
+        if let Some(line) = last {
+            (self.write)(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: fn(u64) -> Duration = Duration::from_secs;
+
+    #[test]
+    fn lines() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.line(SECOND(1)), None, "nothing is known yet");
+        meter.begin(SECOND(2), 40, 14_500_000_000, 0);
+        let mut done = 0;
+        for (seconds, bytes, files, expected) in [
+            (
+                12,
+                2_100_000_000,
+                12,
+                "12 of 40 files, 2.1G of 14.5G, 210 MB/s, 59 s left",
+            ),
+            (
+                22,
+                4_200_000_000,
+                20,
+                "20 of 40 files, 4.2G of 14.5G, 210 MB/s, 49 s left",
+            ),
+            (
+                32,
+                4_200_000_000,
+                20,
+                "20 of 40 files, 4.2G of 14.5G, 140 MB/s, 1 min 13 s left",
+            ),
+            (
+                42,
+                4_200_000_000,
+                20,
+                "20 of 40 files, 4.2G of 14.5G, 70 MB/s, 2 min 27 s left",
+            ),
+            (
+                52,
+                4_200_000_000,
+                20,
+                "20 of 40 files, 4.2G of 14.5G, 0 B/s",
+            ),
+        ] {
+            meter.bytes_done += bytes - done;
+            (done, meter.files_done) = (bytes, files);
+            assert_eq!(meter.line(SECOND(seconds)).as_deref(), Some(expected));
+        }
+        meter.bytes_done = 14_500_000_000;
+        meter.files_done = 40;
+        assert_eq!(
+            meter.last_line(SECOND(102)).as_deref(),
+            Some("40 of 40 files, 14.5G of 14.5G in 1 min 40 s, 145 MB/s on average")
+        );
+    }
+
+    #[test]
+    fn a_long_listing_is_told_of_now_and_then() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let write = move |line: &str| kept.lock().unwrap().push(line.to_owned());
+        let progress = Lines::every(Duration::from_millis(30), Arc::new(write));
+        progress.listing(1000);
+        assert!(lines.lock().unwrap().is_empty(), "not at once");
+        std::thread::sleep(Duration::from_millis(40));
+        progress.listing(340_000);
+        progress.listing(341_000);
+        assert_eq!(*lines.lock().unwrap(), ["listing files… 340,000"]);
+    }
+
+    #[test]
+    fn a_quick_download_says_nothing() {
+        let mut meter = Meter::default();
+        meter.begin(SECOND(0), 1, 10, 0);
+        assert_eq!(meter.last_line(SECOND(3)), None);
+    }
+
+    #[test]
+    fn what_was_there_is_not_counted_as_speed() {
+        let mut meter = Meter::default();
+        meter.begin(SECOND(0), 1, 2_000_000, 1_000_000);
+        meter.bytes_done += 100_000;
+        assert_eq!(
+            meter.line(SECOND(10)).as_deref(),
+            Some("0 of 1 file, 1.1M of 2.0M, 10 kB/s, 1 min 30 s left")
+        );
+    }
+
+    #[test]
+    fn the_thread_writes_and_ends() {
+        let (sender, lines) = std::sync::mpsc::channel();
+        let sender = Mutex::new(sender);
+        let write = move |line: &str| {
+            // Nobody may be listening any more.
+            let _ = sender.lock().unwrap().send(line.to_owned());
+        };
+        let progress = Lines::every(Duration::from_millis(5), Arc::new(write));
+        progress.begin(2, 100, 0);
+        progress.advance(100);
+        progress.file_done();
+        // Lines come though nothing happens.
+        assert!(
+            lines
+                .recv()
+                .unwrap()
+                .starts_with("1 of 2 files, 100.0 of 100.0, ")
+        );
+        assert!(lines.recv().is_ok());
+        progress.file_done();
+        progress.finish();
+        drop(progress);
+        let rest: Vec<String> = lines.iter().collect();
+        assert!(
+            rest.iter()
+                .any(|line| line.starts_with("2 of 2 files") && line.ends_with("on average"))
+        );
+    }
+}

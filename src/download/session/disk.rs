@@ -1,0 +1,237 @@
+//! What the disk has of the wanted files.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Session, Target};
+use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::cache::pointers::{Pointers, blob_files};
+use crate::cache::trees;
+use crate::download::local_dir::LocalDir;
+use crate::download::plan::{OnDisk, PlannedFile};
+use crate::download::shared::Sharing;
+use crate::download::whole::{Length, is_whole};
+use crate::sys::dir::Dir;
+use crate::types::listing::{Checksum, FileEntry};
+use crate::types::{CommitHash, RepoPath};
+
+/// A remembered listing up to this length, in bytes, is read for a single file: it takes a
+/// millisecond.
+const SHORT_LISTING: u64 = 1 << 20;
+
+impl Session<'_> {
+    /// A file that is there already, found without asking anyone: a commit never changes.
+    pub(super) fn present(&self, commit: &CommitHash, path: &RepoPath) -> Option<PlannedFile> {
+        let (file, etag) = match &self.request.target {
+            Target::Cache => {
+                let pointer = self.repo.pointer(commit, path);
+                let blob = fs::read_link(&pointer).ok();
+                let etag = blob.and_then(|blob| blob.file_name()?.to_str().map(str::to_owned));
+                (pointer, etag)
+            }
+            Target::LocalDir(dir) => {
+                let metadata = dir.metadata(path).filter(|m| m.commit == commit.as_str())?;
+                (dir.file(path), Some(metadata.etag))
+            }
+        };
+        if self.request.force {
+            return None;
+        }
+        let size = fs::metadata(file).ok().filter(fs::Metadata::is_file)?.len();
+        if self
+            .listed_size(commit, path, size)
+            .is_some_and(|listed| listed != size)
+        {
+            return None;
+        }
+        // Where links do not work the pointer is the file, and its hash is not known.
+        let checksum = etag.as_deref().and_then(Checksum::from_etag);
+        let checksum = checksum.unwrap_or_else(|| Checksum::Unknown(commit.as_str().to_owned()));
+        let disk = OnDisk {
+            file: true,
+            ..OnDisk::default()
+        };
+        Some(PlannedFile::new(
+            path.clone(),
+            checksum,
+            Length::Sure(size),
+            disk,
+            false,
+        ))
+    }
+
+    /// Size of a file in the remembered listing of its commit, when one look tells. A file that is
+    /// `found` to be empty is suspicious enough to read a long listing.
+    pub(super) fn listed_size(
+        &self,
+        commit: &CommitHash,
+        path: &RepoPath,
+        found: u64,
+    ) -> Option<u64> {
+        let tree = self.tree_file(commit);
+        if found > 0 && fs::metadata(&tree).ok()?.len() > SHORT_LISTING {
+            return None;
+        }
+        let listing = trees::read(&tree)?;
+        listing.get(path).map(|entry| entry.size)
+    }
+
+    pub(super) fn tree_file(&self, commit: &CommitHash) -> PathBuf {
+        match &self.request.target {
+            Target::Cache => self.repo.tree(commit),
+            Target::LocalDir(dir) => dir.tree(commit),
+        }
+    }
+
+    /// What `blobs/` has: one look at the folder instead of one for every file.
+    pub(super) fn blobs(&self) -> Blobs {
+        let folder = self.repo.blobs();
+        let (partials, complete) = blob_files(&folder)
+            .into_iter()
+            .partition::<Vec<_>, _>(|name| name.ends_with(PARTIAL_SUFFIX));
+        let lengths = partials.into_iter().map(|name| {
+            let length = fs::metadata(folder.join(&name)).map_or(0, |metadata| metadata.len());
+            (name.trim_end_matches(PARTIAL_SUFFIX).to_owned(), length)
+        });
+        Blobs {
+            folder: Dir::open(&folder).ok(),
+            partials: lengths.collect(),
+            complete: complete.into_iter().collect(),
+            sharing: self.sharing().filter(Sharing::is_there),
+        }
+    }
+
+    pub(super) fn on_disk(
+        &self,
+        commit: &CommitHash,
+        path: &RepoPath,
+        entry: &FileEntry,
+        (pointers, blobs): (&mut Pointers, &Blobs),
+    ) -> OnDisk {
+        let checksum = entry.checksum();
+        if matches!(self.request.target, Target::Cache)
+            && blobs.complete.contains(checksum.etag())
+            && pointers.names(path, &checksum)
+            && blobs.length(checksum.etag()) == Some(entry.size)
+        {
+            return OnDisk {
+                file: true,
+                content: true,
+                partial: blobs.partials.get(checksum.etag()).copied(),
+                ..OnDisk::default()
+            };
+        }
+        // Not there, or there in another form: a copy, a link of somebody else's making.
+        let probe = Probe {
+            commit,
+            path,
+            checksum: &checksum,
+            length: Length::Sure(entry.size),
+            xet_hash: entry.xet_hash.as_deref(),
+        };
+        self.probe(&probe, blobs)
+    }
+
+    pub(super) fn probe(&self, probe: &Probe<'_>, blobs: &Blobs) -> OnDisk {
+        let pointer = self.repo.pointer(probe.commit, probe.path);
+        let file = is_whole(&pointer, probe.checksum, probe.length);
+        let in_cache = file == Some(true);
+        match &self.request.target {
+            Target::Cache => {
+                let blob = match in_cache {
+                    true => None,
+                    false => is_whole(
+                        &self.repo.blob(probe.checksum),
+                        probe.checksum,
+                        probe.length,
+                    ),
+                };
+                let content = in_cache || blob == Some(true);
+                OnDisk {
+                    file: in_cache,
+                    content,
+                    damaged: !content && (file.is_some() || blob.is_some()),
+                    shared: !content && blobs.has_shared(probe),
+                    partial: blobs.partials.get(probe.checksum.etag()).copied(),
+                    ..OnDisk::default()
+                }
+            }
+            Target::LocalDir(dir) => local_state(dir, probe, in_cache),
+        }
+    }
+
+    pub(super) fn path_at(&self, commit: &CommitHash) -> PathBuf {
+        let single = self
+            .request
+            .selection
+            .single_file()
+            .and_then(|name| name.parse::<RepoPath>().ok());
+        match (&self.request.target, single) {
+            (Target::Cache, Some(path)) => self.repo.pointer(commit, &path),
+            (Target::Cache, None) => self.repo.snapshot(commit),
+            (Target::LocalDir(dir), Some(path)) => dir.file(&path),
+            (Target::LocalDir(dir), None) => dir.root().to_path_buf(),
+        }
+    }
+}
+
+/// What the `blobs/` folder of a repository has, and the store that it shares with others.
+pub(super) struct Blobs {
+    /// The folder itself, when it is there.
+    folder: Option<Dir>,
+    /// Names of complete blobs that are regular files.
+    complete: HashSet<String>,
+    /// Sizes in bytes of unfinished downloads, by etag.
+    partials: HashMap<String, u64>,
+    /// The shared store, when there is one.
+    sharing: Option<Sharing>,
+}
+
+impl Blobs {
+    /// Length in bytes of a complete blob.
+    fn length(&self, etag: &str) -> Option<u64> {
+        let stat = self.folder.as_ref()?.stat(etag, true).ok()?;
+        Some(stat.size)
+    }
+
+    fn has_shared(&self, probe: &Probe<'_>) -> bool {
+        let sharing = self.sharing.as_ref();
+        sharing.is_some_and(|it| it.has(probe.checksum, probe.xet_hash, probe.length.said()))
+    }
+}
+
+/// A file to look for on the disk.
+pub(super) struct Probe<'a> {
+    pub(super) commit: &'a CommitHash,
+    pub(super) path: &'a RepoPath,
+    pub(super) checksum: &'a Checksum,
+    pub(super) length: Length,
+    pub(super) xet_hash: Option<&'a str>,
+}
+
+fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
+    let metadata = dir.metadata(probe.path);
+    let same_etag = metadata
+        .as_ref()
+        .is_some_and(|m| m.etag == probe.checksum.etag());
+    let same_commit = metadata
+        .as_ref()
+        .is_some_and(|m| m.commit == probe.commit.as_str());
+    let file = is_whole(&dir.file(probe.path), probe.checksum, probe.length);
+    let is_right = same_etag && file == Some(true);
+    OnDisk {
+        file: is_right && same_commit,
+        stale_metadata: is_right,
+        // Its hash would tell, if there is one.
+        unknown_file: metadata.is_none()
+            && !matches!(probe.checksum, Checksum::Unknown(_))
+            && file == Some(true),
+        content: in_cache,
+        damaged: same_etag && file == Some(false),
+        shared: false,
+        partial: fs::metadata(dir.partial(probe.path, probe.checksum))
+            .ok()
+            .map(|file| file.len()),
+    }
+}

@@ -1,0 +1,413 @@
+//! From a request to files on disk: ask the Hub, look at the disk, plan, fetch with bounded
+//! workers, publish.
+
+mod disk;
+mod fallback;
+mod moved;
+mod names;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::disk::Probe;
+pub use self::workers::Workers;
+use super::DownloadError;
+use super::local_dir::LocalDir;
+use super::plan::{DownloadPlan, PlannedFile};
+use super::select::Selection;
+use super::store::Store;
+use super::whole::Length;
+use super::xet::XetOptions;
+use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::pointers::Pointers;
+use crate::cache::{last_used, trees};
+use crate::download::shared::Sharing;
+use crate::hub::http::Notice;
+use crate::hub::{Hub, HubError};
+use crate::sys::free_space;
+use crate::types::listing::Listing;
+use crate::types::progress::Progress;
+use crate::types::token::Token;
+use crate::types::{CommitHash, Repo, RepoPath, Revision};
+
+/// Where files go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The shared cache.
+    Cache,
+    /// A folder of plain files.
+    LocalDir(LocalDir),
+}
+
+/// What to download.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The repository.
+    pub repo: Repo,
+    /// Branch, tag or commit.
+    pub revision: Revision,
+    /// Which files.
+    pub selection: Selection,
+    /// Where to.
+    pub target: Target,
+    /// The main cache: the target, or for a local folder a source of content.
+    pub cache: CacheLayout,
+    /// Symlinks or files in the cache.
+    pub linking: Linking,
+    /// Fetch what is there already.
+    pub force: bool,
+    /// Only say what would be done: nothing is written.
+    pub dry_run: bool,
+    /// Most files in flight.
+    pub workers: Workers,
+    /// Refuse before fetching when the disk has too little room.
+    pub check_space: bool,
+}
+
+/// What a request comes to before anything is fetched.
+#[derive(Debug)]
+pub enum Planned {
+    /// The Hub answered, or was not needed.
+    Plan(DownloadPlan),
+    /// The Hub could not be asked; this path has what was asked for, as of an earlier download.
+    Cached {
+        /// The snapshot folder, file, or local folder.
+        path: PathBuf,
+        /// Why the Hub could not be asked.
+        reason: HubError,
+    },
+}
+
+/// One download: a request and what is needed to carry it out.
+pub struct Session<'a> {
+    hub: &'a Hub,
+    token: Option<Token>,
+    request: Request,
+    repo: RepoLayout,
+    progress: Arc<dyn Progress>,
+    xet: Option<XetOptions>,
+}
+
+impl<'a> Session<'a> {
+    /// Prepares a download; nothing happens yet.
+    pub fn new(
+        hub: &'a Hub,
+        token: Option<Token>,
+        request: Request,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        let repo = request.cache.repo(&request.repo);
+        Session {
+            hub,
+            token,
+            request,
+            repo,
+            progress,
+            xet: None,
+        }
+    }
+
+    /// Fetches what is in Xet storage from there; without this everything comes over HTTP.
+    #[must_use]
+    pub fn with_xet(mut self, options: XetOptions) -> Self {
+        self.xet = Some(options);
+        self
+    }
+
+    /// The shared blob store, if it may be used: with Xet storage, for the cache, and with links.
+    fn sharing(&self) -> Option<Sharing> {
+        let xet = self.xet.as_ref().filter(|xet| xet.shared_blobs)?;
+        let is_wanted = self.request.linking == Linking::Symlinks
+            && matches!(self.request.target, Target::Cache);
+        let (cache, repo) = (self.request.cache.clone(), self.repo.clone());
+        is_wanted.then(|| Sharing::new(cache, repo, xet.makes_store))
+    }
+
+    /// Decides what has to be done. At most one info call, one listing (in pages), or for a single
+    /// file one HEAD; nothing at all when a commit is asked for and its files are there.
+    ///
+    /// # Errors
+    /// [`DownloadError`].
+    pub async fn plan(&self) -> Result<Planned, DownloadError> {
+        // With an earlier download at hand nobody waits long for a Hub that is not there.
+        let hub = if self.may_fall_back() && self.has_earlier_download() {
+            self.hub.with_retries(1)
+        } else {
+            self.hub.clone()
+        };
+        let planned = match self.request.selection.single_file() {
+            Some(name) => {
+                let path = name.parse()?;
+                names::refuse_in_folder(&self.request.target, [&path])?;
+                self.plan_file(&hub, &path).await
+            }
+            None => self.plan_snapshot(&hub).await,
+        };
+        match planned {
+            Err(DownloadError::Hub { source, path: None })
+                if source.allows_cached_copy() && self.may_fall_back() =>
+            {
+                self.cached_instead(source)
+            }
+            other => other.map(Planned::Plan),
+        }
+    }
+
+    async fn plan_file(&self, hub: &Hub, path: &RepoPath) -> Result<DownloadPlan, DownloadError> {
+        if let Some(commit) = self.request.revision.as_commit()
+            && let Some(file) = self.present(&commit, path)
+        {
+            return Ok(DownloadPlan {
+                commit,
+                files: vec![file],
+                new_listing: None,
+            });
+        }
+        let head = hub
+            .file_head(
+                &self.request.repo,
+                &self.request.revision,
+                path,
+                self.token.as_ref(),
+            )
+            .await
+            .inspect_err(|error| self.note_absence(path, error))
+            .map_err(|error| match error {
+                HubError::EntryNotFound { .. } => DownloadError::Hub {
+                    source: error,
+                    path: Some(path.clone()),
+                },
+                other => other.into(),
+            })?;
+        let listed = self.listed_size(&head.commit, path, head.size.unwrap_or(0));
+        let length = match listed {
+            Some(size) => Length::Sure(size),
+            None => Length::of_head(&head.checksum, head.size),
+        };
+        let probe = Probe {
+            commit: &head.commit,
+            path,
+            checksum: &head.checksum,
+            length,
+            xet_hash: head.xet_hash.as_deref(),
+        };
+        let disk = self.probe(&probe, &self.blobs());
+        self.tell_of_damage(u64::from(disk.damaged), path);
+        let file = PlannedFile::new(
+            path.clone(),
+            head.checksum.clone(),
+            length,
+            disk,
+            self.request.force,
+        )
+        .with_xet_hash(head.xet_hash)
+        .with_link(head.link);
+        Ok(DownloadPlan {
+            commit: head.commit,
+            files: vec![file],
+            new_listing: None,
+        })
+    }
+
+    /// The Python client remembers that a file does not exist; libraries that share the cache ask
+    /// for optional files again and again.
+    fn note_absence(&self, path: &RepoPath, error: &HubError) {
+        if let (
+            HubError::EntryNotFound {
+                commit: Some(commit),
+            },
+            Target::Cache,
+            false,
+        ) = (error, &self.request.target, self.request.dry_run)
+            && let Ok(commit) = commit.parse()
+        {
+            remember_absence(&self.repo, &commit, path);
+        }
+    }
+
+    async fn plan_snapshot(&self, hub: &Hub) -> Result<DownloadPlan, DownloadError> {
+        let token = self.token.as_ref();
+        let request = &self.request;
+        let commit = request.revision.as_commit();
+        let is_branch = commit.is_none();
+        let ask = || hub.commit_of(&request.repo, &request.revision, token);
+        let mut commit = match commit {
+            Some(commit) => commit,
+            None => ask().await?,
+        };
+        let mut listed = self.listing_of(&commit).await;
+        if is_branch && matches!(listed, Err(HubError::RevisionNotFound)) {
+            // Perhaps the branch was moved between the two questions, and its commit is gone.
+            commit = ask().await?;
+            listed = self.listing_of(&commit).await;
+        }
+        let (listing, is_new) = listed?;
+        let paths = self.select(&listing)?;
+        let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
+        let mut damaged = Vec::new();
+        let files = paths
+            .into_iter()
+            .map(|path| {
+                let entry = &listing[&path];
+                let disk = self.on_disk(&commit, &path, entry, (&mut pointers, &blobs));
+                if disk.damaged {
+                    damaged.push(path.clone());
+                }
+                PlannedFile::of_entry(path, entry, disk, request.force)
+            })
+            .collect();
+        if let Some(path) = damaged.first() {
+            self.tell_of_damage(damaged.len() as u64, path);
+        }
+        Ok(DownloadPlan {
+            commit,
+            files,
+            new_listing: is_new.then_some(listing),
+        })
+    }
+
+    /// The listing of a commit, and whether it was asked for just now.
+    async fn listing_of(&self, commit: &CommitHash) -> Result<(Listing, bool), HubError> {
+        match trees::read(&self.tree_file(commit)) {
+            Some(listing) => Ok((listing, false)),
+            None => Ok((self.list(commit).await?, true)),
+        }
+    }
+
+    /// Says that files which were complete once are not any more.
+    fn tell_of_damage(&self, files: u64, first: &RepoPath) {
+        let what = match files {
+            0 => return,
+            1 => format!("{first} is on disk with another length"),
+            more => format!("{more} files, {first} among them, are on disk with other lengths"),
+        };
+        self.hub.tell(Notice::Warning(format!(
+            "{what} than the repository has, as after a power cut or on a full disk; fetching again."
+        )));
+    }
+
+    /// Asks the Hub for all files of a commit. A listing of several pages is shown on its way.
+    async fn list(&self, commit: &CommitHash) -> Result<Listing, HubError> {
+        let mut pages = 0;
+        let show = |files: usize| {
+            pages += 1;
+            if pages > 1 {
+                self.progress.listing(files as u64);
+            }
+        };
+        let (repo, token) = (&self.request.repo, self.token.as_ref());
+        let listing = self
+            .hub
+            .tree(repo, &Revision::from(commit), token, show)
+            .await;
+        self.progress.listed();
+        listing
+    }
+
+    fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {
+        let selected = self.request.selection.apply(listing);
+        if !selected.missing.is_empty() {
+            return Err(DownloadError::MissingFiles(selected.missing));
+        }
+        names::refuse_unstorable(&self.request.target, listing, &selected)?;
+        if selected.paths.is_empty() && !self.request.selection.is_everything() {
+            return Err(DownloadError::NothingMatches);
+        }
+        for pattern in selected.idle_patterns {
+            self.hub.tell(Notice::Warning(format!(
+                "No file matches the pattern {pattern:?}."
+            )));
+        }
+        Ok(selected.paths)
+    }
+
+    /// Room on the disk, before anything is fetched.
+    ///
+    /// # Errors
+    /// [`DownloadError::NoSpace`].
+    pub fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
+        let folder = match &self.request.target {
+            Target::Cache => self.request.cache.root(),
+            Target::LocalDir(dir) => dir.root(),
+        };
+        let needed = match &self.request.target {
+            Target::Cache => plan.distinct_bytes(),
+            Target::LocalDir(_) => {
+                let (total, done) = plan.fetched_bytes();
+                total.saturating_sub(done)
+            }
+        };
+        match free_space(folder) {
+            Some(free) if self.request.check_space && needed > free => {
+                Err(DownloadError::NoSpace {
+                    needed,
+                    free,
+                    folder: folder.to_path_buf(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of a plan's files that are on disk and count the next time, of how many. Each content
+    /// once in the cache.
+    pub fn kept(&self, plan: &DownloadPlan) -> (u64, u64) {
+        let store = Store::new(&self.request, &self.repo, &plan.commit);
+        let (all, done) = plan.fetched_bytes();
+        let total = match self.request.target {
+            Target::Cache => plan.distinct_bytes().saturating_add(done),
+            Target::LocalDir(_) => all,
+        };
+        (store.kept(&plan.files).min(total), total)
+    }
+
+    async fn carry_out(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
+        let result = self.path_at(&plan.commit);
+        let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
+        store.sweep(&plan.files);
+        if matches!(self.request.target, Target::Cache) {
+            let present = plan.files.iter().filter(|file| !file.is_fetched());
+            last_used::mark(present.map(|file| self.repo.pointer(&plan.commit, &file.path)));
+        }
+        if plan.files.is_empty() {
+            self.hub.tell(Notice::Warning(format!(
+                "The {} {} has no files at revision {}.",
+                self.request.repo.repo_type, self.request.repo.id, self.request.revision
+            )));
+        } else if plan.is_ready() && matches!(self.request.target, Target::Cache) {
+            // Everything is there: a read-only cache will do. Only the ref may be news.
+            let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
+            return Ok(result);
+        }
+        self.check_names(plan)?;
+        store.prepare()?;
+        let tree_file = self.tree_file(&plan.commit);
+        if let Some(listing) = &plan.new_listing {
+            // Spares the next download the question; not being able to is no reason to stop.
+            let _ = trees::write(&tree_file, listing);
+        }
+        let (bytes, done) = plan.fetched_bytes();
+        self.progress.begin(plan.files.len() as u64, bytes, done);
+        let fetched = self.run(plan, &store).await;
+        self.progress.finish();
+        if fetched.is_err() {
+            let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
+            store.tidy(&plan.files, new_tree);
+        }
+        fetched?;
+        if let Target::Cache = self.request.target {
+            // Last of all: until now the previous snapshot was in force.
+            match write_ref(&self.repo, &self.request.revision, &plan.commit) {
+                Err(error) if is_clash(&error) => self.hub.tell(Notice::Warning(format!(
+                    "Other programs will not find the revision {} in the cache: the name of another one is in its way ({}). The files themselves are there.",
+                    self.request.revision,
+                    error.path.display()
+                ))),
+                noted => noted?,
+            }
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,176 @@
+//! Bounded workers over a plan.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{Session, Target};
+use crate::download::DownloadError;
+use crate::download::http::parallel::CONNECTIONS;
+use crate::download::http::request::INLINE_LIMIT;
+use crate::download::plan::{DownloadPlan, PlannedFile};
+use crate::download::store::{Job, Store};
+use crate::download::xet::Xet;
+use crate::sys::limits;
+
+impl Session<'_> {
+    /// Brings all files of a plan. The first failure ends the others.
+    pub(super) async fn run(
+        &self,
+        plan: &DownloadPlan,
+        store: &Arc<Store>,
+    ) -> Result<(), DownloadError> {
+        let queues = Arc::new(self.queues(plan));
+        let (workers, connections) = self.request.workers.within(limits::descriptors_left());
+        let connections = Arc::new(Semaphore::new(connections));
+        let xet = self.xet.clone().map(|options| {
+            let (hub, token) = (self.hub.clone(), self.token.clone());
+            let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
+            Arc::new(Xet::new(options, hub, token, repo, commit))
+        });
+        let Workers { large, small } = workers;
+        let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
+        for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
+            let queues = Arc::clone(&queues);
+            let job = Job {
+                hub: self.hub.clone(),
+                token: self.token.clone(),
+                repo: self.request.repo.clone(),
+                commit: plan.commit.clone(),
+                force: self.request.force,
+                progress: Arc::clone(&self.progress),
+                connections: Arc::clone(&connections),
+                store: Arc::clone(store),
+                xet: xet.clone(),
+                sharing: self.sharing(),
+            };
+            workers.spawn(async move {
+                while let Some(batch) = queues.next(index < large, index < small) {
+                    job.run(&batch).await?;
+                }
+                Ok(())
+            });
+        }
+        while let Some(finished) = workers.join_next().await {
+            let outcome = finished.map_err(DownloadError::from).flatten();
+            if outcome.is_err() {
+                // Who tidies up next must find nobody at work.
+                workers.shutdown().await;
+                return outcome;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files with the same content share a lock and a blob, so one worker brings them one after the
+    /// other: the first is fetched, the others are links.
+    fn queues(&self, plan: &DownloadPlan) -> Queues {
+        let mut batches: Vec<Vec<PlannedFile>> = match self.request.target {
+            Target::LocalDir(_) => plan.files.iter().map(|file| vec![file.clone()]).collect(),
+            Target::Cache => {
+                let mut by_etag: BTreeMap<&str, Vec<PlannedFile>> = BTreeMap::new();
+                for file in &plan.files {
+                    by_etag
+                        .entry(file.checksum.etag())
+                        .or_default()
+                        .push(file.clone());
+                }
+                by_etag.into_values().collect()
+            }
+        };
+        // Largest first: the last worker to finish is then busy for the shortest time.
+        batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size.unwrap_or(0)));
+        let (large, small) = batches.into_iter().partition::<VecDeque<_>, _>(|batch| {
+            batch[0].size.is_none_or(|size| size > INLINE_LIMIT)
+        });
+        Queues {
+            large: Mutex::new(large),
+            small: Mutex::new(small),
+        }
+    }
+}
+
+/// How many files are in flight at a time.
+///
+/// A large file keeps its connection busy. A small one is over after one round trip, so what counts
+/// is how many round trips overlap: eight at 50 ms are 160 files a second, whatever the bandwidth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Files of more than a megabyte.
+    pub large: usize,
+    /// All others.
+    pub small: usize,
+}
+
+impl Workers {
+    /// The number the user asked for, of both; or 8 large ones, as the Python client's default, and
+    /// 48 small ones: measured with 50 ms latency they bring 2,000 files in 2.8 s where 32 take
+    /// 3.7 s and 64 gain nothing.
+    pub fn new(asked: Option<usize>) -> Self {
+        Workers {
+            large: asked.unwrap_or(8),
+            small: asked.unwrap_or(48),
+        }
+    }
+
+    /// As many of them, and connections of all large files together, as a process that may open
+    /// `descriptors` more files can have. Each file takes a lock, a partial, a folder for a moment and
+    /// a connection to the Hub and one to its storage; each further connection takes a file as well.
+    fn within(self, descriptors: usize) -> (Workers, usize) {
+        const PER_FILE: usize = 5;
+        const PER_CONNECTION: usize = 2;
+        let wanted = PER_FILE * self.large.max(self.small) + PER_CONNECTION * CONNECTIONS;
+        if descriptors >= wanted {
+            return (self, CONNECTIONS);
+        }
+        let connections = (descriptors / 8).clamp(1, CONNECTIONS);
+        let files = descriptors.saturating_sub(PER_CONNECTION * connections) / PER_FILE;
+        let files = files.max(1);
+        let workers = Workers {
+            large: self.large.min(files),
+            small: self.small.min(files),
+        };
+        (workers, connections)
+    }
+}
+
+/// Files that wait for a worker.
+struct Queues {
+    large: Mutex<VecDeque<Vec<PlannedFile>>>,
+    small: Mutex<VecDeque<Vec<PlannedFile>>>,
+}
+
+impl Queues {
+    /// The next files for a worker that may take large ones, small ones, or both.
+    fn next(&self, takes_large: bool, takes_small: bool) -> Option<Vec<PlannedFile>> {
+        let pop = |queue: &Mutex<VecDeque<_>>| queue.lock().unwrap().pop_front();
+        takes_large
+            .then(|| pop(&self.large))
+            .flatten()
+            .or_else(|| takes_small.then(|| pop(&self.small)).flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_mean_few_files_at_a_time() {
+        for (descriptors, asked, expected) in [
+            (usize::MAX, None, (8, 48, 16)),
+            (272, None, (8, 48, 16)),
+            (271, None, (8, 47, 16)),
+            (100, None, (8, 15, 12)),
+            (30, None, (4, 4, 3)),
+            (30, Some(2), (2, 2, 3)),
+            (0, None, (1, 1, 1)),
+        ] {
+            let (workers, connections) = Workers::new(asked).within(descriptors);
+            let found = (workers.large, workers.small, connections);
+            assert_eq!(found, expected, "{descriptors} {asked:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     hf_cli::console::interrupt::install();
     hf_cli::sys::limits::raise_open_files();
-    hf_cli::run(
+    hf_cli::cli::run(
         std::env::args_os(),
         hf_cli::config::env::Env::from_process(),
     )

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
 
-use super::explain::Asked;
+use super::error::repo::Asked;
 use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::{Console, Table, text};
-use crate::context::Context;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan};
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Request, Session, Target, Workers};
 use crate::download::xet::XetOptions;
-use crate::error::{CliError, Kind};
 use crate::sys::{FsError, refuse_foreign_link};
 use crate::types::target::RepoTarget;
 

@@ -9,12 +9,12 @@ use super::cache::shown;
 use crate::auth::git;
 use crate::auth::resolve::{self, Step, TokenSource};
 use crate::cache::shared;
+use crate::commands::context::{Context, now};
+use crate::commands::error::CliError;
 use crate::config::agent;
 use crate::config::env;
 use crate::config::settings::Settings;
 use crate::console::{Console, Mode, text};
-use crate::context::{Context, now};
-use crate::error::CliError;
 use crate::sys;
 use crate::types::without_userinfo;
 
@@ -327,7 +327,10 @@ mod tests {
         let settings = Settings::resolve(&env).unwrap();
         let (mut console, capture) = Console::captured();
         console.configure(Some(format), false, None);
-        run(&Context::new(env, settings, Arc::new(console))).unwrap();
+        run(&Context::new(env, settings, Arc::new(console), || {
+            clap::Command::new("hf")
+        }))
+        .unwrap();
         capture.stdout()
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::auth::resolve::ResolvedToken;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::ProgressStyle;
-use crate::context::Context;
-use crate::error::CliError;
 use crate::hub::Hub;
 use crate::types::target::{self, Form, RepoTarget};
 use crate::types::{RepoType, Revision};
@@ -47,7 +47,7 @@ impl RepoArgs {
             }
             Form::Uri | Form::Web if self.repo_type.is_some() || self.revision.is_some() => {
                 return Err(CliError::new(
-                    crate::error::Kind::Other,
+                    crate::commands::error::Kind::Other,
                     format!(
                         "--repo-type and --revision cannot be given beside {:?}, which says both.",
                         self.repo_id
@@ -57,7 +57,7 @@ impl RepoArgs {
             _ => {}
         }
         let target = target::parse(&self.repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
-            CliError::new(crate::error::Kind::Other, crate::error::sentence(&error.to_string()))
+            CliError::new(crate::commands::error::Kind::Other, crate::commands::error::sentence(&error.to_string()))
                 .hint("a repository is named like `openai-community/gpt2` or `datasets/squad_org/squad`")
         })?;
         let revision = match (&self.revision, &target.revision) {

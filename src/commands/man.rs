@@ -8,10 +8,10 @@ use clap_mangen::roff::{Roff, roman};
 use serde_json::json;
 
 use super::cache::shown;
+use super::pages;
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::text;
-use crate::context::Context;
-use crate::error::{CliError, Kind};
-use crate::help;
 use crate::sys::{Mode, create_dir_all, write_atomic};
 
 /// Print the man page of hf, or write those of all commands.
@@ -27,7 +27,7 @@ pub struct Args {
 /// # Errors
 /// The folder cannot be written to.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let pages = pages().map_err(|error| {
+    let pages = all(context).map_err(|error| {
         CliError::new(Kind::Other, "Cannot make the man pages.").caused_by(error)
     })?;
     let Some(folder) = &args.out else {
@@ -57,8 +57,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 }
 
 /// Name and text of each page, that of `hf` first.
-fn pages() -> std::io::Result<Vec<(String, String)>> {
-    let mut command = help::grammar().disable_help_subcommand(true);
+fn all(context: &Context) -> std::io::Result<Vec<(String, String)>> {
+    let mut command = context.grammar().disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
     collect(&command, "", &mut pages)?;
@@ -93,7 +93,7 @@ fn page(command: &Command, name: &str, path: &str) -> std::io::Result<String> {
     if command.get_subcommands().any(|one| !one.is_hide_set()) {
         man.render_subcommands_section(&mut out)?;
     }
-    if let Some(page) = help::page(path) {
+    if let Some(page) = pages::page(path) {
         // The library's own section would run the lines of the examples into one.
         for (title, text) in [
             ("EXAMPLES", page.examples_text()),

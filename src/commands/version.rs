@@ -2,8 +2,13 @@
 
 use serde_json::json;
 
-use crate::context::Context;
-use crate::error::CliError;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
+
+/// Prints the bare number, as the Python client's `--version` does, for scripts that compare it.
+pub fn bare(context: &Context) {
+    context.console.line(env!("CARGO_PKG_VERSION"));
+}
 
 /// Prints the version of this tool.
 ///

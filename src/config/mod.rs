@@ -2,5 +2,6 @@
 
 pub mod agent;
 pub mod env;
+pub mod program;
 pub mod proxy;
 pub mod settings;

@@ -60,16 +60,6 @@ pub enum Mode {
     Quiet,
 }
 
-/// Whose output it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// `hf`.
-    #[default]
-    Modern,
-    /// `huggingface-cli`: what huggingface_hub 0.36.2 prints to stdout, and its exit codes.
-    Legacy,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,11 +19,12 @@ pub mod text;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
-pub use self::format::{Mode, OutputFormat, ProgressStyle, Style};
+pub use self::format::{Mode, OutputFormat, ProgressStyle};
 pub use self::results::Fields;
 use self::safe::{Paint, Safe};
 pub use self::table::Table;
 use crate::config::env::{self, Env};
+use crate::config::program::Program;
 use crate::types::progress::{Progress, Silent};
 
 enum Sink {
@@ -77,7 +78,7 @@ impl Stream {
 
 /// Where commands speak. See the module text.
 pub struct Console {
-    style: Style,
+    program: Program,
     is_agent: bool,
     mode: Mode,
     format_given: bool,
@@ -129,7 +130,7 @@ impl Console {
         let stdout_is_terminal = io::stdout().is_terminal();
         let stderr_is_terminal = io::stderr().is_terminal();
         Console {
-            style: Style::Modern,
+            program: Program::Hf,
             is_agent: false,
             mode: Mode::Human,
             format_given: false,
@@ -167,7 +168,7 @@ impl Console {
             failure: None,
         };
         let console = Console {
-            style: Style::Modern,
+            program: Program::Hf,
             is_agent: false,
             mode: Mode::Human,
             format_given: false,
@@ -218,13 +219,13 @@ impl Console {
     }
 
     /// Sets by which name the program was called.
-    pub fn set_style(&mut self, style: Style) {
-        self.style = style;
+    pub fn set_program(&mut self, program: Program) {
+        self.program = program;
     }
 
     /// Whether the program was called by its legacy name.
     pub fn is_legacy(&self) -> bool {
-        self.style == Style::Legacy
+        self.program == Program::HuggingfaceCli
     }
 
     /// The format in force.

@@ -1,39 +1,54 @@
-//! The arrows of the house: which part may know which, read off the sources.
+//! The arrows of the house: which room may know which, read off the sources and held against one table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::imports::{Import, imports};
+use crate::imports::imports;
 
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
+/// The rooms below `src`, from the ground up, and what each may import: the table in
+/// `docs/architecture.md`. A room stands below all that import it, so no circle of rooms is possible.
+const ROOMS: [(&str, &[&str]); 11] = [
+    ("types", &[]),
+    ("sys", &[]),
+    ("config", &["types", "sys"]),
+    ("cache", &["types", "sys"]),
+    ("hub", &["config", "types", "sys"]),
+    ("auth", &["hub", "config", "types", "sys"]),
+    ("download", &["hub", "cache", "config", "types", "sys"]),
+    ("console", &["config", "types", "sys"]),
+    (
+        "commands",
+        &[
+            "console", "download", "auth", "hub", "cache", "config", "types", "sys",
+        ],
+    ),
+    (
+        "cli",
+        &["commands", "console", "auth", "cache", "config", "types"],
+    ),
+    ("main", &["cli", "console", "config", "sys"]),
+];
 
 fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The files of a part, `src/<part>.rs` or all below `src/<part>`, tests apart: those may know everything.
-fn files_of(part: &str) -> Vec<PathBuf> {
-    let root = src().join(part);
+/// All source files but unit tests in files of their own: those may know everything.
+fn files() -> Vec<PathBuf> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
     let mut files = Vec::new();
-    if root.is_dir() {
-        sources(&root, &mut files);
-    }
-    let file = root.with_extension("rs");
-    if file.is_file() {
-        files.push(file);
-    }
+    collect(&src(), &mut files);
     files.retain(|file| !file.ends_with("tests.rs"));
-    assert!(!files.is_empty(), "{part}");
     files
 }
 
@@ -60,75 +75,165 @@ fn code_of(file: &Path) -> String {
         .to_owned()
 }
 
-/// What the files of a part name that begins with one of these paths, such as `crate::hub`.
-fn offenders(part: &str, forbidden: &[&str]) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for file in files_of(part) {
-        for Import { path, line } in imports(&code_of(&file), &module_of(&file)) {
-            let is_below = |word: &&&str| path == ***word || path.starts_with(&format!("{word}::"));
-            if forbidden.iter().any(|word| is_below(&word)) {
-                found.insert(format!("{}:{line}: {path}", file.display()));
+/// Each module with what it names of this program, as `room::file::Item`, and of other crates.
+fn named() -> BTreeMap<String, BTreeSet<String>> {
+    let named = files().into_iter().map(|file| {
+        let module = module_of(&file);
+        let paths = imports(&code_of(&file), &module);
+        let of_binary = |path: &str| {
+            path.strip_prefix("hf_cli::")
+                .map(|rest| format!("crate::{rest}"))
+        };
+        let paths = paths
+            .into_iter()
+            .map(|import| of_binary(&import.path).unwrap_or(import.path));
+        (module.join("::"), paths.collect())
+    });
+    named.collect()
+}
+
+/// What breaks the table, as `from -> to`.
+fn forbidden(named: &BTreeMap<String, BTreeSet<String>>, rooms: &[(&str, &[&str])]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (module, paths) in named {
+        let room = module.split("::").next().unwrap_or_default();
+        let Some((_, allowed)) = rooms.iter().find(|(name, _)| *name == room) else {
+            // The root declares the rooms.
+            if !module.is_empty() {
+                found.push(format!("{module}: a room that the table lacks"));
+            }
+            continue;
+        };
+        for path in paths {
+            let Some(path) = path.strip_prefix("crate::") else {
+                continue;
+            };
+            let other = path.split("::").next().unwrap_or_default();
+            let is_room = rooms.iter().any(|(name, _)| *name == other);
+            if is_room && other != room && !allowed.contains(&other) {
+                found.push(format!("{module} -> {path}"));
             }
         }
     }
     found
 }
 
+/// From each file to the files that it imports; arrows between a file and one below it in the tree are
+/// left out, since a parent declares its children and children use what their parent shares.
+fn graph(named: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    let is_kin = |a: &str, b: &str| {
+        let below = |child: &str, parent: &str| child.starts_with(&format!("{parent}::"));
+        a == b || below(a, b) || below(b, a)
+    };
+    let mut graph = BTreeMap::new();
+    for (module, paths) in named {
+        let goals = paths.iter().filter_map(|path| {
+            let mut path = path.strip_prefix("crate::")?;
+            while !named.contains_key(path) {
+                path = path.rsplit_once("::")?.0;
+            }
+            (!is_kin(module, path)).then(|| path.to_owned())
+        });
+        graph.insert(module.clone(), goals.collect::<BTreeSet<String>>());
+    }
+    graph
+}
+
+/// Files that import one another in a circle, each circle once.
+fn circles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reach = |from: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+        while let Some(file) = next.pop() {
+            for goal in graph.get(&file).into_iter().flatten() {
+                if seen.insert(goal.clone()) {
+                    next.push(goal.clone());
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> =
+        graph.keys().map(|file| (file, reach(file))).collect();
+    let mut circles: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (file, goals) in &reached {
+        if goals.contains(*file) {
+            let both =
+                |other: &&String| reached.get(other).is_some_and(|back| back.contains(*file));
+            circles.insert(goals.iter().filter(both).cloned().collect());
+        }
+    }
+    circles.into_iter().collect()
+}
+
 #[test]
-fn arrows_point_one_way() {
-    let nothing = BTreeSet::new();
-    assert_ne!(offenders("download", &["crate::cache"]), nothing, "it sees");
-    let houses: [(&str, &[&str]); 4] = [
-        (
-            "hub",
-            &[
-                "crate::cache",
-                "crate::download",
-                "crate::auth",
-                "crate::commands",
-                "crate::console",
-            ],
-        ),
-        (
-            "cache",
-            &[
-                "crate::hub",
-                "crate::download",
-                "crate::auth",
-                "crate::commands",
-                "crate::console",
-                "reqwest",
-            ],
-        ),
-        (
-            "auth",
-            &[
-                "crate::cache",
-                "crate::download",
-                "crate::commands",
-                "crate::console",
-            ],
-        ),
-        (
-            "download",
-            &["crate::auth", "crate::commands", "crate::console"],
-        ),
+fn rooms_import_what_the_table_allows() {
+    let named = named();
+    assert_eq!(forbidden(&named, &ROOMS), Vec::<String>::new());
+    for (at, (room, allowed)) in ROOMS.iter().enumerate() {
+        for other in *allowed {
+            let floor = ROOMS.iter().position(|(name, _)| name == other).unwrap();
+            assert!(floor < at, "{room} stands below {other}");
+            // An arrow that nothing uses is taken out of the table.
+            let is_used = named.iter().any(|(module, paths)| {
+                let below = format!("crate::{other}::");
+                module.split("::").next() == Some(room)
+                    && paths.iter().any(|path| path.starts_with(&below))
+            });
+            assert!(is_used, "{room} -> {other} is not used");
+        }
+    }
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    assert_eq!(circles(&graph(&named())), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn only_the_hub_speaks_http_and_only_upper_rooms_know_the_terminal() {
+    let only: [(&str, &[&str]); 4] = [
+        ("reqwest", &["hub", "commands"]),
+        ("clap", &["commands", "cli"]),
+        ("indicatif", &["console"]),
+        ("rpassword", &["console"]),
     ];
-    for (part, above) in houses {
-        assert_eq!(offenders(part, above), nothing, "{part}");
+    for (module, paths) in named() {
+        let room = module.split("::").next().unwrap_or_default();
+        for (library, rooms) in only {
+            let uses = paths
+                .iter()
+                .any(|path| path.starts_with(&format!("{library}::")));
+            assert!(!uses || rooms.contains(&room), "{module} uses {library}");
+        }
     }
-    for part in ["config", "types", "sys"] {
-        let above = [
-            "crate::hub",
-            "crate::cache",
-            "crate::download",
-            "crate::auth",
-            "crate::commands",
-            "crate::console",
-            "crate::context",
-        ];
-        assert_eq!(offenders(part, &above), nothing, "{part}");
-    }
+}
+
+#[test]
+fn the_checks_see_what_they_look_for() {
+    let of = |list: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
+        let owned = list.iter().map(|(module, paths)| {
+            let paths = paths.iter().map(|path| format!("crate::{path}"));
+            ((*module).to_owned(), paths.collect())
+        });
+        owned.collect()
+    };
+    let upward = of(&[("types::a", &["hub::http::Hub"]), ("attic", &[])]);
+    assert_eq!(
+        forbidden(&upward, &ROOMS),
+        [
+            "attic: a room that the table lacks",
+            "types::a -> hub::http::Hub"
+        ]
+    );
+    let ring = of(&[
+        ("a", &["a::x::X", "a::y::Y"]),
+        ("a::x", &["a::y::Y", "a::Own"]),
+        ("a::y", &["b::Z"]),
+        ("b", &["a::x::X"]),
+    ]);
+    assert_eq!(circles(&graph(&ring)), [["a::x", "a::y", "b"]]);
+    let kin = of(&[("a", &["a::x::X"]), ("a::x", &["a::Own"])]);
+    assert_eq!(circles(&graph(&kin)), Vec::<Vec<String>>::new());
 }
 
 #[test]
@@ -142,16 +247,20 @@ fn only_the_console_prints() {
         "io::stdout(",
         "io::stderr(",
     ];
-    for part in ["hub", "cache", "auth", "download", "commands", "context"] {
-        for file in files_of(part) {
-            let code = code_of(&file);
-            let lines = code
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"));
-            for line in lines {
-                let prints = prints.iter().any(|word| line.contains(word));
-                assert!(!prints, "{}: {line}", file.display());
-            }
+    for file in files() {
+        if module_of(&file)
+            .first()
+            .is_some_and(|room| room == "console")
+        {
+            continue;
+        }
+        let code = code_of(&file);
+        let lines = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines {
+            let prints = prints.iter().any(|word| line.contains(word));
+            assert!(!prints, "{}: {line}", file.display());
         }
     }
 }

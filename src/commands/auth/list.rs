@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::environment_token;
 use crate::auth::saved::{self, Saved, Storage};
+use crate::commands::context::{Context, now};
+use crate::commands::error::CliError;
 use crate::console::text::escape;
 use crate::console::{Console, Mode, Table};
-use crate::context::{Context, now};
-use crate::error::CliError;
 use crate::types::token::Token;
 
 /// What stands where a section has no token.

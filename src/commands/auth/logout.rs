@@ -6,10 +6,10 @@ use serde_json::json;
 use super::{environment_token, take_from_git, warn_of_link};
 use crate::auth::saved;
 use crate::auth::store::LoggedOut;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::text::escape;
 use crate::console::{Fields, Mode};
-use crate::context::Context;
-use crate::error::CliError;
 
 /// Arguments of `hf auth logout`.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub fn run(args: LogoutArgs, context: &Context) -> Result<(), CliError> {
     if let Some(found) = environment_token(context) {
         console.warn(&format!(
             "{} still logs you in; unset it to be logged out.",
-            crate::error::sentence(&found.source.to_string()).trim_end_matches('.')
+            crate::commands::error::sentence(&found.source.to_string()).trim_end_matches('.')
         ));
     }
     if args.token_name.is_some()

@@ -11,12 +11,12 @@ pub mod whoami;
 
 use clap::{Args, Subcommand};
 
-use super::explain::new_token_hint;
+use super::error::repo::new_token_hint;
 use crate::auth::git::{self, GitError};
 use crate::auth::resolve::{self, ResolvedToken, TokenSource};
 use crate::auth::store::LoggedOut;
-use crate::context::Context;
-use crate::error::{CliError, Kind};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::types::token::Token;
 
 /// Log in and out, and manage access tokens.

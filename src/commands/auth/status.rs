@@ -7,10 +7,10 @@ use super::explain;
 use super::whoami::orgs;
 use crate::auth::resolve::ResolvedToken;
 use crate::auth::sources::{Row, State, Survey, kind_of, survey};
+use crate::commands::context::{Context, another_hub, now};
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::text::escape;
 use crate::console::{Mode, Table};
-use crate::context::{Context, another_hub, now};
-use crate::error::{CliError, Kind, sentence};
 use crate::hub::account::Seen;
 
 /// A clock that is further off than this, in seconds, breaks logins.

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{GitArgs, environment_token, give_to_git, unanswered, warn_of_link};
 use crate::auth::saved::{self, Saved};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::text::escape;
-use crate::context::Context;
-use crate::error::{CliError, Kind};
 
 /// Arguments of `hf auth switch`.
 #[derive(Debug, Args)]

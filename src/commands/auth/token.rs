@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::Mode;
-use crate::context::Context;
-use crate::error::CliError;
 
 /// Prints the token in force: the one purpose for which a token goes to stdout.
 ///

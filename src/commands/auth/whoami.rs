@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::explain;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::Mode;
 use crate::console::text::escape;
-use crate::context::Context;
-use crate::error::CliError;
 use crate::hub::account::Account;
 
 /// Shows which account the token belongs to.

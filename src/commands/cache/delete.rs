@@ -16,10 +16,10 @@ use crate::cache::remove::DeletePlan;
 use crate::cache::remove::targets::Selection;
 use crate::cache::scan::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::picker::Entry;
 use crate::console::text;
-use crate::context::Context;
-use crate::error::{CliError, Kind};
 use crate::sys::FsError;
 
 /// Choose cached revisions in a list and remove them.

@@ -9,9 +9,9 @@ use crate::cache::check::doctor::{Ailment, Examination, Finding, Remedy, examine
 use crate::cache::layout;
 use crate::cache::remove::Outcome;
 use crate::cache::scan::{Detail, scan};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::{Mode, Table, text};
-use crate::context::Context;
-use crate::error::{CliError, Kind};
 
 /// Most findings of one kind that are named to a person.
 const NAMED: usize = 20;

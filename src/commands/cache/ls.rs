@@ -13,9 +13,9 @@ use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::select::{self, Filter, Row, Sort};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::shared;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::{Mode, Table, text};
-use crate::context::Context;
-use crate::error::CliError;
 
 /// List cached repositories or revisions.
 #[derive(Debug, clap::Args)]

@@ -17,9 +17,9 @@ use clap::Subcommand;
 
 use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::{Fields, Mode, text};
-use crate::context::Context;
-use crate::error::{CliError, Kind, sentence};
 
 /// The commands of the group.
 #[derive(Debug, Subcommand)]

@@ -13,9 +13,9 @@ use crate::cache::scan::report::{CacheReport, CachedRepo};
 use crate::cache::scan::select;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::shared;
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::text;
-use crate::context::Context;
-use crate::error::CliError;
 use crate::types::pattern::Pattern;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.

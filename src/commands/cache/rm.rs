@@ -11,9 +11,9 @@ use crate::cache::remove::targets::{Target, select};
 use crate::cache::remove::{DeletePlan, Extent, Spared, Use};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::text;
-use crate::context::Context;
-use crate::error::{CliError, Kind, sentence};
 use crate::types::target::{self, Form};
 
 /// Remove cached repositories, revisions or files.

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::{Damaged, cache_root, now, report_problems, shown};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, ScanError, scan};
+use crate::commands::context::Context;
+use crate::commands::error::CliError;
 use crate::console::table::legacy_table;
 use crate::console::{Mode, Table, text};
-use crate::context::Context;
-use crate::error::CliError;
 
 /// Show the cache as a wide table with paths.
 #[derive(Debug, clap::Args)]

@@ -14,15 +14,15 @@ use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
 use crate::cache::remove::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
-use crate::commands::explain::Asked;
+use crate::commands::context::Context;
+use crate::commands::error::repo::Asked;
+use crate::commands::error::{CliError, Kind};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
-use crate::context::Context;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Request, Session, Target, Workers};
-use crate::error::{CliError, Kind};
 use crate::types::listing::Listing;
 use crate::types::{CommitHash, Repo, RepoType, Revision};
 

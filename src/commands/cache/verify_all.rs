@@ -9,9 +9,9 @@ use super::{cache_root, problem_text, shown};
 use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::console::{ProgressStyle, text};
-use crate::context::Context;
-use crate::error::{CliError, Kind};
 
 /// Checks everything against what the cache knows.
 ///

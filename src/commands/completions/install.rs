@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::script::Shell;
+use super::shell::Shell;
 use crate::config::env::{self, Env};
 use crate::sys::{
     FsError, Mode, Opening, create_dir_all, follow_own_links, read_limited, write_atomic,

@@ -9,9 +9,9 @@ use crate::auth::oidc::Exchange;
 use crate::auth::renew::{self, NotRenewed, Place, Turn};
 use crate::auth::resolve::{self, ResolvedToken, Step, TokenSource};
 use crate::auth::store::StoredToken;
+use crate::commands::error::CliError;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
-use crate::error::CliError;
 use crate::hub::oauth::OAuthError;
 use crate::types::token::Token;
 

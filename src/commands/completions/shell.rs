@@ -1,13 +1,11 @@
 //! The shell functions that ask for completions, and the shells there are. Pure.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
 use clap::ValueEnum;
 
 use crate::config::env::{self, Env};
-use crate::legacy;
 
 /// A shell that completion works in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,13 +64,5 @@ impl fmt::Display for Shell {
             Shell::Powershell => "powershell",
             Shell::Elvish => "elvish",
         })
-    }
-}
-
-/// Which of its two names this program is called by: the one that certainly starts it.
-pub fn program(argv0: Option<&OsString>) -> &'static str {
-    match argv0 {
-        Some(name) if legacy::is_legacy_name(name) => legacy::NAME,
-        _ => "hf",
     }
 }

@@ -13,10 +13,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, ValueEnum};
 
 use self::nearest::{known, nearest};
-use crate::cli::Cli;
-use crate::console::{Console, Mode, OutputFormat, Style, text::escape};
-use crate::error::{CliError, Kind, sentence};
-use crate::legacy::LegacyCli;
+use crate::cli::grammar::Cli;
+use crate::cli::legacy::LegacyCli;
+use crate::commands::error::{CliError, Kind, sentence};
+use crate::config::program::Program;
+use crate::console::{Console, Mode, OutputFormat, text::escape};
 
 /// Commands of the Python clients that are not here, and what 2.4.0 calls them.
 const ELSEWHERE: [(&str, &str); 25] = [
@@ -51,7 +52,7 @@ const ELSEWHERE: [(&str, &str); 25] = [
 pub fn report(
     mut error: clap::Error,
     args: &[OsString],
-    style: Style,
+    program: Program,
     mut console: Console,
 ) -> ExitCode {
     escape_context(&mut error);
@@ -64,13 +65,13 @@ pub fn report(
         };
     }
     console.configure(wanted_format(args), false, None);
-    let root = match style {
-        Style::Modern => Cli::command(),
-        Style::Legacy => LegacyCli::command(),
+    let root = match program {
+        Program::Hf => Cli::command(),
+        Program::HuggingfaceCli => LegacyCli::command(),
     };
     let place = Place::of(args, &root);
     let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    match explain(error, &place, &root, style, console.mode() == Mode::Json) {
+    match explain(error, &place, &root, program, console.mode() == Mode::Json) {
         Some(explained) => explained.report(&console, false),
         None if console.mode() == Mode::Human => console.complaint(&error.render()),
         None if is_help => CliError::usage("No command was given.")
@@ -78,9 +79,9 @@ pub fn report(
             .report(&console, false),
         None => in_one_line(&error.render().to_string(), &place).report(&console, false),
     }
-    ExitCode::from(match (style, is_help) {
+    ExitCode::from(match (program, is_help) {
         // What huggingface_hub 0.36.2 answers a missing command with.
-        (Style::Legacy, true) => 1,
+        (Program::HuggingfaceCli, true) => 1,
         _ => Kind::Usage.exit_code(),
     })
 }
@@ -187,7 +188,7 @@ fn explain(
     error: &clap::Error,
     place: &Place,
     root: &Command,
-    style: Style,
+    program: Program,
     json: bool,
 ) -> Option<CliError> {
     let at_top = place.path.len() == 1;
@@ -217,7 +218,7 @@ fn explain(
     }
     let unknown = CliError::usage(format!("There is no command `{name} {}`.", escape(word)));
     let modern = Cli::command();
-    if style == Style::Legacy && at_top && modern.find_subcommand(word).is_some() {
+    if program == Program::HuggingfaceCli && at_top && modern.find_subcommand(word).is_some() {
         return Some(unknown.hint(format!("`hf {word}` is one: call this tool by its name hf")));
     }
     let nearest = nearest(word, &place.path[1..], &known(root));
@@ -312,15 +313,15 @@ mod tests {
 
     fn said(line: &str, json: bool) -> (String, Option<String>) {
         let args = args(line);
-        let (style, root, error) = if line.starts_with("hf") {
+        let (program, root, error) = if line.starts_with("hf") {
             let error = <Cli as clap::Parser>::try_parse_from(&args).unwrap_err();
-            (Style::Modern, Cli::command(), error)
+            (Program::Hf, Cli::command(), error)
         } else {
-            let error = crate::legacy::parse(&args).unwrap_err();
-            (Style::Legacy, LegacyCli::command(), error)
+            let error = crate::cli::legacy::parse(&args).unwrap_err();
+            (Program::HuggingfaceCli, LegacyCli::command(), error)
         };
         let place = Place::of(&args, &root);
-        let error = explain(&error, &place, &root, style, json)
+        let error = explain(&error, &place, &root, program, json)
             .unwrap_or_else(|| in_one_line(&error.render().to_string(), &place));
         assert_eq!(error.kind, Kind::Usage);
         (error.message, error.hint)

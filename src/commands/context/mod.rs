@@ -11,11 +11,15 @@ use std::time::Duration;
 use tokio::runtime::{Runtime, RuntimeFlavor};
 
 pub use self::token::{another_hub, now};
+use crate::commands::error::{CliError, Kind};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
 use crate::console::{Console, interrupt};
+<<<<<<< HEAD:src/context/mod.rs
 use crate::error::{CliError, Kind, RAISE_LIMIT, sentence};
+=======
+>>>>>>> 5333c7f (Let the grammar come down as a value, and keep all commands' words below it):src/commands/context/mod.rs
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
 use crate::sys::{limits, threads};
@@ -32,6 +36,9 @@ pub struct Context {
     pub settings: Settings,
     /// Where to speak.
     pub console: Arc<Console>,
+    /// The whole grammar with its help texts, made on demand. A value, so that no command imports
+    /// the room above it.
+    grammar: fn() -> clap::Command,
     hub: OnceCell<Hub>,
     runtime: OnceCell<Runtime>,
     exchanged: OnceCell<Token>,
@@ -41,17 +48,28 @@ pub struct Context {
 
 impl Context {
     /// A context; nothing is opened or started yet.
-    pub fn new(env: Env, settings: Settings, console: Arc<Console>) -> Self {
+    pub fn new(
+        env: Env,
+        settings: Settings,
+        console: Arc<Console>,
+        grammar: fn() -> clap::Command,
+    ) -> Self {
         Context {
             env,
             settings,
             console,
+            grammar,
             hub: OnceCell::new(),
             runtime: OnceCell::new(),
             exchanged: OnceCell::new(),
             renewal_failed: Cell::new(false),
             issuer_told: Cell::new(false),
         }
+    }
+
+    /// The grammar of `hf` with all that `--help` shows.
+    pub fn grammar(&self) -> clap::Command {
+        (self.grammar)()
     }
 
     /// The Hub client.

@@ -13,11 +13,12 @@ use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
-use super::shelf::Shelf;
-use crate::cli::Cli;
+use super::local_names::LocalNames;
+use crate::cli::grammar::Cli;
+use crate::cli::legacy::LegacyCli;
 use crate::config::env::Env;
+use crate::config::program::Program;
 use crate::console::text::escape;
-use crate::legacy;
 
 /// One way to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +39,12 @@ pub fn find(words: &[String], env: &Env) -> Vec<Candidate> {
     let Some(last) = words.len().checked_sub(1).filter(|&last| last > 0) else {
         return Vec::new();
     };
-    let shelf = Arc::new(Shelf::new(env, words));
-    let grammar = if legacy::is_legacy_name(OsStr::new(&words[0])) {
-        legacy::LegacyCli::command()
-    } else {
-        Cli::command()
+    let local_names = Arc::new(LocalNames::new(env, words));
+    let grammar = match Program::of(Some(&OsString::from(&words[0]))) {
+        Program::HuggingfaceCli => LegacyCli::command(),
+        Program::Hf => Cli::command(),
     };
-    let mut command = furnished(grammar, &shelf);
+    let mut command = with_names_of(grammar, &local_names);
     let args: Vec<OsString> = words.iter().map(OsString::from).collect();
     let found = clap_complete::engine::complete(&mut command, args, last, None);
     let mut found: Vec<Candidate> = found
@@ -78,35 +78,41 @@ fn candidate(found: &CompletionCandidate) -> Option<Candidate> {
 
 /// Gives each argument that names something on this machine the means to complete it. Arguments go by
 /// their id: one id means the same in every command, of either grammar.
-fn furnished(command: Command, shelf: &Arc<Shelf>) -> Command {
+fn with_names_of(command: Command, local_names: &Arc<LocalNames>) -> Command {
     let subcommands: Vec<String> = command
         .get_subcommands()
         .map(|one| one.get_name().to_owned())
         .collect();
     let command = command.mut_args(|arg| match arg.get_id().as_str() {
-        "repo_id" => with_names(arg, shelf, Shelf::repo_ids),
-        "targets" => with_names(arg, shelf, Shelf::targets),
-        "pin" => with_names(arg, shelf, Shelf::cache_ids),
-        "revision" => with_names(arg, shelf, Shelf::revisions),
-        "token_name" => with_names(arg, shelf, Shelf::token_names),
-        "sort" if arg.get_possible_values().is_empty() => with_names(arg, shelf, |_, _| {
+        "repo_id" => with_names(arg, local_names, LocalNames::repo_ids),
+        "targets" => with_names(arg, local_names, LocalNames::targets),
+        "pin" => with_names(arg, local_names, LocalNames::cache_ids),
+        "revision" => with_names(arg, local_names, LocalNames::revisions),
+        "token_name" => with_names(arg, local_names, LocalNames::token_names),
+        "sort" if arg.get_possible_values().is_empty() => with_names(arg, local_names, |_, _| {
             let keys = ["accessed", "modified", "name", "size"];
             keys.map(str::to_owned).into()
         }),
-        "cache_dir" | "local_dir" | "dir" | "out" => with_paths(arg, shelf, PathCompleter::dir),
-        "env_file" => with_paths(arg, shelf, PathCompleter::file),
+        "cache_dir" | "local_dir" | "dir" | "out" => {
+            with_paths(arg, local_names, PathCompleter::dir)
+        }
+        "env_file" => with_paths(arg, local_names, PathCompleter::file),
         _ => arg,
     });
     subcommands.iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |one| furnished(one, shelf))
+        command.mut_subcommand(name, |one| with_names_of(one, local_names))
     })
 }
 
-fn with_names(arg: Arg, shelf: &Arc<Shelf>, names: fn(&Shelf, &str) -> Vec<String>) -> Arg {
-    let shelf = Arc::clone(shelf);
+fn with_names(
+    arg: Arg,
+    local_names: &Arc<LocalNames>,
+    names: fn(&LocalNames, &str) -> Vec<String>,
+) -> Arg {
+    let local_names = Arc::clone(local_names);
     arg.add(ArgValueCompleter::new(move |current: &OsStr| {
         let current = current.to_string_lossy();
-        names(&shelf, &current)
+        names(&local_names, &current)
             .into_iter()
             .filter(|name| name.starts_with(current.as_ref()))
             .map(CompletionCandidate::new)
@@ -114,11 +120,11 @@ fn with_names(arg: Arg, shelf: &Arc<Shelf>, names: fn(&Shelf, &str) -> Vec<Strin
     }))
 }
 
-fn with_paths(arg: Arg, shelf: &Arc<Shelf>, completer: fn() -> PathCompleter) -> Arg {
-    let shelf = Arc::clone(shelf);
+fn with_paths(arg: Arg, local_names: &Arc<LocalNames>, completer: fn() -> PathCompleter) -> Arg {
+    let local_names = Arc::clone(local_names);
     arg.add(ArgValueCompleter::new(move |current: &OsStr| {
-        let completer = completer().current_dir(shelf.env().current_dir());
-        let (typed, asked) = in_home(current, shelf.env().home());
+        let completer = completer().current_dir(local_names.env().current_dir());
+        let (typed, asked) = in_home(current, local_names.env().home());
         let found = completer.complete(&asked);
         let found = found.into_iter().filter_map(|one| {
             let value = one.get_value().to_str()?;
@@ -174,7 +180,7 @@ mod tests {
 
     /// Whoever renames an argument sees here that it had a completion.
     #[test]
-    fn every_furnished_id_exists() {
+    fn every_with_names_of_id_exists() {
         fn ids(command: &Command, all: &mut Vec<String>) {
             all.extend(command.get_arguments().map(|arg| arg.get_id().to_string()));
             command.get_subcommands().for_each(|one| ids(one, all));

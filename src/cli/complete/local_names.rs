@@ -17,14 +17,14 @@ use crate::types::{CommitHash, Repo, RepoType, Revision};
 const SHORTEST_COMMIT: usize = 4;
 
 /// Where to look, as the words before the cursor and the environment say.
-pub struct Shelf {
+pub struct LocalNames {
     env: Env,
     settings: Option<Settings>,
     words: Vec<String>,
 }
 
-impl Shelf {
-    /// A shelf for this line, whose first word is the program and whose last one is incomplete.
+impl LocalNames {
+    /// The names for this line, whose first word is the program and whose last one is incomplete.
     pub fn new(env: &Env, words: &[String]) -> Self {
         let before = &words[1..words.len().max(2) - 1];
         let env = match option(before, &["--env-file"]) {
@@ -34,7 +34,7 @@ impl Shelf {
                 .unwrap_or_else(|_| env.clone()),
             None => env.clone(),
         };
-        Shelf {
+        LocalNames {
             settings: Settings::resolve(&env).ok(),
             env,
             words: before.to_vec(),
@@ -216,10 +216,10 @@ fn collect_refs(folder: &Path, root: &Path, depth: usize, names: &mut Vec<String
 mod tests {
     use super::*;
 
-    fn shelf(home: &Path, line: &str) -> Shelf {
+    fn local_names(home: &Path, line: &str) -> LocalNames {
         let env = Env::from_pairs(home, []);
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        Shelf::new(&env, &words)
+        LocalNames::new(&env, &words)
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         }
         std::fs::write(hub.join("datasets--o--d/refs/main"), &commit).unwrap();
         std::fs::write(hub.join("datasets--o--d/refs/refs/pr/1"), &commit).unwrap();
-        let any = shelf(home.path(), "hf cache rm ");
+        let any = local_names(home.path(), "hf cache rm ");
         assert_eq!(
             any.targets(""),
             ["dataset/o/d", "model/gpt2", "model/org/name"]
@@ -247,11 +247,11 @@ mod tests {
         assert!(any.targets("a1b2").contains(&commit));
         assert!(!any.targets("a1b").contains(&commit));
         assert_eq!(any.repo_ids(""), ["datasets/o/d", "gpt2", "org/name"]);
-        let typed = shelf(home.path(), "hf cache verify --repo-type dataset ");
+        let typed = local_names(home.path(), "hf cache verify --repo-type dataset ");
         assert_eq!(typed.repo_ids(""), ["o/d"]);
-        let revision = shelf(home.path(), "hf download datasets/o/d --revision ");
+        let revision = local_names(home.path(), "hf download datasets/o/d --revision ");
         assert_eq!(revision.revisions(""), ["main", "refs/pr/1"]);
-        let elsewhere = shelf(home.path(), "hf cache rm --cache-dir=/nowhere ");
+        let elsewhere = local_names(home.path(), "hf cache rm --cache-dir=/nowhere ");
         assert!(elsewhere.targets("").is_empty());
     }
 }

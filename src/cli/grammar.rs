@@ -4,9 +4,9 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-use crate::completion::Shell;
+use crate::commands::completions::Shell;
+use crate::commands::error::CliError;
 use crate::console::OutputFormat;
-use crate::error::CliError;
 
 /// Log in to the Hugging Face Hub, download from it, and manage the local cache.
 #[derive(Debug, Parser)]
@@ -144,7 +144,7 @@ impl Command {
     ///
     /// # Errors
     /// Whatever made it fail.
-    pub fn run(self, context: &crate::context::Context) -> Result<(), CliError> {
+    pub fn run(self, context: &crate::commands::context::Context) -> Result<(), CliError> {
         if self.writes_tokens() {
             let settings = &context.settings;
             settings.check_home(&settings.token_path)?;

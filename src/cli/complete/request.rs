@@ -2,15 +2,15 @@
 //!
 //! | `_HF_COMPLETE` | Who asks | The line |
 //! | --- | --- | --- |
-//! | `bash`, `zsh`… | the shell functions of [`super::script`] | arguments after `--` |
+//! | `bash`, `zsh`… | the shell functions of [`crate::commands::completions`] | arguments after `--` |
 //! | `bash_complete`… | those of the Python client (2.4.0) | `COMP_WORDS`, `COMP_CWORD` |
 //! | `complete_bash`… | those of Python clients 1.x | the same in bash, else `_TYPER_COMPLETE_ARGS` |
 //! | `bash_source`, `source_bash`… | a line in a user's file | wants the shell function itself |
 
 use std::ffi::OsString;
 
-use super::script::Shell;
 use super::words::{Line, glue, split};
+use crate::commands::completions::Shell;
 use crate::config::env::{self, Env};
 
 /// A question.

@@ -2,28 +2,25 @@
 //!
 //! A shell that wants to know how a line could go on starts this program with `_HF_COMPLETE` set and
 //! reads the answer from its output. Three generations of shell functions ask, each in its own words
-//! (`request`): those that this program prints ([`script`]), and those that Python clients have
+//! (`request`): those that this program prints ([`crate::commands::completions`]), and those that Python clients have
 //! left in people's files. What could follow is found in one way for all (`candidates`): commands
-//! and flags in the grammar, names of repositories and tokens on the disk (`shelf`). Then it is
+//! and flags in the grammar, names of repositories and tokens on the disk (`local_names`). Then it is
 //! spelled as whoever asked reads it (`reply`).
 //!
 //! Nobody asked for it by name, so it must never be in the way: no network, no word on stderr, no
 //! waiting, and no token in the answer.
 
 mod candidates;
-pub mod install;
+mod local_names;
 mod reply;
 mod request;
-pub mod script;
-mod shelf;
 mod words;
 
 use std::ffi::OsString;
 use std::panic;
 
 use crate::config::env::{self, Env};
-
-pub use self::script::Shell;
+use crate::config::program::Program;
 
 /// What to print, and whether that is a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +49,7 @@ fn find(asked: &str, env: &Env, args: &[OsString]) -> Option<Answer> {
     let request = request::parse(asked, env, args)?;
     match request {
         request::Request::Script(shell) => Some(Answer {
-            text: shell.script(script::program(args.first())),
+            text: shell.script(Program::of(args.first()).name()),
             success: true,
         }),
         request::Request::Complete { line, form } => {

@@ -2,43 +2,32 @@
 //!
 //! argparse reads it there, which shows: unambiguous beginnings of long flags count, of a flag given
 //! twice the last one counts, and `--include` and `--exclude` take all words up to the next flag.
-//! What the commands print in this style is decided where they print ([`crate::console::Style`]).
+//! What the commands print in this style is decided where they print ([`crate::config::program::Program`]).
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::cli::{Cli, Command, OutputArgs};
+use crate::cli::grammar::{Cli, Command, OutputArgs};
 use crate::commands::auth::{AuthArgs, AuthCommand, GitArgs, login, logout, switch};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::commands::{cache, download};
+use crate::config::program::LEGACY_NAME;
 use crate::types::RepoType;
-
-/// The name whose grammar this is.
-pub const NAME: &str = "huggingface-cli";
 
 /// More fetches at the same time than this are not made, whatever is asked.
 const MOST_WORKERS: u64 = 256;
-
-/// Whether the program was called by its legacy name: a path to it, with or without `.exe`.
-pub fn is_legacy_name(argv0: &OsStr) -> bool {
-    let Some(name) = Path::new(argv0).file_name().and_then(OsStr::to_str) else {
-        return false;
-    };
-    let name = name.to_ascii_lowercase();
-    name.strip_suffix(".exe").unwrap_or(&name) == NAME
-}
 
 /// Log in to the Hugging Face Hub, download from it, and manage the local cache.
 ///
 /// The legacy name and grammar; `hf` has the newer one.
 #[derive(Debug, Parser)]
 #[command(
-    name = NAME,
-    bin_name = NAME,
+    name = LEGACY_NAME,
+    bin_name = LEGACY_NAME,
     disable_version_flag = true,
     disable_help_subcommand = true,
     infer_long_args = true,
@@ -280,27 +269,8 @@ impl DownloadArgs {
 mod tests {
     use super::*;
 
-    #[test]
-    fn names() {
-        for (argv0, expected) in [
-            ("huggingface-cli", true),
-            ("/usr/local/bin/huggingface-cli", true),
-            ("./huggingface-cli", true),
-            ("huggingface-cli.exe", true),
-            ("HuggingFace-CLI.EXE", true),
-            ("hf", false),
-            ("hf.exe", false),
-            ("/opt/huggingface-cli/hf", false),
-            ("huggingface-cli-old", false),
-            ("huggingface-cli.py", false),
-            ("", false),
-        ] {
-            assert_eq!(is_legacy_name(OsStr::new(argv0)), expected, "{argv0}");
-        }
-    }
-
     fn read(line: &str) -> Result<Lowered, clap::Error> {
-        let words = std::iter::once(NAME).chain(line.split_whitespace());
+        let words = std::iter::once(LEGACY_NAME).chain(line.split_whitespace());
         parse(&words.map(OsString::from).collect::<Vec<_>>())
     }
 

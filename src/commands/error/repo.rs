@@ -2,10 +2,10 @@
 //! where to go next.
 
 use crate::auth::resolve::{ResolvedToken, TokenSource};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::text::{count, escape, size};
-use crate::context::Context;
 use crate::download::DownloadError;
-use crate::error::{CliError, Kind, sentence};
 use crate::hub::HubError;
 use crate::types::{Repo, RepoPath, Revision, shortened};
 

@@ -1,17 +1,19 @@
 //! `hf alias`: the legacy name `huggingface-cli` for this program.
 
+pub mod link;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use self::link::Found;
 use super::cache::shown;
-use crate::alias::{self, Found};
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
 use crate::config::env;
+use crate::config::program::LEGACY_NAME;
 use crate::console::{Mode, Table};
-use crate::context::Context;
-use crate::error::{CliError, Kind};
-use crate::legacy;
 
 /// Make this tool answer to the legacy name huggingface-cli as well.
 ///
@@ -82,7 +84,7 @@ impl Place {
 }
 
 fn file_name() -> String {
-    format!("{}{}", legacy::NAME, std::env::consts::EXE_SUFFIX)
+    format!("{}{}", LEGACY_NAME, std::env::consts::EXE_SUFFIX)
 }
 
 /// Runs a command of `hf alias`.
@@ -107,7 +109,7 @@ fn list(context: &Context) -> Result<(), CliError> {
     }
     let mut table = Table::new(&["path", "what", "used"]);
     for path in &paths {
-        let found = alias::look(path, &place.binary)?;
+        let found = link::look(path, &place.binary)?;
         table.push(vec![
             crate::console::text::path_value(path),
             json!(found.as_str()),
@@ -128,18 +130,18 @@ fn list(context: &Context) -> Result<(), CliError> {
 
 fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     let Place { binary, path } = Place::new(&args.dir, context)?;
-    let found = alias::look(&path, &binary)?;
+    let found = link::look(&path, &binary)?;
     let message = match found {
         _ if found.is_ours() => "huggingface-cli is this tool already.",
         Found::Nothing => {
-            alias::create(&path, &binary, false)?;
+            link::create(&path, &binary, false)?;
             "huggingface-cli is now this tool."
         }
         Found::Folder => {
             return Err(taken(&path, &found).hint("choose another folder with --dir"));
         }
         _ if args.force => {
-            alias::create(&path, &binary, true)?;
+            link::create(&path, &binary, true)?;
             "huggingface-cli is now this tool; what had the name is replaced."
         }
         _ => return Err(taken(&path, &found).hint(how_to_take(&found))),
@@ -190,7 +192,7 @@ fn tell_of_path(
     let console = &context.console;
     match first {
         Some(first) => {
-            let what = alias::look(first, binary)?;
+            let what = link::look(first, binary)?;
             console.warn(&format!(
                 "PATH leads to {} first ({}).",
                 shown(first),
@@ -212,7 +214,7 @@ fn tell_of_path(
 
 fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
     let Place { binary, path } = Place::new(args, context)?;
-    let found = alias::look(&path, &binary)?;
+    let found = link::look(&path, &binary)?;
     let removed = match found {
         Found::Nothing => false,
         Found::Same if path.canonicalize().is_ok_and(|path| path == binary) => {
@@ -222,7 +224,7 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
             ));
         }
         _ if found.is_ours() => {
-            alias::remove(&path)?;
+            link::remove(&path)?;
             true
         }
         _ => return Err(taken(&path, &found).hint("it is not this tool's, and left alone")),
@@ -243,11 +245,11 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
 
 fn in_path(context: &Context) -> Vec<PathBuf> {
     let variable = context.env.get_os(env::PATH).unwrap_or_default();
-    alias::in_path(variable, context.env.current_dir(), &file_name())
+    link::in_path(variable, context.env.current_dir(), &file_name())
 }
 
 fn first_runnable(paths: &[PathBuf]) -> Option<&PathBuf> {
-    paths.iter().find(|path| alias::is_runnable(path))
+    paths.iter().find(|path| link::is_runnable(path))
 }
 
 /// Whether two paths name one entry: the same name in the same folder, however that is reached.

@@ -3,8 +3,8 @@
 use super::Answer;
 use super::candidates::Candidate;
 use super::request::Form;
-use super::script::Shell;
 use super::words::{Line, quote};
+use crate::commands::completions::Shell;
 
 /// Spells the candidates out.
 pub fn spell(found: &[Candidate], line: &Line, form: &Form) -> Answer {
@@ -122,7 +122,7 @@ fn typer_zsh(found: &[Candidate]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::completion::words::split;
+    use crate::cli::complete::words::split;
 
     fn candidates() -> Vec<Candidate> {
         [("a b", None), ("x:y", Some("What it's for: \"z\""))]

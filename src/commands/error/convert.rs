@@ -1,188 +1,16 @@
-//! Why a command failed: the one place where errors become words and exit codes.
-//!
-//! Lower modules have typed errors of their own; here they are given a kind that scripts can match,
-//! a sentence and a hint (docs/reference.md#exit-codes-and-errors: `Error: …` then `Hint: …`, exit
-//! 1 failed, 2 usage, 130 interrupted).
-
-use std::fmt;
-use std::process::ExitCode;
-
-use serde_json::json;
+//! The errors of the rooms below, with a kind, a sentence and a hint each.
 
 use crate::auth::AuthError;
 use crate::cache::remove::targets::TargetError;
 use crate::cache::scan::ScanError;
 use crate::cache::scan::select::SelectError;
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::config::env::EnvFileError;
 use crate::config::settings::SettingsError;
-use crate::console::{Console, Mode, json as python_json};
+use crate::console::text::escape;
 use crate::hub::HubError;
-use crate::sys::FsError;
+use crate::sys::{FsError, reason};
 use crate::types::InvalidName;
-
-/// What kind of failure it is. The names are part of the JSON output and do not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The command line makes no sense.
-    Usage,
-    /// There is no token, and one is needed.
-    NotLoggedIn,
-    /// The token is refused.
-    InvalidToken,
-    /// The token is good but may not do this.
-    Forbidden,
-    /// Access has to be asked for first.
-    Gated,
-    /// No such repository, or no access.
-    RepoNotFound,
-    /// No such branch, tag or commit.
-    RevisionNotFound,
-    /// No such file.
-    FileNotFound,
-    /// Offline mode, and the cache does not have it.
-    Offline,
-    /// The Hub cannot be reached.
-    Unreachable,
-    /// The Hub failed or broke the protocol.
-    Server,
-    /// Bytes arrived that are not the file's.
-    Corrupt,
-    /// The disk is full.
-    DiskFull,
-    /// A file or folder cannot be read or written.
-    Disk,
-    /// The user said no.
-    Aborted,
-    /// Ctrl-C.
-    Interrupted,
-    /// Anything else.
-    Other,
-}
-
-impl Kind {
-    /// The name in JSON output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Usage => "usage",
-            Kind::NotLoggedIn => "not_logged_in",
-            Kind::InvalidToken => "invalid_token",
-            Kind::Forbidden => "forbidden",
-            Kind::Gated => "gated",
-            Kind::RepoNotFound => "repo_not_found",
-            Kind::RevisionNotFound => "revision_not_found",
-            Kind::FileNotFound => "file_not_found",
-            Kind::Offline => "offline",
-            Kind::Unreachable => "unreachable",
-            Kind::Server => "server",
-            Kind::Corrupt => "corrupt",
-            Kind::DiskFull => "disk_full",
-            Kind::Disk => "disk",
-            Kind::Aborted => "aborted",
-            Kind::Interrupted => "interrupted",
-            Kind::Other => "other",
-        }
-    }
-
-    /// The process's exit code.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Kind::Usage => 2,
-            Kind::Interrupted => crate::console::interrupt::exit_code(),
-            _ => 1,
-        }
-    }
-}
-
-/// A failed command: one sentence, a hint, and a kind.
-#[derive(Debug)]
-pub struct CliError {
-    /// What kind of failure.
-    pub kind: Kind,
-    /// One sentence: what happened, and to what.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-    /// The cause in detail, shown with `HF_DEBUG`.
-    pub source: Option<anyhow::Error>,
-}
-
-impl CliError {
-    /// An error without a hint.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        CliError {
-            kind,
-            message: message.into(),
-            hint: None,
-            source: None,
-        }
-    }
-
-    /// A usage error: exit 2.
-    pub fn usage(message: impl Into<String>) -> Self {
-        CliError::new(Kind::Usage, message)
-    }
-
-    /// Adds what to do next.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// Adds the cause.
-    #[must_use]
-    pub fn caused_by(mut self, source: impl Into<anyhow::Error>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-
-    /// Nobody is logged in, and the command needs somebody.
-    pub fn not_logged_in() -> Self {
-        CliError::new(Kind::NotLoggedIn, "You are not logged in.")
-            .hint("run `hf auth login`, or set HF_TOKEN")
-    }
-
-    /// Says the error on stderr: as JSON in that format, in words else.
-    pub fn report(&self, console: &Console, debug: bool) {
-        if self.kind == Kind::Interrupted {
-            // Who pressed Ctrl-C knows; what is worth saying is what comes of it.
-            if let (Some(hint), Mode::Human) = (&self.hint, console.mode()) {
-                console.say(hint);
-            }
-            return;
-        }
-        if console.mode() == Mode::Json {
-            let value = json!({
-                "error": self.message,
-                "kind": self.kind.as_str(),
-                "hint": self.hint,
-            });
-            console.say(&python_json::to_python_json(&value));
-            return;
-        }
-        console.error(&self.message);
-        if let Some(hint) = &self.hint {
-            console.hint(hint);
-        }
-        if let (true, Some(source)) = (debug, &self.source) {
-            console.say(&format!(
-                "Cause: {}",
-                crate::console::text::escape(&format!("{source:#}"))
-            ));
-        }
-    }
-
-    /// The process's exit code.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.kind.exit_code())
-    }
-}
-
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
 
 impl From<SettingsError> for CliError {
     fn from(error: SettingsError) -> Self {
@@ -205,10 +33,10 @@ impl From<EnvFileError> for CliError {
         let text = match &error {
             EnvFileError::Read { path, source } => format!(
                 "cannot read the file {}: {}",
-                crate::console::text::escape(&path.display().to_string()),
-                crate::sys::reason(source)
+                escape(&path.display().to_string()),
+                reason(source)
             ),
-            other => crate::console::text::escape(&other.to_string()),
+            other => escape(&other.to_string()),
         };
         CliError::new(Kind::Other, sentence(&text)).hint(hint)
     }
@@ -226,8 +54,8 @@ impl From<InvalidName> for CliError {
 
 impl From<FsError> for CliError {
     fn from(error: FsError) -> Self {
-        let path = crate::console::text::escape(&error.path.display().to_string());
-        let reason = crate::sys::reason(&error.source);
+        let path = escape(&error.path.display().to_string());
+        let reason = reason(&error.source);
         let message = format!("Cannot {} {path}: {reason}.", error.action);
         let made = if error.is_out_of_inodes() {
             CliError::new(Kind::DiskFull, message)
@@ -321,7 +149,7 @@ impl From<HubError> for CliError {
             ),
             HubError::Setup(_) => (Kind::Other, None),
         };
-        let text = crate::console::text::escape(&error.to_string());
+        let text = escape(&error.to_string());
         CliError {
             hint,
             ..CliError::new(kind, sentence(&text))
@@ -346,7 +174,7 @@ impl From<AuthError> for CliError {
 
 impl From<ScanError> for CliError {
     fn from(error: ScanError) -> Self {
-        let text = sentence(&crate::console::text::escape(&error.to_string()));
+        let text = sentence(&escape(&error.to_string()));
         match error {
             ScanError::NotFound(_) => CliError::new(Kind::Disk, text).hint(
                 "the folder appears with the first download; HF_HUB_CACHE or --cache-dir name another one",
@@ -385,25 +213,8 @@ impl From<TargetError> for CliError {
             TargetError::Case { .. } => "write it exactly as one of these",
             TargetError::Mixed => "remove the files first, the rest with a second command",
         };
-        CliError::new(
-            Kind::Other,
-            sentence(&crate::console::text::escape(&error.to_string())),
-        )
-        .hint(hint)
+        CliError::new(Kind::Other, sentence(&escape(&error.to_string()))).hint(hint)
     }
-}
-
-/// First letter large, full stop at the end.
-pub fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut out: String = match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => return String::new(),
-    };
-    if !out.ends_with(['.', '!', '?']) {
-        out.push('.');
-    }
-    out
 }
 
 #[cfg(test)]
@@ -466,15 +277,5 @@ mod tests {
             let hint = error.hint.unwrap();
             assert_eq!(hint.contains("try again"), again, "{status}: {hint}");
         }
-    }
-
-    #[test]
-    fn json_errors_go_to_stderr() {
-        let (mut console, capture) = Console::captured();
-        console.configure(Some(crate::console::OutputFormat::Json), false, None);
-        CliError::not_logged_in().report(&console, false);
-        assert_eq!(capture.stdout(), "");
-        let value: serde_json::Value = serde_json::from_str(&capture.stderr()).unwrap();
-        assert_eq!(value["kind"], "not_logged_in");
     }
 }

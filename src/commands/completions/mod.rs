@@ -1,13 +1,16 @@
 //! `hf completions`, and `--install-completion` and `--show-completion` of the Python client.
 
+mod install;
+mod shell;
+
 use serde_json::json;
 
-use crate::completion::Shell;
-use crate::completion::install::{self, InstallError};
+use self::install::InstallError;
+pub use self::shell::Shell;
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::Mode;
 use crate::console::text::escape;
-use crate::context::Context;
-use crate::error::{CliError, Kind, sentence};
 
 /// The name that completion is set up with: only `hf` has these commands.
 const PROGRAM: &str = "hf";

@@ -1,0 +1,145 @@
+//! What can be typed: both grammars, what is said about a mistake in a line, and the answers to a
+//! shell that completes one. The only room that sees the whole grammar.
+
+pub mod complete;
+pub mod grammar;
+pub mod help;
+pub mod legacy;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::commands;
+use crate::commands::context::Context;
+use crate::commands::error::{CliError, Kind};
+use crate::config::agent;
+use crate::config::env::{self, Env};
+use crate::config::program::Program;
+use crate::config::settings::{Settings, SettingsError};
+use crate::console::text::escape;
+use crate::console::{Console, OutputFormat};
+
+use self::grammar::Cli;
+
+/// Runs one command line in this process: everything that the binary does.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(answer) = complete::answer(&env, &args) {
+        Console::from_process(&env).lines(&answer.text);
+        return ExitCode::from(u8::from(!answer.success));
+    }
+    let program = Program::of(args.first());
+    let (cli, ignored) = match read(&args, program) {
+        Ok(read) => read,
+        Err(error) => return usage::report(error, &args, program, Console::from_process(&env)),
+    };
+    let (env, env_file) = with_env_file(env, &cli);
+    let settings = Settings::resolve(&env).map(|settings| Settings {
+        offline: settings.offline || cli.offline,
+        ..settings
+    });
+    let format = cli.output.format();
+    let no_truncate = cli.output.no_truncate;
+    let wanted = match &format {
+        Ok(format) => *format,
+        // Too many: the error about it still comes in one of them.
+        Err(_) => usage::wanted_format(&args),
+    };
+    let console = Arc::new(console(&env, program, &settings, wanted, no_truncate));
+    let debug = env.is_true(env::HF_DEBUG);
+    tell_ineffective(&env, &ignored, &console);
+    let result = env_file.and(format).and_then(|_| {
+        let context = Context::new(env, settings?, Arc::clone(&console), help::grammar);
+        dispatch(cli, &context)
+    });
+    let result = result.and_then(|()| {
+        console
+            .finish()
+            .map_err(|error| CliError::new(Kind::Disk, "Cannot write the output.").caused_by(error))
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report(&console, debug);
+            error.exit_code()
+        }
+    }
+}
+
+/// Reads the command line in the grammar of the name; also answers flags that do nothing.
+fn read(args: &[OsString], program: Program) -> Result<(Cli, Vec<&'static str>), clap::Error> {
+    match program {
+        Program::Hf => Ok((help::parse(args)?, Vec::new())),
+        Program::HuggingfaceCli => {
+            legacy::parse(args).map(|lowered| (lowered.cli, lowered.ignored))
+        }
+    }
+}
+
+/// The environment with the variables of `--env-file`; as it was when that cannot be read.
+fn with_env_file(env: Env, cli: &Cli) -> (Env, Result<(), CliError>) {
+    match &cli.env_file {
+        Some(path) => match env.clone().with_file(path) {
+            Ok(env) => (env, Ok(())),
+            Err(error) => (env, Err(error.into())),
+        },
+        None => (env, Ok(())),
+    }
+}
+
+/// The console in the format that is asked for, or that the environment suggests.
+fn console(
+    env: &Env,
+    program: Program,
+    settings: &Result<Settings, SettingsError>,
+    format: Option<OutputFormat>,
+    no_truncate: bool,
+) -> Console {
+    let mut console = Console::from_process(env);
+    console.set_program(program);
+    if let (Program::Hf, Ok(settings)) = (program, settings) {
+        match agent::detect(env, &settings.hf_home) {
+            Ok(agent) => console.set_agent(agent.is_some()),
+            Err(error) if settings.debug => {
+                console.say(&format!("Debug: {}", escape(&error.to_string())));
+            }
+            Err(_) => {}
+        }
+    }
+    let bars = settings.as_ref().ok().and_then(|all| all.progress_bars);
+    console.configure(format, no_truncate, bars);
+    console
+}
+
+/// Names what was given and has no effect.
+fn tell_ineffective(env: &Env, flags: &[&str], console: &Console) {
+    for name in env.ineffective_in_file() {
+        console.warn(&format!(
+            "{name} has no effect in the file of --env-file: set it in the environment itself."
+        ));
+    }
+    for flag in flags {
+        console.say(&format!("{flag} is deprecated and has no effect."));
+    }
+}
+
+fn dispatch(cli: Cli, context: &Context) -> Result<(), CliError> {
+    match cli.command {
+        Some(command) => command.run(context),
+        None if cli.version => {
+            commands::version::bare(context);
+            Ok(())
+        }
+        None if cli.install_completion.is_some() => {
+            commands::completions::install(cli.install_completion.flatten(), context)
+        }
+        None if cli.show_completion.is_some() => {
+            commands::completions::show(cli.show_completion.flatten(), context)
+        }
+        None => {
+            Err(CliError::usage("No command was given.").hint("`hf --help` lists the commands"))
+        }
+    }
+}

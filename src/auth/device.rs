@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::login::Grant;
+use super::stored::Grant;
 use crate::hub::oauth::{DeviceCode, Granted, OAuthError};
 use crate::hub::{Hub, HubError};
 

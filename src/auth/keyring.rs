@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::store::{LONGEST, StoreLock, StoredToken};
+use super::store::{LONGEST, StoreLock};
+use super::stored::StoredToken;
 use crate::config::settings::Settings;
 use crate::sys::{FsError, Mode, read_limited, write_atomic};
 use crate::types::token::Token;

@@ -1,32 +1,10 @@
 //! Logging in, once there is a token: ask the Hub whose it is, and find a name for it.
 
 use super::AuthError;
-use super::store::section_name;
+use super::stored::section_name;
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::types::token::Token;
-
-/// What a login brings: a token, and for a browser login what renews it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The access token.
-    pub token: Token,
-    /// Exchanged for a new token before this one expires.
-    pub refresh_token: Option<Token>,
-    /// When the token expires, in seconds since 1970.
-    pub expires_at: Option<i64>,
-}
-
-impl From<Token> for Grant {
-    /// A token from the settings page: the Hub alone knows when it ends.
-    fn from(token: Token) -> Self {
-        Grant {
-            token,
-            refresh_token: None,
-            expires_at: None,
-        }
-    }
-}
 
 /// Asks the Hub whose token it is.
 ///

@@ -12,6 +12,7 @@ pub mod resolve;
 pub mod saved;
 pub mod sources;
 pub mod store;
+pub mod stored;
 
 use std::path::PathBuf;
 

@@ -10,14 +10,13 @@ use std::time::Duration;
 use super::AuthError;
 use super::device;
 use super::keyring::Keychain;
-use super::store::{StoreLock, StoredToken, TokenStore, fingerprint};
+use super::store::{StoreLock, TokenStore};
+use super::stored::{StoredToken, fingerprint, is_due};
 use crate::config::settings::Settings;
 use crate::hub::HubError;
 use crate::hub::oauth::{Granted, OAuthError};
 use crate::types::token::Token;
 
-/// A token that expires within this many seconds is renewed (docs/reference.md#renewal).
-const MARGIN: i64 = 24 * 3600;
 /// How long another process may take to renew it before we go on with the old one.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a renewal may take, however patient the timeouts are: other processes wait for the lock.
@@ -30,12 +29,6 @@ pub enum Place {
     Files,
     /// The system's keyring.
     Keychain,
-}
-
-/// Whether a token should be renewed. `now` is in seconds since 1970.
-pub fn is_due(entry: &StoredToken, now: i64) -> bool {
-    let is_late = |at: i64| at.saturating_sub(MARGIN) <= now;
-    entry.refresh_token.is_some() && entry.expires_at.is_some_and(is_late)
 }
 
 /// How long to wait for the Hub's answer, all in all, with this stall timeout.
@@ -277,36 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn due_in_the_last_day_whatever_the_numbers() {
-        let entry = |expires_at| StoredToken {
-            name: "x".to_owned(),
-            token: Some(token("hf_x")),
-            refresh_token: Some(token("r")),
-            expires_at,
-            issuer: Default::default(),
-            replaced: None,
-        };
-        for (expires_at, now, expected) in [
-            (None, 0, false),
-            (Some(MARGIN + 10), 9, false),
-            (Some(MARGIN + 10), 10, true),
-            (Some(-5), 0, true),
-            (Some(i64::MIN), 0, true),
-            (Some(i64::MAX), 0, false),
-            (Some(i64::MAX), i64::MAX, true),
-            (Some(i64::MIN), i64::MIN, true),
-        ] {
-            assert_eq!(
-                is_due(&entry(expires_at), now),
-                expected,
-                "{expires_at:?} {now}"
-            );
-        }
-        let bare = StoredToken {
-            refresh_token: None,
-            ..entry(Some(0))
-        };
-        assert!(!is_due(&bare, 10), "there is nothing to renew it with");
+    fn limits_follow_the_stall_timeout() {
         let limits = [1, 10, 3600, u64::MAX].map(|s| time_limit(Duration::from_secs(s)).as_secs());
         assert_eq!(limits, [2, 20, 20, 20]);
     }

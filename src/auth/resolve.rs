@@ -9,7 +9,6 @@
 //! variable starts without network or threads.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -18,11 +17,10 @@ use super::AuthError;
 use super::issuer::Issuer;
 use super::keyring::Keychain;
 use super::oidc::Exchange;
-use super::renew::is_due;
-use super::store::{LONGEST, StoredToken, TokenStore};
+use super::store::{TokenStore, token_in};
+use super::stored::{StoredToken, is_due};
 use crate::config::env::{self, Env};
 use crate::config::settings::Settings;
-use crate::sys::{FsError, read_limited};
 use crate::types::token::Token;
 
 /// The environment variables that may hold a token, first asked first.
@@ -249,18 +247,8 @@ pub fn from_variable(env: &Env, name: &'static str) -> Result<Option<ResolvedTok
 /// # Errors
 /// As [`plan`].
 pub fn from_file(path: &Path) -> Result<Option<ResolvedToken>, AuthError> {
-    let source = || TokenSource::File(path.to_path_buf());
-    match read_limited(path, LONGEST).map(Zeroizing::new) {
-        Ok(bytes) => match std::str::from_utf8(&bytes) {
-            Ok(text) => checked(text, source()),
-            Err(_) => Err(AuthError::Damaged {
-                path: path.to_path_buf(),
-                reason: "it is not text".to_owned(),
-            }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(FsError::of("read", path)(error).into()),
-    }
+    let source = TokenSource::File(path.to_path_buf());
+    Ok(token_in(path)?.map(|token| ResolvedToken::new(token, source)))
 }
 
 fn checked(value: &str, source: TokenSource) -> Result<Option<ResolvedToken>, AuthError> {
@@ -276,7 +264,7 @@ fn checked(value: &str, source: TokenSource) -> Result<Option<ResolvedToken>, Au
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::store::fingerprint;
+    use crate::auth::stored::fingerprint;
 
     /// Resolves with these variables and this token file; answers `token@source`.
     fn resolved(option: Option<&str>, vars: &[(&str, &str)], file: Option<&str>) -> String {

@@ -5,8 +5,8 @@ use std::fmt;
 use super::AuthError;
 use super::issuer::Issuer;
 use super::keyring::Keychain;
-use super::login::Grant;
-use super::store::{LoggedOut, StoredToken, TokenStore};
+use super::store::{LoggedOut, TokenStore};
+use super::stored::{Grant, StoredToken};
 use crate::config::settings::Settings;
 use crate::types::token::Token;
 

@@ -18,8 +18,6 @@
 //!   through it as well. Logging out removes the link and leaves the file behind it, which may not
 //!   be ours; the caller is told its path, for the token is still in it.
 
-mod entry;
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,10 +25,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-pub use self::entry::{StoredToken, fingerprint};
 use super::AuthError;
-use super::ini::{self, Ini};
-use super::resolve;
+use super::ini::Ini;
+use super::stored::StoredToken;
 use crate::config::settings::Settings;
 use crate::sys::lockfile::{self, Attempt};
 use crate::sys::{
@@ -119,7 +116,7 @@ impl TokenStore {
     /// # Errors
     /// [`AuthError::Unusable`] when it holds something else; [`AuthError::Fs`].
     pub fn active(&self) -> Result<Option<Token>, AuthError> {
-        Ok(resolve::from_file(&self.token_path)?.map(|resolved| resolved.token))
+        token_in(&self.token_path)
     }
 
     /// Takes the lock, for work that reads, asks the Hub and then writes.
@@ -271,18 +268,25 @@ impl TokenStore {
     }
 }
 
-/// A name that a section can have: control characters become blanks, and what `configparser` cannot
-/// store (nothing, or its own `DEFAULT`) gets another name.
-pub fn section_name(wanted: &str) -> String {
-    let clean: String = wanted
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    match clean.trim() {
-        "" => "token".to_owned(),
-        name if ini::fits_section_name(name) => name.to_owned(),
-        name => format!("{name}-token"),
-    }
+/// The token in a token file; `None` when there is no file, or none in it.
+///
+/// # Errors
+/// [`AuthError::Unusable`] when it holds something that is no token, [`AuthError::Damaged`] when it is
+/// not text, [`AuthError::Fs`] when it cannot be read.
+pub fn token_in(path: &Path) -> Result<Option<Token>, AuthError> {
+    let bytes = match read_limited(path, LONGEST).map(Zeroizing::new) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FsError::of("read", path)(error).into()),
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| AuthError::Damaged {
+        path: path.to_path_buf(),
+        reason: "it is not text".to_owned(),
+    })?;
+    Token::clean(text).map_err(|reason| AuthError::Unusable {
+        source_name: format!("the file {}", path.display()),
+        reason,
+    })
 }
 
 /// Where a symbolic link leads in the end, when the path is one.

@@ -50,7 +50,7 @@ pub enum Writer {
 
 /// What a name in `blobs/` stands for.
 pub fn blob_name(name: &[u8]) -> BlobName<'_> {
-    if super::scan::is_stray(name) {
+    if is_stray(name) {
         return BlobName::Stray;
     }
     let is_staging = name.starts_with(b".hf-") && name.ends_with(b".tmp")
@@ -120,6 +120,14 @@ fn is_etag(name: &[u8]) -> bool {
             is_hex(md5) && (parts.is_empty() || parts.strip_prefix(b"-").is_some_and(is_count))
         }
     }
+}
+
+/// Names of files that operating systems leave in every folder.
+const STRAY: [&[u8]; 3] = [b".DS_Store", b"Thumbs.db", b"desktop.ini"];
+
+/// Whether a file is one that operating systems leave in every folder.
+pub fn is_stray(name: &[u8]) -> bool {
+    STRAY.contains(&name)
 }
 
 #[cfg(test)]

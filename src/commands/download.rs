@@ -14,8 +14,9 @@ use crate::commands::error::{CliError, Kind};
 use crate::console::{Console, Table, text};
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan};
+use crate::download::request::{Destination, Request, Workers};
 use crate::download::select::Selection;
-use crate::download::session::{Planned, Request, Session, Target, Workers};
+use crate::download::session::{Planned, Session};
 use crate::download::xet::XetOptions;
 use crate::sys::{FsError, refuse_foreign_link};
 use crate::types::target::RepoTarget;
@@ -168,9 +169,9 @@ impl Args {
             target: match &self.local_dir {
                 Some(path) => {
                     let path = own_path(context.env.expand_home(path))?;
-                    Target::LocalDir(LocalDir::new(path))
+                    Destination::LocalDir(LocalDir::new(path))
                 }
-                None => Target::Cache,
+                None => Destination::Cache,
             },
             cache: CacheLayout::new(own_path(cache_root)?),
             linking: if context.settings.disable_symlinks {

@@ -311,7 +311,7 @@ fn disk_facts(cache: &Path) -> Facts {
 }
 
 fn path(path: &Path) -> Value {
-    crate::console::text::path_value(path)
+    crate::console::paths::path_value(path)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-/// One line of JSON. What stands for a byte of a path (see [`super::text::path_text`]) is written as a
+/// One line of JSON. What stands for a byte of a path (see [`super::paths::path_text`]) is written as a
 /// lone surrogate, by which Python knows such bytes; a DEL, which Python leaves as it is, as `\u007f`.
 pub fn to_python_json(value: &Value) -> String {
     let mut out = Vec::new();
@@ -66,7 +66,7 @@ fn write_ascii<W: ?Sized + Write>(out: &mut W, text: &str) -> io::Result<()> {
     while let Some(at) = rest.find(|c: char| !c.is_ascii() || c == '\u{7f}') {
         out.write_all(&rest.as_bytes()[..at])?;
         let c = rest[at..].chars().next().expect("find gave a position");
-        match super::text::byte_of(c) {
+        match super::paths::byte_of(c) {
             Some(byte) => write!(out, "\\udc{byte:02x}")?,
             None => {
                 for unit in c.encode_utf16(&mut [0; 2]) {

@@ -8,6 +8,7 @@
 mod format;
 pub mod interrupt;
 pub mod json;
+pub mod paths;
 pub mod picker;
 mod progress;
 pub mod prompt;
@@ -56,7 +57,7 @@ impl Stream {
     fn write_data(&mut self, text: &str) {
         match self.is_terminal {
             true => self.write(&Safe::lines(text)),
-            false => self.write_bytes(&text::bytes_of(text)),
+            false => self.write_bytes(&paths::bytes_of(text)),
         }
     }
 

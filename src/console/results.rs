@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Console, Mode, Paint, Safe, Table, json, text};
+use super::{Console, Mode, Paint, Safe, Table, json, paths, text};
 
 /// A result: keys and values in order of importance. The first value is what `quiet` prints.
 pub type Fields = Vec<(&'static str, Value)>;
@@ -66,9 +66,9 @@ impl Console {
     }
 
     /// Prints a path as the outcome of a command: byte for byte where a program reads it, escaped on a
-    /// terminal. JSON writes it as [`text::path_text`] says.
+    /// terminal. JSON writes it as [`paths::path_text`] says.
     pub fn path(&self, message: &str, path: &Path) {
-        let path = text::path_text(path);
+        let path = paths::path_text(path);
         if self.mode == Mode::Json || self.stdout_is_terminal() {
             return self.result(message, vec![("path", Value::String(path))]);
         }
@@ -81,7 +81,7 @@ impl Console {
 
     /// Prints the bare path, in every format: byte for byte but for a terminal.
     pub fn bare_path(&self, path: &Path) {
-        self.lines(&format!("{}\n", text::path_text(path)));
+        self.lines(&format!("{}\n", paths::path_text(path)));
     }
 
     /// Reports a command that changes something and finds nothing (log in, log out, switch): a

@@ -1,7 +1,7 @@
 //! Whether the head of an answer is one that was asked for, and where its body belongs. Pure.
 
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use crate::hub::StatusCode;
+use crate::hub::header::HeaderMap;
 
 use crate::hub::encoding::Encoding;
 
@@ -67,6 +67,7 @@ fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::header;
 
     fn checked(
         status: u16,
@@ -172,7 +173,7 @@ mod tests {
                 proptest::prop_assert!(total.is_none_or(|total| text.contains(&total.to_string())));
             }
             let Ok(value) = text.parse() else { return Ok(()) };
-            let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_RANGE, value)]);
+            let headers = HeaderMap::from_iter([(header::CONTENT_RANGE, value)]);
             let answer = check_answer(StatusCode::PARTIAL_CONTENT, &headers, offset, Some(20));
             proptest::prop_assert_eq!(
                 answer.is_ok(),

@@ -10,6 +10,7 @@ pub mod http;
 pub mod local_dir;
 pub mod partial;
 pub mod plan;
+pub mod request;
 pub mod select;
 pub mod session;
 pub mod shared;

@@ -11,6 +11,7 @@ use super::DownloadError;
 use super::claim::Claim;
 use super::local_dir::LocalDir;
 use super::plan::{Action, PlannedFile};
+use super::request::{Destination, Request};
 use super::whole::is_whole;
 use super::xet::Xet;
 use crate::cache::commit::{Linking, link, prepare_root, publish};
@@ -18,7 +19,6 @@ use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::download::http::parallel::{Connections, fetch};
 use crate::download::http::request::{INLINE_LIMIT, Manners, Source};
 use crate::download::http::segments::{remove_segments, segment_paths};
-use crate::download::session::{Request, Target};
 use crate::download::shared::Sharing;
 use crate::hub::Hub;
 use crate::hub::http::Notice;
@@ -52,8 +52,8 @@ impl Store {
             commit: commit.clone(),
             linking: request.linking,
             local_dir: match &request.target {
-                Target::Cache => None,
-                Target::LocalDir(dir) => Some(dir.clone()),
+                Destination::Cache => None,
+                Destination::LocalDir(dir) => Some(dir.clone()),
             },
             told_of_locks: AtomicBool::new(false),
         }

@@ -24,3 +24,4 @@ pub mod xet;
 pub use self::body::Body;
 pub use self::error::HubError;
 pub use self::http::{Hub, HubOptions};
+pub use reqwest::{Method, StatusCode, header};

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::auth::issuer::Issuer;
+use crate::auth::stored::{fingerprint, section_name};
 use crate::config::env::Env;
 
 struct Home {

@@ -2,13 +2,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Cache;
-use super::repo::Corrupted;
 use crate::cache::scan::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
 use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
 use crate::types::RepoType;
+
+/// A corrupted repository, with the path that is to blame.
+pub struct Corrupted(pub PathBuf, pub ProblemKind);
+
+impl From<io::Error> for Corrupted {
+    /// For errors that are not about one path: the caller's folder is meant.
+    fn from(error: io::Error) -> Self {
+        Corrupted(PathBuf::new(), ProblemKind::Unreadable(error))
+    }
+}
 
 /// The blobs of the repository being scanned.
 #[derive(Default)]

@@ -48,16 +48,10 @@ pub enum ScanError {
     Fs(#[from] FsError),
 }
 
-/// Names of files that operating systems strew about.
-const STRAY: [&[u8]; 3] = [b".DS_Store", b"Thumbs.db", b"desktop.ini"];
 /// Threads: more gain little, since they wait on the same locks of the file system.
 const THREADS: usize = 2;
 /// Below this many repositories a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 24;
-
-pub(super) fn is_stray(name: &[u8]) -> bool {
-    STRAY.contains(&name)
-}
 
 /// What all workers share.
 struct Cache<'a> {
@@ -158,7 +152,7 @@ fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result
             || (has_store && name == shared::FOLDER.as_bytes())
             // Every transformers 4 writes it there: the version of its own cache, of no use to others.
             || (name == b"version.txt" && kind != EntryKind::Folder);
-        if !is_ours && !is_stray(name) {
+        if !is_ours && !blob_names::is_stray(name) {
             names.push(name.to_vec());
         }
         Ok(())

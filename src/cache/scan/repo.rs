@@ -5,8 +5,9 @@ use std::ffi::CStr;
 use std::io;
 use std::path::PathBuf;
 
-use super::blobs::{Blobs, missing_blob};
-use super::{Cache, Detail, Found, is_stray, links};
+use super::blobs::{Blobs, Corrupted, missing_blob};
+use super::{Cache, Detail, Found, links};
+use crate::cache::blob_names::is_stray;
 use crate::cache::scan::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
@@ -20,16 +21,6 @@ const LONGEST_REF: usize = 4096;
 pub struct Scanner<'a> {
     cache: &'a Cache<'a>,
     buffers: Buffers,
-}
-
-/// A corrupted repository, with the path that is to blame.
-pub struct Corrupted(pub PathBuf, pub ProblemKind);
-
-impl From<io::Error> for Corrupted {
-    /// For errors that are not about one path: the caller's folder is meant.
-    fn from(error: io::Error) -> Self {
-        Corrupted(PathBuf::new(), ProblemKind::Unreadable(error))
-    }
 }
 
 /// A repository's folder, and the first thing that is wrong with it.

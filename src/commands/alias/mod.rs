@@ -111,7 +111,7 @@ fn list(context: &Context) -> Result<(), CliError> {
     for path in &paths {
         let found = link::look(path, &place.binary)?;
         table.push(vec![
-            crate::console::text::path_value(path),
+            crate::console::paths::path_value(path),
             json!(found.as_str()),
             json!(first.as_ref() == Some(path)),
         ]);
@@ -152,8 +152,8 @@ fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     context.console.result(
         message,
         vec![
-            ("path", crate::console::text::path_value(&path)),
-            ("points_to", crate::console::text::path_value(&binary)),
+            ("path", crate::console::paths::path_value(&path)),
+            ("points_to", crate::console::paths::path_value(&binary)),
             ("used", json!(used)),
         ],
     );
@@ -236,7 +236,7 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
     context.console.result(
         message,
         vec![
-            ("path", crate::console::text::path_value(&path)),
+            ("path", crate::console::paths::path_value(&path)),
             ("removed", json!(removed)),
         ],
     );

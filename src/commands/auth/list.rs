@@ -163,7 +163,7 @@ fn explain_active(context: &Context, stored: &[Saved], current: Option<&Token>) 
 mod tests {
     use super::*;
     use crate::auth::issuer::Issuer;
-    use crate::auth::store::StoredToken;
+    use crate::auth::stored::StoredToken;
     use crate::console::OutputFormat;
 
     fn entry(name: &str, token: &str, expires_at: Option<i64>) -> Saved {

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::auth::AuthError;
 use crate::auth::device::{self, Waiting};
-use crate::auth::login::{self, Grant};
+use crate::auth::login;
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::auth::saved::{self, Storage};
 use crate::auth::store::TokenStore;
+use crate::auth::stored::Grant;
 use crate::commands::context::{Context, now};
 use crate::commands::error::{CliError, Kind};
 use crate::console::text::escape;

@@ -186,7 +186,7 @@ fn table(findings: &[Finding]) -> Table {
         #[expect(clippy::cast_precision_loss, reason = "whole seconds")]
         let modified = finding.modified.and_then(|time| text::rfc3339(time as f64));
         table.push(vec![
-            crate::console::text::path_value(&finding.path),
+            crate::console::paths::path_value(&finding.path),
             json!(finding.ailment.as_str()),
             size,
             json!(age(finding)),

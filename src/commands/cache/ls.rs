@@ -205,7 +205,7 @@ fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
 }
 
 fn path_value(path: &std::path::Path) -> Value {
-    crate::console::text::path_value(path)
+    crate::console::paths::path_value(path)
 }
 
 /// How much is listed: the whole cache's bytes, or the sum of the rows when they are a part of it.

@@ -3,6 +3,7 @@
 pub mod delete;
 pub mod doctor;
 pub mod ls;
+mod names;
 pub mod pin;
 pub mod prune;
 pub mod rm;
@@ -15,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
+use crate::cache::check::verify::Mismatch;
 use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::commands::context::Context;
@@ -359,6 +361,19 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
 fn push_bytes(fields: &mut Fields, key: &'static str, bytes: u64, context: &Context) {
     if context.console.mode() == Mode::Json {
         fields.push((key, bytes.into()));
+    }
+}
+
+/// Names wrong files.
+pub fn tell_wrong(wrong: &[Mismatch], context: &Context) {
+    for file in wrong {
+        context.console.warn(&format!(
+            "{} is damaged: its {} is {} and should be {}.",
+            text::escape(&file.path),
+            file.algorithm,
+            file.actual,
+            file.expected
+        ));
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{cache_root, rm};
+use super::cache_root;
+use super::names::{parse, repos};
 use crate::cache::pins::{self, Pins};
 use crate::cache::remove::targets::{Named, Target, TargetError, by_name};
-use crate::cache::scan::report::{CacheReport, CachedRepo, Problem};
+use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
@@ -129,24 +130,6 @@ fn apply(
     Ok(())
 }
 
-/// Ids and folders of all repositories, damaged ones included.
-pub(super) fn repos(report: &CacheReport) -> impl Iterator<Item = (String, &[u8])> {
-    let damaged = |problem: &'_ Problem| {
-        let (kind, id) = problem.repo()?;
-        Some(format!("{kind}/{id}"))
-    };
-    let healthy = report
-        .repos
-        .iter()
-        .map(|repo: &CachedRepo| (repo.cache_id(), repo.folder.as_slice()));
-    healthy.chain(
-        report
-            .problems
-            .iter()
-            .filter_map(move |problem| Some((damaged(problem)?, problem.folder.as_slice()))),
-    )
-}
-
 /// What a target stands for: one repository by the rule of [`by_name`], or all that a pattern
 /// matches. A pattern that matches nothing as it is spelled is tried without regard to case.
 enum Matcher {
@@ -163,7 +146,7 @@ impl Matcher {
                 false => Matcher::Id(word.to_owned()),
             });
         }
-        match rm::parse(word, context)? {
+        match parse(word, context)? {
             Target::Repo(id) => Ok(Matcher::Id(id)),
             _ => Err(CliError::new(
                 Kind::Other,

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::names::repos;
 use super::{
-    RemovalArgs, cache_root, now, pin, push_bytes, show_plan, summary, tell_busy, tell_fresh,
+    RemovalArgs, cache_root, now, push_bytes, show_plan, summary, tell_busy, tell_fresh,
     tell_listed,
 };
 use crate::cache::pins::Pins;
@@ -168,7 +169,7 @@ impl Args {
 
     /// Warns of patterns that no repository matches: a typo would let go what was to be kept.
     fn tell_unmatched(&self, report: &CacheReport, context: &Context) {
-        let ids: Vec<String> = pin::repos(report).map(|(id, _)| id).collect();
+        let ids: Vec<String> = repos(report).map(|(id, _)| id).collect();
         let pinned = self.pin.iter().map(|word| ("--pin", word));
         let unpinned = self.unpin.iter().map(|word| ("--unpin", word));
         for (flag, word) in pinned.chain(unpinned) {

@@ -2,19 +2,17 @@
 
 use serde_json::json;
 
+use super::names::{parse, typed_ids};
 use super::{
-    RemovalArgs, cache_root, pin, push_bytes, show_plan, summary, tell_busy, tell_spared,
-    why_spared,
+    RemovalArgs, cache_root, push_bytes, show_plan, summary, tell_busy, tell_spared, why_spared,
 };
 use crate::cache::pins::Pins;
 use crate::cache::remove::targets::{Target, select};
 use crate::cache::remove::{DeletePlan, Extent, Spared, Use};
-use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, Kind};
 use crate::console::text;
-use crate::types::target::{self, Form};
 
 /// Remove cached repositories, revisions or files.
 #[derive(Debug, clap::Args)]
@@ -111,40 +109,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         );
     }
     refused(&[plan.busy, outcome.busy].concat(), &plan.pinned)
-}
-
-/// What the word means.
-pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
-    if target::form(word) != Form::Uri {
-        return Ok(Target::of_word(word));
-    }
-    let uri = target::parse(word, None, &context.settings.endpoint).map_err(|error| {
-        CliError::new(Kind::Other, sentence(&error.to_string()))
-            .hint("write hf://org/name, hf://datasets/org/name or hf://org/name/file")
-    })?;
-    if uri.revision.is_some() {
-        return Err(CliError::new(
-            Kind::Other,
-            format!("A revision cannot be part of {word:?} here."),
-        )
-        .hint("name the commit alone, as `hf cache ls --revisions` shows it"));
-    }
-    let repo = format!("{}/{}", uri.repo.repo_type, uri.repo.id);
-    Ok(match uri.path {
-        Some(path) => Target::File { repo, path },
-        None => Target::Repo(repo),
-    })
-}
-
-/// The ids, with their type, of the cached repositories that a word names without one.
-fn typed_ids(report: &CacheReport, word: &str) -> Vec<String> {
-    let word = word.to_lowercase();
-    let is_meant = |id: &String| {
-        id.split_once('/')
-            .is_some_and(|(_, untyped)| untyped.to_lowercase() == word)
-    };
-    let ids = pin::repos(report).map(|(id, _)| id);
-    ids.filter(is_meant).collect()
 }
 
 /// What was asked for by name and left alone makes the command fail.

@@ -168,7 +168,7 @@ fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table {
             json!(text::legacy_age(now - repo.accessed)),
             json!(text::legacy_age(now - repo.modified)),
             json!(repo.refs()),
-            crate::console::text::path_value(repo.path(&report.root)),
+            crate::console::paths::path_value(repo.path(&report.root)),
             json!(repo.size),
             json!(text::rfc3339(repo.accessed)),
             json!(text::rfc3339(repo.modified)),
@@ -203,7 +203,7 @@ fn revision_data(report: &CacheReport, now: f64) -> Table {
                 json!(revision.file_count),
                 json!(text::legacy_age(now - revision.modified)),
                 json!(revision.refs),
-                crate::console::text::path_value(revision.path(&folder)),
+                crate::console::paths::path_value(revision.path(&folder)),
                 json!(revision.size),
                 json!(text::rfc3339(revision.modified)),
             ]);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::verify_all::verify_all;
-use super::{cache_root, shown};
+use super::{cache_root, shown, tell_wrong};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::check::verify::{
-    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all, snapshot_files,
+    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
+    snapshot_files,
 };
 use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
@@ -21,8 +22,9 @@ use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
+use crate::download::request::{Destination, Request, Workers};
 use crate::download::select::Selection;
-use crate::download::session::{Planned, Request, Session, Target, Workers};
+use crate::download::session::{Planned, Session};
 use crate::types::listing::Listing;
 use crate::types::{CommitHash, Repo, RepoType, Revision};
 
@@ -195,8 +197,8 @@ impl Args {
                 revision: subject.revision.clone(),
                 selection: Selection::new(std::slice::from_ref(&file.path), &[], &[]),
                 target: match self.local_dir {
-                    Some(_) => Target::LocalDir(LocalDir::new(subject.folder.clone())),
-                    None => Target::Cache,
+                    Some(_) => Destination::LocalDir(LocalDir::new(subject.folder.clone())),
+                    None => Destination::Cache,
                 },
                 cache: CacheLayout::new(&cache),
                 linking: if context.settings.disable_symlinks {
@@ -284,23 +286,10 @@ impl Args {
                 ("repo_id", json!(subject.repo.id.as_str())),
                 ("repo_type", json!(subject.repo.repo_type.as_str())),
                 ("checked", json!(plan.checks.len())),
-                ("path", crate::console::text::path_value(&subject.folder)),
+                ("path", crate::console::paths::path_value(&subject.folder)),
             ],
         );
         Ok(())
-    }
-}
-
-/// Names wrong files.
-pub fn tell_wrong(wrong: &[Mismatch], context: &Context) {
-    for file in wrong {
-        context.console.warn(&format!(
-            "{} is damaged: its {} is {} and should be {}.",
-            text::escape(&file.path),
-            file.algorithm,
-            file.actual,
-            file.expected
-        ));
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::verify::tell_wrong;
+use super::tell_wrong;
 use super::{cache_root, problem_text, shown};
 use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
 use crate::cache::scan::{Detail, scan};
@@ -76,7 +76,7 @@ pub fn verify_all(
             ("checked", json!(checks.len())),
             ("repos", json!(report.repos.len())),
             ("revisions", json!(revisions)),
-            ("path", crate::console::text::path_value(&report.root)),
+            ("path", crate::console::paths::path_value(&report.root)),
         ],
     );
     Ok(())

@@ -66,7 +66,7 @@ pub fn install(shell: Option<Shell>, context: &Context) -> Result<(), CliError> 
         &sentence,
         vec![
             ("shell", json!(shell.to_string())),
-            ("path", crate::console::text::path_value(&done.path)),
+            ("path", crate::console::paths::path_value(&done.path)),
             ("changed", json!(done.changed)),
         ],
     );

@@ -11,15 +11,11 @@ use std::time::Duration;
 use tokio::runtime::{Runtime, RuntimeFlavor};
 
 pub use self::token::{another_hub, now};
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
 use crate::console::{Console, interrupt};
-<<<<<<< HEAD:src/context/mod.rs
-use crate::error::{CliError, Kind, RAISE_LIMIT, sentence};
-=======
->>>>>>> 5333c7f (Let the grammar come down as a value, and keep all commands' words below it):src/commands/context/mod.rs
 use crate::hub::http::{Notice, Notify};
 use crate::hub::{Hub, HubOptions};
 use crate::sys::{limits, threads};

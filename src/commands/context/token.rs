@@ -8,7 +8,7 @@ use crate::auth::keyring::Keychain;
 use crate::auth::oidc::Exchange;
 use crate::auth::renew::{self, NotRenewed, Place, Turn};
 use crate::auth::resolve::{self, ResolvedToken, Step, TokenSource};
-use crate::auth::store::StoredToken;
+use crate::auth::stored::{self, StoredToken};
 use crate::commands::error::CliError;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
@@ -78,7 +78,7 @@ impl Context {
     }
 
     fn kept_in_keyring(&self, entry: StoredToken) -> Option<ResolvedToken> {
-        let is_due = renew::is_due(&entry, now());
+        let is_due = stored::is_due(&entry, now());
         let is_ours = entry.issuer.is(&self.settings.endpoint);
         let mut token = entry.token?;
         if is_due && is_ours {

@@ -4,11 +4,11 @@ use crate::auth::AuthError;
 use crate::cache::remove::targets::TargetError;
 use crate::cache::scan::ScanError;
 use crate::cache::scan::select::SelectError;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::EnvFileError;
 use crate::config::settings::SettingsError;
 use crate::console::text::escape;
-use crate::hub::HubError;
+use crate::hub::{HubError, StatusCode};
 use crate::sys::{FsError, reason};
 use crate::types::InvalidName;
 
@@ -41,10 +41,6 @@ impl From<EnvFileError> for CliError {
         CliError::new(Kind::Other, sentence(&text)).hint(hint)
     }
 }
-
-/// What to do when no more files and connections may be open.
-pub const RAISE_LIMIT: &str =
-    "raise the limit with `ulimit -n`, close other programs, or use fewer --max-workers";
 
 impl From<InvalidName> for CliError {
     fn from(error: InvalidName) -> Self {
@@ -193,7 +189,7 @@ impl From<SelectError> for CliError {
 }
 
 /// Whether a server that answered so will do it again.
-fn is_for_good(status: reqwest::StatusCode) -> bool {
+fn is_for_good(status: StatusCode) -> bool {
     status.is_client_error() && !crate::hub::retry::is_transient(status)
 }
 
@@ -270,7 +266,7 @@ mod tests {
             (503, true),
         ] {
             let error = CliError::from(HubError::Status {
-                status: reqwest::StatusCode::from_u16(status).unwrap(),
+                status: StatusCode::from_u16(status).unwrap(),
                 message: String::new(),
                 request_id: None,
             });

@@ -14,6 +14,10 @@ use serde_json::json;
 
 use crate::console::{Console, Mode, json as python_json};
 
+/// What to do when no more files and connections may be open.
+pub const RAISE_LIMIT: &str =
+    "raise the limit with `ulimit -n`, close other programs, or use fewer --max-workers";
+
 /// What kind of failure it is. The names are part of the JSON output and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -6,8 +6,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::hub::{Method, StatusCode};
 use bytes::Bytes;
-use reqwest::{Method, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 

@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Session, Target};
+use super::Session;
 use crate::cache::layout::PARTIAL_SUFFIX;
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::cache::trees;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
+use crate::download::request::Destination;
 use crate::download::shared::Sharing;
 use crate::download::whole::{Length, is_whole};
 use crate::sys::dir::Dir;
@@ -24,13 +25,13 @@ impl Session<'_> {
     /// A file that is there already, found without asking anyone: a commit never changes.
     pub(super) fn present(&self, commit: &CommitHash, path: &RepoPath) -> Option<PlannedFile> {
         let (file, etag) = match &self.request.target {
-            Target::Cache => {
+            Destination::Cache => {
                 let pointer = self.repo.pointer(commit, path);
                 let blob = fs::read_link(&pointer).ok();
                 let etag = blob.and_then(|blob| blob.file_name()?.to_str().map(str::to_owned));
                 (pointer, etag)
             }
-            Target::LocalDir(dir) => {
+            Destination::LocalDir(dir) => {
                 let metadata = dir.metadata(path).filter(|m| m.commit == commit.as_str())?;
                 (dir.file(path), Some(metadata.etag))
             }
@@ -79,8 +80,8 @@ impl Session<'_> {
 
     pub(super) fn tree_file(&self, commit: &CommitHash) -> PathBuf {
         match &self.request.target {
-            Target::Cache => self.repo.tree(commit),
-            Target::LocalDir(dir) => dir.tree(commit),
+            Destination::Cache => self.repo.tree(commit),
+            Destination::LocalDir(dir) => dir.tree(commit),
         }
     }
 
@@ -110,7 +111,7 @@ impl Session<'_> {
         (pointers, blobs): (&mut Pointers, &Blobs),
     ) -> OnDisk {
         let checksum = entry.checksum();
-        if matches!(self.request.target, Target::Cache)
+        if matches!(self.request.target, Destination::Cache)
             && blobs.complete.contains(checksum.etag())
             && pointers.names(path, &checksum)
             && blobs.length(checksum.etag()) == Some(entry.size)
@@ -138,7 +139,7 @@ impl Session<'_> {
         let file = is_whole(&pointer, probe.checksum, probe.length);
         let in_cache = file == Some(true);
         match &self.request.target {
-            Target::Cache => {
+            Destination::Cache => {
                 let blob = match in_cache {
                     true => None,
                     false => is_whole(
@@ -157,7 +158,7 @@ impl Session<'_> {
                     ..OnDisk::default()
                 }
             }
-            Target::LocalDir(dir) => local_state(dir, probe, in_cache),
+            Destination::LocalDir(dir) => local_state(dir, probe, in_cache),
         }
     }
 
@@ -168,10 +169,10 @@ impl Session<'_> {
             .single_file()
             .and_then(|name| name.parse::<RepoPath>().ok());
         match (&self.request.target, single) {
-            (Target::Cache, Some(path)) => self.repo.pointer(commit, &path),
-            (Target::Cache, None) => self.repo.snapshot(commit),
-            (Target::LocalDir(dir), Some(path)) => dir.file(&path),
-            (Target::LocalDir(dir), None) => dir.root().to_path_buf(),
+            (Destination::Cache, Some(path)) => self.repo.pointer(commit, &path),
+            (Destination::Cache, None) => self.repo.snapshot(commit),
+            (Destination::LocalDir(dir), Some(path)) => dir.file(&path),
+            (Destination::LocalDir(dir), None) => dir.root().to_path_buf(),
         }
     }
 }

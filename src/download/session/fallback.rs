@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Planned, Session, Target};
+use super::{Planned, Session};
 use crate::cache::commit::read_ref;
 use crate::cache::{last_used, trees};
 use crate::download::DownloadError;
+use crate::download::request::Destination;
 use crate::download::whole::{Length, is_whole};
 use crate::hub::HubError;
 use crate::types::{CommitHash, RepoPath};
@@ -60,7 +61,7 @@ impl Session<'_> {
     /// Without a known commit, a local folder that has anything is all there is to offer.
     fn local_folder_instead(&self, reason: HubError) -> Result<Planned, DownloadError> {
         match &self.request.target {
-            Target::LocalDir(dir) => {
+            Destination::LocalDir(dir) => {
                 let path = match self.request.selection.single_file() {
                     Some(name) => dir.file(&name.parse()?),
                     None => dir.root().to_path_buf(),
@@ -70,7 +71,7 @@ impl Session<'_> {
                 }
                 Err(reason.into())
             }
-            Target::Cache => Err(reason.into()),
+            Destination::Cache => Err(reason.into()),
         }
     }
 

@@ -11,16 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::disk::Probe;
-pub use self::workers::Workers;
 use super::DownloadError;
-use super::local_dir::LocalDir;
 use super::plan::{DownloadPlan, PlannedFile};
-use super::select::Selection;
+use super::request::{Destination, Request};
 use super::store::Store;
 use super::whole::Length;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
-use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::cache::layout::RepoLayout;
 use crate::cache::pointers::Pointers;
 use crate::cache::{last_used, trees};
 use crate::download::shared::Sharing;
@@ -30,41 +28,7 @@ use crate::sys::free_space;
 use crate::types::listing::Listing;
 use crate::types::progress::Progress;
 use crate::types::token::Token;
-use crate::types::{CommitHash, Repo, RepoPath, Revision};
-
-/// Where files go.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// The shared cache.
-    Cache,
-    /// A folder of plain files.
-    LocalDir(LocalDir),
-}
-
-/// What to download.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The repository.
-    pub repo: Repo,
-    /// Branch, tag or commit.
-    pub revision: Revision,
-    /// Which files.
-    pub selection: Selection,
-    /// Where to.
-    pub target: Target,
-    /// The main cache: the target, or for a local folder a source of content.
-    pub cache: CacheLayout,
-    /// Symlinks or files in the cache.
-    pub linking: Linking,
-    /// Fetch what is there already.
-    pub force: bool,
-    /// Only say what would be done: nothing is written.
-    pub dry_run: bool,
-    /// Most files in flight.
-    pub workers: Workers,
-    /// Refuse before fetching when the disk has too little room.
-    pub check_space: bool,
-}
+use crate::types::{CommitHash, RepoPath, Revision};
 
 /// What a request comes to before anything is fetched.
 #[derive(Debug)]
@@ -120,7 +84,7 @@ impl<'a> Session<'a> {
     fn sharing(&self) -> Option<Sharing> {
         let xet = self.xet.as_ref().filter(|xet| xet.shared_blobs)?;
         let is_wanted = self.request.linking == Linking::Symlinks
-            && matches!(self.request.target, Target::Cache);
+            && matches!(self.request.target, Destination::Cache);
         let (cache, repo) = (self.request.cache.clone(), self.repo.clone());
         is_wanted.then(|| Sharing::new(cache, repo, xet.makes_store))
     }
@@ -218,7 +182,7 @@ impl<'a> Session<'a> {
             HubError::EntryNotFound {
                 commit: Some(commit),
             },
-            Target::Cache,
+            Destination::Cache,
             false,
         ) = (error, &self.request.target, self.request.dry_run)
             && let Ok(commit) = commit.parse()
@@ -329,12 +293,12 @@ impl<'a> Session<'a> {
     /// [`DownloadError::NoSpace`].
     pub fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
         let folder = match &self.request.target {
-            Target::Cache => self.request.cache.root(),
-            Target::LocalDir(dir) => dir.root(),
+            Destination::Cache => self.request.cache.root(),
+            Destination::LocalDir(dir) => dir.root(),
         };
         let needed = match &self.request.target {
-            Target::Cache => plan.distinct_bytes(),
-            Target::LocalDir(_) => {
+            Destination::Cache => plan.distinct_bytes(),
+            Destination::LocalDir(_) => {
                 let (total, done) = plan.fetched_bytes();
                 total.saturating_sub(done)
             }
@@ -357,8 +321,8 @@ impl<'a> Session<'a> {
         let store = Store::new(&self.request, &self.repo, &plan.commit);
         let (all, done) = plan.fetched_bytes();
         let total = match self.request.target {
-            Target::Cache => plan.distinct_bytes().saturating_add(done),
-            Target::LocalDir(_) => all,
+            Destination::Cache => plan.distinct_bytes().saturating_add(done),
+            Destination::LocalDir(_) => all,
         };
         (store.kept(&plan.files).min(total), total)
     }
@@ -367,7 +331,7 @@ impl<'a> Session<'a> {
         let result = self.path_at(&plan.commit);
         let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
         store.sweep(&plan.files);
-        if matches!(self.request.target, Target::Cache) {
+        if matches!(self.request.target, Destination::Cache) {
             let present = plan.files.iter().filter(|file| !file.is_fetched());
             last_used::mark(present.map(|file| self.repo.pointer(&plan.commit, &file.path)));
         }
@@ -376,7 +340,7 @@ impl<'a> Session<'a> {
                 "The {} {} has no files at revision {}.",
                 self.request.repo.repo_type, self.request.repo.id, self.request.revision
             )));
-        } else if plan.is_ready() && matches!(self.request.target, Target::Cache) {
+        } else if plan.is_ready() && matches!(self.request.target, Destination::Cache) {
             // Everything is there: a read-only cache will do. Only the ref may be news.
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
             return Ok(result);
@@ -397,7 +361,7 @@ impl<'a> Session<'a> {
             store.tidy(&plan.files, new_tree);
         }
         fetched?;
-        if let Target::Cache = self.request.target {
+        if let Destination::Cache = self.request.target {
             // Last of all: until now the previous snapshot was in force.
             match write_ref(&self.repo, &self.request.revision, &plan.commit) {
                 Err(error) if is_clash(&error) => self.hub.tell(Notice::Warning(format!(

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::{Session, Target};
+use super::Session;
 use crate::download::DownloadError;
 use crate::download::plan::DownloadPlan;
+use crate::download::request::Destination;
 use crate::download::select::Selected;
 use crate::sys::is_case_sensitive;
 use crate::types::RepoPath;
@@ -21,7 +22,7 @@ const LONGEST_PART: usize = 255;
 /// # Errors
 /// [`DownloadError::Unstorable`].
 pub(super) fn refuse_unstorable(
-    target: &Target,
+    target: &Destination,
     listing: &Listing,
     selected: &Selected,
 ) -> Result<(), DownloadError> {
@@ -41,10 +42,10 @@ pub(super) fn refuse_unstorable(
 /// # Errors
 /// [`DownloadError::Unstorable`].
 pub(super) fn refuse_in_folder<'a>(
-    target: &Target,
+    target: &Destination,
     paths: impl IntoIterator<Item = &'a RepoPath>,
 ) -> Result<(), DownloadError> {
-    if matches!(target, Target::Cache) {
+    if matches!(target, Destination::Cache) {
         return Ok(());
     }
     let refused = paths.into_iter().filter_map(|path| {
@@ -66,8 +67,8 @@ impl Session<'_> {
     pub(super) fn check_names(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
         // Not probed in the snapshot, where every name means something to others.
         let (root, probed) = match &self.request.target {
-            Target::Cache => (self.repo.snapshot(&plan.commit), self.repo.blobs()),
-            Target::LocalDir(dir) => (dir.root().to_path_buf(), dir.root().to_path_buf()),
+            Destination::Cache => (self.repo.snapshot(&plan.commit), self.repo.blobs()),
+            Destination::LocalDir(dir) => (dir.root().to_path_buf(), dir.root().to_path_buf()),
         };
         let paths = || plan.files.iter().map(|file| &file.path);
         if let Some(path) = paths().find(|path| !self.fits(&root, path)) {
@@ -92,8 +93,8 @@ impl Session<'_> {
     /// Whether a file, and what is noted beside it, has a path short enough.
     fn fits(&self, root: &Path, path: &RepoPath) -> bool {
         let longest = match &self.request.target {
-            Target::Cache => root.join(path.as_str()),
-            Target::LocalDir(dir) => dir.longest_path(path),
+            Destination::Cache => root.join(path.as_str()),
+            Destination::LocalDir(dir) => dir.longest_path(path),
         };
         let name = longest.file_name().unwrap_or_default();
         longest.as_os_str().len() <= LONGEST_PATH && name.len() <= LONGEST_PART

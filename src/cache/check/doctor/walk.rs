@@ -45,7 +45,7 @@ pub fn names(folder: &Path) -> Option<Vec<OsString>> {
     let names: io::Result<Vec<OsString>> = fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
     let mut names = names.ok()?;
-    names.retain(|name| !crate::cache::scan::is_stray(name.as_encoded_bytes()));
+    names.retain(|name| !crate::cache::blob_names::is_stray(name.as_encoded_bytes()));
     names.sort();
     Some(names)
 }

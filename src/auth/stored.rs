@@ -1,10 +1,10 @@
-//! One named token, and how it stands in its section of `stored_tokens`.
+//! What is kept of a login: a named token, and how it stands in its section of `stored_tokens`.
 
 use ring::digest;
 use zeroize::Zeroizing;
 
-use crate::auth::ini::{Ini, Options};
-use crate::auth::issuer::Issuer;
+use super::ini::{self, Ini, Options};
+use super::issuer::Issuer;
 use crate::types::token::Token;
 
 /// Option names in a section.
@@ -16,6 +16,31 @@ const EXPIRES_AT: &str = "expires_at";
 const ENDPOINT: &str = "endpoint";
 /// Ours: [`fingerprint`] of the token that the last renewal replaced.
 const REPLACED: &str = "replaced_token";
+
+/// A token that expires within this many seconds is renewed (docs/reference.md#renewal).
+const MARGIN: i64 = 24 * 3600;
+
+/// What a login brings: a token, and for a browser login what renews it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The access token.
+    pub token: Token,
+    /// Exchanged for a new token before this one expires.
+    pub refresh_token: Option<Token>,
+    /// When the token expires, in seconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+impl From<Token> for Grant {
+    /// A token from the settings page: the Hub alone knows when it ends.
+    fn from(token: Token) -> Self {
+        Grant {
+            token,
+            refresh_token: None,
+            expires_at: None,
+        }
+    }
+}
 
 /// One named token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +105,26 @@ impl StoredToken {
     }
 }
 
+/// A name that a section can have: control characters become blanks, and what `configparser` cannot
+/// store (nothing, or its own `DEFAULT`) gets another name.
+pub fn section_name(wanted: &str) -> String {
+    let clean: String = wanted
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match clean.trim() {
+        "" => "token".to_owned(),
+        name if ini::fits_section_name(name) => name.to_owned(),
+        name => format!("{name}-token"),
+    }
+}
+
+/// Whether a token should be renewed. `now` is in seconds since 1970.
+pub fn is_due(entry: &StoredToken, now: i64) -> bool {
+    let is_late = |at: i64| at.saturating_sub(MARGIN) <= now;
+    entry.refresh_token.is_some() && entry.expires_at.is_some_and(is_late)
+}
+
 /// A number of seconds, whatever it looks like: whole, with a fraction, or beyond all bounds.
 fn seconds(text: &str) -> Option<i64> {
     let text = text.trim();
@@ -89,4 +134,46 @@ fn seconds(text: &str) -> Option<i64> {
         Some(number as i64)
     };
     text.parse().ok().or_else(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(text: &str) -> Token {
+        Token::clean(text).unwrap().unwrap()
+    }
+
+    #[test]
+    fn due_in_the_last_day_whatever_the_numbers() {
+        let entry = |expires_at| StoredToken {
+            name: "x".to_owned(),
+            token: Some(token("hf_x")),
+            refresh_token: Some(token("r")),
+            expires_at,
+            issuer: Default::default(),
+            replaced: None,
+        };
+        for (expires_at, now, expected) in [
+            (None, 0, false),
+            (Some(MARGIN + 10), 9, false),
+            (Some(MARGIN + 10), 10, true),
+            (Some(-5), 0, true),
+            (Some(i64::MIN), 0, true),
+            (Some(i64::MAX), 0, false),
+            (Some(i64::MAX), i64::MAX, true),
+            (Some(i64::MIN), i64::MIN, true),
+        ] {
+            assert_eq!(
+                is_due(&entry(expires_at), now),
+                expected,
+                "{expires_at:?} {now}"
+            );
+        }
+        let bare = StoredToken {
+            refresh_token: None,
+            ..entry(Some(0))
+        };
+        assert!(!is_due(&bare, 10), "there is nothing to renew it with");
+    }
 }

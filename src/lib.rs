@@ -15,9 +15,12 @@
 
 pub mod auth;
 pub mod cache;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
 pub mod commands;
 pub mod config;
+#[cfg(feature = "cli")]
 pub mod console;
 pub mod download;
 pub mod hub;

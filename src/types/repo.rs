@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::name::{InvalidName, invalid};
 
 /// Kind of a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum RepoType {
     /// A model: the default everywhere.
     Model,

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -11,6 +12,7 @@ use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Repo, XET_TOKEN};
 use crate::harness::oracle::{Oracle, mounts};
 use crate::harness::process::Output;
+use crate::harness::shim::shim;
 use crate::harness::stall::{Relay, falling_silent};
 use crate::harness::tree::{listing, tree_of};
 
@@ -451,4 +453,24 @@ fn the_storage_sees_its_own_token_only() {
     }
     let at_the_hub = hub.count(|r| r.authorization.as_deref() == Some("hf_alice"));
     assert!(at_the_hub > 0, "{}", hub.log_text());
+}
+
+/// The library asks for threads of its own in the middle of its work.
+#[test]
+fn threads_may_run_out_at_any_moment() {
+    let Some(shim) = shim() else { return };
+    let (_cas, hub) = storage();
+    for from in 15..=45 {
+        let env = TestEnv::for_hub(&hub).fast_clock();
+        let output = env
+            .hf(["download", "org/name"])
+            .var("LD_PRELOAD", &shim)
+            .var("HF_SHIM_THREADS_FROM", from.to_string())
+            .limit(Duration::from_secs(60))
+            .run();
+        let what = format!("no thread from the {from}th on: {output}");
+        assert!(!output.stderr().contains("panicked"), "{what}");
+        output.ok();
+        arrived(&env, &hub);
+    }
 }

@@ -82,12 +82,16 @@ pub struct Revision {
     pub files: Vec<MadeFile>,
     /// Paths and blobs of the files that lost their links.
     pub lost: Vec<(String, String)>,
+    /// There is a listing of it, lost files included.
+    pub is_listed: bool,
 }
 
 pub struct Blob {
     pub name: String,
     /// What it should hold: its name is the hash of this.
     pub text: String,
+    /// Bytes that are left of it.
+    pub length: usize,
     pub is_young: bool,
     /// It is a link to this payload.
     pub payload: Option<String>,
@@ -109,6 +113,8 @@ pub struct Payload {
     pub hash: String,
     /// What it should hold.
     pub text: String,
+    /// Bytes that are left of it.
+    pub length: usize,
     pub has_manifest: bool,
     pub lock: Lock,
     pub is_young: bool,
@@ -138,12 +144,25 @@ impl fmt::Display for Made {
                     is_young,
                     payload,
                     lock,
-                    ..
+                    text,
+                    length,
                 } = blob;
-                writeln!(f, "  blob {name} young {is_young} {lock:?} {payload:?}")?;
+                let kind = match (*length, text.len()) {
+                    (0, _) => "empty blob",
+                    (length, whole) if length < whole => "short blob",
+                    _ => "blob",
+                };
+                writeln!(f, "  {kind} {name} young {is_young} {lock:?} {payload:?}")?;
             }
             for revision in &repo.revisions {
-                writeln!(f, "  {} {:?}", revision.commit, revision.refs)?;
+                let Revision {
+                    commit,
+                    refs,
+                    lost,
+                    is_listed,
+                    ..
+                } = revision;
+                writeln!(f, "  {commit} {refs:?} listed {is_listed}, lost {lost:?}")?;
                 for file in &revision.files {
                     let MadeFile {
                         path,
@@ -278,22 +297,25 @@ impl Maker<'_> {
     }
 
     /// A file that should hold the answered text, and now and then was damaged.
-    fn content(&mut self, path: &Path, is_young: bool) -> String {
+    fn content(&mut self, path: &Path, is_young: bool) -> (String, usize) {
         let length = self.random.usize(20..300);
         let text = self.hex(length);
-        self.damaged_or_not(path, &text);
+        let length = self.damaged_or_not(path, &text);
         self.age(path, is_young);
-        text
+        (text, length)
     }
 
-    /// Writes the text; in some cases what a power failure or a bad disk leaves of it.
-    fn damaged_or_not(&mut self, path: &Path, text: &str) {
-        match self.random.u8(..10) {
-            0 => put(path, &text[..text.len() / 2]),
-            1 => put(path, text.replace('0', "x")),
-            2 if self.chance(3) => put(path, ""),
-            _ => put(path, text),
-        }
+    /// Writes the text; in some cases what a power failure or a bad disk leaves of it. Answers how
+    /// many bytes that are.
+    fn damaged_or_not(&mut self, path: &Path, text: &str) -> usize {
+        let written = match self.random.u8(..10) {
+            0 => text[..text.len() / 2].to_owned(),
+            1 => text.replace('0', "x"),
+            2 if self.chance(3) => String::new(),
+            _ => text.to_owned(),
+        };
+        put(path, &written);
+        written.len()
     }
 
     /// A file of some bytes that no other file has.
@@ -343,7 +365,7 @@ impl Maker<'_> {
             let hash = self.hex(64);
             let place = root.join("blobs").join(&hash[..2]).join(&hash);
             let is_young = self.chance(2);
-            let text = self.content(&place, is_young);
+            let (text, length) = self.content(&place, is_young);
             let has_manifest = !self.chance(4);
             if has_manifest {
                 let manifest = place.with_file_name(format!("{hash}.refs"));
@@ -365,6 +387,7 @@ impl Maker<'_> {
             self.made.payloads.push(Payload {
                 hash,
                 text,
+                length,
                 has_manifest,
                 lock,
                 is_young,
@@ -431,7 +454,7 @@ impl Maker<'_> {
         let name = blob_name(["f", "f.bin"][number % 2], &text);
         let place = blobs.join(&name);
         fs::create_dir_all(&blobs).expect("folder");
-        match &payload {
+        let length = match &payload {
             Some(hash) => {
                 symlink(format!("../../blobs/{}/{hash}", &hash[..2]), &place).expect("link");
                 let manifest = root.join(format!("blobs/{}/{hash}.refs", &hash[..2]));
@@ -442,12 +465,16 @@ impl Maker<'_> {
                     file.set_modified(meta.modified().expect("time"))
                         .expect("times");
                 }
+                let mut payloads = self.made.payloads.iter();
+                let payload = payloads.find(|payload| payload.hash == *hash);
+                payload.map_or(0, |payload| payload.length)
             }
             None => {
-                self.damaged_or_not(&place, &text);
+                let length = self.damaged_or_not(&place, &text);
                 self.age(&place, is_young);
+                length
             }
-        }
+        };
         let lock = root
             .join(".locks")
             .join(&repo.folder)
@@ -456,6 +483,7 @@ impl Maker<'_> {
             lock: self.lock(&lock),
             name,
             text,
+            length,
             is_young,
             payload,
         }
@@ -495,7 +523,8 @@ impl Maker<'_> {
                 is_moved: is_moved && !is_copy,
             });
         }
-        if is_lost || is_moved || self.chance(2) {
+        let is_listed = is_lost || is_moved || self.chance(2);
+        if is_listed {
             listing(&path, &commit, &files, &repo.blobs);
         }
         let mut lost = Vec::new();
@@ -533,6 +562,7 @@ impl Maker<'_> {
             refs,
             files,
             lost,
+            is_listed,
         });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Command;
-use super::make::{Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
+use super::make::{Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
 
 /// What may go, and what has to.
 #[derive(Default)]
@@ -259,11 +259,38 @@ fn every_blob(verdict: &mut Verdict, made: &Made, repo: &Repo) {
     }
 }
 
-/// What is of no use to anybody: never what a listing, a link or another program may need.
+/// A listing tells how long the blob should be, and it is not; or it is empty, and its name is the
+/// hash of something.
+fn is_provably_short(repo: &Repo, blob: &Blob) -> bool {
+    let names = |revision: &Revision| {
+        let files = revision.files.iter().map(|file| &file.blob);
+        let mut blobs = files.chain(revision.lost.iter().map(|(_, name)| name));
+        revision.is_listed && blobs.any(|name| *name == blob.name)
+    };
+    blob.length == 0 || blob.length < blob.text.len() && repo.revisions.iter().any(names)
+}
+
+/// What is of no use to anybody: never what a listing, a link or another program may need, unless it
+/// is provably damaged.
 fn doctor(verdict: &mut Verdict, made: &Made) {
+    rights(verdict, made);
     for repo in &made.repos {
         if is_held(repo, made) {
             continue;
+        }
+        for blob in repo
+            .blobs
+            .iter()
+            .filter(|blob| is_provably_short(repo, blob))
+        {
+            let name = format!("{}/blobs/{}", repo.folder, blob.name);
+            verdict.exact.insert(name);
+            for revision in &repo.revisions {
+                let files = revision.files.iter();
+                let links = files.filter(|file| !file.is_copy && file.blob == blob.name);
+                let links = links.map(|file| place(repo, revision, file));
+                verdict.exact.extend(links);
+            }
         }
         let folder = &repo.folder;
         verdict.exact.insert(format!("{folder}/refs/ghost"));
@@ -285,6 +312,16 @@ fn doctor(verdict: &mut Verdict, made: &Made) {
 /// What is damaged may be replaced by what it should be, and by nothing else; of the revision that is
 /// meant, every file that is there has to be.
 fn repair(verdict: &mut Verdict, made: &Made, id: &str) {
+    rights(verdict, made);
+    if let Some((repo, revision)) = meant(made, id) {
+        let files = revision.files.iter().filter(|file| !file.is_moved);
+        let places = files.map(|file| place(repo, revision, file));
+        verdict.must_be_right.extend(places);
+    }
+}
+
+/// What may stand in every place of content: what belongs there.
+fn rights(verdict: &mut Verdict, made: &Made) {
     for payload in &made.payloads {
         let place = format!("blobs/{}/{}", &payload.hash[..2], payload.hash);
         verdict.right.insert(place, payload.text.clone());
@@ -301,11 +338,6 @@ fn repair(verdict: &mut Verdict, made: &Made, id: &str) {
                 verdict.right.insert(place(repo, revision, file), text);
             }
         }
-    }
-    if let Some((repo, revision)) = meant(made, id) {
-        let files = revision.files.iter().filter(|file| !file.is_moved);
-        let places = files.map(|file| place(repo, revision, file));
-        verdict.must_be_right.extend(places);
     }
 }
 
@@ -331,7 +363,7 @@ fn payloads(verdict: &mut Verdict, made: &Made) {
         // Lines without a link are taken out.
         verdict.exact.insert(format!("{place}.refs"));
         let links = made.repos.iter().flat_map(|repo| {
-            let uses = |blob: &&super::make::Blob| blob.payload.as_ref() == Some(hash);
+            let uses = |blob: &&Blob| blob.payload.as_ref() == Some(hash);
             let links = repo.blobs.iter().filter(uses);
             links.map(|blob| format!("{}/blobs/{}", repo.folder, blob.name))
         });

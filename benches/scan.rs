@@ -206,7 +206,7 @@ fn median(times: &mut [Duration]) -> Duration {
 
 /// Scans in this process and prints its peak memory, which only the process itself can read.
 fn peak_memory(root: &Path) {
-    let report = hf_cli::cache::scan::scan(root, hf_cli::cache::scan::Detail::Totals);
+    let report = hf_cli::testing::scan(root, hf_cli::testing::Detail::Totals);
     let repos = report.expect("scan").repos.len();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status

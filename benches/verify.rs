@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hf_cli::cache::check::verify::{Check, hash_all};
-use hf_cli::types::listing::Checksum;
-use hf_cli::types::progress::Silent;
+use hf_cli::testing::Checksum;
+use hf_cli::testing::Silent;
+use hf_cli::testing::{Check, hash_all};
 
 const FILES: u64 = 12;
 const BYTES: u64 = 100_000_000;

@@ -4,7 +4,7 @@
 //!
 //! Starts a Hub on the loopback interface with one small model, then runs the real commands in
 //! processes of their own, in a temporary home. No network, no account, nothing left behind. Each
-//! process is this example started again with `--as-hf`, which enters `hf_cli::cli::run` just as the
+//! process is this example started again with `--as-hf`, which enters `hf_cli::testing::run` just as the
 //! binary `hf` does: an example cannot rely on the binary being built.
 
 #![allow(
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
     let program = arguments.next().expect("a program has a name");
     let mut arguments = arguments.peekable();
     if arguments.next_if(|first| first == "--as-hf").is_some() {
-        let env = hf_cli::config::env::Env::from_process();
-        return hf_cli::cli::run(std::iter::once("hf".into()).chain(arguments), env);
+        let env = hf_cli::testing::Env::from_process();
+        return hf_cli::testing::run(std::iter::once("hf".into()).chain(arguments), env);
     }
     let home = tempfile::tempdir().expect("a temporary folder");
     let hub = furnished_hub();

@@ -7,22 +7,36 @@
     test,
     allow(clippy::disallowed_methods, reason = "tests make files as they like")
 )]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the command line uses what the engine alone does not"
+    )
+)]
 #![warn(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "console/ is the only stdout and stderr"
 )]
 
-pub mod auth;
-pub mod cache;
+mod auth;
+mod cache;
 #[cfg(feature = "cli")]
-pub mod cli;
+mod cli;
 #[cfg(feature = "cli")]
-pub mod commands;
-pub mod config;
+mod commands;
+mod config;
 #[cfg(feature = "cli")]
-pub mod console;
-pub mod download;
-pub mod hub;
-pub mod sys;
+mod console;
+mod download;
+mod hub;
+mod sys;
 pub mod types;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use cli::main;
+#[doc(hidden)]
+pub mod testing;

@@ -281,6 +281,7 @@ pub fn fits_section_name(name: &str) -> bool {
 }
 
 /// Whether a value comes back the same: one line without blanks at its ends.
+#[cfg(test)]
 pub fn fits_value(value: &str) -> bool {
     !value.contains(['\r', '\n']) && value.trim_matches(is_space).len() == value.len()
 }

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use keyring::v1::{Entry, Error};
 use serde::{Deserialize, Serialize};
@@ -84,11 +84,6 @@ impl Keychain {
         Keychain {
             index_path: settings.token_path.with_file_name(INDEX),
         }
-    }
-
-    /// The index file.
-    pub fn index_path(&self) -> &Path {
-        &self.index_path
     }
 
     /// The index; empty when the keyring was never used.

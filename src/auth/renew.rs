@@ -136,11 +136,6 @@ impl Renewal {
         &self.refresh_token
     }
 
-    /// Name of the token.
-    pub fn name(&self) -> &str {
-        &self.entry.name
-    }
-
     /// Keeps what the Hub granted, and answers the new token. The old refresh token stays when the
     /// server did not give a new one. The token file follows only if it still held the old token: the
     /// user may have switched meanwhile.

@@ -79,16 +79,6 @@ impl TokenStore {
         }
     }
 
-    /// File of the active token.
-    pub fn token_path(&self) -> &Path {
-        &self.token_path
-    }
-
-    /// File of all named tokens.
-    pub fn stored_path(&self) -> &Path {
-        &self.stored_path
-    }
-
     /// All named tokens, in file order; none when the file does not exist.
     ///
     /// # Errors

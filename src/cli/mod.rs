@@ -19,9 +19,18 @@ use crate::config::env::{self, Env};
 use crate::config::program::Program;
 use crate::config::settings::{Settings, SettingsError};
 use crate::console::text::escape;
-use crate::console::{Console, OutputFormat};
+use crate::console::{Console, OutputFormat, interrupt};
+use crate::sys::limits;
 
 use self::grammar::Cli;
+
+/// Runs the command line of this process, once what the system does with signals and open files is
+/// settled.
+pub fn main() -> ExitCode {
+    interrupt::install();
+    limits::raise_open_files();
+    run(std::env::args_os(), Env::from_process())
+}
 
 /// Runs one command line in this process: everything that the binary does.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {

@@ -14,7 +14,7 @@
 //! made Ctrl-C a key like others, and would be lost otherwise.
 
 #[cfg(unix)]
-pub use unix::{Hold, KeptTerminal, exit_code, hold, install, keep_terminal, wait};
+pub use unix::{exit_code, hold, install, keep_terminal, wait};
 
 #[cfg(unix)]
 mod unix {

@@ -28,9 +28,9 @@ const AT_WORK: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug)]
 pub enum Claim {
     /// The partial that bears the content's name, while the lock is held.
-    Common(LockGuard),
+    Common(#[expect(dead_code, reason = "held until the claim is dropped")] LockGuard),
     /// A partial of this process alone. With a lock, it still keeps others on this machine waiting.
-    Own(Option<LockGuard>),
+    Own(#[expect(dead_code, reason = "held until the claim is dropped")] Option<LockGuard>),
 }
 
 impl Claim {

@@ -38,6 +38,7 @@ impl LockGuard {
 ///
 /// # Errors
 /// [`FsError`] when the file cannot be opened or the file system has no locks.
+#[cfg(test)]
 pub fn lock(path: &Path) -> Result<LockGuard, FsError> {
     let file = open_lock(path)?;
     LockGuard::wait(file).map_err(FsError::of("lock", path))
@@ -74,15 +75,6 @@ fn wait_for(file: File, path: &Path, patience: Duration) -> Result<Option<LockGu
             Err(fs::TryLockError::Error(source)) => return Err(FsError::of("lock", path)(source)),
         }
     }
-}
-
-/// As [`lock_within`], with a lock file that every user of a shared cache may write.
-///
-/// # Errors
-/// As [`lock`].
-pub fn lock_within_for_all(path: &Path, patience: Duration) -> Result<Option<LockGuard>, FsError> {
-    let opening = Opening::update().exact_mode(0o666);
-    wait_for(opening.open_in_folder(path, "open")?, path, patience)
 }
 
 fn open_lock(path: &Path) -> Result<File, FsError> {

@@ -25,13 +25,12 @@ pub use door::set_mode;
 pub use door::{Opening, open_itself};
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
 use lock::LOCK_MODE;
-pub use lock::{LockGuard, has_no_locks, lock, lock_within, lock_within_for_all, try_lock};
+pub use lock::{LockGuard, has_no_locks, lock_within, try_lock};
 pub use read::{open_regular, read_limited, read_once, read_text};
 #[cfg(unix)]
 pub use write::symlink_in_folder;
 pub use write::{
-    Mode, copy_file, replace, sync_file, sync_folder, write_atomic, write_atomic_from,
-    write_atomic_staged,
+    Mode, copy_file, replace, sync_file, write_atomic, write_atomic_from, write_atomic_staged,
 };
 
 /// A file system operation that failed: what was tried, where, and why.

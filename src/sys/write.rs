@@ -345,20 +345,6 @@ pub fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all().or_else(unless_refused)
 }
 
-/// Flushes the names in a folder to disk, as [`sync_file`].
-///
-/// # Errors
-/// As [`sync_file`].
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    return File::open(path)?.sync_all().or_else(unless_refused);
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        Ok(())
-    }
-}
-
 /// Tells bytes that are lost from a file system that has no such call, whatever its word for that.
 fn unless_refused(error: io::Error) -> io::Result<()> {
     #[cfg(unix)]

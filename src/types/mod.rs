@@ -2,22 +2,24 @@
 //! hash, token. Imports nothing else of this program.
 
 mod endpoint;
-pub mod hash;
-pub mod listing;
+pub(crate) mod hash;
+pub(crate) mod listing;
 mod name;
 mod path;
-pub mod pattern;
-pub mod progress;
+pub(crate) mod pattern;
+pub(crate) mod progress;
 mod repo;
 mod revision;
-pub mod target;
-pub mod token;
+pub(crate) mod target;
+pub(crate) mod token;
 
-pub use endpoint::{
-    BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host, is_open_to_eavesdroppers, split_scheme,
-    without_userinfo,
-};
-pub use name::{InvalidName, shortened};
-pub use path::{RepoPath, is_deceptive};
+pub use endpoint::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
+pub(crate) use endpoint::{host, is_open_to_eavesdroppers, split_scheme, without_userinfo};
+pub use name::InvalidName;
+pub(crate) use name::shortened;
+pub use path::RepoPath;
+pub(crate) use path::is_deceptive;
 pub use repo::{Repo, RepoId, RepoType};
-pub use revision::{CommitHash, Revision, is_lower_hex};
+pub(crate) use revision::is_lower_hex;
+pub use revision::{CommitHash, Revision};
+pub use token::{InvalidToken, Token};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use hf_cli::auth::ini::Ini;
+use hf_cli::testing::Ini;
 use serde_json::Value;
 
 use crate::auth_login::{login, read};

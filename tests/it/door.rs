@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use hf_cli::download::local_dir::LocalDir;
-use hf_cli::types::listing::Checksum;
+use hf_cli::testing::Checksum;
+use hf_cli::testing::LocalDir;
 
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::skip;

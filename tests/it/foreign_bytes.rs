@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::Path;
 
-use hf_cli::cache::commit::read_ref;
-use hf_cli::cache::layout::{CacheLayout, parse_repo_folder_name, partial_etag};
-use hf_cli::cache::{shared, trees};
-use hf_cli::config::env::Env;
-use hf_cli::download::local_dir::LocalDir;
-use hf_cli::sys::dir::Dir;
+use hf_cli::testing::Dir;
+use hf_cli::testing::Env;
+use hf_cli::testing::LocalDir;
+use hf_cli::testing::read_ref;
+use hf_cli::testing::{CacheLayout, parse_repo_folder_name, partial_etag};
+use hf_cli::testing::{shared, trees};
 use hf_cli::types::{Repo, RepoType, Revision};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};

@@ -18,7 +18,7 @@ fn commands() -> Vec<String> {
         }
     }
     let mut all = Vec::new();
-    collect(&hf_cli::cli::help::grammar(), "", &mut all);
+    collect(&hf_cli::testing::grammar(), "", &mut all);
     all
 }
 
@@ -42,7 +42,7 @@ fn every_help_text() {
             let rust = ["OsString", "PathBuf", "Option<", "Vec<", "String>"];
             assert!(!rust.iter().any(|word| text.contains(word)), "{text}");
         }
-        let page = hf_cli::commands::pages::page(&command).unwrap();
+        let page = hf_cli::testing::page(&command).unwrap();
         assert_eq!(
             long.contains("Environment:\n"),
             !page.variables.is_empty(),
@@ -82,18 +82,18 @@ fn every_example_is_in_the_grammar() {
         return;
     };
     let env = TestEnv::new();
-    let pages: BTreeMap<&str, _> = hf_cli::commands::pages::PAGES
+    let pages: BTreeMap<&str, _> = hf_cli::testing::PAGES
         .iter()
         .map(|page| (page.command, page))
         .collect();
-    assert_eq!(pages.len(), hf_cli::commands::pages::PAGES.len());
+    assert_eq!(pages.len(), hf_cli::testing::PAGES.len());
     let mut expected = commands();
     expected.sort();
     assert_eq!(pages.keys().copied().collect::<Vec<_>>(), expected);
     for page in pages.values() {
         for example in page.examples {
             let words = words(&env, example);
-            let parsed = hf_cli::cli::help::grammar().try_get_matches_from(&words);
+            let parsed = hf_cli::testing::grammar().try_get_matches_from(&words);
             assert!(parsed.is_ok(), "{example}: {parsed:?}");
             let of_command = format!("hf {}", page.command);
             assert!(
@@ -135,7 +135,7 @@ fn examples_run() {
         "cache prune",
         "cache rm",
     ] {
-        for example in hf_cli::commands::pages::page(command).unwrap().examples {
+        for example in hf_cli::testing::page(command).unwrap().examples {
             // Not on this Hub; and man(1) may not be here.
             if example.contains("glue") || example.contains("| man") {
                 continue;

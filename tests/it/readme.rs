@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Parser;
-use hf_cli::cli::grammar::Cli;
+use hf_cli::testing::Cli;
 
 fn text(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()

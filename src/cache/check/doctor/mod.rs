@@ -25,7 +25,7 @@ mod waste;
 
 use std::path::{Path, PathBuf};
 
-pub use self::mend::{Mended, mend};
+pub use self::mend::mend;
 pub use self::restore::Source;
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::cache::shared::{self, Payload};

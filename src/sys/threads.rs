@@ -82,7 +82,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 }
 
 /// Whether the system gives us one thread more, now.
-pub fn is_one_left() -> bool {
+fn is_one_left() -> bool {
     can_make(1)
 }
 
@@ -169,7 +169,7 @@ thread_local! {
 }
 
 /// Does what panics when it gets no thread; `None` when it did, and nothing is printed.
-pub fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();

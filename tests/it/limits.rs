@@ -90,6 +90,23 @@ fn threads_may_run_out_at_any_moment() {
 }
 
 #[test]
+fn progress_bars_do_without_threads() {
+    let Some(shim) = shim() else { return };
+    let hub = hub(5);
+    for from in [1, 2, 10].into_iter().chain(18..=30) {
+        let env = TestEnv::for_hub(&hub);
+        let mut terminal = env
+            .hf(["download", "o/m"])
+            .var("LD_PRELOAD", &shim)
+            .var("HF_SHIM_THREADS_FROM", from.to_string())
+            .terminal(24, 100);
+        let code = terminal.exit_code();
+        let shown = terminal.transcript();
+        assert!(code == 0 && !shown.contains("panicked"), "{from}: {shown}");
+    }
+}
+
+#[test]
 fn one_thread_asks_who_i_am() {
     let hub = hub(0);
     hub.fault(Fault::NeverAnswer.on("whoami"));

@@ -43,12 +43,19 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸ ")
 }
 
-/// Lets a bar move by itself. The library expects a thread for that; without one the bar moves when
-/// something happens.
+/// Lets a bar move by itself. Without a thread for that it moves when something happens; the
+/// library's own way panics then.
 fn tick(bar: &ProgressBar, interval: Duration) {
-    if crate::sys::threads::is_one_left() {
-        crate::sys::threads::quietly(|| bar.enable_steady_tick(interval));
-    }
+    let bar = bar.downgrade();
+    let tick = move || {
+        while let Some(bar) = bar.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(interval);
+        }
+    };
+    // Nothing is lost without it.
+    let _ = std::thread::Builder::new().spawn(tick);
 }
 
 /// A moving line that says what is waited for.

@@ -1,7 +1,7 @@
 //! `hf`: log in to the Hugging Face Hub, download from it, and manage the local cache.
 //!
 //! Arrows point one way: `cli → commands → { download, auth } → { hub, cache } → config → { sys, types }`,
-//! and `tests/it/layers.rs` holds the whole table.
+//! and `tests/it/whole/layers.rs` holds the whole table.
 
 #![cfg_attr(
     test,

@@ -12,7 +12,7 @@ and the variable HF_MUTANT says which fault is on (0: none).
     cargo install --locked cargo-mutants
     python3 tests/mutants/run.py                     # 60 faults, seed 1, spread over four folders
     python3 tests/mutants/run.py --seed 7 --count 20 --folder src/cache
-    python3 tests/mutants/run.py --only 'src/cache/evict.rs'   # every fault of one file
+    python3 tests/mutants/run.py --only 'src/cache/remove/evict.rs'   # every fault of one file
     python3 tests/mutants/run.py --changed main~20   # files changed since that commit come first
     python3 tests/mutants/run.py --jobs 8            # eight faults at a time
     python3 tests/mutants/run.py --build-only        # and later, or on another machine: --built
@@ -46,10 +46,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FOLDERS = ["src/download", "src/cache", "src/auth", "src/hub"]
 # The integration tests of a room, by the start of their names.
 ROOMS = {
-    "src/download": ["download_"],
-    "src/cache": ["cache_", "parity::cache_", "door", "download_shared"],
-    "src/auth": ["auth_", "legacy", "parity::auth", "parity::login"],
-    "src/hub": ["hub_", "download_trouble", "download_malformed", "download_errors"],
+    "src/download": ["download::"],
+    "src/cache": ["cache::", "parity::cache_", "whole::door", "download::shared"],
+    "src/auth": ["auth::", "cli::legacy", "parity::auth", "parity::login"],
+    "src/hub": ["hub::", "download::faults", "download::malformed", "download::errors"],
 }
 SWITCH = """
 //! Which planted fault is on. Written by tests/mutants/run.py, never part of the program.

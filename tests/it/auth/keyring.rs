@@ -1,0 +1,165 @@
+//! The keyring, with a real Secret Service: GNOME Keyring on a session bus of its own, unlocked with a test password.
+
+use std::fs;
+
+use crate::auth::login::{LAPTOP, SERVER, hub, login, read};
+use crate::harness::oracle::installed;
+use crate::harness::tree::{NodeKind, tree_of};
+use crate::harness::{Output, TestEnv};
+
+/// Runs a shell script in which `hf` is the program under test, beside an unlocked keyring. `None` where the
+/// programs are missing.
+fn with_keyring(env: &mut TestEnv, script: &str) -> Option<Output> {
+    installed(["dbus-run-session", "gnome-keyring-daemon"])?;
+    env.set("XDG_RUNTIME_DIR", env.path("tmp"));
+    let script = format!(
+        "printf test-password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1\n\
+         hf() {{ {} \"$@\"; }}\n{script}",
+        env!("CARGO_BIN_EXE_hf")
+    );
+    Some(
+        env.program("dbus-run-session", ["--", "sh", "-c", &script])
+            .run(),
+    )
+}
+
+/// Whether any file of the environment holds a token in the clear.
+fn on_disk(env: &TestEnv, token: &str) -> bool {
+    tree_of(env.root()).iter().any(|node| {
+        // Sockets and links to nothing cannot be read.
+        let bytes = fs::read(env.root().join(&node.path)).unwrap_or_default();
+        let mut parts = bytes.windows(token.len());
+        matches!(node.kind, NodeKind::File { .. }) && parts.any(|part| part == token.as_bytes())
+    })
+}
+
+#[test]
+fn a_token_lives_in_the_keyring_and_nowhere_else() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    login(&env, LAPTOP);
+    // The same token, until now in the files, moves.
+    let script = format!(
+        "hf auth login --token {LAPTOP} --storage keyring --json || exit 9
+         test -e {home}/token && exit 8
+         hf auth whoami --json; hf auth token -q; hf auth list --json; hf auth status --json; hf auth list",
+        home = env.hf_home().display()
+    );
+    let Some(output) = with_keyring(&mut env, &script) else {
+        return;
+    };
+    let output = output.ok();
+    let lines: Vec<&str> = output.stdout().lines().collect();
+    let json = |line: usize| serde_json::from_str::<serde_json::Value>(lines[line]).unwrap();
+    assert_eq!(json(0)["storage"], "keyring");
+    assert_eq!(json(1)["source"], "the keyring (named my laptop)");
+    assert_eq!(lines[2], LAPTOP);
+    assert_eq!(json(3)[0]["active"], true);
+    assert_eq!(json(3)[0]["storage"], "keyring");
+    assert_eq!(json(4)["source"], "the keyring (named my laptop)");
+    assert_eq!(json(4)["user"], "alice");
+    assert!(
+        output.stdout().contains("* my laptop hf_****lapt keyring"),
+        "{output}"
+    );
+    assert!(!on_disk(&env, LAPTOP), "a token in the clear on disk");
+    assert!(!env.hf_home().join("stored_tokens").exists());
+}
+
+#[test]
+fn files_and_keyring_side_by_side() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    let script = format!(
+        "export HF_TOKEN_STORAGE=keyring
+         hf auth login --token {LAPTOP} || exit 1
+         unset HF_TOKEN_STORAGE
+         hf auth login --token {SERVER} || exit 2
+         test $(hf auth token) = {SERVER} || exit 3
+         hf auth switch --token-name 'my laptop' || exit 4
+         test $(hf auth token) = {LAPTOP} || exit 5
+         HF_TOKEN={SERVER} hf auth whoami --json
+         hf auth switch --token-name 'server % 1' || exit 6
+         test $(hf auth token) = {SERVER} || exit 7
+         hf auth list -q
+         hf auth logout --token-name 'my laptop' || exit 8
+         test -e {home}/keyring_tokens && exit 9
+         hf auth switch --token-name 'my laptop' && exit 10
+         hf auth login --token {LAPTOP} --storage keyring || exit 11
+         hf auth logout || exit 12
+         hf auth token && exit 13
+         hf auth list --json",
+        home = env.hf_home().display()
+    );
+    let Some(output) = with_keyring(&mut env, &script) else {
+        return;
+    };
+    let output = output.ok();
+    let lines: Vec<&str> = output.stdout().lines().collect();
+    assert!(
+        lines[0].contains("the environment variable HF_TOKEN"),
+        "{output}"
+    );
+    assert_eq!(lines[1..], ["server % 1", "my laptop", "[]"], "{output}");
+}
+
+#[test]
+fn a_browser_login_in_the_keyring_is_renewed() {
+    let hub = hub();
+    hub.device_login("bob", &[], 600);
+    let mut env = TestEnv::for_hub(&hub);
+    let script = "hf auth login --storage keyring || exit 1
+        hf auth token; hf auth token";
+    let Some(output) = with_keyring(&mut env, script) else {
+        return;
+    };
+    let output = output.ok();
+    assert_eq!(
+        output.stdout(),
+        "hf_oauth_access00002\nhf_oauth_access00003\n"
+    );
+    assert_eq!(hub.refreshes(), (2, 0));
+    assert!(!on_disk(&env, "hf_refresh_rotated"));
+}
+
+#[test]
+fn without_a_service_the_error_names_the_alternative() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let output = env
+        .run(["auth", "login", "--token", LAPTOP, "--storage", "keyring"])
+        .fails(1);
+    assert!(
+        output.stderr().contains("keyring cannot be used"),
+        "{output}"
+    );
+    assert!(output.stderr().contains("--storage file"), "{output}");
+    assert_eq!(read(&env, "token") + &read(&env, "stored_tokens"), "");
+    // Once a token is there, a command that needs it says the same; others go on.
+    let index = "{\"active\": \"my laptop\", \"names\": [\"my laptop\"]}";
+    fs::write(env.hf_home().join("keyring_tokens"), index).unwrap();
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(output.stderr().contains("HF_TOKEN"), "{output}");
+    env.hf(["auth", "whoami"])
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .ok();
+    let output = env.hf(["auth", "list"]).var("HF_TOKEN", LAPTOP).run().ok();
+    assert!(output.stdout().contains("my laptop <not set>"), "{output}");
+    assert!(output.stderr().contains("cannot be shown"), "{output}");
+    let output = env.hf(["auth", "status"]).run().fails(1);
+    assert!(output.stdout().contains("keyring"), "{output}");
+    login(&env, SERVER);
+    env.run(["auth", "whoami"]).ok();
+    let output = env
+        .run(["auth", "login", "--token", LAPTOP, "--storage", "drawer"])
+        .fails(2);
+    assert!(output.stderr().contains("keyring"), "{output}");
+    let output = env
+        .hf(["auth", "login", "--token", LAPTOP])
+        .var("HF_TOKEN_STORAGE", "drawer")
+        .run()
+        .fails(1);
+    assert!(output.stderr().contains("HF_TOKEN_STORAGE"), "{output}");
+}

@@ -1,0 +1,488 @@
+//! Renewal of browser logins, and the exchange of a CI job's identity.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::auth::login::{LAPTOP, hub, read};
+use crate::harness::hub::{Fault, Hub};
+use crate::harness::shim::shim;
+use crate::harness::{Output, TestEnv};
+
+const OLD: &str = "hf_oauth_oldoldold";
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+/// bob's login of long ago, which expires in `seconds`.
+fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
+    let env = TestEnv::for_hub(hub);
+    hub.user("bob").oauth_token(OLD);
+    hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);
+    fs::write(env.hf_home().join("token"), OLD).unwrap();
+    let stored = format!(
+        "[oauth-bob]\nhf_token = {OLD}\nrefresh_token = hf_refresh_first\nexpires_at = {}\nendpoint = {endpoint}\n\n[other]\nhf_token = {LAPTOP}\nendpoint = {endpoint}\n\n",
+        now() + seconds,
+        endpoint = hub.endpoint()
+    );
+    fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
+    env
+}
+
+fn token(output: &Output) -> &str {
+    output.stdout().trim_end()
+}
+
+#[test]
+fn a_login_is_renewed_in_its_last_day() {
+    let hub = hub();
+    let env = logged_in(&hub, 25 * 3600);
+    assert_eq!(token(&env.run(["auth", "token"]).ok()), OLD);
+    assert_eq!(hub.refreshes(), (0, 0));
+    let env = logged_in(&hub, 23 * 3600);
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), "hf_oauth_access00001");
+    assert_eq!(read(&env, "token"), "hf_oauth_access00001");
+    let stored = read(&env, "stored_tokens");
+    assert!(
+        stored.contains("refresh_token = hf_refresh_rotated00001\n"),
+        "{stored}"
+    );
+    assert!(
+        stored.ends_with(&format!(
+            "[other]\nhf_token = {LAPTOP}\nendpoint = {}\n\n",
+            hub.endpoint()
+        )),
+        "{stored}"
+    );
+    let json = env.run(["auth", "list", "--json"]).ok().json();
+    assert_eq!(json[0]["active"], true);
+    assert_eq!(json[0]["renewable"], true);
+    assert_eq!(hub.refreshes(), (1, 0), "it is good for a month now");
+}
+
+#[test]
+fn twenty_processes_renew_once() {
+    let hub = hub();
+    hub.configure(|settings| settings.latency = Duration::from_millis(50));
+    for round in 1..=3 {
+        let env = logged_in(&hub, 60);
+        let running: Vec<_> = (0..20).map(|_| env.hf(["auth", "token"]).spawn()).collect();
+        let tokens: Vec<String> = running
+            .into_iter()
+            .map(|process| token(&process.wait().ok()).to_owned())
+            .collect();
+        let fresh = read(&env, "token");
+        assert!(fresh.starts_with("hf_oauth_access"), "{fresh}");
+        assert!(tokens.iter().all(|token| *token == fresh), "{tokens:?}");
+        assert_eq!(hub.refreshes(), (round, 0));
+        env.run(["auth", "whoami"]).ok();
+    }
+}
+
+/// Tokens so short-lived that every command renews: each of many processes rotates the refresh token.
+#[test]
+fn processes_that_all_renew_never_use_a_spent_refresh_token() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    hub.refresh_token("bob", "hf_refresh_first", 600);
+    let mut before = 0;
+    for wave in 1..=4 {
+        let running: Vec<_> = (0..6)
+            .map(|_| env.hf(["auth", "whoami", "-q"]).spawn())
+            .collect();
+        for process in running {
+            let output = process.wait().ok();
+            assert_eq!(output.stdout(), "bob\n");
+            assert_eq!(output.stderr(), "");
+        }
+        let (renewed, reused) = hub.refreshes();
+        assert_eq!(reused, 0, "wave {wave}");
+        // Whoever comes first finds a token that is due; who waits behind it takes what it brought.
+        let of_this_wave = renewed - before;
+        assert!((1..=6).contains(&of_this_wave), "{renewed} after {before}");
+        before = renewed;
+        // What the last renewal brought is in both files.
+        assert_eq!(read(&env, "token"), format!("hf_oauth_access{renewed:05}"));
+        let last = format!("refresh_token = hf_refresh_rotated{renewed:05}\n");
+        assert!(read(&env, "stored_tokens").contains(&last), "{last}");
+    }
+}
+
+/// A renewal replaces the list first and the token file after it. Who reads in between waits for the
+/// second, and does not send a token that may be worthless by now.
+#[test]
+fn a_reader_between_the_two_files_of_a_renewal_waits_for_the_second() {
+    let hub = hub();
+    let env = logged_in(&hub, 30 * 24 * 3600);
+    let lock = std::fs::File::create(env.hf_home().join("stored_tokens.lock")).unwrap();
+    lock.lock().unwrap();
+    let stored = read(&env, "stored_tokens").replace(OLD, "hf_oauth_newnewnew");
+    fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
+    let mut reader = env.hf(["auth", "token"]).spawn();
+    let fds = format!("/proc/{}/fd", reader.id());
+    reader.wait_until("it waits for the lock", |_| {
+        let open = fs::read_dir(&fds).into_iter().flatten().flatten();
+        open.filter_map(|fd| fs::read_link(fd.path()).ok())
+            .any(|path| path.ends_with("stored_tokens.lock"))
+    });
+    fs::write(env.hf_home().join("token"), "hf_oauth_newnewnew").unwrap();
+    drop(lock);
+    let output = reader.wait().ok();
+    assert_eq!(token(&output), "hf_oauth_newnewnew");
+}
+
+#[test]
+fn a_login_that_ended_is_told_and_the_old_token_is_used() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    hub.refresh_token("bob", "another", 600);
+    let stored = read(&env, "stored_tokens").replace("hf_refresh_first", "hf_refresh_revoked");
+    fs::write(env.hf_home().join("stored_tokens"), &stored).unwrap();
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), OLD);
+    assert!(output.stderr().contains("oauth-bob has ended"), "{output}");
+    assert!(
+        output.stderr().contains("hf auth login --force"),
+        "{output}"
+    );
+    assert_eq!(read(&env, "stored_tokens"), stored);
+}
+
+#[test]
+fn passing_trouble_is_told_once_and_renewed_later() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let strikes = hub.fault(Fault::status(500).on("/oauth/token").times(1));
+    // `status` asks for the token more than once.
+    let output = env.run(["auth", "status"]).ok();
+    assert_eq!(
+        output
+            .stderr()
+            .matches("could not be renewed just now")
+            .count(),
+        1,
+        "{output}"
+    );
+    assert_eq!(strikes.count(), 1);
+    let offline = env
+        .hf(["auth", "token"])
+        .var("HF_HUB_OFFLINE", "1")
+        .run()
+        .ok();
+    assert_eq!(token(&offline), OLD);
+    assert!(!offline.stderr().contains("renewed"), "{offline}");
+    assert_eq!(
+        token(&env.run(["auth", "token"]).ok()),
+        "hf_oauth_access00001"
+    );
+}
+
+#[test]
+fn a_variable_and_a_switch_are_left_alone() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let output = env.hf(["auth", "token"]).var("HF_TOKEN", OLD).run().ok();
+    assert_eq!(token(&output), OLD);
+    env.run(["auth", "switch", "--token-name", "other"]).ok();
+    assert_eq!(token(&env.run(["auth", "token"]).ok()), LAPTOP);
+    assert_eq!(hub.refreshes(), (0, 0));
+}
+
+#[test]
+fn a_refresh_token_follows_no_redirect() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let elsewhere = format!("{}/steal", hub.cdn_origin());
+    hub.fault(
+        Fault::ForeignRedirect(elsewhere)
+            .on("/oauth/token")
+            .times(1),
+    );
+    let output = env.run(["auth", "token"]).ok();
+    assert_eq!(token(&output), OLD);
+    assert!(output.stderr().contains("not safe to follow"), "{output}");
+    assert_eq!(hub.count(|request| request.path == "/steal"), 0);
+}
+
+#[test]
+fn a_job_exchanges_its_identity() {
+    let hub = hub();
+    hub.trust_identity("eyJ.identity.token", "bob");
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model");
+    // Given by any CI system, and above HF_TOKEN.
+    let output = env
+        .hf(["auth", "whoami", "--json"])
+        .var("HF_OIDC_ID_TOKEN", "eyJ.identity.token")
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .ok();
+    assert_eq!(output.json()["user"], "bob");
+    assert_eq!(
+        output.json()["source"],
+        "the exchanged identity of this CI job for bob/model"
+    );
+    // Asked of GitHub Actions. The credential of the job goes there and nowhere else.
+    env.set("GITHUB_ACTIONS", "true")
+        .set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity?v=2", hub.endpoint()),
+        )
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    hub.clear_requests();
+    let output = env.run(["auth", "whoami", "-q"]).ok();
+    assert_eq!(output.stdout(), "bob\n");
+    let asked = hub.requests();
+    assert_eq!(asked.len(), 3, "{}", hub.log_text());
+    assert!(
+        asked[0].query.starts_with("v=2&audience=http"),
+        "{}",
+        asked[0].query
+    );
+    for request in &asked {
+        let shown = request.authorization.as_deref() == Some("job-credential");
+        assert_eq!(shown, request.path == "/actions/identity");
+    }
+    // --token stands above.
+    let output = env.run(["auth", "login", "--token", LAPTOP]).ok();
+    assert!(output.stderr().contains("Logged in as alice"), "{output}");
+}
+
+#[test]
+fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model")
+        .set("HF_TOKEN", LAPTOP);
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(output.stderr().contains("HF_OIDC_ID_TOKEN"), "{output}");
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("HF_OIDC_ID_TOKEN", "eyJ.unknown")
+        .run()
+        .fails(1);
+    assert!(output.stderr().contains("invalid_grant"), "{output}");
+    assert!(!output.stderr().contains("eyJ.unknown"), "{output}");
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("GITHUB_ACTIONS", "true")
+        .run()
+        .fails(1);
+    assert!(output.stderr().contains("id-token: write"), "{output}");
+    assert_eq!(hub.count(|request| request.authorization.is_some()), 0);
+}
+
+#[test]
+fn an_identity_server_that_refuses_is_named_with_what_it_said() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.set("HF_OIDC_RESOURCE", "bob/model")
+        .set("GITHUB_ACTIONS", "true")
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    let own = hub.endpoint();
+    let elsewhere = hub.cdn_origin();
+    for (server, code) in [
+        (&own, 401),
+        (&own, 404),
+        (&elsewhere, 404),
+        (&elsewhere, 410),
+    ] {
+        env.set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{server}/actions/identity?v=2"),
+        );
+        hub.fault(Fault::status(code).on("/actions/identity").times(1));
+        let output = env.run(["auth", "whoami"]).fails(1);
+        let text = output.stderr();
+        assert!(
+            text.contains(&format!("identity server {server}")),
+            "{output}"
+        );
+        assert!(text.contains(&code.to_string()), "{output}");
+        assert!(
+            !text.contains("expired") && !text.contains("repository,"),
+            "{output}"
+        );
+        assert!(text.contains("ACTIONS_ID_TOKEN_REQUEST_URL"), "{output}");
+    }
+    hub.trust_identity("eyJ.identity.token", "bob");
+    hub.fault(Fault::status(404).on("/oauth/token").times(1));
+    env.set("HF_OIDC_ID_TOKEN", "eyJ.identity.token");
+    let output = env.run(["auth", "whoami"]).fails(1);
+    assert!(
+        output.stderr().contains("could not be exchanged"),
+        "{output}"
+    );
+    assert!(output.stderr().contains("404"), "{output}");
+    assert!(!output.stderr().contains("expired"), "{output}");
+}
+
+/// A byte now and then, for ever: each attempt is given up in the end, and so is the question.
+#[test]
+fn an_answer_that_trickles_is_an_error() {
+    let hub = hub();
+    hub.trust_identity("eyJ.identity.token", "bob");
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
+    let second = env.one_real_second();
+    env.set("HF_HUB_DOWNLOAD_TIMEOUT", second);
+    env.set("GITHUB_ACTIONS", "true")
+        .set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity?v=2", hub.endpoint()),
+        )
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential");
+    let asked = [
+        ("/api/whoami-v2", "HF_TOKEN", LAPTOP),
+        ("/actions/identity", "HF_OIDC_RESOURCE", "bob/model"),
+    ]
+    .map(|(route, source, value)| {
+        let bytes_per_second = 4;
+        hub.fault(Fault::Trickle { bytes_per_second }.on(route));
+        env.hf(["auth", "whoami"]).var(source, value).spawn()
+    });
+    for command in asked {
+        let output = command.wait().fails(1);
+        // On a busy machine even the bytes may come too late.
+        let words = ["no answer in time", "sent no"];
+        let said = output.stderr();
+        assert!(words.iter().any(|words| said.contains(words)), "{output}");
+    }
+}
+
+/// Answers of a megabyte and more are no answers of these routes.
+#[test]
+fn an_answer_without_end_is_an_error() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let endless: &'static str = format!(
+        "{{\"name\": \"alice\", \"value\": \"eyJ.x\", \"x\": \"{}\"}}",
+        "y".repeat(2 << 20)
+    )
+    .leak();
+    let endless = || Fault::Body("application/json", endless);
+    hub.fault(endless().on("whoami"));
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .fails(1);
+    assert!(
+        output
+            .stderr()
+            .contains("more than such an answer ever has"),
+        "{output}"
+    );
+    hub.fault(endless().on("/oauth/device"));
+    let output = env.run(["auth", "login"]).fails(1);
+    assert!(
+        output.stderr().contains("longer than any such answer"),
+        "{output}"
+    );
+    hub.fault(endless().on("/actions/identity"));
+    let output = env
+        .hf(["auth", "token"])
+        .var("HF_OIDC_RESOURCE", "bob/model")
+        .var("GITHUB_ACTIONS", "true")
+        .var(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            format!("{}/actions/identity", hub.endpoint()),
+        )
+        .var("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-credential")
+        .run()
+        .fails(1);
+    assert!(
+        output
+            .stderr()
+            .contains("more than such an answer ever has"),
+        "{output}"
+    );
+}
+
+/// Killed at every change that a renewal makes to the disk: the next command has a token that the Hub
+/// knows, and both files agree again once the renewal has reached the first of them.
+#[test]
+fn a_renewal_that_is_killed_anywhere_is_made_good_by_the_next_command() {
+    let Some(shim) = shim() else { return };
+    let mut between = 0;
+    for at in 1.. {
+        assert!(at < 100, "it never gets to its end");
+        let hub = hub();
+        let env = logged_in(&hub, 60);
+        hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);
+        let killed = env
+            .hf(["auth", "token"])
+            .var("LD_PRELOAD", &shim)
+            .var("HF_SHIM_KILL_AT", at.to_string())
+            .run();
+        if killed.signal.is_none() {
+            killed.ok();
+            break;
+        }
+        let was_renewed = !read(&env, "stored_tokens").contains(OLD);
+        between += usize::from(was_renewed && read(&env, "token") == OLD);
+        let output = env.run(["auth", "token"]).ok();
+        env.run(["auth", "whoami"]).ok();
+        assert_eq!(token(&output), read(&env, "token"));
+        if was_renewed {
+            assert_eq!(token(&output), "hf_oauth_access00001", "killed at {at}");
+            assert_eq!(output.stderr(), killed_hint(), "killed at {at}");
+            assert_eq!(hub.refreshes(), (1, 0));
+        }
+    }
+    assert!(between > 0, "it was never killed between the two files");
+}
+
+/// What `auth token` always says.
+fn killed_hint() -> &'static str {
+    "Hint: `hf auth whoami` shows which account this token belongs to\n"
+}
+
+/// A server that takes the refresh token and then falls silent, sends a byte now and then, or sends
+/// without end: the old token serves, and the lock is free for others.
+#[test]
+fn a_renewal_that_stalls_lets_go_and_the_old_token_serves() {
+    let endless: &'static str = format!(
+        "{{\"access_token\": \"hf_x\", \"x\": \"{}",
+        "y".repeat(3 << 20)
+    )
+    .leak();
+    for (fault, words) in [
+        (Fault::NeverAnswer, "no answer in time"),
+        (
+            Fault::Stall { after_bytes: 20 },
+            "sent no more than 20 bytes in 1 s",
+        ),
+        (
+            Fault::Trickle {
+                bytes_per_second: 20,
+            },
+            "",
+        ),
+        (
+            Fault::Body("application/json", endless),
+            "longer than any such answer",
+        ),
+        (Fault::Body("application/json", "[1e999]"), "no JSON object"),
+    ] {
+        let hub = hub();
+        let env = logged_in(&hub, 60);
+        let strikes = hub.fault(fault.clone().on("/oauth/token"));
+        let mut stalled = env
+            .hf(["auth", "whoami", "-q"])
+            .var("HF_HUB_DOWNLOAD_TIMEOUT", "1")
+            .spawn();
+        stalled.wait_until("the renewal", |_| strikes.count() > 0);
+        env.run(["auth", "switch", "--token-name", "other"]).ok();
+        let output = stalled.wait().ok();
+        assert_eq!(output.stdout(), "bob\n", "{fault:?}");
+        assert!(
+            output.stderr().contains("could not be renewed just now"),
+            "{output}"
+        );
+        assert!(output.stderr().contains(words), "{fault:?} {output}");
+    }
+}

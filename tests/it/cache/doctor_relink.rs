@@ -1,0 +1,565 @@
+//! `hf cache doctor --fix` brings back what a copy, a move or another program has cut off, as long as
+//! the content is somewhere in the cache. No request is made: the Hub of these tests is a closed port.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::cache::doctor::findings;
+use crate::harness::TestEnv;
+use crate::harness::cache::{CacheTree, CachedRepo, blob_name};
+use crate::harness::tree::{NodeKind, tree_of};
+
+const FILES: [(&str, &str); 4] = [
+    ("config.json", "{}"),
+    ("model.safetensors", "weights and more weights"),
+    ("onnx/decoder/model.bin", "other weights"),
+    ("tokenizer/vocab.txt", "a b c"),
+];
+
+/// A repository of two revisions; the second one shares a file with the first.
+fn repository(env: &TestEnv) -> (CachedRepo, String, String) {
+    let repo = CacheTree::at(env.cache()).model("org/name");
+    let first = repo.main(FILES);
+    let second = repo.commit([
+        ("config.json", "{\"v\": 2}"),
+        ("model.safetensors", FILES[1].1),
+    ]);
+    repo.refer("refs/pr/1", &second);
+    (repo, first, second)
+}
+
+fn links(repo: &CachedRepo) -> Vec<PathBuf> {
+    let nodes = tree_of(repo.root().join("snapshots")).into_iter();
+    let links = nodes.filter(|node| matches!(node.kind, NodeKind::Link { .. }));
+    links
+        .map(|node| repo.root().join("snapshots").join(node.path))
+        .collect()
+}
+
+fn make_old(path: &Path) {
+    let old = SystemTime::now() - Duration::from_secs(3 * 86_400);
+    File::open(path).unwrap().set_modified(old).unwrap();
+}
+
+fn fix(env: &TestEnv) -> Value {
+    env.run(["cache", "doctor", "--fix", "-y", "--json"])
+        .ok()
+        .json()
+}
+
+/// Ailments found, each once.
+fn kinds(env: &TestEnv, code: i32) -> Vec<String> {
+    let found = findings(env, code).into_iter();
+    let mut kinds: Vec<String> = found
+        .map(|row| row[0].as_str().unwrap().to_owned())
+        .collect();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn a_cache_with_absolute_links_may_be_moved() {
+    for has_listing in [true, false] {
+        let env = TestEnv::new();
+        let (repo, first, second) = repository(&env);
+        let right = tree_of(env.cache());
+        if has_listing {
+            repo.listing(&first, []).listing(&second, []);
+        }
+        for link in links(&repo) {
+            let target = Path::new("/mnt/disk of old/hub/models--org--name/blobs");
+            let target = target.join(fs::canonicalize(&link).unwrap().file_name().unwrap());
+            fs::remove_file(&link).unwrap();
+            symlink(target, &link).unwrap();
+        }
+        assert_eq!(kinds(&env, 1), ["broken-link"]);
+        assert_eq!(fix(&env)["freed_bytes"], 0);
+        fs::remove_dir_all(repo.root().join("trees")).unwrap_or_default();
+        assert_eq!(tree_of(env.cache()), right, "listing: {has_listing}");
+        assert_eq!(findings(&env, 0), Vec::<Value>::new());
+    }
+}
+
+#[test]
+fn links_that_a_copy_has_left_out_are_made_again_by_the_listings() {
+    // As `rsync` without links leaves it; as `zip` does, which keeps no empty folders; and without the
+    // folder itself.
+    for level in ["links", "folders", "snapshots"] {
+        let env = TestEnv::new();
+        let (repo, first, second) = repository(&env);
+        repo.listing(&first, [("never-fetched.bin", 10)])
+            .listing(&second, []);
+        let right = tree_of(env.cache());
+        for link in links(&repo) {
+            fs::remove_file(link).unwrap();
+        }
+        let snapshots = repo.root().join("snapshots");
+        if level != "links" {
+            fs::remove_dir_all(&snapshots).unwrap();
+        }
+        if level == "folders" {
+            fs::create_dir(&snapshots).unwrap();
+        }
+        let found = kinds(&env, 1);
+        assert!(found.contains(&"lost-link".to_owned()), "{level} {found:?}");
+        assert!(
+            !found.contains(&"dangling-ref".to_owned()),
+            "{level} {found:?}"
+        );
+        assert_eq!(fix(&env)["freed_bytes"], 0);
+        assert_eq!(tree_of(env.cache()), right, "{level}");
+        assert_eq!(findings(&env, 0), Vec::<Value>::new(), "{level}");
+    }
+}
+
+#[test]
+fn without_links_and_listings_nothing_is_thrown_away() {
+    for level in ["links", "folders", "snapshots"] {
+        let env = TestEnv::new();
+        let (repo, ..) = repository(&env);
+        let blobs = tree_of(repo.root().join("blobs"));
+        for node in &blobs {
+            make_old(&repo.blob(&node.path));
+        }
+        for link in links(&repo) {
+            fs::remove_file(link).unwrap();
+        }
+        if level != "links" {
+            fs::remove_dir_all(repo.root().join("snapshots")).unwrap();
+        }
+        if level == "folders" {
+            fs::create_dir(repo.root().join("snapshots")).unwrap();
+        }
+        for _ in 0..3 {
+            let _ = env.run(["cache", "doctor", "--fix", "-y"]);
+            assert_eq!(tree_of(repo.root().join("blobs")), blobs, "{level}");
+        }
+    }
+}
+
+/// Links whose text says nothing of a blob: which of the blobs they need nobody knows.
+#[test]
+fn links_that_say_nothing_keep_the_blobs() {
+    let env = TestEnv::new();
+    let (repo, first, _) = repository(&env);
+    let blobs = tree_of(repo.root().join("blobs"));
+    let link = repo.file(&first, "onnx/decoder/model.bin");
+    fs::remove_file(&link).unwrap();
+    symlink("/mnt/elsewhere/file", &link).unwrap();
+    for _ in 0..2 {
+        env.run(["cache", "doctor", "--fix", "-y"]).fails(1);
+        assert_eq!(tree_of(repo.root().join("blobs")), blobs);
+    }
+    // The hash alone says enough.
+    fs::remove_file(&link).unwrap();
+    let etag = blob_name(FILES[2].0, FILES[2].1);
+    symlink(Path::new("/mnt/elsewhere").join(&etag), &link).unwrap();
+    fix(&env);
+    assert_eq!(fs::read_to_string(&link).unwrap(), FILES[2].1);
+}
+
+/// A ref to a snapshot that is gone, of which no listing tells: blobs without links may be its own. The
+/// ref is moved to where it harms nobody, and still keeps them.
+#[test]
+fn a_ref_keeps_blobs_that_may_be_of_its_snapshot() {
+    let env = TestEnv::new();
+    let (repo, first, _) = repository(&env);
+    fs::remove_dir_all(repo.root().join("snapshots").join(&first)).unwrap();
+    let blobs = tree_of(repo.root().join("blobs"));
+    for _ in 0..3 {
+        env.run(["cache", "doctor", "--fix", "-y"]).ok();
+        assert_eq!(tree_of(repo.root().join("blobs")), blobs);
+    }
+    let kept = repo.root().join("set-aside/main");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), first);
+    assert_eq!(
+        env.run(["cache", "ls", "-q"]).ok().stdout(),
+        "model/org/name\n"
+    );
+    // The next download brings the snapshot back: what is not in it is an orphan then.
+    repo.commit(FILES);
+    fs::write(repo.blob(&"7".repeat(40)), "nobody's").unwrap();
+    fix(&env);
+    assert_eq!(tree_of(repo.root().join("blobs")), blobs);
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_linked() {
+    let env = TestEnv::new();
+    let (repo, first, second) = repository(&env);
+    repo.listing(&first, []).listing(&second, []);
+    // Downloaded with a pattern: the blob is here for the other revision.
+    fs::remove_file(repo.file(&second, "model.safetensors")).unwrap();
+    assert_eq!(findings(&env, 0), Vec::<Value>::new());
+}
+
+#[test]
+fn a_link_is_made_to_the_blob_that_the_listing_names() {
+    let env = TestEnv::new();
+    let (repo, first, second) = repository(&env);
+    repo.listing(&first, []).listing(&second, []);
+    let link = repo.file(&second, "config.json");
+    let right = fs::read_link(&link).unwrap();
+    fs::remove_file(&link).unwrap();
+    // To the file of the same name of the other revision, from before the move.
+    let wrong = fs::read_link(repo.file(&first, "config.json")).unwrap();
+    let wrong = Path::new("/old/models--org--name/blobs").join(wrong.file_name().unwrap());
+    symlink(wrong, &link).unwrap();
+    fix(&env);
+    assert_eq!(fs::read_link(&link).unwrap(), right);
+}
+
+/// Copied with absolute links: they lead to the cache it was copied from, for as long as that is there.
+#[test]
+fn a_copy_does_not_lean_on_its_original() {
+    let env = TestEnv::new();
+    let (repo, ..) = repository(&env);
+    let original = env.path("original");
+    for link in links(&repo) {
+        let blob = fs::canonicalize(&link).unwrap();
+        let place = original.join(blob.strip_prefix(env.cache()).unwrap());
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::copy(&blob, &place).unwrap();
+        make_old(&blob);
+        fs::remove_file(&link).unwrap();
+        symlink(place, &link).unwrap();
+    }
+    let before = tree_of(repo.root().join("blobs"));
+    let outside = tree_of(&original);
+    assert_eq!(kinds(&env, 0), ["unlinked-blob"]);
+    fix(&env);
+    assert_eq!(tree_of(repo.root().join("blobs")), before);
+    assert_eq!(tree_of(&original), outside);
+    fs::remove_dir_all(&original).unwrap();
+    assert_eq!(findings(&env, 0), Vec::<Value>::new());
+}
+
+#[test]
+fn an_orphan_is_named_before_it_goes_and_goes_alone() {
+    let env = TestEnv::new();
+    let (repo, first, second) = repository(&env);
+    repo.listing(&first, []).listing(&second, []);
+    let before = tree_of(env.cache());
+    let orphans: Vec<String> = (10..40)
+        .map(|number| format!("{number}").repeat(20))
+        .collect();
+    for name in &orphans {
+        fs::write(repo.blob(name), "1234567").unwrap();
+    }
+    let output = env.run(["cache", "doctor", "--fix", "-y"]).ok();
+    for name in &orphans {
+        let line = format!("models--org--name/blobs/{name}  7.0");
+        assert!(output.stderr().contains(&line), "{line}\n{output}");
+    }
+    assert_eq!(tree_of(env.cache()), before);
+}
+
+/// A payload of the shared store, as huggingface_hub up to 1.0.1 deletes it: with the first
+/// repository, whoever else uses it.
+fn store_link(env: &TestEnv, repo: &CachedRepo, etag: &str) -> PathBuf {
+    let tree = CacheTree::at(env.cache());
+    tree.stray_file("blobs/.huggingface-shared-blobs", "1\n");
+    let hash = "ab".repeat(32);
+    let manifest = format!("blobs/ab/{hash}.refs");
+    tree.stray_file(&manifest, &format!("models--org--name/blobs/{etag}\n"));
+    fs::remove_file(repo.blob(etag)).unwrap_or_default();
+    symlink(format!("../../blobs/ab/{hash}"), repo.blob(etag)).unwrap();
+    env.cache().join("blobs/ab").join(hash)
+}
+
+#[test]
+fn a_blob_that_another_repository_has_is_taken_from_there() {
+    let text = "the same weights";
+    let etag = blob_name("model.bin", text);
+    for is_damaged in [false, true] {
+        let env = TestEnv::new();
+        let tree = CacheTree::at(env.cache());
+        let other = tree.dataset("org/other");
+        let there = other.main([("same.bin", text)]);
+        if is_damaged {
+            other.damage_blob(&there, "same.bin");
+        }
+        let repo = tree.model("org/name");
+        let commit = repo.main([("config.json", "{}"), ("model.bin", text)]);
+        let right = tree_of(repo.root().join("snapshots"));
+        store_link(&env, &repo, &etag);
+        let found = env.run(["cache", "doctor", "--json"]).fails(1).json();
+        let row = &found[0];
+        assert_eq!(
+            (&row["ailment"], &row["fixable"]),
+            (&json!("lost-blob"), &json!(true))
+        );
+        let detail = row["detail"].as_str().unwrap();
+        assert!(detail.contains("huggingface_hub up to 1.0.1"), "{detail}");
+        let output = env.run(["cache", "doctor", "--fix", "-y"]);
+        let file = repo.file(&commit, "model.bin");
+        if is_damaged {
+            let output = output.fails(1);
+            assert!(output.stderr().contains("is damaged too"), "{output}");
+            assert!(!file.exists() && file.is_symlink());
+            continue;
+        }
+        output.ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        assert_eq!(tree_of(repo.root().join("snapshots")), right);
+        let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
+        assert_eq!(
+            inode(file),
+            inode(other.file(&there, "same.bin")),
+            "no room is needed"
+        );
+        assert_eq!(fs::read_dir(repo.root().join("blobs")).unwrap().count(), 2);
+        env.run(["cache", "rm", "dataset/org/other", "-y"]).ok();
+        assert_eq!(
+            fs::read_to_string(repo.file(&commit, "model.bin")).unwrap(),
+            text
+        );
+    }
+}
+
+#[test]
+fn what_is_nowhere_else_is_explained_and_forgotten() {
+    let env = TestEnv::new();
+    let repo = CacheTree::at(env.cache()).model("org/name");
+    let commit = repo.main([("config.json", "{}"), ("model.bin", "weights")]);
+    store_link(&env, &repo, &blob_name("model.bin", "weights"));
+    let shown = env.run(["cache", "doctor"]).fails(1);
+    assert!(
+        shown.stdout().contains("huggingface_hub up to 1.0.1"),
+        "{shown}"
+    );
+    fix(&env);
+    assert!(!repo.file(&commit, "model.bin").is_symlink());
+    assert!(repo.file(&commit, "config.json").exists());
+    assert_eq!(findings(&env, 0), Vec::<Value>::new());
+}
+
+/// The links from a repository into the store are lost as well when a copy leaves links out: nobody
+/// uses the payload then, and it must not be swept.
+#[test]
+fn links_into_the_shared_store_are_made_again() {
+    let text = "weights in the store";
+    let etag = blob_name("model.bin", text);
+    for is_left_out in [true, false] {
+        let env = TestEnv::new();
+        let repo = CacheTree::at(env.cache()).model("org/name");
+        let commit = repo.main([("config.json", "{}"), ("model.bin", text)]);
+        let payload = store_link(&env, &repo, &etag);
+        fs::write(&payload, text).unwrap();
+        let hash = payload.file_name().unwrap().to_str().unwrap();
+        let listing = json!({"format_version": 1, "files": {
+            "config.json": {"size": 2, "blob_id": blob_name("config.json", "{}")},
+            "model.bin": {"size": text.len(), "blob_id": "0".repeat(40), "lfs_sha256": etag,
+                "lfs_size": text.len(), "xet_hash": hash},
+        }});
+        let trees = repo.root().join("trees");
+        fs::create_dir_all(&trees).unwrap();
+        fs::write(trees.join(format!("{commit}.json")), listing.to_string()).unwrap();
+        let right = tree_of(env.cache());
+        if is_left_out {
+            for link in links(&repo) {
+                fs::remove_file(link).unwrap();
+            }
+            fs::remove_file(repo.blob(&etag)).unwrap();
+        } else {
+            // Moved, with absolute links.
+            fs::remove_file(repo.blob(&etag)).unwrap();
+            let old = Path::new("/old/hub/blobs/ab").join(hash);
+            symlink(old, repo.blob(&etag)).unwrap();
+        }
+        assert_eq!(fix(&env)["freed_bytes"], 0);
+        let shown = |nodes: Vec<crate::harness::tree::Node>| -> Vec<String> {
+            let nodes = nodes.iter().filter(|node| !node.path.ends_with(".lock"));
+            // The manifest may name the link twice; modes are the store's business.
+            nodes
+                .filter(|node| !node.path.ends_with(".refs"))
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            shown(tree_of(env.cache())),
+            shown(right),
+            "left out: {is_left_out}"
+        );
+        assert!(
+            !findings(&env, 0)
+                .iter()
+                .any(|row| row[0] == "unused-payload")
+        );
+        env.run(["cache", "prune", "-y"]).ok();
+        assert_eq!(
+            fs::read_to_string(repo.file(&commit, "model.bin")).unwrap(),
+            text
+        );
+    }
+}
+
+#[test]
+fn a_blob_of_the_wrong_length_is_found_without_reading_it() {
+    for (what, cut, has_listing, is_elsewhere) in [
+        ("empty, by its name", 0, false, false),
+        ("empty", 0, true, false),
+        ("short", 5, true, false),
+        ("short, and whole in another repository", 5, true, true),
+    ] {
+        let env = TestEnv::new();
+        let tree = CacheTree::at(env.cache());
+        let (repo, first, second) = repository(&env);
+        if has_listing {
+            repo.listing(&first, []).listing(&second, []);
+        }
+        if is_elsewhere {
+            tree.model("org/other")
+                .main([("x.safetensors", FILES[1].1)]);
+        }
+        assert_eq!(findings(&env, 0), Vec::<Value>::new(), "{what}");
+        let right = tree_of(env.cache());
+        let blob = repo.blob(&blob_name(FILES[1].0, FILES[1].1));
+        let whole = fs::read(&blob).unwrap();
+        fs::write(&blob, &whole[..cut]).unwrap();
+        assert_eq!(kinds(&env, 1), ["wrong-size"], "{what}");
+        fix(&env);
+        if is_elsewhere {
+            assert_eq!(tree_of(env.cache()), right, "{what}");
+            continue;
+        }
+        assert!(!blob.exists(), "{what}");
+        for commit in [&first, &second] {
+            assert!(!repo.file(commit, FILES[1].0).is_symlink(), "{what}");
+            assert!(repo.file(commit, "config.json").exists(), "{what}");
+        }
+        assert_eq!(findings(&env, 0), Vec::<Value>::new(), "{what}");
+    }
+}
+
+/// What is at work in a repository keeps nothing from being linked, and anything from being removed.
+#[test]
+fn links_are_made_while_somebody_downloads() {
+    let env = TestEnv::new();
+    let (repo, first, second) = repository(&env);
+    repo.listing(&first, []).listing(&second, []);
+    let right = tree_of(env.cache());
+    fs::remove_file(repo.file(&first, "tokenizer/vocab.txt")).unwrap();
+    let lock = env.cache().join(".locks/models--org--name/x.lock");
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let held = File::create(&lock).unwrap();
+    held.lock().unwrap();
+    fix(&env);
+    fs::remove_dir_all(env.cache().join(".locks")).unwrap();
+    assert_eq!(tree_of(env.cache()), right);
+    drop(held);
+}
+
+/// Every transformers 4 writes it into the root of the cache.
+#[test]
+fn the_version_that_transformers_writes_is_no_damage() {
+    let env = TestEnv::new();
+    repository(&env);
+    CacheTree::at(env.cache()).stray_file("version.txt", "1");
+    assert_eq!(findings(&env, 0), Vec::<Value>::new());
+    for args in [
+        &["cache", "ls", "--show-warnings"][..],
+        &["cache", "verify", "--all"],
+        &["cache", "scan", "-vvv"],
+    ] {
+        let output = env.run(args).ok();
+        assert!(!output.stderr().contains("Warning"), "{output}");
+    }
+    // A folder of that name is none of theirs.
+    fs::remove_file(env.cache().join("version.txt")).unwrap();
+    fs::create_dir(env.cache().join("version.txt")).unwrap();
+    assert_eq!(kinds(&env, 1), ["foreign"]);
+}
+
+/// A copy without links has no user of the payload left; the listing still names it.
+#[test]
+fn a_payload_that_a_listing_names_is_not_swept() {
+    let text = "weights in the store";
+    let etag = blob_name("model.bin", text);
+    let hash = "ab".repeat(32);
+    // How the payload comes to be without users: links lost, or the last other user removed.
+    for (command, has_other) in [
+        (&["cache", "prune", "-y"][..], false),
+        (&["cache", "rm", "dataset/o/other", "-y"], true),
+    ] {
+        let env = TestEnv::new();
+        let tree = CacheTree::at(env.cache());
+        let repo = tree.model("org/name");
+        let commit = repo.main([("config.json", "{}"), ("model.bin", text)]);
+        let payload = store_link(&env, &repo, &etag);
+        fs::write(&payload, text).unwrap();
+        let listing = json!({"format_version": 1, "files": {
+            "config.json": {"size": 2, "blob_id": blob_name("config.json", "{}")},
+            "model.bin": {"size": text.len(), "blob_id": "0".repeat(40), "lfs_sha256": etag,
+                "lfs_size": text.len(), "xet_hash": hash},
+        }});
+        tree.stray_file(
+            &format!("models--org--name/trees/{commit}.json"),
+            &listing.to_string(),
+        );
+        for link in links(&repo) {
+            fs::remove_file(link).unwrap();
+        }
+        fs::remove_file(repo.blob(&etag)).unwrap();
+        let other = tree.dataset("o/other");
+        if has_other {
+            let there = other.main([("same.bin", text)]);
+            assert!(other.file(&there, "same.bin").exists());
+            fs::remove_file(other.blob(&etag)).unwrap();
+            symlink(format!("../../blobs/ab/{hash}"), other.blob(&etag)).unwrap();
+            let manifest = format!("datasets--o--other/blobs/{etag}\n");
+            tree.stray_file(&format!("blobs/ab/{hash}.refs"), &manifest);
+        } else {
+            fs::remove_dir_all(other.root()).unwrap();
+        }
+        let output = env.run(command).ok();
+        assert!(payload.exists(), "{output}");
+        assert!(!other.root().exists());
+        let words = format!("blobs/ab/{hash} (20.0) is kept: model/org/name lists");
+        assert!(output.stderr().contains(&words), "{output}");
+        if has_other {
+            assert!(output.stdout().contains("0.0 freed"), "{output}");
+        }
+        let shown = env.run(["cache", "ls"]).ok();
+        assert!(!shown.stderr().contains("hf cache prune"), "{shown}");
+        fix(&env);
+        assert_eq!(
+            fs::read_to_string(repo.file(&commit, "model.bin")).unwrap(),
+            text
+        );
+        let output = env.run(["cache", "prune", "-y"]).ok();
+        assert!(!output.stderr().contains("is kept"), "{output}");
+        // With the repository goes what its own listing names.
+        let output = env.run(["cache", "rm", "model/org/name", "-y"]).ok();
+        assert!(!output.stderr().contains("is kept"), "{output}");
+        assert!(!payload.exists(), "{output}");
+    }
+}
+
+/// A file of its own needs no payload.
+#[test]
+fn a_payload_that_the_listing_repository_has_itself_goes() {
+    let text = "weights";
+    let etag = blob_name("model.bin", text);
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    let repo = tree.model("org/name");
+    let commit = repo.main([("model.bin", text)]);
+    let payload = store_link(&env, &repo, &etag);
+    fs::write(&payload, text).unwrap();
+    fs::remove_file(repo.blob(&etag)).unwrap();
+    fs::write(repo.blob(&etag), text).unwrap();
+    let listing = json!({"format_version": 1, "files": {
+        "model.bin": {"size": text.len(), "blob_id": "0".repeat(40), "lfs_sha256": etag,
+            "lfs_size": text.len(), "xet_hash": "ab".repeat(32)},
+    }});
+    let place = format!("models--org--name/trees/{commit}.json");
+    tree.stray_file(&place, &listing.to_string());
+    let output = env.run(["cache", "prune", "-y"]).ok();
+    assert!(!payload.exists(), "{output}");
+    assert!(repo.file(&commit, "model.bin").exists());
+}

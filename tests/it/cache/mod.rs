@@ -1,0 +1,21 @@
+//! What lists, checks and deletes the cache.
+
+mod crash;
+mod delete;
+mod doctor;
+mod doctor_race;
+mod doctor_relink;
+mod doctor_waste;
+mod freed;
+mod in_use;
+mod ls;
+mod made_up;
+mod model;
+mod odd;
+mod pins;
+mod prune;
+mod rm;
+mod rm_race;
+pub mod table;
+pub mod users;
+mod verify;

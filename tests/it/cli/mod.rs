@@ -1,0 +1,11 @@
+//! The command line: grammar, help, completion, both names of the program, output for people and scripts.
+
+mod alias;
+mod basics;
+mod completion;
+mod env;
+mod help;
+mod legacy;
+mod readme;
+mod scripts;
+mod terminal;

@@ -1,0 +1,22 @@
+//! Downloads: what arrives where, whatever the server, the disk and other programs do.
+
+pub mod basic;
+mod crash;
+mod crowd;
+mod damage;
+mod errors;
+mod faults;
+mod hostile;
+mod listing;
+mod local_dir;
+mod malformed;
+mod moved_branches;
+mod names;
+mod odd_disks;
+mod odd_servers;
+mod resume;
+pub mod shared;
+mod shared_faults;
+mod torture;
+mod transfer;
+mod xet;

@@ -1,0 +1,6 @@
+//! The wire: answers, HTTP versions, mirrors, proxies.
+
+mod answers;
+mod http2;
+mod mirror;
+mod proxy;

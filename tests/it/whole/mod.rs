@@ -1,0 +1,11 @@
+//! The whole program and its sources: rooms, documents, signals, limits, other programs in the same cache.
+
+mod docs;
+mod door;
+mod foreign_bytes;
+mod imports;
+mod interop;
+mod layers;
+mod limits;
+mod neighbours;
+mod signals;

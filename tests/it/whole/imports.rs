@@ -227,7 +227,7 @@ fn every_form_of_a_path_is_found() {
             ],
         ),
         (
-            "use crate::{fs::FsError as E, hub};",
+            "use crate::{sys::FsError as E, hub};",
             &["crate::sys::FsError", "crate::hub"],
         ),
         (

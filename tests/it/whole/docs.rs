@@ -1,4 +1,4 @@
-//! The documents hold together: a link leads to a file and a section that are there, and so does each mark in the
+//! Links in the documents lead to a file and a section that exist, and so does each mark in the
 //! sources that cites a section (a comment such as "Source: docs/reference.md#locks").
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,9 @@ const SOURCES: [&str; 7] = [
 /// The document that comments cite.
 const REFERENCE: &str = "docs/reference.md";
 
+/// The page about the tests.
+const TESTS: &str = "tests/it/README.md";
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -38,7 +41,7 @@ fn texts(path: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The Markdown documents: those in the root and below `docs/`.
+/// The Markdown documents: those in the root, below `docs/`, and the page about the tests.
 fn documents() -> BTreeMap<PathBuf, String> {
     let in_root = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
     let names = in_root.map(|entry| entry.file_name().into_string().unwrap());
@@ -46,7 +49,7 @@ fn documents() -> BTreeMap<PathBuf, String> {
     let all = names
         .filter(|name| is_markdown(Path::new(name)))
         .flat_map(|name| texts(&name));
-    let below = texts("docs").into_iter();
+    let below = texts("docs").into_iter().chain(texts(TESTS));
     all.chain(below.filter(|(path, _)| is_markdown(path)))
         .collect()
 }
@@ -179,8 +182,13 @@ fn every_link_in_the_documents_leads_somewhere() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     let of_readme = links(&documents[Path::new("README.md")]);
-    for page in [REFERENCE, "CONTRIBUTING.md", "CHANGELOG.md"] {
+    let architecture = "docs/architecture.md";
+    for page in [REFERENCE, architecture, "CONTRIBUTING.md", "CHANGELOG.md"] {
         assert!(of_readme.iter().any(|link| link == page), "{page}");
+    }
+    let of_contributing = links(&documents[Path::new("CONTRIBUTING.md")]);
+    for page in [REFERENCE, architecture, TESTS] {
+        assert!(of_contributing.iter().any(|link| link == page), "{page}");
     }
 }
 

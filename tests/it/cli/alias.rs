@@ -150,7 +150,7 @@ fn it_tells_where_path_leads() {
         "path\twhat\tused\n[ROOT]/other/huggingface-cli\tPython client\tTrue\n\
          [ROOT]/bin/huggingface-cli\tlink to this tool\tFalse\n"
     );
-    // What cannot be run does not stand in the way.
+    // A file that cannot be run is no obstacle.
     fs::set_permissions(
         here.at("other/huggingface-cli"),
         fs::Permissions::from_mode(0o644),

@@ -196,7 +196,7 @@ fn in_fish() {
     }
 }
 
-/// The shell function of the Python client, as it stands in users' files.
+/// The shell function of the Python client, as it is in users' files.
 fn of_python(oracle: &Oracle, env: &TestEnv, shell: &str) -> String {
     let output = oracle
         .hf(env, ["--show-completion"])
@@ -465,7 +465,7 @@ fn installing_agrees_with_the_python_client() {
 }
 
 #[test]
-fn what_is_somebody_elses_stays() {
+fn what_another_program_wrote_stays() {
     let env = TestEnv::new();
     let folder = env.home().join(".config/fish/completions");
     fs::create_dir_all(&folder).unwrap();

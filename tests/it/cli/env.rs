@@ -1,4 +1,4 @@
-//! `hf env`: what a bug report needs, no secret in it, and nobody asked. And who reads it: agents.
+//! `hf env`: what a bug report needs, without secrets and without a request. And the detection of agents.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -117,7 +117,7 @@ fn agrees_with_the_python_client() {
 
 #[test]
 fn a_cache_that_cannot_be_written_to() {
-    // Nobody can make a folder there.
+    // No folder can be made there.
     let env = TestEnv::new();
     let nowhere = env
         .hf(["env", "--json"])
@@ -215,7 +215,7 @@ fn a_registry_that_is_none_is_passed_over() {
         assert!(output.stderr().starts_with("Debug: "), "{output}");
     }
     fs::remove_file(&path).unwrap();
-    // A pipe that nobody writes to.
+    // A pipe without a writer.
     let pipe = env.path("pipe");
     env.program("mkfifo", [&pipe]).run().ok();
     symlink(&pipe, &path).unwrap();

@@ -368,7 +368,7 @@ fn logging_in_asks_for_a_token_and_for_git() {
     terminal.expect("Logged in as alice.");
     assert_eq!(terminal.exit_code(), 0);
     assert!(!terminal.transcript().contains(&LAPTOP[3..]));
-    // Again, though somebody is logged in; and from a pipe.
+    // Again, although a user is logged in; and from a pipe.
     for input in [format!("{SERVER}\nn\n"), format!("{SERVER}\n")] {
         let piped = env.huggingface_cli(["login"]).stdin(input).run().ok();
         assert_eq!(piped.stdout(), "");

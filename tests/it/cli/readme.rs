@@ -1,4 +1,4 @@
-//! The README tells the truth: its command lines are understood, and no variable is forgotten.
+//! The README is true: its command lines are valid, and no variable is missing.
 
 use std::fs;
 use std::path::Path;

@@ -42,7 +42,7 @@ fn answer(stream: TcpStream, status: u16, body: &str) {
         line.clear();
     }
     let mut request = vec![0; length];
-    // Whoever goes away early needs no answer.
+    // A client that disconnects early needs no answer.
     let _ = reader.read_exact(&mut request);
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -1,4 +1,4 @@
-//! Cache trees on disk, made by hand: what a client would leave, and what it should never have left.
+//! Cache trees on disk, made by hand: valid ones, as a client leaves them, and damaged ones.
 //!
 //! Written from the description of the format, not through the program under test, so that the two can disagree.
 
@@ -148,19 +148,19 @@ impl CachedRepo {
         self
     }
 
-    /// An unfinished download in `blobs/` that nobody has gone on with for two days.
+    /// An unfinished download in `blobs/`, last written to two days ago.
     pub fn partial(&self, name: &str, text: &str) -> &Self {
         self.abandoned(&format!("{name}.incomplete"), text)
     }
 
-    /// A file in `blobs/` that nobody has written to for two days.
+    /// A file in `blobs/`, last written to two days ago.
     pub fn abandoned(&self, name: &str, text: &str) -> &Self {
         write(&self.blob(name), text);
         abandon(&self.blob(name));
         self
     }
 
-    /// The note that the Hub has no such file.
+    /// The empty file that says that the Hub has no such file.
     pub fn no_exist(&self, commit: &str, path: &str) -> &Self {
         write(&self.root.join(".no_exist").join(commit).join(path), "");
         self
@@ -228,7 +228,7 @@ impl CachedRepo {
     }
 }
 
-/// Makes a file look as if nobody had written to it for two days.
+/// Sets the time of a file's last change to two days ago.
 pub fn abandon(path: &Path) {
     let time = SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
     let file = File::open(path).expect("file");

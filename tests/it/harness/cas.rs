@@ -42,7 +42,7 @@ impl Cas {
     }
 
     fn with(builder: LocalTestServerBuilder) -> Self {
-        // Its client insists on one though nothing here is encrypted. An error means: there is one already.
+        // The client requires a provider although nothing here is encrypted. An error means that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

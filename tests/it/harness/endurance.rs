@@ -1,4 +1,4 @@
-//! Tests that prove endurance: the same promise kept hundreds of times, or at a size that takes long.
+//! Endurance tests: they repeat something hundreds of times, or at a size that takes long.
 //!
 //! `cargo test` takes a small round of each. The endurance run takes all of it; `.ci/run` makes it:
 //!

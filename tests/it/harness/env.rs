@@ -1,4 +1,4 @@
-//! A home folder of its own and a cleared environment, so that no test sees the developer's token, cache or proxy.
+//! A temporary home folder and a cleared environment, so that no test sees the developer's token, cache or proxy.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -19,7 +19,7 @@ const INHERITED: [&str; 3] = ["PATH", "LLVM_PROFILE_FILE", "HF_MUTANT"];
 /// Gives the signals that end programs their default action in the programs that tests start. A shell
 /// without job control lets what it runs in the background ignore SIGINT, nohup(1) lets it ignore SIGHUP,
 /// and a program inherits that; but a signal that is caught here has its default there. Here, too, Ctrl-C
-/// goes on ending the process, and what was ignored goes on having no effect.
+/// still ends the process, and signals that were ignored still have no effect.
 fn hear_signals() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     static ONCE: Once = Once::new();
@@ -34,7 +34,7 @@ fn hear_signals() {
     });
 }
 
-/// Whether this process ignores a signal, as proc(5) tells: one bit each, from 1.
+/// Whether this process ignores a signal, by proc(5): one bit each, from 1.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -42,7 +42,7 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// The address of a server that does not exist: connections are refused, and nobody else gets the port.
+/// The address of a server that does not exist: connections are refused, and no other program gets the port.
 pub fn nobody() -> String {
     format!("http://{}", closed())
 }
@@ -54,7 +54,7 @@ pub struct TestEnv {
 }
 
 impl TestEnv {
-    /// An empty home. No Hub: the endpoint is a port where nobody listens, so that nothing can reach the network by mistake.
+    /// An empty home. No Hub: the endpoint is a closed port, so that nothing can reach the network by mistake.
     pub fn new() -> Self {
         hear_signals();
         let root = tempfile::Builder::new().prefix("hf-test-").tempdir();

@@ -1,4 +1,4 @@
-//! The plainest HTTP client: one request on one connection, no redirects, no retries. It shows what is on the wire, down to
+//! A minimal HTTP client: one request on one connection, no redirects, no retries. It shows what is on the wire, down to
 //! how the connection ended.
 
 use std::io::{ErrorKind, Read, Write};
@@ -54,15 +54,15 @@ pub fn head(url: &str, headers: &[(&str, &str)]) -> Answer {
     request("HEAD", url, headers, "", Duration::from_secs(10))
 }
 
-/// Any request; gives up when nothing arrives for `patience`. Panics when it cannot connect.
+/// Any request; gives up when nothing arrives for `timeout`. Panics when it cannot connect.
 pub fn request(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],
     body: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Answer {
-    receive(send(method, url, headers, body), patience)
+    receive(send(method, url, headers, body), timeout)
 }
 
 /// Sends a request and reads nothing yet. Panics when it cannot connect.
@@ -96,9 +96,9 @@ pub fn arrived(stream: &TcpStream, body: usize) {
     });
 }
 
-/// The rest of an answer; gives up when nothing arrives for `patience`.
-pub fn receive(mut stream: TcpStream, patience: Duration) -> Answer {
-    stream.set_read_timeout(Some(patience)).expect("timeout");
+/// The rest of an answer; gives up when nothing arrives for `timeout`.
+pub fn receive(mut stream: TcpStream, timeout: Duration) -> Answer {
+    stream.set_read_timeout(Some(timeout)).expect("timeout");
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes).err().map(|e| e.kind());
     parse(&bytes, end)

@@ -1,4 +1,4 @@
-//! What every test stands on: an environment of its own ([`TestEnv`]), a local Hub ([`hub::Hub`]), a pseudo-terminal
+//! The tools of all tests: an environment of its own ([`TestEnv`]), a local Hub ([`hub::Hub`]), a pseudo-terminal
 //! ([`terminal::Terminal`]), trees on disk to start from ([`cache::CacheTree`]) and to compare ([`tree::tree_of`]), and the
 //! Python clients as oracles ([`oracle::Oracle`]).
 //!
@@ -7,7 +7,7 @@
 //!
 //! ```ignore
 //! #[test]
-//! fn a_reset_in_mid_body_is_survived() {
+//! fn a_reset_in_the_middle_of_a_body_is_repaired() {
 //!     let hub = Hub::start();
 //!     hub.add(Repo::model("org/name").lfs("model.bin", Content::synthetic(1 << 20, 1)));
 //!     let strikes = hub.fault(Fault::ResetMidBody { after_bytes: 5000 }.on("model.bin").times(1));

@@ -1,4 +1,4 @@
-//! The Python clients this program stands in for, run as oracles in the same environment.
+//! The Python clients that this program replaces, run as oracles in the same environment.
 //!
 //! Each version is installed once into `target/oracle/<version>` with pip; tests running at the same time wait for the one
 //! that installs. Where Python or the package index is absent the oracle is `None` and says so on standard error; with
@@ -132,7 +132,7 @@ pub fn installed<const N: usize>(programs: [&str; N]) -> Option<()> {
     }
 }
 
-/// Whether this user may mount something in a name space of its own, where nobody else sees it. Skipped, or failed, as the
+/// Whether this user may mount something in a namespace that no other process sees. Skipped, or failed, as the
 /// clients are.
 pub fn mounts() -> Option<()> {
     static CAN: OnceLock<Result<(), String>> = OnceLock::new();
@@ -149,7 +149,7 @@ pub fn mounts() -> Option<()> {
     }
 }
 
-/// What only root can try is skipped for everybody else, or failed, as the clients are where they are absent.
+/// A test that only root can run is skipped for other users, or fails, as with an absent client.
 pub fn root(what: &str) -> Option<()> {
     if rustix::process::geteuid().is_root() {
         return Some(());
@@ -194,7 +194,7 @@ pub(super) fn once(
     if ready.exists() {
         return Ok(folder);
     }
-    // What an interrupted installation left is of no use.
+    // An interrupted installation cannot be used.
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
     }

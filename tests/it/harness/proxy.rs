@@ -12,7 +12,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// An HTTP proxy; with `login` it answers 407 to everybody without this value of `Proxy-Authorization`.
+    /// An HTTP proxy; with `login` it answers 407 to requests without this value of `Proxy-Authorization`.
     pub fn http(login: Option<&'static str>) -> Self {
         Self::start(move |client, log| http(client, log, login))
     }
@@ -32,7 +32,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (serve, log) = (serve.clone(), shared.clone());
-                // A connection that breaks off is the test's own doing.
+                // The test itself ends connections.
                 std::thread::spawn(move || serve(client, &log));
             }
         });

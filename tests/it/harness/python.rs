@@ -1,4 +1,4 @@
-//! Runs of the Python clients that cost a fork and not the start of an interpreter, which takes five times
+//! Runs of the Python clients as forks of one process. Starting an interpreter for each takes five times
 //! as long. See `python.py`.
 //!
 //! One process for each client, started by the first test that needs it, serves all tests. It ends with
@@ -31,7 +31,7 @@ const AT_START: [&str; 4] = [
 /// Beginnings of others that do.
 const OF_INTERPRETERS: [&str; 6] = ["PYTHON", "LC_", "LD_", "HF_SHIM_", "TQDM_", "FSSPEC_"];
 
-/// What the server tells of a request.
+/// What the server reports about a request.
 enum Told {
     Pid(i32),
     End(i32),
@@ -154,7 +154,7 @@ impl Server {
         let listeners = waiting.clone();
         std::thread::spawn(move || {
             pass_on(told, &listeners);
-            // Whoever waits for an answer gets none.
+            // Requests that wait for an answer get none.
             listeners.lock().expect("requests").clear();
             let _ = child.wait();
         });
@@ -176,7 +176,7 @@ impl Server {
     }
 }
 
-/// Tells each request what is said of it, to the end of the server.
+/// Passes each report on to its request, until the server ends.
 fn pass_on(told: BufReader<ChildStdout>, waiting: &Waiting) {
     for line in told.lines() {
         let line = line.expect("what Python says");

@@ -1,21 +1,21 @@
 /* Put between a program and the C library with LD_PRELOAD.
  *
  * HF_SHIM_FLOCK=<errno>: flock(2) always fails with this error, as on a file system without locks.
- * HF_SHIM_FLOCK=0: flock(2) always succeeds, and keeps nobody out.
+ * HF_SHIM_FLOCK=0: flock(2) always succeeds and excludes no process.
  * HF_SHIM_FLOCK=writers: an exclusive lock needs a descriptor open for writing, as on NFSv4 and CIFS.
  * HF_SHIM_FSYNC=<errno>: fsync(2) and fdatasync(2) always fail with this error.
  * HF_SHIM_SYNC_LOG=<file>: the path of every file that is flushed to disk is added to this file.
  * HF_SHIM_KILL_AT=<n>: the process is killed, as by kill -9, in place of its n-th call that changes
  * a file system (counted from 1; sockets and pipes do not count).
  * HF_SHIM_THREADS=<n>: the process has n threads beside the first and no more, as with a low `ulimit -u`.
- * HF_SHIM_THREADS_FROM=<n>: no thread starts any more from the n-th on (counted from 1), as when other
- * programs take what there is.
+ * HF_SHIM_THREADS_FROM=<n>: no thread starts from the n-th on (counted from 1), as when other
+ * programs have used up the limit.
  * HF_SHIM_RENAME=<errno>: rename(2) always fails with this error, as across file systems (by full path
  * only, not in an open folder).
  * HF_SHIM_SYMLINK=<errno>: symlink(2) always fails with this error, as on a file system without links.
  * HF_SHIM_POWER_CUT=1: a file that is renamed before it was flushed to disk keeps its name and loses its
  * bytes, as after a power cut.
- * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as where case is not told apart.
+ * HF_SHIM_FOLD_CASE=1: a name is found whatever its case, as on a file system that ignores case.
  * HF_SHIM_CLOCK=<n>: the monotonic clock, and every wait that is measured by it, runs n times as fast.
  * Dates are not touched, nor is poll(2), by which Python waits for sockets.
  */

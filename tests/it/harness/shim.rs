@@ -1,5 +1,5 @@
-//! A small library between the program and the C library, for what no kernel offers on demand: file
-//! systems without locks or without case, a death at an exact moment, a clock that runs fast. See `shim.c`.
+//! A small library between the program and the C library, for what a kernel does not offer on demand: file
+//! systems without locks or without case, a kill at an exact call, a fast clock. See `shim.c`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,7 @@ fn library() -> Result<&'static PathBuf, &'static String> {
 pub const CLOCK_SPEED: u32 = 20;
 
 impl TestEnv {
-    /// A `--stall-timeout`, in seconds, that is one second in real time, by the fast clock or without it.
+    /// A `--stall-timeout`, in seconds, that is one second in real time, with the fast clock or without it.
     pub fn one_real_second(&self) -> String {
         let is_fast = self
             .vars()
@@ -34,8 +34,8 @@ impl TestEnv {
         if is_fast { CLOCK_SPEED } else { 1 }.to_string()
     }
 
-    /// From now on, programs in this environment live by a monotonic clock that runs [`CLOCK_SPEED`] times
-    /// as fast: retries, rate limits and `--limit-rate` cost a twentieth of the waiting, and nothing in the
+    /// From now on, programs in this environment see a monotonic clock that runs [`CLOCK_SPEED`] times
+    /// as fast: retries, rate limits and `--limit-rate` take a twentieth of the time, and nothing in the
     /// program knows. Timeouts run out sooner as well, which would make a busy machine look like a
     /// stalled server, so the two of the environment are as long in real time as before; a `--stall-timeout`
     /// is up to the test. Dates are real. Without a C compiler the test takes its real time.

@@ -1,4 +1,4 @@
-//! What stands before a server and ends its answers at a wish: by silence, or as if the server had died.
+//! A relay in front of a server that can end its answers: by silence, or as if the server had died.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use super::hub::{Port, close};
 
-/// Stands before the server at `address` (`http://host:port`) and lets this many bytes of its answers pass; then it keeps
+/// Relays to the server at `address` (`http://host:port`) and lets this many bytes of its answers pass; then it keeps
 /// its connections open and sends nothing more, on these or on new ones.
 pub fn falling_silent(address: &str, after_bytes: u64) -> Relay {
     Relay::letting_pass(address, after_bytes)
 }
 
-/// A server's stand-in. When it is dropped, or cut, the server is dead as far as its clients can tell: open connections
+/// A relay to a server. When it is dropped, or cut, the server is dead as far as its clients can tell: open connections
 /// end, and new ones are refused for as long as the process lives.
 pub struct Relay {
     port: &'static Port,
@@ -22,14 +22,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Stands before the server at `address` (`http://host:port`).
+    /// A relay to the server at `address` (`http://host:port`).
     pub fn before(address: &str) -> Self {
         Self::letting_pass(address, u64::MAX)
     }
 
     fn letting_pass(address: &str, bytes: u64) -> Self {
         let target = address.trim_start_matches("http://").to_owned();
-        // Held for ever: whoever still asks a dead server must not reach that of another test.
+        // Held for ever: a client that still asks the dead server must not reach that of another test.
         let port: &'static Port = Box::leak(Box::new(Port::free()));
         let listener = port.listen();
         let (left, streams) = (Arc::new(AtomicU64::new(bytes)), Arc::default());
@@ -63,7 +63,7 @@ impl Relay {
         self.streams.lock().expect("streams").len() / 2
     }
 
-    /// `http://host:port` of the stand-in.
+    /// `http://host:port` of the relay.
     pub fn address(&self) -> String {
         format!("http://{}", self.port.address())
     }

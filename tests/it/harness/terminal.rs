@@ -164,7 +164,7 @@ impl Terminal {
     /// As [`Terminal::exit_code`], pressing Ctrl-C again when the program has slept for a second since,
     /// without any work. Python misses one that comes between its prompt and the reading of the answer:
     /// it only notes the signal, and the reading has no end. A program that is slow to end is left alone,
-    /// because a second Ctrl-C would cut its end short.
+    /// because a second Ctrl-C would interrupt its clean-up.
     pub fn exit_code_with_ctrl_c(&mut self) -> i32 {
         let mut quiet = (None, Instant::now());
         self.ends_with(|terminal| {

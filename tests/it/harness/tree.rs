@@ -26,7 +26,7 @@ pub enum NodeKind {
         size: u64,
         sha256: String,
     },
-    /// A symbolic link and what it says.
+    /// A symbolic link and its target.
     Link {
         target: String,
     },

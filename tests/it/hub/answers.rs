@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for: whose fault it is, what is said about it, and what serves in their place.
+//! Answers other than expected: which side is at fault, what the message says, and when the cache is used instead.
 
 use std::fs;
 
@@ -87,7 +87,7 @@ fn a_page_of_the_repository_is_no_portal() {
 }
 
 #[test]
-fn an_expired_token_is_called_that() {
+fn an_expired_token_is_named() {
     let hub = hub();
     let words = "Access Token \"nightly\" has expired";
     let env = || {
@@ -199,7 +199,7 @@ fn a_warning_of_the_hub_is_passed_on_once_for_each_topic() {
 }
 
 #[test]
-fn a_garbled_redirect_is_named() {
+fn a_malformed_redirect_is_named() {
     let hub = hub();
     let target = b"https://cdn.test:port/x?Signature=secret";
     hub.fault(Fault::Headers(vec![("Location", target)]).on("model.bin"));

@@ -63,7 +63,7 @@ fn a_large_file_has_connections_of_its_own() {
 }
 
 #[test]
-fn a_server_without_http2_is_asked_as_ever() {
+fn a_server_without_http2_gets_http1() {
     let hub = hub(false);
     let env = env(&hub);
     env.run(["download", "org/name", "--include", "*.txt"]).ok();
@@ -72,7 +72,7 @@ fn a_server_without_http2_is_asked_as_ever() {
 }
 
 #[test]
-fn after_trouble_nothing_is_shared() {
+fn after_a_failure_no_connection_is_shared() {
     let hub = hub(true);
     let env = env(&hub).fast_clock();
     let fault = Fault::CloseEarly { after_bytes: 1 };

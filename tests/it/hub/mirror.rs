@@ -80,7 +80,7 @@ fn the_token_stays_with_the_mirror_and_the_hub() {
     other.add(Repo::model("org/name").file("a.txt", "a"));
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_TOKEN", TOKEN);
-    // A foreign host does not become the mirror by looking like the Hub's address.
+    // Another host does not become the mirror by a path like the Hub's.
     let address = format!(
         "{}/org/name/resolve/main/a.txt?huggingface.co",
         other.endpoint()

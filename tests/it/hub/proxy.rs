@@ -137,7 +137,7 @@ fn a_proxy_that_refuses_or_is_no_proxy() {
         );
     }
     assert_eq!(hub.requests().len(), 0);
-    // What needs no network is not bothered.
+    // Commands without network do not care.
     let env = env.hf(["auth", "list"]).var("ALL_PROXY", "ftp://x");
     let _ = env.run().ok();
 }

@@ -253,8 +253,8 @@ pub fn accounts_for(scenario: &str, one: &Disagreement) -> Option<&'static Diffe
     ALL.iter().find(|known| known.explains(scenario, one))
 }
 
-/// What must hold of our runs whatever the Python client does.
-pub fn manners(args: &[String], ours: &Observed, on_terminal: bool) -> Vec<String> {
+/// Rules that every run of ours must keep, whatever the Python client does; returns those that it broke.
+pub fn broken_rules(args: &[String], ours: &Observed, on_terminal: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let talk = [&ours.stdout, &ours.stderr];
     let prints_token = args.first().is_some_and(|arg| arg == "auth")
@@ -266,7 +266,7 @@ pub fn manners(args: &[String], ours: &Observed, on_terminal: bool) -> Vec<Strin
         wrong.push("a control sequence reached a pipe".to_owned());
     }
     if ours.code != 0 && ours.stderr.is_empty() {
-        wrong.push("it failed without a word".to_owned());
+        wrong.push("it failed without a message".to_owned());
     }
     if ours.stderr.contains("panicked") {
         wrong.push("it panicked".to_owned());
@@ -362,11 +362,17 @@ mod tests {
     }
 
     #[test]
-    fn bad_manners_are_seen() {
+    fn broken_rules_are_seen() {
         let args = ["auth".to_owned(), "whoami".to_owned()];
-        assert_eq!(manners(&args, &observed(0, "alice"), false).len(), 0);
-        assert_eq!(manners(&args, &observed(0, "hf_secret_1"), false).len(), 1);
-        assert_eq!(manners(&args, &observed(1, "\u{1b}[1m"), false).len(), 2);
+        assert_eq!(broken_rules(&args, &observed(0, "alice"), false).len(), 0);
+        assert_eq!(
+            broken_rules(&args, &observed(0, "hf_secret_1"), false).len(),
+            1
+        );
+        assert_eq!(
+            broken_rules(&args, &observed(1, "\u{1b}[1m"), false).len(),
+            2
+        );
         let mut leaking = observed(0, "");
         let asked = Asked {
             cdn: true,
@@ -374,6 +380,6 @@ mod tests {
             token: Some("hf_secret".to_owned()),
         };
         leaking.requests.insert(asked, Methods::new());
-        assert_eq!(manners(&args, &leaking, false).len(), 1);
+        assert_eq!(broken_rules(&args, &leaking, false).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Which scenario shows which differences: one text file an area, beside this one.
 //!
 //! A line is the name of a scenario; indented below it stand the names of the differences it shows, nothing when the two
-//! clients agree in everything. `HF_PARITY=update` writes the files anew from what is seen. That can only ever name
+//! clients agree in everything. `HF_PARITY=update` rewrites the files from what is seen. That can only ever name
 //! entries of the list: a disagreement that none of them accounts for fails whatever the file says.
 
 use std::collections::{BTreeMap, BTreeSet};

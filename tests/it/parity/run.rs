@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::harness::Invocation;
 use crate::harness::oracle::Oracle;
 
-use super::compare::{accounts_for, disagreements, manners, verdict};
+use super::compare::{accounts_for, broken_rules, disagreements, verdict};
 use super::declared::{self, Declared, updating};
 use super::differences::Difference;
 use super::observe::Observed;
@@ -128,7 +128,11 @@ fn judge(scenario: &Scenario, oracle: &Oracle, declared: &[&Difference]) -> Outc
     if unmet {
         wrong.push("no request of either client met a planned fault".to_owned());
     }
-    wrong.extend(manners(&scenario.args, &ours, scenario.terminal.is_some()));
+    wrong.extend(broken_rules(
+        &scenario.args,
+        &ours,
+        scenario.terminal.is_some(),
+    ));
     if !wrong.is_empty() {
         wrong.push(format!("our stderr:   {}", ours.stderr.trim_end()));
         wrong.push(format!("their stderr: {}", theirs.stderr.trim_end()));

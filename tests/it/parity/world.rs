@@ -10,7 +10,7 @@ use crate::harness::cache::{CacheTree, CachedRepo};
 use crate::harness::hub::{Content, Hub, Repo, Rule, Strikes};
 use crate::harness::shim::CLOCK_SPEED;
 
-/// Alice's tokens; `manners` looks for their beginning in what is shown.
+/// Alice's tokens; `broken_rules` looks for their beginning in the output.
 pub const LAPTOP: &str = "hf_secret_laptop_0001";
 /// A second one of hers.
 pub const SERVER: &str = "hf_secret_server_0002";
@@ -33,17 +33,17 @@ pub struct World {
 }
 
 impl World {
-    /// An empty home and the furnished Hub.
+    /// An empty home and a Hub with repositories and users.
     pub fn new() -> Self {
         let hub = Hub::start();
-        furnish(&hub);
+        publish(&hub);
         let mut env = TestEnv::for_hub(&hub).fast_clock();
         // Cells of tables are cut to this width; paths of temporary folders must fit.
         env.set("COLUMNS", "200");
         // A busy machine is no fault of the Hub.
-        let patience = (60 * CLOCK_SPEED).to_string();
-        env.set("HF_HUB_ETAG_TIMEOUT", &patience);
-        env.set("HF_HUB_DOWNLOAD_TIMEOUT", &patience);
+        let timeout = (60 * CLOCK_SPEED).to_string();
+        env.set("HF_HUB_ETAG_TIMEOUT", &timeout);
+        env.set("HF_HUB_DOWNLOAD_TIMEOUT", &timeout);
         let model = hub.repo("models/org/name");
         let names = BTreeMap::from([
             ("braces", "{a,b}".to_owned()),
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-fn furnish(hub: &Hub) {
+fn publish(hub: &Hub) {
     hub.user("alice")
         .token(LAPTOP, "write", "laptop")
         .token(SERVER, "read", "server")

@@ -310,7 +310,7 @@ fn json_can_be_broken_or_of_other_types() {
 }
 
 #[test]
-fn redirects_can_loop_and_lead_astray() {
+fn redirects_can_loop_and_leave_the_hub() {
     let bench = Bench::new();
     bench.hub.fault(Fault::RedirectLoop.times(1));
     let answer = bench.small();

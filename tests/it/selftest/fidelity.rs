@@ -1,5 +1,5 @@
-//! The Python clients take the local Hub for the real one. What they accept here, and the error they name, is the measure
-//! of the Hub's fidelity: the tests of this program stand on it.
+//! The Python clients accept the local Hub as they accept the real one. Which requests succeed, and which error they name,
+//! shows that the local Hub is true to the real one. All other tests rely on it.
 
 use std::fs;
 

@@ -77,7 +77,7 @@ fn a_fault_that_no_request_meets_fails_the_test() {
 
 #[test]
 #[should_panic(expected = "no request met")]
-fn so_does_one_that_is_cleared_away() {
+fn a_cleared_fault_that_no_request_met_fails_the_test() {
     let hub = Hub::start();
     hub.fault(Fault::status(500).optional());
     hub.clear_faults();
@@ -128,7 +128,7 @@ fn a_terminal_has_a_size_hides_typing_and_shows_the_screen() {
 #[test]
 fn control_c_reaches_the_program_through_the_terminal() {
     let env = TestEnv::new();
-    // A trap would be a matter of luck: a shell drops a signal that comes while a command of it ends.
+    // No `trap` in a shell: it drops a signal that comes while one of its commands ends.
     let script = "echo ready; exec sleep 100";
     let mut terminal = env.program("sh", ["-c", script]).terminal(24, 80);
     terminal.expect("ready");
@@ -208,9 +208,9 @@ fn waits_are_short_by_the_fast_clock() {
     assert!((wanted * 0.8..wanted * 1.2).contains(&speed), "{speed}");
 }
 
-/// Runs of a Python client are forked from one process; nothing in them may tell.
+/// Runs of a Python client are forked from one process; they must behave as one that is started by itself.
 #[test]
-fn a_served_python_is_as_one_of_its_own() {
+fn a_forked_python_behaves_as_a_started_one() {
     let codes = [
         "import sys; print(sys.argv, sys.path, __name__, sys.flags, sys.stdin.read())",
         "import sys; print([(s.encoding, s.errors, s.isatty(), s.line_buffering) for s in (sys.stdin, sys.stdout, sys.stderr)])",

@@ -1,4 +1,4 @@
-//! The local Hub answers as section by section of the real one's protocol: seen on a bare connection.
+//! The local Hub answers by the protocol of the real one, section by section: seen on a bare connection.
 
 use std::time::Duration;
 
@@ -345,13 +345,13 @@ fn the_other_routes_answer() {
     let hub = small_hub();
     let base = format!("{}/api/models/org/name", hub.endpoint());
     let form = "paths=config.json&paths=sub&paths=none&expand=False";
-    let patience = Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     let rows = request(
         "POST",
         &format!("{base}/paths-info/main"),
         &[],
         form,
-        patience,
+        timeout,
     )
     .json();
     assert_eq!(

@@ -1,8 +1,8 @@
-//! Whatever stands at a path that this tool writes to, nothing outside of it changes: a link, live or
+//! Whatever is at a path that this tool writes to, nothing outside of it changes: a link, live or
 //! to nothing, a pipe, a folder, a device. The error names the path, or the obstacle is replaced.
 //!
 //! The paths are not listed here: each command is run once in a clean place, and every file that it
-//! leaves there becomes a row of the table. What it leaves for moments only is added by name.
+//! leaves there becomes a row of the table. Files that exist only while it runs are added by name.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -19,7 +19,7 @@ use crate::harness::oracle::skip;
 use crate::harness::tree::{NodeKind, listing, tree_of};
 use crate::harness::{Output, TestEnv};
 
-/// Long enough for a busy machine; a program that waits for a pipe waits for ever.
+/// Long enough for a busy machine; a program that waits for the pipe never ends.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What is planted.
@@ -360,7 +360,7 @@ fn check_foreign(env: &TestEnv, path: &str, args: &[&str]) {
     std::os::unix::fs::lchown(&place, Some(4242), None).unwrap();
     let output = env.hf(args).limit(LIMIT).run();
     assert_eq!(listing(&outside), "", "{path}: {output}");
-    // A download goes on without a lock that cannot be had, and says so.
+    // A download continues without a lock that it cannot take, and says so.
     let is_lock = path.contains(".locks");
     assert!(output.code != Some(0) || is_lock, "{path}: {output}");
     let name = place.file_name().unwrap().to_string_lossy();

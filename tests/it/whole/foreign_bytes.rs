@@ -1,7 +1,7 @@
-//! Files on the disk that anybody may have written are read without a panic, a hang or trust in what
+//! Files on the disk that another program may have written are read without a panic, a hang or trust in what
 //! they say: each parser is given thousands of files, whole, damaged and made up.
 //!
-//! `PROPTEST_CASES=100000 cargo test foreign_bytes` tries more.
+//! `PROPTEST_CASES=100000 cargo test --test it -- foreign_bytes` tries more.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 /// Cases for each parser.
 const CASES: u32 = 1000;
 
-/// A change that damage, a crash or somebody else makes.
+/// A change by damage, a crash or another program.
 #[derive(Clone, Debug)]
 enum Edit {
     Cut(usize),
@@ -196,7 +196,7 @@ fn users_of_a_payload() {
     let right = "models--o--m/blobs/aaaa\ndatasets--d/blobs/b\nmodels--x/blobs/c\n";
     let root = Dir::open(folder.path()).unwrap();
     read_all(&manifest, right, || {
-        // No link is there, so no line is true; who cannot be known is nobody that may go.
+        // There is no link, so no line is true. A user that cannot be read counts as one.
         let users = shared::users(&root, folder.path(), &payload);
         prop_assert!(users.is_none_or(|users| users.is_empty()));
         Ok(())

@@ -1,9 +1,9 @@
 //! Which paths a source file names: in `use` items, grouped or not, and in the code itself. Relative ones (`self::`,
-//! `super::`) are made absolute, so that a path tells the same wherever it stands.
+//! `super::`) are made absolute, so that a path means the same in every file.
 //!
 //! Not a parser of Rust: it cuts the text into words and signs, which is all that paths are made of.
 
-/// A path that is named somewhere, from `crate` or from a foreign crate on, and the line where.
+/// A path that is named somewhere, from `crate` or another crate on, and the line where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     pub path: String,

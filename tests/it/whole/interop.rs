@@ -10,7 +10,7 @@ use crate::harness::tree::{NodeKind, tree_of};
 use crate::download::basic::furnished_hub;
 
 /// Paths, link targets and contents of a cache. Modes are left out: the Python client writes its
-/// listings 0600, which keeps a group from sharing them, and lock files as the umask has it.
+/// listings 0600, which keeps a group from sharing them, and lock files with the mode of the umask.
 fn comparable(root: &Path, with_trees: bool) -> Vec<String> {
     let nodes = tree_of(root).into_iter().filter(|node| {
         with_trees || !(node.path.contains("/trees") || node.path == "CACHEDIR.TAG")

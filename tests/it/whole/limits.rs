@@ -1,4 +1,4 @@
-//! Machines that give little: few threads, few descriptors, small files, no inodes, no home folder.
+//! Machines with tight limits: few threads, few descriptors, small files, no inodes, no home folder.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn limited<'a>(env: &'a TestEnv, limit: &str, args: &[&str]) -> Invocation<'a> {
     env.program("sh", shell.iter().chain(args))
 }
 
-/// Fails when a program died of a limit, or told of it as if the network were at fault.
+/// Fails when a program crashed at a limit, or blamed the network for it.
 fn is_sober(output: &Output, what: &str) {
     let text = output.stderr();
     assert!(output.signal.is_none(), "{what}: {output}");
@@ -134,7 +134,7 @@ fn few_descriptors_suffice() {
         is_sober(&output, &limit);
         output.ok();
     }
-    // So few that nothing can be done: said, and not for the network.
+    // Too few to do anything: the message says so and does not blame the network.
     let env = TestEnv::for_hub(&hub);
     let output = limited(&env, "ulimit -n 8", &["download", "o/m"]).run();
     is_sober(&output, "8 descriptors");
@@ -210,7 +210,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// `hf` in a mount namespace of its own, after this script; `None`, said, where that may not be.
+/// `hf` in a mount namespace of its own, after this script; `None`, with a message, where that is not allowed.
 fn mounted<'a>(env: &'a TestEnv, script: &str, args: &[&str]) -> Option<Invocation<'a>> {
     let may = is_root() && env.program("unshare", ["-m", "true"]).run().code == Some(0);
     if !may {
@@ -288,7 +288,7 @@ fn a_part_of_the_cache_or_of_a_folder_may_be_another_disk() {
         let env = TestEnv::for_hub(&hub);
         let mount = "mkdir -p $disk && mount -t tmpfs -o size=50m none $disk || exit 99";
         let script = format!("for disk in {disks}; do {mount}; done");
-        // The disks go with the program: what they held is looked at before that.
+        // The disks are gone when the program ends, so their content is read before.
         let verify = "\"$@\" > /dev/null && test -z \"$(find .. -name '.hf-*')\"";
         let Some(run) = mounted(&env, &format!("{script} && {verify}"), args) else {
             return;

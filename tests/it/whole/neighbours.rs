@@ -1,8 +1,8 @@
 //! Other programs in the same cache: each uses what the other brought, nothing that one is writing is taken by the other,
-//! and whoever is killed leaves the other a cache that works.
+//! and a program that is killed leaves a cache that works for the other.
 //!
-//! The programs are the real ones ([`Neighbour`]); transformers 4 alone is stood in for, by what it does to the cache.
-//! Part of the endurance run, for they have to be installed.
+//! The programs are the real ones ([`Neighbour`]); only transformers 4 is imitated by what it does to the cache.
+//! Part of the endurance run, since they have to be installed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ const MODEL: &str = "model.safetensors";
 const FILES: [&str; 2] = ["config.json", MODEL];
 /// The Python clients write ten megabytes at a time: less would be on disk only when it is whole.
 const SIZE: u64 = 16 << 20;
-/// Commands that delete what is unfinished and no longer at work.
+/// Commands that delete unfinished downloads that no program continues.
 const SWEEPS: [&[&str]; 2] = [
     &["cache", "prune", "-y"],
     &["cache", "doctor", "--fix", "-y"],
@@ -69,7 +69,7 @@ impl Street {
             .count()
     }
 
-    /// Lets file content come slowly from now on: what is begun is not done when we look.
+    /// File content comes slowly from now on, so that a download is still running when we look.
     fn slow(&self) {
         let trickle = Fault::Trickle {
             bytes_per_second: 6 << 20,
@@ -77,7 +77,7 @@ impl Street {
         self.hub.fault(trickle.on(MODEL));
     }
 
-    /// The neighbour in mid-download, and its unfinished file with some content.
+    /// The neighbour in the middle of a download, and its unfinished file with some content.
     fn their_download(&self) -> (Running, PathBuf) {
         self.slow();
         let mut running = self.neighbour.get(&self.env, MODEL).spawn();
@@ -89,7 +89,7 @@ impl Street {
         (running, partial[0].clone())
     }
 
-    /// What is in the cache is right: the content of both files, and all else as a check-up wants it.
+    /// The cache is right: both files have their content, and `doctor` finds nothing.
     #[track_caller]
     fn is_right(&self, when: &str) {
         let repo = self.hub.repo("models/org/name");
@@ -197,7 +197,7 @@ fn we_read_theirs(neighbour: Neighbour) {
     }
 }
 
-/// The neighbour is stopped in mid-download, so that all we do happens in the middle of it.
+/// The neighbour is stopped in the middle of a download, and we run while it waits.
 fn what_they_write_stays(neighbour: Neighbour) {
     let Some(street) = Street::with(neighbour) else {
         return;
@@ -217,7 +217,7 @@ fn what_they_write_stays(neighbour: Neighbour) {
     }
     let mut ours = street.env.hf(["download", "org/name"]).spawn();
     match neighbour {
-        // Nothing tells us to wait: we bring it ourselves, beside theirs.
+        // It holds no lock that we know of: we download the file as well.
         Neighbour::JavaScript | Neighbour::HfHubCrate => eventually("ours beside", || ours.ended()),
         // One download for both.
         _ => eventually("the small file", || {
@@ -272,7 +272,7 @@ fn after_our_kill_both_go_on(neighbour: Neighbour) {
     };
     street.slow();
     let mut ours = street.env.hf(["download", "org/name"]).spawn();
-    // Our file has its full length from the start: what was sent tells.
+    // Our file has its full length from the start: the bytes that were sent show it.
     ours.wait_until("half of our download", |_| {
         street.hub.content_bytes_sent_for(|_| true) > SIZE / 2
     });

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGHUP end the program as Ctrl-C does, whatever it is at, and wherever it runs.
+//! SIGTERM and SIGHUP end the program as Ctrl-C does, whatever it is doing and wherever it runs.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;

@@ -14,7 +14,7 @@ use super::server::{Asked, State};
 pub enum Sender {
     Anonymous,
     User(String),
-    /// A token that nobody has.
+    /// An unknown token.
     Unknown,
 }
 
@@ -30,7 +30,7 @@ struct TokenInfo {
     display_name: Option<String>,
 }
 
-/// Everybody the Hub knows.
+/// All users.
 #[derive(Debug, Default)]
 pub struct Users {
     users: BTreeMap<String, User>,
@@ -162,7 +162,7 @@ impl Users {
     }
 }
 
-/// The Hub does not tell a missing repository from a private one. Without a token it asks for one: 401, and no error code.
+/// The Hub answers the same for a missing repository and a private one. Without a token it asks for one: 401, and no error code.
 pub fn no_such_repository(sender: &Sender) -> Reply {
     match sender {
         Sender::User(_) => Reply::error(404, Some("RepoNotFound"), "Repository not found"),
@@ -175,7 +175,7 @@ fn asks_for_a_token() -> Reply {
     Reply::error(401, None, "Invalid username or password.").header("WWW-Authenticate", challenge)
 }
 
-/// The answer to every request whose token nobody has.
+/// The answer to every request with an unknown token.
 pub fn bad_token() -> Reply {
     Reply::error(401, None, "Invalid credentials in Authorization header")
 }

@@ -22,9 +22,9 @@ pub enum End {
     Stall,
 }
 
-/// How a body is sent.
+/// What is wrong with a body, and at which rate it is sent.
 #[derive(Clone, Debug, Default)]
-pub struct Manner {
+pub struct Damage {
     /// Stop after this many bytes.
     pub cut: Option<(u64, End)>,
     /// Bytes per second.
@@ -33,18 +33,18 @@ pub struct Manner {
     pub flip: bool,
 }
 
-/// What is still in the socket's buffers when a connection is reset is lost. Wait this long, again and again, until the
-/// bytes promised before the reset have arrived; once where the system does not tell.
+/// A reset discards what the socket's buffers still hold. Wait this long, again and again, until the
+/// bytes promised before the reset have arrived; only once where the system cannot say.
 const SETTLE: Duration = Duration::from_millis(40);
 
 /// How long to wait for a client that does not read.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The answer's body as hyper pulls it.
 pub struct SendBody {
     payload: Payload,
     sent: u64,
-    manner: Manner,
+    damage: Damage,
     started: Instant,
     pause: Option<Pin<Box<Sleep>>>,
     settled: bool,
@@ -67,11 +67,11 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl SendBody {
-    pub fn new(payload: Payload, manner: Manner, wire: Arc<Wire>, record: Arc<Record>) -> Self {
+    pub fn new(payload: Payload, damage: Damage, wire: Arc<Wire>, record: Arc<Record>) -> Self {
         Self {
             payload,
             sent: 0,
-            manner,
+            damage,
             started: Instant::now(),
             pause: None,
             settled: false,
@@ -91,7 +91,7 @@ impl SendBody {
             }
             Payload::File(content, range) => content.piece(range.start + self.sent, most),
         };
-        if self.manner.flip && (self.sent..self.sent + piece.len() as u64).contains(&middle) {
+        if self.damage.flip && (self.sent..self.sent + piece.len() as u64).contains(&middle) {
             let mut damaged = piece.to_vec();
             damaged[(middle - self.sent) as usize] ^= 0x20;
             piece = damaged.into();
@@ -105,10 +105,10 @@ impl SendBody {
     /// Bytes that may go out now, or how long to wait.
     fn allowance(&self) -> Result<u64, Duration> {
         let mut most = self.payload.len() - self.sent;
-        if let Some((after, _)) = self.manner.cut {
+        if let Some((after, _)) = self.damage.cut {
             most = most.min(after - self.sent);
         }
-        let Some(rate) = self.manner.rate else {
+        let Some(rate) = self.damage.rate else {
             return Ok(most);
         };
         // A twentieth of a second's worth at a time keeps the pace smooth.
@@ -138,7 +138,7 @@ impl SendBody {
             std::task::ready!(self.sleep(cx, SETTLE));
             let waited = self.cut_at.get_or_insert_with(Instant::now).elapsed();
             let has_arrived = self.wire.delivery.is_complete().unwrap_or(true);
-            self.settled = has_arrived || waited > PATIENCE;
+            self.settled = has_arrived || waited > TIMEOUT;
         }
         match end {
             End::Reset => {
@@ -146,7 +146,7 @@ impl SendBody {
                 Poll::Ready(Some(Err(Cut)))
             }
             End::Close => Poll::Ready(Some(Err(Cut))),
-            // Never woken: the connection ends with the client's patience or with the server.
+            // Never woken: the connection ends by the client's timeout or with the server.
             End::Stall => Poll::Pending,
         }
     }
@@ -161,7 +161,7 @@ impl Body for SendBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
-            if let Some((after, end)) = self.manner.cut
+            if let Some((after, end)) = self.damage.cut
                 && self.sent >= after.min(self.payload.len())
             {
                 return self.end(cx, end);
@@ -177,6 +177,6 @@ impl Body for SendBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.manner.cut.is_none() && self.sent == self.payload.len()
+        self.damage.cut.is_none() && self.sent == self.payload.len()
     }
 }

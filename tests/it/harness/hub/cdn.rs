@@ -34,7 +34,7 @@ fn sign(address: &str, expires: u128, nonce: u64) -> String {
     sha1_hex(&[b"local signing key ", claim.as_bytes()])
 }
 
-/// Serves a large file to whoever holds a valid link, and refuses everybody who shows a token.
+/// Serves a large file for a valid link, and refuses every request that carries a token.
 pub fn answer(state: &State, asked: &Asked) -> Reply {
     if asked.authorized() {
         return refusal(

@@ -1,6 +1,6 @@
 //! What a file holds and how it is named by its hash.
 //!
-//! Content lives in memory, on disk, or is made up while it is sent. Every kind can be read at any offset, so that ranges
+//! Content is in memory, on disk, or generated while it is sent. Every kind can be read at any offset, so that ranges
 //! and resumed downloads cost nothing, and its hashes are computed once, on first use.
 
 use std::collections::HashMap;

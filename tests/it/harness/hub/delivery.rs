@@ -35,7 +35,7 @@ impl Delivery {
         self.is_written.store(true, SeqCst);
     }
 
-    /// Whether the other end has read everything; `None` where the system does not tell.
+    /// Whether the other end has read everything; `None` where the system cannot say.
     pub fn is_complete(&self) -> Option<bool> {
         let (ours, theirs) = self.ends?;
         let table = std::fs::read_to_string("/proc/net/tcp").ok()?;

@@ -4,7 +4,7 @@
 //! successful body is about to be sent. Faults of the third kind strike answers with status 2xx to methods other than HEAD,
 //! so that a rule on a file name passes over the HEAD request and the redirect and meets the bytes themselves.
 //!
-//! A fault that no request met proves nothing, so it fails the test when the Hub is dropped or the faults are cleared,
+//! A fault that no request meets tests nothing, so it fails the test when the Hub is dropped or the faults are cleared,
 //! unless the rule is [`Rule::optional`].
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,9 +18,9 @@ use super::server::Asked;
 /// What goes wrong. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// The connection is reset (TCP RST) once this much of the body is out.
+    /// The connection is reset (TCP RST) once this much of the body was sent.
     ResetMidBody { after_bytes: u64 },
-    /// The connection is closed in an orderly way, short of the promised length.
+    /// The connection is closed normally before the promised length.
     CloseEarly { after_bytes: u64 },
     /// Nothing more is sent after this much, the connection stays open.
     Stall { after_bytes: u64 },
@@ -28,7 +28,7 @@ pub enum Fault {
     Trickle { bytes_per_second: u64 },
     /// The request is read and never answered.
     NeverAnswer,
-    /// The answer, otherwise right, waits until this many bytes of content were sent for addresses that contain `part`.
+    /// The answer is correct and waits until this many bytes of content were sent for addresses that contain `part`.
     Waits { part: &'static str, bytes: u64 },
     /// This status with these extra headers and a JSON error body.
     Status {
@@ -37,27 +37,27 @@ pub enum Fault {
     },
     /// This status, and an error page that never ends.
     StalledError { code: u16 },
-    /// The CDN refuses the signed link with 403, and will refuse that very link for ever; a fresh one works.
+    /// The CDN refuses the signed link with 403, and from then on that link for ever; a new link works.
     ExpiredLink,
     /// A range request gets 200 and the whole file.
     IgnoreRange,
-    /// A range request gets at most this much of what it asks for, from its start on (RFC 9110, 15.3.7 allows it).
+    /// A range request gets at most this much, from the start of what it asks for (RFC 9110, 15.3.7 allows it).
     ShortRange { most: u64 },
-    /// The CDN refuses with 400 whatever is not asked for as a range, as storage networks do with very large files.
+    /// The CDN refuses requests without a range with 400, as storage networks do with very large files.
     WantsRange,
     /// The answer to a HEAD request says this length, in bytes.
     HeadLength(u64),
-    /// `Content-Length` is off by this much; the body is whole (cut at the header when that is smaller).
+    /// `Content-Length` is wrong by this much; the body is whole (cut at the header when that is smaller).
     WrongContentLength { off_by: i64 },
     /// The right number of bytes, one of them (in the middle of what is sent) flipped.
     WrongBytes,
-    /// The file was replaced after it was listed: resolve answers another commit, ETag and size, and other bytes.
+    /// The file was replaced after the listing: the answer for the file has another commit, ETag and size, and other bytes.
     ChangedAfterListing,
-    /// The body comes gzip-encoded though identity was asked for.
+    /// The body is gzip-encoded although the request asks for `identity`.
     Gzip,
     /// Page `page` (from 1) of a tree listing fails with this status.
     TreePageFails { page: usize, status: u16 },
-    /// These headers replace those of an answer that is no error; an empty value removes one.
+    /// These headers replace those of a successful answer; an empty value removes one.
     Headers(Vec<(&'static str, &'static [u8])>),
     /// 200 with this content type and body, whatever was asked.
     Body(&'static str, &'static str),
@@ -67,7 +67,7 @@ pub enum Fault {
     WrongTypes,
     /// Every file of a listing is listed a second time: the same, or with another hash.
     RepeatedRows { differing: bool },
-    /// Redirects to the very address that was asked.
+    /// Redirects to the address of the request itself.
     RedirectLoop,
     /// Redirects to this address, whatever was asked.
     ForeignRedirect(String),
@@ -76,7 +76,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// An error status without more.
+    /// An error status without further headers.
     pub fn status(code: u16) -> Self {
         Self::status_with(code, &[])
     }
@@ -177,7 +177,7 @@ impl Rule {
         self
     }
 
-    /// It may be that no request meets it: a request that must not be made, or one that a race decides.
+    /// No failure if no request meets it: for a request that must not be made, or that a race decides.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.optional = true;
@@ -200,7 +200,7 @@ impl Rule {
     }
 }
 
-/// A fault that was switched on: tells how often it struck.
+/// A fault that was switched on: counts its strikes.
 #[derive(Clone, Debug)]
 pub struct Strikes(Arc<AtomicUsize>);
 
@@ -224,12 +224,12 @@ impl Faults {
         strikes
     }
 
-    /// Whether nothing is going to go wrong.
+    /// Whether no fault is in force.
     pub fn is_empty(&self) -> bool {
         self.0.lock().expect("faults").is_empty()
     }
 
-    /// Ends all faults; answers those that no request met and that should have been, a line each.
+    /// Ends all faults; returns those that no request met although they are not optional, a line each.
     pub fn clear(&self) -> Vec<String> {
         let rules = std::mem::take(&mut *self.0.lock().expect("faults"));
         let unmet = rules
@@ -247,7 +247,7 @@ impl Faults {
         Some(rule.fault)
     }
 
-    /// The fault that strikes this request, if one that `fits` the present moment covers it. Counts it.
+    /// The fault that strikes this request, if one of the kind that `fits` covers it. Counts it.
     pub fn strike(&self, asked: &Asked, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
         self.take(asked, fits).map(|(rule, _)| rule.fault)
     }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Where things are: `route` reads addresses; `api`, `resolve`, `cdn` and `auth` answer them; `repo` and `content` hold
-//! what is served; `faults` and `body` spoil it, `delivery` knows what has arrived; `log` writes down what was asked; `server` ties them together, `wire`
+//! what is served; `faults` and `body` damage it, `delivery` knows what has arrived; `log` writes down what was asked; `server` ties them together, `wire`
 //! holds the connections.
 #![allow(
     dead_code,
@@ -63,7 +63,7 @@ pub struct Settings {
     pub port: u16,
     /// Both origins speak https, with certificates of an authority of their own: see [`Hub::ca_pem`]. Read at the start only.
     pub tls: bool,
-    /// HTTP/2 is spoken with those who want it; needs `tls`. Read at the start only.
+    /// HTTP/2 with clients that ask for it; needs `tls`. Read at the start only.
     pub http2: bool,
     /// A path before every address of the Hub, such as `/mirror`: `HF_ENDPOINT` may carry one. Read at the start only.
     pub path_prefix: String,
@@ -79,7 +79,7 @@ pub struct Settings {
     pub resolve_cache: bool,
     /// ETags of files carry the weak mark `W/`.
     pub weak_etags: bool,
-    /// How long a link to the CDN is good.
+    /// How long a link to the CDN is valid.
     pub link_lifetime: Duration,
 }
 
@@ -252,7 +252,7 @@ impl Hub {
         self.state.users.write().expect("users").revoke(token);
     }
 
-    /// Switches a fault on; the answer tells how often it struck.
+    /// Switches a fault on; returns a counter of its strikes.
     pub fn fault(&self, rule: impl Into<Rule>) -> Strikes {
         self.state.faults.add(rule.into())
     }

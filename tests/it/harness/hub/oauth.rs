@@ -19,11 +19,11 @@ pub struct OAuth {
     script: VecDeque<String>,
     /// Life of granted access tokens, in seconds; 0 leaves it out.
     lifetime: u64,
-    /// Refresh tokens that are good, and whose they are.
+    /// Valid refresh tokens, and whose they are.
     refresh_tokens: BTreeMap<String, String>,
-    /// Refresh tokens that were good once.
+    /// Refresh tokens that are used up.
     spent: BTreeSet<String>,
-    /// Spent refresh tokens that came again: somebody was logged out by a race.
+    /// How often a used refresh token came again: a race between two renewals logs a user out.
     reused: usize,
     renewed: usize,
     /// Identity tokens and the user whose repository trusts them.
@@ -41,7 +41,7 @@ impl Hub {
         oauth.lifetime = lifetime;
     }
 
-    /// This refresh token is good for this user, once.
+    /// This refresh token is valid for this user, once.
     pub fn refresh_token(&self, user: &str, refresh_token: &str, lifetime: u64) {
         self.user(user);
         let mut oauth = self.state.oauth.lock().expect("oauth");

@@ -1,10 +1,10 @@
 //! Ports of the loopback interface that belong to one test from their first use to their last, also while nothing
-//! listens on them.
+//! listens.
 //!
 //! A port that is closed is given to the next program that asks for one: with many tests at once, "connection refused" is
 //! then luck. Here a second socket, bound and never listening, holds the port. And a listener ends by `shutdown(2)`, not
 //! only by `close(2)`: a child that another thread is just starting has a copy of every descriptor until its `exec`, and
-//! would go on accepting connections that nobody serves.
+//! would continue to accept connections that no thread serves.
 
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
@@ -51,7 +51,7 @@ impl Port {
 }
 
 /// Sockets that share a port in this way may all be bound, and one of them may listen (socket(7), `SO_REUSEADDR`). The
-/// system never chooses such a port for somebody else.
+/// system never chooses such a port for another program.
 fn bound(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
     socket.set_reuse_address(true).expect("SO_REUSEADDR");
@@ -66,7 +66,7 @@ pub fn close(listener: &impl AsFd) {
     let _ = SockRef::from(listener).shutdown(Shutdown::Both);
 }
 
-/// An address of the loopback interface where nobody listens as long as this process lives.
+/// An address of the loopback interface where nothing listens while this process runs.
 pub fn closed() -> SocketAddr {
     static CLOSED: LazyLock<Port> = LazyLock::new(Port::free);
     CLOSED.address()

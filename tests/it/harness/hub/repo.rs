@@ -50,14 +50,14 @@ impl Kind {
 /// Who may read a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody.
+    /// All users.
     #[default]
     Public,
     /// The owner, members of the owning organisation, and users allowed by name. Others are told it does not exist.
     Private,
-    /// Everybody sees the listing; only users allowed by name get files.
+    /// All users see the listing; only users allowed by name get files.
     Gated,
-    /// Nobody: taken down by the Hub.
+    /// No user: taken down by the Hub.
     Disabled,
 }
 
@@ -300,13 +300,13 @@ impl Repo {
         self.with_access(Access::Private)
     }
 
-    /// Everybody may list, only [`Repo::allow`]ed users may fetch.
+    /// All users may list, only [`Repo::allow`]ed users may fetch.
     #[must_use]
     pub fn gated(self) -> Self {
         self.with_access(Access::Gated)
     }
 
-    /// Nobody may read.
+    /// No user may read.
     #[must_use]
     pub fn disabled(self) -> Self {
         self.with_access(Access::Disabled)

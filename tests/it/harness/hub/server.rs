@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::auth::{Sender, Users};
-use super::body::{End, Manner, SendBody};
+use super::body::{Damage, End, SendBody};
 use super::content::Content;
 use super::faults::{self, Fault, Faults};
 use super::log::{Log, Origin, Record, Request};
@@ -45,7 +45,7 @@ pub struct State {
     pub log: Log,
     /// Sent as `X-HF-Warning` with every answer of the Hub.
     pub warnings: RwLock<Vec<String>>,
-    /// The way into Xet storage, when there is one.
+    /// Address and tokens of Xet storage, when there is one.
     pub xet: RwLock<Option<XetGate>>,
     pub numbers: AtomicU64,
 }
@@ -165,9 +165,9 @@ pub async fn handle(
     if !settings.latency.is_zero() {
         tokio::time::sleep(settings.latency).await;
     }
-    let mut manner = Manner {
+    let mut wrong = Damage {
         rate: settings.bandwidth,
-        ..Manner::default()
+        ..Damage::default()
     };
     let mut reply = match state.faults.strike_before(&asked).await {
         Some(Fault::NeverAnswer) => std::future::pending().await,
@@ -179,7 +179,7 @@ pub async fn handle(
             answer(&state, &asked)
         }
         Some(Fault::StalledError { code }) => {
-            manner.cut = Some((1, End::Stall));
+            wrong.cut = Some((1, End::Stall));
             Reply::error(code, None, "A fault was asked for")
         }
         Some(fault) => struck(&state, &asked, &fault),
@@ -216,13 +216,13 @@ pub async fn handle(
         && asked.method != "HEAD"
         && let Some(fault) = state.faults.strike(&asked, faults::on_body)
     {
-        length_error = damage(&fault, &mut reply, &mut manner);
+        length_error = damage(&fault, &mut reply, &mut wrong);
     }
     Ok(to_wire(
         &state,
         &asked,
         reply,
-        manner,
+        wrong,
         length_error,
         wire,
         record,
@@ -324,7 +324,7 @@ fn leak(name: &str) -> &'static str {
     String::leak(name.to_owned())
 }
 
-/// The honest answer.
+/// The answer without a fault.
 fn answer(state: &State, asked: &Asked) -> Reply {
     if asked.origin == Origin::Cdn {
         return cdn::answer(state, asked);
@@ -383,7 +383,7 @@ fn renamed(state: &State, asked: &Asked, route: &Route) -> Option<Reply> {
     Some(state.own_redirect(&format!("{address}{query}")))
 }
 
-/// Puts these headers in the place of those of the same names; an empty value removes them.
+/// Replaces the headers of the same names; an empty value removes them.
 fn replace_headers(reply: &mut Reply, headers: &[(&'static str, &'static [u8])]) {
     for (name, value) in headers {
         reply
@@ -395,14 +395,14 @@ fn replace_headers(reply: &mut Reply, headers: &[(&'static str, &'static [u8])])
     }
 }
 
-/// Applies a fault of the body; answers how far `Content-Length` shall be off.
-fn damage(fault: &Fault, reply: &mut Reply, manner: &mut Manner) -> i64 {
+/// Applies a fault of the body; returns the error in bytes to put into `Content-Length`.
+fn damage(fault: &Fault, reply: &mut Reply, wrong: &mut Damage) -> i64 {
     match *fault {
-        Fault::ResetMidBody { after_bytes } => manner.cut = Some((after_bytes, End::Reset)),
-        Fault::CloseEarly { after_bytes } => manner.cut = Some((after_bytes, End::Close)),
-        Fault::Stall { after_bytes } => manner.cut = Some((after_bytes, End::Stall)),
-        Fault::Trickle { bytes_per_second } => manner.rate = Some(bytes_per_second),
-        Fault::WrongBytes => manner.flip = true,
+        Fault::ResetMidBody { after_bytes } => wrong.cut = Some((after_bytes, End::Reset)),
+        Fault::CloseEarly { after_bytes } => wrong.cut = Some((after_bytes, End::Close)),
+        Fault::Stall { after_bytes } => wrong.cut = Some((after_bytes, End::Stall)),
+        Fault::Trickle { bytes_per_second } => wrong.rate = Some(bytes_per_second),
+        Fault::WrongBytes => wrong.flip = true,
         Fault::WrongContentLength { off_by } => return off_by,
         Fault::Gzip => {
             let plain = match &reply.body {
@@ -423,7 +423,7 @@ fn to_wire(
     state: &State,
     asked: &Asked,
     reply: Reply,
-    manner: Manner,
+    wrong: Damage,
     length_error: i64,
     wire: Arc<Wire>,
     record: Arc<Record>,
@@ -461,6 +461,6 @@ fn to_wire(
     } else {
         reply.body
     };
-    let body = SendBody::new(payload, manner, wire, record);
+    let body = SendBody::new(payload, wrong, wire, record);
     response.body(body).expect("a valid answer")
 }

@@ -35,7 +35,7 @@ pub async fn serve(
                 return;
             }
         };
-        // A connection that died before it was accepted concerns nobody.
+        // A connection that ended before it was accepted is no failure.
         let Ok((tcp, _)) = accepted else { continue };
         state.log.connected();
         let _ = tcp.set_nodelay(true);
@@ -50,7 +50,7 @@ pub async fn serve(
 }
 
 /// Speaks HTTP/1.1 on one connection. Where TLS is on, a client that speaks plain HTTP is served as well, and recorded as
-/// such: a token sent in the clear must not go unseen.
+/// such: a test must see a token that was sent unencrypted.
 async fn connection(tcp: TcpStream, origin: Origin, state: Arc<State>) {
     let acceptor = match &state.tls {
         Some(tls) if starts_with_handshake(&tcp).await => Some(tls.acceptor.clone()),
@@ -175,7 +175,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// The connection shall end with a TCP reset.
+    /// The connection has to end with a TCP reset.
     pub fn reset(&self) {
         self.reset.store(true, SeqCst);
     }

@@ -1,4 +1,4 @@
-//! Xet storage as the Hub tells of it: names of contents in listings and headers, and the way in. The storage itself is
+//! Xet storage as the Hub describes it: hashes in listings and headers, and the address and token for the storage. The storage itself is
 //! another server: `harness/cas.rs`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::repo::Entry;
 use super::route::Place;
 use super::server::{Asked, State};
 
-/// The way in that the Hub hands out.
+/// Address and tokens of the storage server.
 #[derive(Clone, Debug)]
 pub struct XetGate {
     /// Base address of the storage server.
@@ -19,7 +19,7 @@ pub struct XetGate {
     pub lifetimes: Vec<i64>,
 }
 
-/// The secret that every token shows: no output may hold it.
+/// The secret in every token: no output may contain it.
 pub const TOKEN: &str = "xet-access-token-of-the-local-hub";
 
 /// `GET /api/{kind}s/{id}/xet-read-token/{commit}`: server, token and expiry, in headers and as JSON. 404 without storage.

@@ -5,7 +5,8 @@
 //! measure others; then it prints for each case medians, ratios, the mean CPU time of a run and the
 //! peak memory. A CASE is part of a case's name. The Python client is used when the interop tests have
 //! installed it (`target/oracle/2.4.0`), curl when it is on the path; what is missing shows as `-`.
-//! Python and curl check no hash over HTTP; we check every byte.
+//! Python and curl check no hash over HTTP; we check every byte. After the cases come pairs, of which the
+//! same way of naming chooses (`-- flushing HTTP/2`): our own program in two ways, in turns.
 //!
 //! The servers run in this process and share the machine with the clients. On a machine with other
 //! work CPU time tells more than the clock.

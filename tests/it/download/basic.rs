@@ -5,10 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::download::errors::in_namespace;
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Origin, Repo, Settings};
-use crate::harness::oracle::mounts;
 use crate::harness::tree::{NodeKind, listing, tree_of};
 
 /// `org/name` with folders, a name that needs encoding, a duplicate content, an LFS file, a pull
@@ -427,76 +425,4 @@ fn listings_of_many_pages_are_followed() {
         40
     );
     assert!(hub.count(|r| r.path.contains("/tree/")) >= 6);
-}
-
-#[test]
-fn a_mirror_below_a_path_works() {
-    let hub = Hub::with(Settings {
-        path_prefix: "/mirror".to_owned(),
-        ..Settings::default()
-    });
-    hub.add(Repo::model("org/name").file("a", "a").lfs("b", "b"));
-    let env = TestEnv::for_hub(&hub);
-    env.run(["download", "org/name"]).ok();
-    assert!(
-        hub.requests()
-            .iter()
-            .all(|r| r.origin == Origin::Cdn || r.path.starts_with("/mirror/"))
-    );
-}
-
-#[test]
-fn over_tls_with_an_authority_of_ones_own() {
-    let hub = Hub::with(Settings {
-        tls: true,
-        ..Settings::default()
-    });
-    hub.add(
-        Repo::model("org/name")
-            .file("a", "a")
-            .lfs("b", Content::synthetic(100_000, 2)),
-    );
-    for variable in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"] {
-        let mut env = TestEnv::for_hub(&hub);
-        let pem = env.path("ca.pem");
-        fs::write(&pem, hub.ca_pem()).unwrap();
-        env.set(variable, &pem);
-        env.run(["download", "org/name"]).ok();
-    }
-    let env = TestEnv::for_hub(&hub);
-    let output = env.run(["download", "org/name", "a"]).fails(1);
-    assert!(output.stderr().contains("certificate"), "{output}");
-}
-
-#[test]
-fn a_system_without_authorities_is_lent_some() {
-    let Some(()) = mounts() else {
-        return;
-    };
-    let hub = Hub::with(Settings {
-        tls: true,
-        ..Settings::default()
-    });
-    let hidden = "for folder in /etc/ssl /usr/lib/ssl /etc/pki /usr/share/ca-certificates; do \
-                  test ! -d $folder || mount -t tmpfs none $folder; done";
-    let mut env = TestEnv::for_hub(&hub);
-    // The test Hub's authority is none of Mozilla's: it is refused for that, not for want of any.
-    let output = in_namespace(&env, hidden, "download org/name a").fails(1);
-    assert!(output.stderr().contains("UnknownIssuer"), "{output}");
-    // Who names authorities means those and no others.
-    let empty = env.path("empty.pem");
-    fs::write(&empty, "").unwrap();
-    env.set("SSL_CERT_FILE", &empty);
-    for output in [
-        in_namespace(&env, hidden, "download org/name a"),
-        env.run(["download", "org/name", "a"]),
-    ] {
-        let output = output.fails(1);
-        assert!(
-            output
-                .stderr()
-                .contains("no certificate authority is to be found where SSL_CERT_FILE"),
-            "{output}"
-        );
-    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::harness::TestEnv;
 use crate::harness::cas::Cas;
-use crate::harness::hub::{Content, Fault, Hub, Repo, Settings};
+use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
 
 const TOKEN: &str = "hf_alice_token_0000";
 
@@ -89,4 +89,20 @@ fn the_token_stays_with_the_mirror_and_the_hub() {
     env.run(["download", "org/name"]).ok();
     assert!(other.requests().iter().all(|r| r.authorization.is_none()));
     assert!(!other.requests().is_empty());
+}
+
+#[test]
+fn a_mirror_below_a_path_works() {
+    let hub = Hub::with(Settings {
+        path_prefix: "/mirror".to_owned(),
+        ..Settings::default()
+    });
+    hub.add(Repo::model("org/name").file("a", "a").lfs("b", "b"));
+    let env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+    assert!(
+        hub.requests()
+            .iter()
+            .all(|r| r.origin == Origin::Cdn || r.path.starts_with("/mirror/"))
+    );
 }

@@ -5,6 +5,7 @@
 //! `HF_MODEL_COUNT=<n>` as many as that, `HF_MODEL_BIN=<path>` tries another build, and
 //! `HF_MODEL_SHOW=<n>` prints more failures than three.
 
+mod made;
 mod make;
 mod rules;
 
@@ -15,7 +16,8 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-use self::make::{Made, make};
+use self::made::Made;
+use self::make::make;
 use crate::harness::process::Invocation;
 use crate::harness::shim::shim;
 use crate::harness::tree::{NodeKind, tree_of};

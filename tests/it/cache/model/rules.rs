@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Command;
-use super::make::{Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
+use super::made::{Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
 
 /// What may go, and what has to.
 #[derive(Default)]

@@ -2,7 +2,6 @@
 //! The shell functions are ours, and those that Python clients have left in people's files.
 
 use std::fs;
-use std::path::Path;
 
 use crate::harness::cache::CacheTree;
 use crate::harness::oracle::{Oracle, installed};
@@ -17,7 +16,7 @@ fn there(shell: &str) -> bool {
 }
 
 /// A home with `hf` and `huggingface-cli` in its path, two repositories and two saved tokens.
-fn furnished() -> TestEnv {
+pub fn home_with_names() -> TestEnv {
     let mut env = TestEnv::new();
     for name in ["hf", "huggingface-cli"] {
         let link = env.path("bin").join(name);
@@ -122,7 +121,7 @@ fn in_bash() {
     if !there("bash") {
         return;
     }
-    let env = furnished();
+    let env = home_with_names();
     let mut terminal = interactive(&env, "bash", "source <(hf completions bash)\n");
     works_everywhere(&mut terminal);
     for (typed, expected) in OURS {
@@ -148,7 +147,7 @@ fn in_zsh() {
     if !there("zsh") {
         return;
     }
-    let env = furnished();
+    let env = home_with_names();
     let mut terminal = interactive(&env, "zsh", "eval \"$(hf completions zsh)\"\n");
     works_everywhere(&mut terminal);
     for (typed, expected) in OURS {
@@ -179,7 +178,7 @@ fn in_fish() {
     if !there("fish") {
         return;
     }
-    let env = furnished();
+    let env = home_with_names();
     let setup = "hf completions fish | source";
     for (typed, expected) in EVERYWHERE {
         let word = expected.trim_end().rsplit(' ').next().unwrap();
@@ -209,7 +208,7 @@ fn the_python_clients_functions_go_on_working() {
     let Some(oracle) = Oracle::modern() else {
         return;
     };
-    let env = furnished();
+    let env = home_with_names();
     for (shell, before) in [
         ("bash", ""),
         ("zsh", "autoload -Uz compinit; compinit -u\n"),
@@ -240,7 +239,7 @@ fn the_python_clients_functions_go_on_working() {
 
 #[test]
 fn lines_in_users_files_go_on_working() {
-    let env = furnished();
+    let env = home_with_names();
     for (shell, asked) in [
         ("bash", "bash_source"),
         ("bash", "source_bash"),
@@ -263,7 +262,7 @@ fn lines_in_users_files_go_on_working() {
 /// The questions of clients 1.x, one by one.
 #[test]
 fn older_questions_are_answered() {
-    let env = furnished();
+    let env = home_with_names();
     let ask = |pairs: &[(&str, &str)]| {
         let call = env.hf([""; 0]);
         pairs
@@ -297,7 +296,7 @@ fn older_questions_are_answered() {
 
 #[test]
 fn nothing_is_said_when_nothing_can_be_answered() {
-    let env = furnished();
+    let env = home_with_names();
     for asked in ["nonsense", "bash_complete", "tcsh_source", "complete_zsh"] {
         let output = env.hf([""; 0]).var("_HF_COMPLETE", asked).run().fails(1);
         assert_eq!((output.stdout(), output.stderr()), ("", ""), "{asked}");
@@ -318,7 +317,7 @@ fn nothing_is_said_when_nothing_can_be_answered() {
 
 #[test]
 fn a_hostile_cache_puts_nothing_into_the_line() {
-    let env = furnished();
+    let env = home_with_names();
     for name in [
         "models--$(touch x)--y",
         "models--a\nb--c",
@@ -333,169 +332,4 @@ fn a_hostile_cache_puts_nothing_into_the_line() {
         .run()
         .ok();
     assert_eq!(output.stdout(), "dataset/squad/plain\nmodel/openai/clip\n");
-}
-
-#[test]
-fn scripts_are_printed_for_every_shell() {
-    let env = TestEnv::new();
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let printed = env.run(["completions", shell]).ok();
-        assert_eq!(printed.stderr(), "");
-        let shown = env.run(["--show-completion", shell]).ok();
-        assert_eq!(printed.stdout(), shown.stdout());
-        let by_variable = env
-            .hf([""; 0])
-            .var("_HF_COMPLETE", format!("{shell}_source"))
-            .run()
-            .ok();
-        assert_eq!(printed.stdout(), by_variable.stdout());
-        let by_shell = env
-            .hf(["completions"])
-            .var("SHELL", format!("/usr/bin/{shell}"))
-            .run()
-            .ok();
-        assert_eq!(printed.stdout(), by_shell.stdout());
-    }
-    let output = env
-        .hf(["completions"])
-        .var("SHELL", "/bin/tcsh")
-        .run()
-        .fails(1);
-    insta::assert_snapshot!(output.snapshot(&env), @"
-    exit: 1
-    ----- stdout
-    ----- stderr
-    Error: There is no completion for the shell tcsh.
-    Hint: name one of bash, zsh, fish, powershell and elvish
-    ");
-    insta::assert_snapshot!(env.run(["completions", "powershell"]).ok().stdout(), @r#"
-    # Completion of hf and huggingface-cli in PowerShell.
-    Register-ArgumentCompleter -Native -CommandName hf, huggingface-cli -ScriptBlock {
-        param($wordToComplete, $commandAst, $cursorPosition)
-        $typed = $commandAst.Extent.Text
-        $length = $cursorPosition - $commandAst.Extent.StartOffset
-        # Blanks after the last word are not part of the command, but tell that a new word begins.
-        $line = $typed.PadRight($length).Substring(0, $length)
-        $before = $env:_HF_COMPLETE
-        try {
-            $env:_HF_COMPLETE = 'powershell'
-            $found = @(& hf -- $line 2>$null)
-        } finally {
-            $env:_HF_COMPLETE = $before
-        }
-        foreach ($one in $found) {
-            $value, $help = $one -split "`t", 2
-            if (-not $help) { $help = $value }
-            $quoted = if ($value -match '^[\w./:=@+-]+$') { $value } else { "'" + $value.Replace("'", "''") + "'" }
-            [System.Management.Automation.CompletionResult]::new($quoted, $value, 'ParameterValue', $help)
-        }
-    }
-    "#);
-}
-
-fn install(env: &TestEnv, shell: &str) -> String {
-    env.run(["--install-completion", shell]).ok().snapshot(env)
-}
-
-#[test]
-fn installing_appends_one_line_once() {
-    let env = furnished();
-    let dotfiles = env.path("dotfiles");
-    fs::create_dir(&dotfiles).unwrap();
-    let real = dotfiles.join("bashrc");
-    // No newline at the end, an odd byte, a link, a mode of its own.
-    fs::write(&real, b"alias x=y\xff").unwrap();
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs::set_permissions(&real, private).unwrap();
-    let rc = env.home().join(".bashrc");
-    std::os::unix::fs::symlink(&real, &rc).unwrap();
-    insta::assert_snapshot!(install(&env, "bash"), @"
-    exit: 0
-    ----- stdout
-    ----- stderr
-    ✓ Completion is on: [ROOT]/home/.bashrc was changed. Start a new bash to use it.
-    ");
-    insta::assert_snapshot!(install(&env, "bash"), @"
-    exit: 0
-    ----- stdout
-    ----- stderr
-    ✓ Completion is on already: [ROOT]/home/.bashrc was not changed.
-    ");
-    assert_eq!(
-        fs::read(&rc).unwrap(),
-        b"alias x=y\xff\neval \"$(_HF_COMPLETE=bash_source hf)\"\n"
-    );
-    assert!(rc.is_symlink());
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&real).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
-    // Many at once still write it once.
-    let zsh: Vec<_> = (0..4)
-        .map(|_| env.hf(["--install-completion", "zsh"]).spawn())
-        .collect();
-    zsh.into_iter().for_each(|one| {
-        one.wait().ok();
-    });
-    let line = "\neval \"$(_HF_COMPLETE=zsh_source hf)\"\n";
-    assert_eq!(fs::read_to_string(env.home().join(".zshrc")).unwrap(), line);
-}
-
-#[test]
-fn installing_agrees_with_the_python_client() {
-    let Some(oracle) = Oracle::modern() else {
-        return;
-    };
-    for (shell, file) in [
-        ("bash", ".bashrc"),
-        ("zsh", ".zshrc"),
-        ("fish", ".config/fish/completions/hf.fish"),
-    ] {
-        let (ours, theirs) = (TestEnv::new(), TestEnv::new());
-        install(&ours, shell);
-        let call = oracle.hf(&theirs, ["--install-completion"]);
-        call.var("SHELL", format!("/bin/{shell}")).run().ok();
-        let read = |env: &TestEnv| fs::read_to_string(env.home().join(file)).unwrap();
-        if shell == "fish" {
-            // The script is our own, and replaces theirs.
-            install(&theirs, shell);
-        } else {
-            assert_eq!(install(&theirs, shell), install(&ours, shell));
-        }
-        assert_eq!(read(&ours), read(&theirs), "{shell}");
-    }
-}
-
-#[test]
-fn what_another_program_wrote_stays() {
-    let env = TestEnv::new();
-    let folder = env.home().join(".config/fish/completions");
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("hf.fish");
-    fs::write(&file, "complete -c hf -a mine\n").unwrap();
-    let output = env.run(["--install-completion", "fish"]).fails(1);
-    insta::assert_snapshot!(output.snapshot(&env), @"
-    exit: 1
-    ----- stdout
-    ----- stderr
-    Error: The file [ROOT]/home/.config/fish/completions/hf.fish was not made by this command.
-    Hint: move it away, or add to it what `hf completions fish` prints
-    ");
-    assert_eq!(
-        fs::read_to_string(&file).unwrap(),
-        "complete -c hf -a mine\n"
-    );
-    let output = env.run(["--install-completion", "powershell"]).fails(1);
-    insta::assert_snapshot!(output.snapshot(&env), @"
-    exit: 1
-    ----- stdout
-    ----- stderr
-    Error: Completion for powershell has to be turned on by hand.
-    Hint: put `hf completions powershell | Out-String | Invoke-Expression` into $PROFILE
-    ");
-    let elsewhere = env.path("zdot");
-    env.hf(["--install-completion", "zsh"])
-        .var("ZDOTDIR", &elsewhere)
-        .run()
-        .ok();
-    assert!(elsewhere.join(".zshrc").exists());
-    assert!(!Path::new(&env.home().join(".zshrc")).exists());
 }

@@ -3,6 +3,7 @@
 mod alias;
 mod basics;
 mod completion;
+mod completion_install;
 mod env;
 mod help;
 mod legacy;

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         return hf_cli::testing::run(std::iter::once("hf".into()).chain(arguments), env);
     }
     let home = tempfile::tempdir().expect("a temporary folder");
-    let hub = furnished_hub();
+    let hub = example_hub();
     for command in COMMANDS {
         hub.clear_requests();
         if !run(&program, command, &hub, home.path()) {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn furnished_hub() -> Hub {
+fn example_hub() -> Hub {
     let hub = Hub::start();
     hub.user("demo")
         .token(TOKEN, "read", "demo-laptop")

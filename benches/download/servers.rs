@@ -36,7 +36,7 @@ pub fn small_name(n: u64) -> String {
 impl Servers {
     /// Starts what is needed.
     pub fn for_ways(is_needed: impl Fn(Way) -> bool) -> Self {
-        let hub = furnished(Settings::default());
+        let hub = example_hub(Settings::default());
         let with_tls = |way, http2| is_needed(way).then(|| secure(http2));
         let (secure, both_versions) = (with_tls(Way::Https, false), with_tls(Way::Http2, true));
         let storage = is_needed(Way::Xet).then(|| stocked(&hub));
@@ -122,7 +122,7 @@ impl Servers {
 
 /// A Hub that speaks https, and the folder with its certificate.
 fn secure(http2: bool) -> (Hub, TempDir) {
-    let hub = furnished(Settings {
+    let hub = example_hub(Settings {
         tls: true,
         http2,
         ..Settings::default()
@@ -132,7 +132,7 @@ fn secure(http2: bool) -> (Hub, TempDir) {
     (hub, folder)
 }
 
-fn furnished(settings: Settings) -> Hub {
+fn example_hub(settings: Settings) -> Hub {
     let hub = Hub::with(settings);
     hub.add(Repo::model("bench/big").lfs("model.bin", Content::synthetic(1 << 30, 1)));
     let eight = (0..EIGHT).fold(Repo::model("bench/eight"), |repo, n| {

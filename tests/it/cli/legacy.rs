@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::auth::login::{LAPTOP, SERVER};
 use crate::cache::table::age;
-use crate::download::basic::furnished_hub;
+use crate::download::basic::example_hub;
 use crate::harness::cache::CacheTree;
 use crate::harness::hub::Hub;
 use crate::harness::oracle::Oracle;
@@ -68,7 +68,7 @@ impl Pair {
 }
 
 fn hub_with_users() -> Hub {
-    let hub = furnished_hub();
+    let hub = example_hub();
     hub.user("alice")
         .token(LAPTOP, "write", "my-laptop")
         .token(SERVER, "read", "server")
@@ -264,7 +264,7 @@ fn mistakes_are_as_wrong_here_as_there() {
     }
 }
 
-fn furnish(env: &TestEnv) {
+fn fill(env: &TestEnv) {
     let tree = CacheTree::at(env.cache());
     tree.dataset("org/data").main([("d", "1234")]);
     let model = tree.model("org/name");
@@ -287,7 +287,7 @@ fn tables(text: &str) -> String {
 #[test]
 fn the_cache_is_shown_in_the_same_table() {
     let hub = hub_with_users();
-    let Some(pair) = Pair::new(&hub, furnish) else {
+    let Some(pair) = Pair::new(&hub, fill) else {
         return;
     };
     for args in [
@@ -336,7 +336,7 @@ fn choose_all(folder: &Path) {
 #[test]
 fn a_list_edited_and_refused_is_a_good_end() {
     let env = TestEnv::new();
-    furnish(&env);
+    fill(&env);
     let before = tree_of(env.cache());
     let mut terminal = env
         .huggingface_cli(["delete-cache", "--disable-tui", "--sort", "size"])
@@ -436,7 +436,7 @@ fn the_name_counts_however_it_was_made() {
 
 #[test]
 fn deprecated_flags_are_noted_unless_quiet() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let args = ["download", "org/name", "config.json", "--resume-download"];
     let noted = env.huggingface_cli(args).run().ok();

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::auth::login::{LAPTOP, SERVER};
-use crate::download::basic::furnished_hub;
+use crate::download::basic::example_hub;
 use crate::harness::cache::CacheTree;
 use crate::harness::hub::Hub;
 use crate::harness::oracle::installed;
@@ -48,7 +48,7 @@ const COMMANDS: [&[&str]; 28] = [
 ];
 
 fn hub() -> Hub {
-    let hub = furnished_hub();
+    let hub = example_hub();
     hub.user("alice")
         .token(LAPTOP, "write", "my-laptop")
         .token(SERVER, "read", "server")

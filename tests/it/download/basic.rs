@@ -11,7 +11,7 @@ use crate::harness::tree::{NodeKind, listing, tree_of};
 
 /// `org/name` with folders, a name that needs encoding, a duplicate content, an LFS file, a pull
 /// request and a tag.
-pub fn furnished_hub() -> Hub {
+pub fn example_hub() -> Hub {
     let hub = Hub::start();
     hub.add(
         Repo::model("org/name")
@@ -53,7 +53,7 @@ fn asked(hub: &Hub) -> Vec<String> {
 
 #[test]
 fn a_repository_arrives_whole_with_one_get_a_file() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     let snapshot = snapshot(&env, &hub, "main");
@@ -116,7 +116,7 @@ fn a_repository_arrives_whole_with_one_get_a_file() {
 
 #[test]
 fn the_second_download_fetches_nothing() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let first = env.run(["download", "org/name"]).ok();
     let before = tree_of(env.cache());
@@ -140,7 +140,7 @@ fn the_second_download_fetches_nothing() {
 
 #[test]
 fn one_file_needs_one_head_and_one_get() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let output = env
         .run(["download", "org/name", "config.json", "--quiet"])
@@ -165,7 +165,7 @@ fn one_file_needs_one_head_and_one_get() {
 
 #[test]
 fn formats_of_the_result() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let path = snapshot(&env, &hub, "main").display().to_string();
     let run = |format: &str| env.run(["download", "org/name", "--format", format]).ok();
@@ -182,7 +182,7 @@ fn formats_of_the_result() {
 
 #[test]
 fn files_folders_and_patterns_choose() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     for (arguments, expected) in [
         (
             &["config.json", "empty.txt"][..],
@@ -221,7 +221,7 @@ fn files_folders_and_patterns_choose() {
 
 #[test]
 fn types_revisions_and_addresses() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let pr = snapshot(&env, &hub, "refs/pr/1").join("config.json");
     for arguments in [
@@ -277,7 +277,7 @@ fn types_revisions_and_addresses() {
 
 #[test]
 fn a_dry_run_tells_and_writes_nothing() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name", "config.json"]).ok();
     let before = listing(env.root());
@@ -312,7 +312,7 @@ fn a_dry_run_tells_and_writes_nothing() {
 
 #[test]
 fn forcing_fetches_again() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
     let before = listing(env.cache());
@@ -333,7 +333,7 @@ fn forcing_fetches_again() {
 
 #[test]
 fn a_new_commit_replaces_the_ref_and_shares_blobs() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let first = env.run(["download", "org/name"]).ok();
     let sent = hub.content_bytes_sent();
@@ -357,7 +357,7 @@ fn a_new_commit_replaces_the_ref_and_shares_blobs() {
 
 #[test]
 fn without_symlinks_files_are_real() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_HUB_DISABLE_SYMLINKS", "1");
     env.run(["download", "org/name"]).ok();
@@ -377,7 +377,7 @@ fn without_symlinks_files_are_real() {
 
 #[test]
 fn redirects_within_the_hub_are_followed_with_the_token() {
-    let hub = furnished_hub();
+    let hub = example_hub();
     hub.configure(|settings: &mut Settings| {
         settings.resolve_cache = true;
         settings.weak_etags = true;

@@ -418,7 +418,7 @@ differences! {
                 if ours.contains("freed: 12.0") && theirs.contains("freed: 2.0")),
     }
     WHAT_MAY_BE_WRITTEN_STAYS {
-        here: "deleting leaves alone what was written within 24 hours when no lock tells that nobody writes it",
+        here: "deleting leaves alone what was written within 24 hours unless a lock shows that no process writes it",
         there: "removes it, also while it is written",
         why: "some programs, and some file systems, know no locks",
         explains: |scenario, one| scenario.contains("written just now") && match one {

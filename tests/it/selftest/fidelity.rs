@@ -8,7 +8,7 @@ use crate::harness::hub::{Content, Hub, Repo, Settings};
 use crate::harness::oracle::Oracle;
 
 /// Repositories of each sort, and users alice (may read all) and bob (may read what is public).
-fn furnished_hub() -> Hub {
+fn example_hub() -> Hub {
     let hub = Hub::start();
     hub.user("alice")
         .token("hf_alice", "write", "laptop")
@@ -62,7 +62,7 @@ fn modern_logs_in_and_asks_who_it_is() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let login = modern.hf(&env, ["auth", "login", "--token", "hf_alice"]);
     let _ = login.run().ok();
@@ -86,7 +86,7 @@ fn modern_downloads_repositories_and_files() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     // Pages of two rows: the client has to follow the links.
     hub.configure(|settings| settings.page_size = 2);
     let mut env = TestEnv::for_hub(&hub);
@@ -120,7 +120,7 @@ fn modern_verifies_and_notices_a_flipped_byte() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let _ = modern.hf(&env, ["download", "org/name"]).run().ok();
     let verify = ["cache", "verify", "org/name", "--format", "json"];
@@ -185,7 +185,7 @@ fn both_clients_name_the_same_errors() {
         ];
         lines.join("\n") + "\n"
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     for (oracle, missing_file) in [
         (Oracle::modern(), "RemoteEntryNotFoundError"),
         (Oracle::legacy(), "EntryNotFoundError"),
@@ -202,7 +202,7 @@ fn modern_follows_a_rename_and_shows_a_warning() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     hub.warning("news; The Hub says hello.");
     hub.repo("models/org/name").rename("org/other");
     let env = TestEnv::for_hub(&hub);
@@ -219,7 +219,7 @@ fn legacy_logs_in_and_downloads() {
     let Some(legacy) = Oracle::legacy() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let login = legacy.huggingface_cli(&env, ["login", "--token", "hf_alice"]);
     let _ = login.run().ok();

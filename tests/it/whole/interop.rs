@@ -7,7 +7,7 @@ use crate::harness::hub::Hub;
 use crate::harness::oracle::{Oracle, real_model};
 use crate::harness::tree::{NodeKind, tree_of};
 
-use crate::download::basic::furnished_hub;
+use crate::download::basic::example_hub;
 
 /// Paths, link targets and contents of a cache. Modes are left out: the Python client writes its
 /// listings 0600, which keeps a group from sharing them, and lock files with the mode of the umask.
@@ -37,7 +37,7 @@ fn the_same_tree_as_both_python_clients() {
     let (Some(modern), Some(legacy)) = (Oracle::modern(), Oracle::legacy()) else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     for arguments in [
         &[][..],
         &["--revision", "refs/pr/1"],
@@ -64,7 +64,7 @@ fn each_uses_the_others_cache_offline() {
     let (Some(modern), Some(legacy)) = (Oracle::modern(), Oracle::legacy()) else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let mut ours = TestEnv::for_hub(&hub);
     let expected = ours.run(["download", "org/name"]).ok();
     let mut caches = vec![
@@ -108,7 +108,7 @@ fn a_snapshot_begun_by_one_is_completed_by_another() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name", "--include", "*.json"])
         .ok();
@@ -143,7 +143,7 @@ fn an_absent_file_is_remembered_as_the_python_client_does() {
     let Some(modern) = Oracle::modern() else {
         return;
     };
-    let hub = furnished_hub();
+    let hub = example_hub();
     let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
     ours.run(["download", "org/name", "nope.json"]).fails(1);
     modern

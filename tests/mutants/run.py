@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants faults in the dangerous rooms of the program and counts how many the tests notice.
+"""Plants faults in the rooms where a mistake does most harm, and counts how many the tests notice.
 
 cargo-mutants finds the places and the faults ("replace == with !=", "return Ok(()) at once").
 Building the program once for each fault would take hours, so all faults of the sample are compiled

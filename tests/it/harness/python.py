@@ -1,6 +1,6 @@
 """Becomes a Python client, again and again, without a new interpreter for each.
 
-What takes long at the start of a client is the import of the packages that it stands on. They are imported
+Most of the time that a client takes to start goes into importing its packages. They are imported
 once, here. Each request forks; the child takes on the environment, folder and streams of the request and only
 then imports huggingface_hub, which reads its variables when it is imported.
 

@@ -34,7 +34,7 @@ const INDEX: &str = "keyring_tokens";
 
 /// The keyring could not do it. No variant carries a token.
 #[derive(Debug, thiserror::Error)]
-pub enum KeychainError {
+pub enum KeyringError {
     /// There is no keyring to ask, or it is locked.
     #[error("the system's keyring cannot be used: {0}")]
     Unavailable(String),
@@ -46,14 +46,14 @@ pub enum KeychainError {
     Damaged(String),
 }
 
-impl KeychainError {
+impl KeyringError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            KeychainError::Unavailable(_) => {
+            KeyringError::Unavailable(_) => {
                 "start and unlock a keyring (a Secret Service on D-Bus, such as GNOME Keyring or KWallet), or keep the token in a file with `hf auth login --force --storage file`, or set HF_TOKEN"
             }
-            KeychainError::Missing(_) | KeychainError::Damaged(_) => {
+            KeyringError::Missing(_) | KeyringError::Damaged(_) => {
                 "log in again with `hf auth login --force`"
             }
         }
@@ -74,14 +74,14 @@ pub struct Index {
 
 /// The index and the keyring behind it.
 #[derive(Debug, Clone)]
-pub struct Keychain {
+pub struct Keyring {
     index_path: PathBuf,
 }
 
-impl Keychain {
-    /// The keychain of these settings. Nothing is opened yet.
+impl Keyring {
+    /// The keyring of these settings. Nothing is opened yet.
     pub fn new(settings: &Settings) -> Self {
-        Keychain {
+        Keyring {
             index_path: settings.token_path.with_file_name(INDEX),
         }
     }
@@ -104,7 +104,7 @@ impl Keychain {
     /// Saves a token, without making it active.
     ///
     /// # Errors
-    /// [`AuthError::Keychain`] when there is no usable keyring.
+    /// [`AuthError::Keyring`] when there is no usable keyring.
     pub fn save(&self, entry: &StoredToken, lock: &StoreLock) -> Result<(), AuthError> {
         let mut index = self.index()?;
         let secret = secret_of(entry);
@@ -118,20 +118,20 @@ impl Keychain {
     /// The named token, from the keyring.
     ///
     /// # Errors
-    /// [`AuthError::Keychain`].
+    /// [`AuthError::Keyring`].
     pub fn load(&self, name: &str) -> Result<StoredToken, AuthError> {
         let secret = open(name)?
             .get_password()
             .map(Zeroizing::new)
             .map_err(|error| failed(name, &error))?;
         parse_secret(name, &secret)
-            .ok_or_else(|| AuthError::Keychain(KeychainError::Damaged(name.to_owned())))
+            .ok_or_else(|| AuthError::Keyring(KeyringError::Damaged(name.to_owned())))
     }
 
     /// Chooses the active token; `None`: no token of the keyring is.
     ///
     /// # Errors
-    /// As [`Keychain::index`].
+    /// As [`Keyring::index`].
     pub fn activate(&self, name: Option<&str>, lock: &StoreLock) -> Result<(), AuthError> {
         let mut index = self.index()?;
         if index.active.as_deref() == name {
@@ -144,7 +144,7 @@ impl Keychain {
     /// Removes a token; answers whether it was there and whether it was the active one.
     ///
     /// # Errors
-    /// [`AuthError::Keychain`]; the index then still names it.
+    /// [`AuthError::Keyring`]; the index then still names it.
     pub fn remove(&self, name: &str, lock: &StoreLock) -> Result<(bool, bool), AuthError> {
         let mut index = self.index()?;
         if !index.names.contains(name) {
@@ -186,16 +186,16 @@ fn open(name: &str) -> Result<Entry, AuthError> {
 
 /// Only what the system says about itself is repeated: the crate's errors may carry the secret.
 fn failed(name: &str, error: &Error) -> AuthError {
-    AuthError::Keychain(match error {
-        Error::NoEntry => KeychainError::Missing(name.to_owned()),
-        Error::BadEncoding(_) | Error::BadDataFormat(..) => KeychainError::Damaged(name.to_owned()),
+    AuthError::Keyring(match error {
+        Error::NoEntry => KeyringError::Missing(name.to_owned()),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) => KeyringError::Damaged(name.to_owned()),
         Error::PlatformFailure(cause) | Error::NoStorageAccess(cause) => {
-            KeychainError::Unavailable(super::first_line(&cause.to_string()))
+            KeyringError::Unavailable(super::first_line(&cause.to_string()))
         }
         Error::Ambiguous(_) => {
-            KeychainError::Unavailable("it has several entries of this name".to_owned())
+            KeyringError::Unavailable("it has several entries of this name".to_owned())
         }
-        _ => KeychainError::Unavailable("there is none on this system".to_owned()),
+        _ => KeyringError::Unavailable("there is none on this system".to_owned()),
     })
 }
 
@@ -266,7 +266,7 @@ mod tests {
                 "Unavailable(\"there is none on this system\")",
             ),
         ] {
-            let AuthError::Keychain(said) = failed("a", &error) else {
+            let AuthError::Keyring(said) = failed("a", &error) else {
                 panic!("{error:?}");
             };
             assert_eq!(format!("{said:?}"), expected);
@@ -285,11 +285,11 @@ mod tests {
     #[test]
     fn a_damaged_index_is_reported() {
         let folder = tempfile::tempdir().unwrap();
-        let keychain = Keychain {
+        let keyring = Keyring {
             index_path: folder.path().join(INDEX),
         };
-        assert_eq!(keychain.index().unwrap(), Index::default());
-        fs::write(&keychain.index_path, "{\"names\": [").unwrap();
-        assert!(matches!(keychain.index(), Err(AuthError::Damaged { .. })));
+        assert_eq!(keyring.index().unwrap(), Index::default());
+        fs::write(&keyring.index_path, "{\"names\": [").unwrap();
+        assert!(matches!(keyring.index(), Err(AuthError::Damaged { .. })));
     }
 }

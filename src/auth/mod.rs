@@ -10,6 +10,7 @@ pub mod oidc;
 pub mod renew;
 pub mod resolve;
 pub mod saved;
+pub mod session;
 pub mod sources;
 pub mod store;
 pub mod stored;
@@ -17,7 +18,7 @@ pub mod stored;
 use std::path::PathBuf;
 
 use self::device::DeviceError;
-use self::keyring::KeychainError;
+use self::keyring::KeyringError;
 use self::oidc::OidcError;
 use crate::hub::HubError;
 use crate::sys::FsError;
@@ -56,7 +57,7 @@ pub enum AuthError {
     Oidc(#[from] OidcError),
     /// The keyring failed.
     #[error(transparent)]
-    Keychain(#[from] KeychainError),
+    Keyring(#[from] KeyringError),
     /// The browser login failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -93,7 +94,7 @@ impl AuthError {
                     .to_owned(),
             ),
             AuthError::Oidc(error) => Some(error.hint()),
-            AuthError::Keychain(error) => Some(error.hint()),
+            AuthError::Keyring(error) => Some(error.hint()),
             AuthError::Device(DeviceError::OAuth(_)) => {
                 Some("paste a token instead, or pass one with --token-stdin".to_owned())
             }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::AuthError;
 use super::device;
-use super::keyring::Keychain;
+use super::keyring::Keyring;
 use super::store::{StoreLock, TokenStore};
-use super::stored::{StoredToken, fingerprint, is_due};
+use super::stored::{Storage, StoredToken, fingerprint, is_due};
 use crate::config::settings::Settings;
 use crate::hub::HubError;
 use crate::hub::oauth::{Granted, OAuthError};
@@ -21,15 +21,6 @@ use crate::types::token::Token;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a renewal may take, however patient the timeouts are: other processes wait for the lock.
 const LONGEST: Duration = Duration::from_secs(20);
-
-/// Where a token is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// `stored_tokens` and the token file.
-    Files,
-    /// The system's keyring.
-    Keychain,
-}
 
 /// How long to wait for the Hub's answer, all in all, with this stall timeout.
 pub fn time_limit(stall_timeout: Duration) -> Duration {
@@ -49,7 +40,7 @@ pub enum Turn {
 #[derive(Debug)]
 pub struct Renewal {
     entry: StoredToken,
-    place: Place,
+    storage: Storage,
     refresh_token: Token,
     lock: StoreLock,
 }
@@ -84,14 +75,14 @@ pub fn begin(
     settings: &Settings,
     name: &str,
     token: &Token,
-    place: Place,
+    storage: Storage,
     now: i64,
 ) -> Result<Turn, AuthError> {
     let store = TokenStore::new(settings);
     let lock = store.lock_for(PATIENCE)?;
-    let entry = match place {
-        Place::Files => store.get(name)?,
-        Place::Keychain => Some(Keychain::new(settings).load(name)?),
+    let entry = match storage {
+        Storage::File => store.get(name)?,
+        Storage::Keyring => Some(Keyring::new(settings).load(name)?),
     };
     let Some(entry) = entry else {
         return Ok(Turn::Done(token.clone()));
@@ -103,7 +94,7 @@ pub fn begin(
     Ok(match (&entry.token, refresh_token) {
         (Some(same), Some(refresh_token)) if same == token => Turn::Ask(Box::new(Renewal {
             entry,
-            place,
+            storage,
             refresh_token,
             lock,
         })),
@@ -153,15 +144,15 @@ impl Renewal {
             issuer: self.entry.issuer,
             replaced: old.as_ref().map(fingerprint),
         };
-        match self.place {
-            Place::Files => {
+        match self.storage {
+            Storage::File => {
                 let store = TokenStore::new(settings);
                 store.save(&entry, &self.lock)?;
                 if store.active()? == old {
                     store.activate(&grant.token, &self.lock)?;
                 }
             }
-            Place::Keychain => Keychain::new(settings).save(&entry, &self.lock)?,
+            Storage::Keyring => Keyring::new(settings).save(&entry, &self.lock)?,
         }
         Ok(grant.token)
     }
@@ -196,7 +187,7 @@ mod tests {
         fs::write(path("token"), "hf_old").unwrap();
         let stored = "[x]\nhf_token = hf_old\nrefresh_token = r_old\nexpires_at = 1000\n\n";
         fs::write(path("stored_tokens"), stored).unwrap();
-        let turn = begin(&settings, "x", &token("hf_old"), Place::Files, 1000).unwrap();
+        let turn = begin(&settings, "x", &token("hf_old"), Storage::File, 1000).unwrap();
         let Turn::Ask(renewal) = turn else {
             panic!("it is due: {turn:?}");
         };
@@ -297,7 +288,7 @@ mod tests {
             ("", "hf_old"),
         ] {
             fs::write(home.path().join("stored_tokens"), stored).unwrap();
-            let turn = begin(&settings, "x", &token("hf_old"), Place::Files, 1000).unwrap();
+            let turn = begin(&settings, "x", &token("hf_old"), Storage::File, 1000).unwrap();
             assert!(
                 matches!(&turn, Turn::Done(found) if found.expose() == expected),
                 "{stored}: {turn:?}"

@@ -5,7 +5,7 @@
 //! value counts as unset and the next source is asked.
 //!
 //! [`plan`] decides, with the environment and the files at hand; what it decides may need the Hub or
-//! the keyring, and is then done by `Context::token`. So a command whose token lies in a file or a
+//! the keyring, and is then done by [`super::session`]. So a command whose token lies in a file or a
 //! variable starts without network or threads.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::keyring::Keychain;
+use super::keyring::Keyring;
 use super::oidc::Exchange;
 use super::store::{TokenStore, token_in};
 use super::stored::{StoredToken, is_due};
@@ -137,7 +137,7 @@ pub fn plan(
     if let Some(step) = from_files(settings, now)? {
         return Ok(step);
     }
-    let index = Keychain::new(settings).index()?;
+    let index = Keyring::new(settings).index()?;
     Ok(index.active.map_or(Step::Nothing, Step::AskKeyring))
 }
 

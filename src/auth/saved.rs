@@ -1,39 +1,12 @@
 //! All saved tokens, wherever they are kept: the token files and the keyring taken together.
 
-use std::fmt;
-
 use super::AuthError;
 use super::issuer::Issuer;
-use super::keyring::Keychain;
+use super::keyring::Keyring;
 use super::store::{LoggedOut, TokenStore};
-use super::stored::{Grant, StoredToken};
+use super::stored::{Grant, Storage, StoredToken};
 use crate::config::settings::Settings;
 use crate::types::token::Token;
-
-/// Where a token is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    /// In `stored_tokens` and the token file, which the Python clients share.
-    File,
-    /// In the system's keyring, which only this tool knows.
-    Keyring,
-}
-
-impl Storage {
-    /// `file` or `keyring`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Storage::File => "file",
-            Storage::Keyring => "keyring",
-        }
-    }
-}
-
-impl fmt::Display for Storage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A saved token.
 #[derive(Debug)]
@@ -59,9 +32,9 @@ pub fn list(settings: &Settings) -> Result<Vec<Saved>, AuthError> {
             trouble: None,
         })
         .collect();
-    let keychain = Keychain::new(settings);
-    for name in keychain.index()?.names {
-        let (entry, trouble) = match keychain.load(&name) {
+    let keyring = Keyring::new(settings);
+    for name in keyring.index()?.names {
+        let (entry, trouble) = match keyring.load(&name) {
             Ok(entry) => (entry, None),
             Err(error) => (nameless(name), Some(error)),
         };
@@ -90,7 +63,7 @@ fn nameless(name: String) -> StoredToken {
 ///
 /// # Errors
 /// [`AuthError::Damaged`] when `stored_tokens` cannot be understood: nothing is changed then;
-/// [`AuthError::Keychain`], [`AuthError::Busy`], [`AuthError::Fs`].
+/// [`AuthError::Keyring`], [`AuthError::Busy`], [`AuthError::Fs`].
 pub fn save(
     settings: &Settings,
     name: &str,
@@ -98,7 +71,7 @@ pub fn save(
     storage: Storage,
 ) -> Result<LoggedOut, AuthError> {
     let store = TokenStore::new(settings);
-    let keychain = Keychain::new(settings);
+    let keyring = Keyring::new(settings);
     let entry = StoredToken {
         name: name.to_owned(),
         token: Some(grant.token.clone()),
@@ -112,15 +85,15 @@ pub fn save(
         Storage::File => {
             store.save(&entry, &lock)?;
             store.activate(&grant.token, &lock)?;
-            keychain.activate(None, &lock)?;
+            keyring.activate(None, &lock)?;
             // An older entry of the same name gives way. If its keyring is not there now, it stays
             // listed, inactive, until it can be removed.
-            let _ = keychain.remove(name, &lock);
+            let _ = keyring.remove(name, &lock);
             Ok(LoggedOut::default())
         }
         Storage::Keyring => {
-            keychain.save(&entry, &lock)?;
-            keychain.activate(Some(name), &lock)?;
+            keyring.save(&entry, &lock)?;
+            keyring.activate(Some(name), &lock)?;
             store.forget(name, &lock)
         }
     }
@@ -137,16 +110,16 @@ pub fn switch(
     storage: Storage,
 ) -> Result<LoggedOut, AuthError> {
     let store = TokenStore::new(settings);
-    let keychain = Keychain::new(settings);
+    let keyring = Keyring::new(settings);
     let lock = store.lock()?;
     match storage {
         Storage::File => {
             store.activate(token, &lock)?;
-            keychain.activate(None, &lock)?;
+            keyring.activate(None, &lock)?;
             Ok(LoggedOut::default())
         }
         Storage::Keyring => {
-            keychain.activate(Some(name), &lock)?;
+            keyring.activate(Some(name), &lock)?;
             store.deactivate(&lock)
         }
     }
@@ -155,13 +128,13 @@ pub fn switch(
 /// Forgets a saved token, or all.
 ///
 /// # Errors
-/// [`AuthError::Keychain`] when the keyring keeps some: what is in files is deleted by then, and no
+/// [`AuthError::Keyring`] when the keyring keeps some: what is in files is deleted by then, and no
 /// keyring token is active any more; else as [`TokenStore::logout`].
 pub fn logout(settings: &Settings, name: Option<&str>) -> Result<LoggedOut, AuthError> {
     let store = TokenStore::new(settings);
-    let keychain = Keychain::new(settings);
+    let keyring = Keyring::new(settings);
     let lock = store.lock()?;
-    let index = keychain.index()?;
+    let index = keyring.index()?;
     let mut done = match name {
         Some(name) => store.logout(name, &lock)?,
         None => store.logout_all(&lock)?,
@@ -172,10 +145,10 @@ pub fn logout(settings: &Settings, name: Option<&str>) -> Result<LoggedOut, Auth
     };
     if name.is_none() || index.active.as_deref() == name {
         done.active_removed |= index.active.is_some();
-        keychain.activate(None, &lock)?;
+        keyring.activate(None, &lock)?;
     }
     for name in names {
-        done.found |= keychain.remove(name, &lock)?.0;
+        done.found |= keyring.remove(name, &lock)?.0;
     }
     Ok(done)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::AuthError;
 use super::issuer::Issuer;
-use super::keyring::Keychain;
+use super::keyring::Keyring;
 use super::oidc::Exchange;
 use super::resolve::{ResolvedToken, TOKEN_VARIABLES, TokenSource, from_file, from_variable};
 use super::store::TokenStore;
@@ -92,7 +92,7 @@ pub fn survey(env: &Env, settings: &Settings) -> Survey {
         path.display().to_string(),
         state(from_file(path)),
     ));
-    let (keyring, name) = match Keychain::new(settings).index() {
+    let (keyring, name) = match Keyring::new(settings).index() {
         Ok(index) => match index.active {
             Some(name) => (State::Promise, Some(name)),
             None => (State::Unset, None),

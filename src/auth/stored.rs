@@ -20,6 +20,28 @@ const REPLACED: &str = "replaced_token";
 /// A token that expires within this many seconds is renewed (docs/reference.md#renewal).
 const MARGIN: i64 = 24 * 3600;
 
+/// Where a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Storage {
+    /// `token` and `stored_tokens` in HF_HOME.
+    // The Python clients share these files.
+    File,
+    /// Secret Service or Keychain.
+    // Only this tool reads it.
+    Keyring,
+}
+
+impl Storage {
+    /// `file` or `keyring`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Storage::File => "file",
+            Storage::Keyring => "keyring",
+        }
+    }
+}
+
 /// What a login brings: a token, and for a browser login what renews it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {

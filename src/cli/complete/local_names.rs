@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::auth::keyring::Keychain;
+use crate::auth::keyring::Keyring;
 use crate::auth::store::TokenStore;
 use crate::cache::layout::{CacheLayout, parse_repo_folder};
 use crate::config::env::Env;
@@ -107,7 +107,7 @@ impl LocalNames {
         let stored = TokenStore::new(settings).list().unwrap_or_default();
         let mut names: Vec<String> = stored.into_iter().map(|entry| entry.name).collect();
         names.extend(
-            Keychain::new(settings)
+            Keyring::new(settings)
                 .index()
                 .map(|index| index.names)
                 .unwrap_or_default(),

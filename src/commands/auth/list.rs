@@ -5,8 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::environment_token;
-use crate::auth::saved::{self, Saved, Storage};
-use crate::commands::context::{Context, now};
+use crate::auth::saved::{self, Saved};
+use crate::auth::session::now;
+use crate::auth::stored::Storage;
+use crate::commands::context::Context;
 use crate::commands::error::CliError;
 use crate::console::text::escape;
 use crate::console::{Console, Mode, Table};
@@ -21,7 +23,7 @@ const NOT_SET: &str = "<not set>";
 /// `stored_tokens` cannot be read or understood.
 pub fn run(context: &Context) -> Result<(), CliError> {
     // First of all: this may renew a token and write it to the list that is read next.
-    let current = context.token_to_show(None)?.map(|resolved| resolved.token);
+    let current = context.token_to_show()?.map(|resolved| resolved.token);
     let stored = saved::list(&context.settings)?;
     show(&context.console, &stored, current.as_ref(), now());
     for saved in &stored {

@@ -14,10 +14,11 @@ use crate::auth::AuthError;
 use crate::auth::device::{self, Waiting};
 use crate::auth::login;
 use crate::auth::resolve::{ResolvedToken, TokenSource};
-use crate::auth::saved::{self, Storage};
+use crate::auth::saved;
+use crate::auth::session::now;
 use crate::auth::store::TokenStore;
-use crate::auth::stored::Grant;
-use crate::commands::context::{Context, now};
+use crate::auth::stored::{Grant, Storage};
+use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
 use crate::console::text::escape;
 use crate::console::{Console, Mode};
@@ -44,16 +45,7 @@ pub struct LoginArgs {
     /// Where to keep the token: a file, which the Python clients share, or the system's keyring,
     /// which only this tool reads [default: HF_TOKEN_STORAGE, or file].
     #[arg(long, value_enum, value_name = "WHERE")]
-    pub(crate) storage: Option<StorageArg>,
-}
-
-/// Values of `--storage`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StorageArg {
-    /// `token` and `stored_tokens` in HF_HOME.
-    File,
-    /// Secret Service or Keychain.
-    Keyring,
+    pub(crate) storage: Option<Storage>,
 }
 
 /// Logs in: gets a token, asks the Hub whose it is, and saves it.
@@ -139,11 +131,11 @@ fn ask_about_git(context: &Context, storage: Storage) -> Result<bool, CliError> 
         .map_err(unanswered)
 }
 
-fn storage(option: Option<StorageArg>, default: Option<&str>) -> Result<Storage, CliError> {
-    match (option, default.map(str::to_ascii_lowercase).as_deref()) {
-        (Some(StorageArg::Keyring), _) | (None, Some("keyring")) => Ok(Storage::Keyring),
-        (Some(StorageArg::File), _) | (None, None | Some("file")) => Ok(Storage::File),
-        (None, Some(other)) => Err(CliError::new(
+fn storage(option: Option<Storage>, default: Option<&str>) -> Result<Storage, CliError> {
+    let read = |text| Storage::from_str(text, true).map_err(|_| text);
+    match option.map_or_else(|| default.map_or(Ok(Storage::File), read), Ok) {
+        Ok(storage) => Ok(storage),
+        Err(other) => Err(CliError::new(
             Kind::Other,
             format!(
                 "HF_TOKEN_STORAGE is neither file nor keyring but {}.",
@@ -258,7 +250,7 @@ fn paste(context: &Context) -> Result<Token, CliError> {
 /// Says so when there is a good token already. One that the Hub refuses does not count, unless it
 /// comes from a source that a login cannot replace.
 fn already_logged_in(context: &Context) -> Result<bool, CliError> {
-    let Some(resolved) = context.token(None)? else {
+    let Some(resolved) = context.token()? else {
         return Ok(false);
     };
     let console = &context.console;

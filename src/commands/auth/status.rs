@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::explain;
 use super::whoami::orgs;
 use crate::auth::resolve::ResolvedToken;
+use crate::auth::session::now;
 use crate::auth::sources::{Row, State, Survey, kind_of, survey};
-use crate::commands::context::{Context, another_hub, now};
+use crate::commands::context::{Context, another_hub};
 use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::text::escape;
 use crate::console::{Mode, Table};
@@ -22,7 +23,7 @@ const CLOCK_TOLERANCE: i64 = 300;
 /// No source has a token, the deciding one cannot be used, or the Hub does not accept it.
 pub fn run(context: &Context) -> Result<(), CliError> {
     // First the token: that may renew it, and the survey should show the result.
-    let resolved = context.token_to_show(None);
+    let resolved = context.token_to_show();
     let survey = survey(&context.env, &context.settings);
     let answer = match &resolved {
         Ok(Some(resolved)) if !context.settings.offline => Some(ask(context, resolved)),

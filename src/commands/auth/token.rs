@@ -11,7 +11,7 @@ use crate::console::Mode;
 /// # Errors
 /// There is no token.
 pub fn run(context: &Context) -> Result<(), CliError> {
-    let Some(resolved) = context.token_to_show(None)? else {
+    let Some(resolved) = context.token_to_show()? else {
         return Err(CliError::not_logged_in());
     };
     let console = &context.console;

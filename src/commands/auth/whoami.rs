@@ -14,7 +14,7 @@ use crate::hub::account::Account;
 /// # Errors
 /// There is no token, or the Hub does not accept it.
 pub fn run(context: &Context) -> Result<(), CliError> {
-    let Some(resolved) = context.token(None)? else {
+    let Some(resolved) = context.token()? else {
         if context.console.is_legacy() {
             context.console.line("Not logged in");
             return Ok(());

@@ -50,3 +50,61 @@ pub fn parse(args: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::any::TypeId;
+
+    use super::*;
+    use crate::cli::legacy;
+    use crate::commands::flags::SecretArg;
+
+    /// All arguments of a grammar whose value is a secret by their name, with their command.
+    fn secrets(command: &Command, found: &mut Vec<(String, bool)>) {
+        for arg in command.get_arguments() {
+            let name = arg.get_id().as_str();
+            let is_named_so = ["token", "secret", "password"]
+                .iter()
+                .any(|word| name.ends_with(word));
+            if is_named_so && arg.get_action().takes_values() {
+                let is_hidden = arg.get_value_parser().type_id() == TypeId::of::<SecretArg>();
+                found.push((format!("{} {name}", command.get_name()), is_hidden));
+            }
+        }
+        for one in command.get_subcommands() {
+            secrets(one, found);
+        }
+    }
+
+    #[test]
+    fn secrets_have_a_type_that_hides_them() {
+        for (grammar, count) in [(grammar(), 4), (legacy::grammar(), 3)] {
+            let mut found = Vec::new();
+            secrets(&grammar, &mut found);
+            assert_eq!(found.len(), count, "{found:?}");
+            assert!(found.iter().all(|(_, is_hidden)| *is_hidden), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_parsed_command_line_does_not_show_the_token() {
+        for line in [
+            "hf auth login --token hf_secret",
+            "hf login --token=hf_secret",
+            "hf download o/n --token hf_secret",
+            "hf cache verify o/n --token hf_secret",
+        ] {
+            let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+            let shown = format!("{:?}", parse(&words).unwrap());
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+        for line in [
+            "huggingface-cli login --token hf_secret",
+            "huggingface-cli download o/n --token hf_secret",
+        ] {
+            let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+            let shown = format!("{:?}", legacy::parse(&words).unwrap());
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::grammar::{Cli, Command, OutputArgs};
 use crate::commands::auth::{AuthArgs, AuthCommand, GitArgs, login, logout, switch};
-use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
+use crate::commands::flags::{ProgressArgs, RepoArgs, SecretArg, TokenArgs, TransferArgs};
 use crate::commands::{cache, download};
 use crate::config::program::LEGACY_NAME;
 use crate::types::RepoType;
@@ -86,7 +86,7 @@ enum LegacyAuth {
 struct LoginArgs {
     /// The access token; without it you are asked.
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretArg>,
     /// Also give the token to git's credential helper.
     #[arg(long)]
     add_to_git_credential: bool,
@@ -129,7 +129,7 @@ struct DownloadArgs {
     resume_download: bool,
     /// Use this token.
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretArg>,
     /// Print nothing but the path.
     #[arg(long)]
     quiet: bool,
@@ -151,6 +151,11 @@ pub struct Lowered {
     pub cli: Cli,
     /// Deprecated flags that were given and do nothing.
     pub ignored: Vec<&'static str>,
+}
+
+/// The legacy grammar.
+pub fn grammar() -> clap::Command {
+    LegacyCli::command()
 }
 
 /// Reads a command line of the legacy grammar.

@@ -1,8 +1,10 @@
 //! Arguments that several commands share.
 
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use crate::auth::resolve::ResolvedToken;
 use crate::commands::context::Context;
@@ -69,17 +71,40 @@ impl RepoArgs {
     }
 }
 
+/// A secret on the command line: `Debug` does not show it, and its memory is wiped on drop.
+#[derive(Clone)]
+pub struct SecretArg(Zeroizing<String>);
+
+impl SecretArg {
+    /// The characters themselves.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SecretArg {
+    fn from(text: String) -> Self {
+        SecretArg(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for SecretArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretArg(redacted)")
+    }
+}
+
 /// A token for one command.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     /// Use this token. Others can see it in the process list: prefer HF_TOKEN or `hf auth login`.
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    token: Option<SecretArg>,
 }
 
 impl TokenArgs {
     /// What `--token` gave.
-    pub(crate) fn new(token: Option<String>) -> Self {
+    pub(crate) fn new(token: Option<SecretArg>) -> Self {
         TokenArgs { token }
     }
 
@@ -93,7 +118,7 @@ impl TokenArgs {
                 .console
                 .warn("A token on the command line can be seen by every user of this machine; HF_TOKEN is safer.");
         }
-        context.token_for_download(self.token.as_deref())
+        context.token_for_download(self.token.as_ref().map(SecretArg::expose))
     }
 }
 
@@ -127,7 +152,7 @@ pub struct TransferArgs {
 }
 
 impl TransferArgs {
-    /// The client with these manners.
+    /// The client with these limits.
     pub fn apply(&self, hub: &Hub) -> Hub {
         let mut hub = hub.clone();
         if let Some(seconds) = self.stall_timeout {

@@ -20,6 +20,7 @@ use crate::auth::store::TokenStore;
 use crate::auth::stored::{Grant, Storage};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
+use crate::commands::flags::SecretArg;
 use crate::console::text::escape;
 use crate::console::{Console, Mode};
 use crate::hub::account::Account;
@@ -31,7 +32,7 @@ use crate::types::token::Token;
 pub struct LoginArgs {
     /// The access token. Others may see it in the process list: --token-stdin keeps it to yourself.
     #[arg(long, value_name = "TOKEN")]
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<SecretArg>,
     /// Read the access token from standard input.
     #[arg(long, conflicts_with = "token")]
     pub(crate) token_stdin: bool,
@@ -60,8 +61,8 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
         context.console.warn(&warning);
     }
     let git = args.git.choice();
-    if let Some(text) = &args.token {
-        let grant = Grant::from(cleaned(&context.console, text, "--token")?);
+    if let Some(secret) = &args.token {
+        let grant = Grant::from(cleaned(&context.console, secret.expose(), "--token")?);
         return finish(context, grant, Git::told(git), storage);
     }
     if args.token_stdin {

@@ -1,7 +1,10 @@
 //! Renewal of browser logins, and the exchange of a CI job's identity.
 
 use std::fs;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hf_cli::testing::{Env, HubClient, HubOptions, Notice, Session, Settings, plan_token};
 
 use crate::auth::login::{LAPTOP, hub, read};
 use crate::harness::hub::{Fault, Hub};
@@ -179,6 +182,56 @@ fn passing_trouble_is_told_once_and_renewed_later() {
         token(&env.run(["auth", "token"]).ok()),
         "hf_oauth_access00001"
     );
+}
+
+/// A program that embeds the engine has no console: a callback hears what happened.
+#[tokio::test]
+async fn a_program_without_a_console_renews_and_hears_of_it() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let (home, endpoint) = (env.hf_home(), hub.endpoint());
+    let pairs = [
+        ("HF_HOME", home.to_str().unwrap()),
+        ("HF_ENDPOINT", endpoint.as_str()),
+    ];
+    let variables = Env::from_pairs(env.root(), pairs);
+    let settings = Settings::resolve(&variables).unwrap();
+    let options = HubOptions::from_settings(&settings).unwrap();
+    let client = HubClient::new(options, Arc::new(|_| {})).unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let start = || {
+        let heard = Arc::clone(&heard);
+        let notify = move |notice| heard.lock().unwrap().push(notice);
+        Arc::new(Session::new(settings.clone(), Box::new(notify)))
+    };
+    let step = || plan_token(None, &variables, &settings, now().cast_signed()).unwrap();
+    let strikes = hub.fault(Fault::status(500).on("/oauth/token").times(1));
+    let failed = start();
+    for _ in 0..2 {
+        let found = failed.token(step(), &client).await.unwrap().unwrap();
+        assert_eq!(found.token.expose(), OLD);
+    }
+    assert_eq!(strikes.count(), 1, "a session tries once");
+    let notices = std::mem::take(&mut *heard.lock().unwrap());
+    assert!(
+        matches!(&notices[..], [Notice::NotRenewed { name, .. }] if name == "oauth-bob"),
+        "{notices:?}"
+    );
+    let session = start();
+    // The second waits for the first instead of for its lock.
+    let (one, two) = tokio::join!(
+        session.token(step(), &client),
+        session.token(step(), &client)
+    );
+    for found in [one, two] {
+        assert_eq!(
+            found.unwrap().unwrap().token.expose(),
+            "hf_oauth_access00001"
+        );
+    }
+    assert_eq!(hub.refreshes(), (1, 0));
+    assert_eq!(read(&env, "token"), "hf_oauth_access00001");
+    assert!(heard.lock().unwrap().is_empty());
 }
 
 #[test]

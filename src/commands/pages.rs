@@ -1,10 +1,10 @@
-//! What `--help` and the man pages say of each command beyond its arguments: examples, and the
-//! variables that it reads. One table, so that no command is without, and a test can run what is
-//! promised.
+//! What `--help` and the man pages show of each command beside its arguments: examples, and the
+//! variables that it reads. One table, so that a test can find a command without a page and run each
+//! example.
 
 use crate::config::env;
 
-/// What is told of one command.
+/// The examples and variables of one command.
 pub struct Page {
     /// Its words after `hf`, with blanks between; empty for `hf` itself.
     pub command: &'static str,
@@ -236,33 +236,6 @@ pub const PAGES: &[Page] = &[
     },
 ];
 
-/// What a variable means, in a few words.
-///
-/// # Panics
-/// A page names a variable that has no words here; a test looks at all of them.
-fn meaning(variable: &str) -> &'static str {
-    match variable {
-        env::HF_HOME => "folder of tokens and cache [default: ~/.cache/huggingface]",
-        env::HF_HUB_CACHE => "folder of the cache [default: HF_HOME/hub]",
-        env::HF_TOKEN => "token, before any saved one",
-        env::HF_TOKEN_PATH => "file of the active token [default: HF_HOME/token]",
-        env::HF_TOKEN_STORAGE => "where a login keeps its token: file or keyring",
-        env::HF_ENDPOINT => "the Hub, or a mirror [default: https://huggingface.co]",
-        env::HF_HUB_OFFLINE => "1: send no request",
-        env::HF_HUB_DISABLE_PROGRESS_BARS => "1: no progress bars",
-        env::HF_HUB_DISABLE_XET => "1: fetch over HTTP, never from Xet storage",
-        env::HF_XET_HIGH_PERFORMANCE => "1: more memory and connections for Xet",
-        env::HF_HUB_DOWNLOAD_TIMEOUT => "seconds of silence before a connection is dropped",
-        env::HF_DEBUG => "1: tell each request, without secrets",
-        env::NO_COLOR => "1: no colour",
-        env::PATH => "folders that are searched for programs",
-        env::SHELL => "the shell that is meant when none is named",
-        env::ZDOTDIR => "folder of .zshrc [default: the home folder]",
-        env::XDG_CONFIG_HOME => "folder of fish's files [default: ~/.config]",
-        other => unreachable!("{other} is not explained"),
-    }
-}
-
 /// The page of a command.
 pub fn page(command: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.command == command)
@@ -289,7 +262,7 @@ impl Page {
         let lines: Vec<String> = self
             .variables
             .iter()
-            .map(|one| format!("  {one:width$}  {}", meaning(one)))
+            .map(|one| format!("  {one:width$}  {}", env::meaning(one).unwrap_or_default()))
             .collect();
         format!("Environment:\n{}", lines.join("\n"))
     }

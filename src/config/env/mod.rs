@@ -1,147 +1,18 @@
-//! The process environment: one snapshot, and every variable name with its meaning.
+//! The process environment, read once.
 //!
 //! This is the only module that reads the environment. Everything else is given an [`Env`], so a
 //! command behaves the same in a test as in a shell, and no two modules can disagree on a value.
 
+mod dotenv;
+mod variables;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::sys::read_once;
-
-/// Longest file of `--env-file`, in bytes.
-const LONGEST_FILE: u64 = 1 << 20;
-/// How long the file of `--env-file` may take to come, when it is a pipe.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Folder of everything that is not a repository: token, stored tokens, `hub/`, `xet/`.
-pub const HF_HOME: &str = "HF_HOME";
-/// Base folder of caches, used for the default of [`HF_HOME`] (XDG base directory specification).
-pub const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
-/// Folder of the repository cache; default `$HF_HOME/hub`.
-pub const HF_HUB_CACHE: &str = "HF_HUB_CACHE";
-/// Older name of [`HF_HUB_CACHE`], read when the newer one is unset.
-pub const HUGGINGFACE_HUB_CACHE: &str = "HUGGINGFACE_HUB_CACHE";
-/// File of the active token; default `$HF_HOME/token`. `stored_tokens` lies beside it.
-pub const HF_TOKEN_PATH: &str = "HF_TOKEN_PATH";
-/// Base URL of the Hub; default `https://huggingface.co`.
-pub const HF_ENDPOINT: &str = "HF_ENDPOINT";
-
-/// Endpoints to which a token from another Hub may be sent without a word: origins such as
-/// `https://mirror.example`, separated by commas.
-pub const HF_TRUSTED_ENDPOINTS: &str = "HF_TRUSTED_ENDPOINTS";
-
-/// First environment variable asked for a token.
-pub const HF_TOKEN: &str = "HF_TOKEN";
-/// Second environment variable asked for a token.
-pub const HUGGING_FACE_HUB_TOKEN: &str = "HUGGING_FACE_HUB_TOKEN";
-/// Third environment variable asked for a token.
-pub const HUGGINGFACE_TOKEN: &str = "HUGGINGFACE_TOKEN";
-/// Client id of the browser login; default is the one of the Python client.
-pub const HF_DEVICE_CODE_OAUTH_CLIENT_ID: &str = "HF_DEVICE_CODE_OAUTH_CLIENT_ID";
-/// Where `hf auth login` keeps tokens: `file` (default) or `keyring`.
-pub const HF_TOKEN_STORAGE: &str = "HF_TOKEN_STORAGE";
-/// What a CI job's token is for (`namespace/name`, `datasets/…`, or a user name): turns the exchange
-/// of the job's identity for a token on.
-pub const HF_OIDC_RESOURCE: &str = "HF_OIDC_RESOURCE";
-/// The job's identity token, for CI systems other than GitHub Actions.
-pub const HF_OIDC_ID_TOKEN: &str = "HF_OIDC_ID_TOKEN";
-/// `true` in a GitHub Actions job.
-pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
-/// Where a GitHub Actions job asks for its identity token.
-pub const ACTIONS_ID_TOKEN_REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
-/// With which credential it asks.
-pub const ACTIONS_ID_TOKEN_REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
-/// Keeps saved and environment tokens out of download requests: only `--token` counts there.
-pub const HF_HUB_DISABLE_IMPLICIT_TOKEN: &str = "HF_HUB_DISABLE_IMPLICIT_TOKEN";
-
-/// No network: only what is cached.
-pub const HF_HUB_OFFLINE: &str = "HF_HUB_OFFLINE";
-/// Same as [`HF_HUB_OFFLINE`], which hides it when set to anything.
-pub const TRANSFORMERS_OFFLINE: &str = "TRANSFORMERS_OFFLINE";
-/// True: never show progress bars. False: always show them. Unset: on a terminal.
-pub const HF_HUB_DISABLE_PROGRESS_BARS: &str = "HF_HUB_DISABLE_PROGRESS_BARS";
-/// Copy files into snapshots instead of linking them.
-pub const HF_HUB_DISABLE_SYMLINKS: &str = "HF_HUB_DISABLE_SYMLINKS";
-/// Keep quiet about a file system without symbolic links.
-pub const HF_HUB_DISABLE_SYMLINKS_WARNING: &str = "HF_HUB_DISABLE_SYMLINKS_WARNING";
-/// Fetch files over HTTP even when they are in Xet storage.
-pub const HF_HUB_DISABLE_XET: &str = "HF_HUB_DISABLE_XET";
-/// Keep every content in its repository alone: the shared blob store is neither used nor filled.
-pub const HF_HUB_DISABLE_SHARED_BLOBS: &str = "HF_HUB_DISABLE_SHARED_BLOBS";
-/// Make the shared blob store in a cache that has none, and fill it.
-pub const HF_HUB_ENABLE_SHARED_BLOBS: &str = "HF_HUB_ENABLE_SHARED_BLOBS";
-/// Let Xet transfers use more memory and connections.
-pub const HF_XET_HIGH_PERFORMANCE: &str = "HF_XET_HIGH_PERFORMANCE";
-/// Folder of the Xet library; default `$HF_HOME/xet`. The library reads further `HF_XET_*` variables
-/// by itself: they tune a transfer and change nothing about its result.
-pub const HF_XET_CACHE: &str = "HF_XET_CACHE";
-/// Seconds to wait for a connection, and for the answer to a HEAD request; default 10.
-pub const HF_HUB_ETAG_TIMEOUT: &str = "HF_HUB_ETAG_TIMEOUT";
-/// Seconds to wait for the Hub while downloading; default 10.
-pub const HF_HUB_DOWNLOAD_TIMEOUT: &str = "HF_HUB_DOWNLOAD_TIMEOUT";
-/// Text appended to the `user-agent` header, naming whoever embeds this tool.
-pub const HF_HUB_USER_AGENT_ORIGIN: &str = "HF_HUB_USER_AGENT_ORIGIN";
-/// Say on stderr what goes over the wire (never a token).
-pub const HF_DEBUG: &str = "HF_DEBUG";
-
-/// Not empty: no colour anywhere (<https://no-color.org>).
-pub const NO_COLOR: &str = "NO_COLOR";
-/// X display: somebody sits in front of this machine.
-pub const DISPLAY: &str = "DISPLAY";
-/// Wayland display: somebody sits in front of this machine.
-pub const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
-/// The user's browser command; counts as a display.
-pub const BROWSER: &str = "BROWSER";
-/// Set in a login from another machine: a browser would open on the wrong screen.
-pub const SSH_CONNECTION: &str = "SSH_CONNECTION";
-/// Folders in which a shell looks for programs.
-pub const PATH: &str = "PATH";
-/// Do not count downloads by tool; honoured by sending nothing of the kind at all.
-pub const HF_HUB_DISABLE_TELEMETRY: &str = "HF_HUB_DISABLE_TELEMETRY";
-/// Width of tables, in columns; asked before the terminal.
-pub const COLUMNS: &str = "COLUMNS";
-/// Kind of terminal; `dumb` means no colour and no bars.
-pub const TERM: &str = "TERM";
-/// The user's login shell: which one completion is for when nothing is said.
-pub const SHELL: &str = "SHELL";
-/// Folder of zsh's own files, instead of the home folder.
-pub const ZDOTDIR: &str = "ZDOTDIR";
-/// Base folder of configuration files (XDG base directory specification); default `~/.config`.
-pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
-/// Set by a shell that asks for a completion: which shell, and how it wants the answer.
-pub const HF_COMPLETE: &str = "_HF_COMPLETE";
-/// The words of the command line to complete, in the form of the Python client's shell functions.
-pub const COMP_WORDS: &str = "COMP_WORDS";
-/// Which of them, counted from 0; in fish the word itself.
-pub const COMP_CWORD: &str = "COMP_CWORD";
-/// The command line to complete, in the form of older Python clients.
-pub const TYPER_COMPLETE_ARGS: &str = "_TYPER_COMPLETE_ARGS";
-/// What fish asks of an older Python client: `get-args` or `is-args`.
-pub const TYPER_COMPLETE_FISH_ACTION: &str = "_TYPER_COMPLETE_FISH_ACTION";
-
-/// PEM file of the certificate authorities to trust instead of the system's.
-pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
-/// Folders of such files, in the form that OpenSSL gives them.
-pub const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
-/// PEM file of additional certificate authorities (name used by Python's requests).
-pub const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
-/// PEM file of additional certificate authorities (name used by curl).
-pub const CURL_CA_BUNDLE: &str = "CURL_CA_BUNDLE";
-
-/// The proxy variables, in the spellings that are honoured.
-pub const PROXY_VARIABLES: [&str; 8] = [
-    "http_proxy",
-    "HTTP_PROXY",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-];
+use self::dotenv::EnvFile;
+pub use self::dotenv::EnvFileError;
+pub use self::variables::*;
 
 /// A snapshot of the environment, taken once at start.
 ///
@@ -152,48 +23,6 @@ pub struct Env {
     home: Option<PathBuf>,
     current_dir: PathBuf,
     file: Option<EnvFile>,
-}
-
-/// Variables from the file of `--env-file`, below those of the environment.
-#[derive(Clone)]
-struct EnvFile {
-    path: PathBuf,
-    vars: BTreeMap<String, String>,
-}
-
-/// The file of `--env-file` cannot be used. Nothing of its content is repeated: it holds secrets.
-#[derive(Debug, thiserror::Error)]
-pub enum EnvFileError {
-    /// It cannot be read.
-    #[error("cannot read the file {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is not what a dotenv file should be.
-    #[error("the file {} is no list of NAME=value lines", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// Whether a value of a dotenv file may come to have more than `limit` bytes, when each line may hold
-/// earlier values, or those of the environment (`longest` bytes), several times: some forty short
-/// lines would otherwise fill any memory. Pure.
-fn may_grow_beyond(text: &[u8], limit: u64, longest: u64) -> bool {
-    let mut longest = longest;
-    for line in text.split(|&byte| byte == b'\n') {
-        let dollars = line.iter().filter(|&&byte| byte == b'$').count() as u64;
-        let bound = dollars.saturating_mul(longest) + line.len() as u64;
-        if dollars > 0 && bound > limit {
-            return true;
-        }
-        longest = longest.max(bound);
-    }
-    false
 }
 
 impl Env {
@@ -217,26 +46,7 @@ impl Env {
     /// # Errors
     /// [`EnvFileError`].
     pub fn with_file(mut self, path: &Path) -> Result<Self, EnvFileError> {
-        let path = self.expand_home(path);
-        let text =
-            read_once(&path, LONGEST_FILE, PATIENCE).map_err(|source| EnvFileError::Read {
-                path: path.clone(),
-                source,
-            })?;
-        if may_grow_beyond(&text, LONGEST_FILE, self.longest_value()) {
-            let source = io::Error::new(
-                io::ErrorKind::InvalidData,
-                "its values would be longer than 1 MiB",
-            );
-            return Err(EnvFileError::Read { path, source });
-        }
-        let mut vars = BTreeMap::new();
-        for pair in dotenvy::from_read_iter(text.as_slice()) {
-            let (name, value) = pair.map_err(|_| EnvFileError::Malformed { path: path.clone() })?;
-            // The last line of a name counts, as in a shell.
-            vars.insert(name, value);
-        }
-        self.file = Some(EnvFile { path, vars });
+        self.file = Some(EnvFile::read(self.expand_home(path), self.longest_value())?);
         Ok(self)
     }
 
@@ -405,31 +215,6 @@ mod tests {
     use proptest::prelude::Strategy as _;
 
     use super::*;
-
-    #[test]
-    fn values_that_multiply_are_refused() {
-        let chain = |times: usize, lines: usize| {
-            let mut text = "V0=0123456789\n".to_owned();
-            for line in 1..=lines {
-                let value = format!("${{V{}}}", line - 1).repeat(times);
-                text.push_str(&format!("V{line}={value}\n"));
-            }
-            text
-        };
-        for (text, expected) in [
-            (chain(1, 1000), false),
-            (chain(2, 5), false),
-            (chain(2, 40), true),
-            (chain(9, 9), true),
-            (String::new(), false),
-        ] {
-            assert_eq!(
-                may_grow_beyond(text.as_bytes(), 1 << 20, 100),
-                expected,
-                "{text}"
-            );
-        }
-    }
 
     fn env() -> Env {
         Env::from_pairs(

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::types::{DEFAULT_ENDPOINT, Endpoint};
+use crate::types::{DEFAULT_ENDPOINT, Endpoint, host};
 
 /// The short name of the public Hub, which leads to it.
 const SHORT_NAME: &str = "https://hf.co";
@@ -21,7 +21,7 @@ pub struct Issuer(String);
 impl Issuer {
     /// The Hub at an endpoint.
     pub fn of(endpoint: &Endpoint) -> Issuer {
-        let origin = endpoint.url().origin().ascii_serialization();
+        let origin = host(endpoint.url());
         let path = endpoint.url().path().trim_end_matches('/');
         let text = format!("{origin}{path}");
         Issuer(if text == SHORT_NAME {

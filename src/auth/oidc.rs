@@ -10,8 +10,8 @@ use super::AuthError;
 use crate::config::env::{self, Env};
 use crate::hub::oauth::OAuthError;
 use crate::hub::{Hub, HubError};
-use crate::types::is_open_to_eavesdroppers;
 use crate::types::token::Token;
+use crate::types::{host, is_open_to_eavesdroppers};
 
 /// Where the job's identity comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Exchange {
                 .identity_of_job(url, credential)
                 .await
                 .map_err(|source| OidcError::NoAnswer {
-                    host: url.origin().ascii_serialization(),
+                    host: host(url),
                     source,
                 })?,
         };

@@ -85,7 +85,7 @@ pub struct StoredToken {
 /// SHA-256, in hex digits.
 pub fn fingerprint(token: &Token) -> String {
     let hash = digest::digest(&digest::SHA256, token.expose().as_bytes());
-    crate::types::hash::hex(&hash.as_ref()[..16])
+    hex::encode(&hash.as_ref()[..16])
 }
 
 impl StoredToken {

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::config::env::{self, Env};
 use crate::config::proxy::{BadProxy, Proxies};
-use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
+use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host};
 
 /// Client id of the browser login that the Hub knows the command line by
 /// (docs/reference.md#browser-login). Not a secret.
@@ -191,7 +191,7 @@ impl Settings {
 impl Settings {
     /// Whether the endpoint in use may be sent a token from another Hub without a word.
     pub fn trusts_endpoint(&self) -> bool {
-        let origin = self.endpoint.url().origin().ascii_serialization();
+        let origin = host(self.endpoint.url());
         self.trusted_endpoints.contains(&origin)
     }
 }
@@ -220,7 +220,7 @@ fn trusted_endpoints(env: &Env) -> Vec<String> {
         false => Url::parse(&format!("https://{word}")).ok(),
     });
     urls.filter(|url| matches!(url.scheme(), "http" | "https"))
-        .map(|url| url.origin().ascii_serialization())
+        .map(|url| host(&url))
         .collect()
 }
 

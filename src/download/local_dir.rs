@@ -23,7 +23,6 @@ use crate::cache::layout::{CACHEDIR_TAG, PARTIAL_SUFFIX, tree_file};
 use crate::sys::{
     FsError, Mode, create_dir_all, read_text, refuse_foreign_link, remove_abandoned, write_atomic,
 };
-use crate::types::hash::hex;
 use crate::types::listing::Checksum;
 use crate::types::{CommitHash, RepoPath};
 
@@ -94,7 +93,7 @@ impl LocalDir {
             &digest::SHA256,
             format!("{checksum}\n{}", path.as_str()).as_bytes(),
         );
-        let name = hex(&digest.as_ref()[..16]);
+        let name = hex::encode(&digest.as_ref()[..16]);
         self.state_folder()
             .join("download")
             .join(format!("{name}{PARTIAL_SUFFIX}"))

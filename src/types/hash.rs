@@ -83,20 +83,11 @@ impl ContentHasher {
     /// The hash of the content, in hex digits; `None` when it is of a kind that cannot be computed.
     pub fn finish(self) -> Option<String> {
         match self.state {
-            State::Sha256(context) => Some(hex(context.finish().as_ref())),
-            State::Sha1(hasher) => Some(hex(&hasher.finalize())),
+            State::Sha256(context) => Some(hex::encode(context.finish())),
+            State::Sha1(hasher) => Some(hex::encode(hasher.finalize())),
             State::Nothing => None,
         }
     }
-}
-
-/// Lower-case hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[cfg(test)]

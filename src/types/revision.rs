@@ -68,6 +68,11 @@ impl fmt::Display for Revision {
 pub struct CommitHash(String);
 
 impl CommitHash {
+    /// Digits of a whole hash.
+    pub const DIGITS: usize = 40;
+    /// Fewest digits that can stand for a commit, where its first digits are enough.
+    pub const FEWEST_DIGITS: usize = 4;
+
     /// The 40 digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,7 +83,7 @@ impl FromStr for CommitHash {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        if text.len() == 40 && is_lower_hex(text) {
+        if text.len() == Self::DIGITS && is_lower_hex(text) {
             Ok(CommitHash(text.to_owned()))
         } else {
             Err(invalid("commit", text, "is not 40 lower-case hex digits"))

@@ -3,11 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cache::scan::report::{CacheReport, Problem};
-
-/// Shortest beginning of a commit that is taken for one, in digits: as short as Git's.
-const SHORTEST_COMMIT: usize = 4;
-/// Digits of a whole commit.
-const COMMIT: usize = 40;
+use crate::types::CommitHash;
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +62,7 @@ impl Target {
     /// The target that a word stands for, `hf://` apart. A word of hex digits alone is a commit;
     /// ids of the cache always have a slash.
     pub fn of_word(word: &str) -> Target {
-        let is_commit = (SHORTEST_COMMIT..=COMMIT).contains(&word.len())
+        let is_commit = (CommitHash::FEWEST_DIGITS..=CommitHash::DIGITS).contains(&word.len())
             && word.bytes().all(|b| b.is_ascii_hexdigit());
         if is_commit {
             Target::Commit(word.to_lowercase())

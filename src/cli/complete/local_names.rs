@@ -13,9 +13,6 @@ use crate::config::settings::Settings;
 use crate::types::target;
 use crate::types::{CommitHash, Repo, RepoType, Revision};
 
-/// From so many digits on, a word may be the beginning of a commit.
-const SHORTEST_COMMIT: usize = 4;
-
 /// Where to look, as the words before the cursor and the environment say.
 pub struct LocalNames {
     env: Env,
@@ -73,7 +70,7 @@ impl LocalNames {
             self.cache_ids(current)
         };
         let is_digit = |c: char| c.is_ascii_digit() || matches!(c, 'a'..='f');
-        if current.len() >= SHORTEST_COMMIT && current.chars().all(is_digit) {
+        if current.len() >= CommitHash::FEWEST_DIGITS && current.chars().all(is_digit) {
             for repo in self.repos() {
                 targets.extend(self.commits(&repo).iter().map(ToString::to_string));
             }

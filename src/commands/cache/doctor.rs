@@ -214,7 +214,7 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
         Kind::Corrupt,
         format!(
             "The cache has {} that programs trip over.",
-            text::count(count as u64, "entry").replace("entrys", "entries")
+            text::count(count as u64, "entry")
         ),
     )
     .hint(if harmful().any(|finding| finding.remedy.is_cure()) {

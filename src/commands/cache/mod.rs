@@ -161,7 +161,7 @@ fn report_problems(
     } else if !others.is_empty() {
         context.console.warn(&format!(
             "{} in the cache left out as damaged or foreign; {flag} tells which.",
-            text::count(others.len() as u64, "entry").replace("entrys", "entries")
+            text::count(others.len() as u64, "entry")
         ));
     }
     for problem in &unreadable {

@@ -65,7 +65,6 @@ pub fn verify_all(
                 shown(&report.root),
                 text::count(wrong.len() as u64, "wrong file"),
                 text::count(report.problems.len() as u64, "damaged or foreign entry")
-                    .replace("entrys", "entries")
             ),
         )
         .hint("`hf cache rm` removes a repository or file, `hf download` fetches it anew"));

@@ -3,10 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::safe::Safe;
-use crate::console::text;
 use crate::types::progress::Progress;
 
 /// One bar for bytes and a line for files.
@@ -34,7 +33,7 @@ impl Bars {
 
 /// What is said while the Hub lists a repository.
 pub fn listing_line(files: u64) -> String {
-    format!("listing files… {}", text::grouped(files))
+    format!("listing files… {}", HumanCount(files))
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -1,5 +1,5 @@
 //! The browser login: a code on this screen, a confirmation in a browser on any machine (RFC 8628).
-//! And the renewal of what it brought.
+//! Also the conversion of what it granted.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// Shortest pause, whatever the server says: a zero would poll without end.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// A browser login that came to nothing.
+/// A browser login that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// Nobody confirmed in time.
+    /// The user did not confirm in time.
     #[error("the code expired before the login was confirmed")]
     Expired,
     /// The user said no.
     #[error("the login was denied in the browser")]
     Denied,
-    /// The server refused for another reason, or could not be asked for a code at all.
+    /// The server refused for another reason, or gave no code.
     #[error(transparent)]
     OAuth(OAuthError),
 }
@@ -31,13 +31,13 @@ pub enum DeviceError {
 /// What happens while the user is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {
-    /// The Hub cannot be asked at the moment; it will be asked again.
+    /// The Hub does not answer at the moment; polling goes on.
     Trouble(String),
-    /// It can be asked again.
+    /// It answers again.
     Recovered,
 }
 
-/// Waits until the user has confirmed, asking as often as the server allows. Network trouble and
+/// Waits until the user has confirmed, polling as often as the server allows. Network trouble and
 /// server errors do not end the wait; the end of the code's life does.
 ///
 /// # Errors

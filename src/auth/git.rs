@@ -56,7 +56,7 @@ pub fn version() -> Result<String, GitError> {
     Ok(text.strip_prefix("git version ").unwrap_or(text).to_owned())
 }
 
-/// Names of the configured credential helpers, first asked first: those for all hosts and those for
+/// Names of the configured credential helpers, in git's order: those for all hosts and those for
 /// this endpoint. Empty when there is none: then nothing would be stored.
 ///
 /// # Errors
@@ -68,7 +68,7 @@ pub fn helpers(endpoint: &Endpoint) -> Result<Vec<String>, GitError> {
     Ok(effective(&everywhere, &here))
 }
 
-/// The helpers in force. An empty value clears those before it (gitcredentials(7)).
+/// The active helpers. An empty value clears those before it (gitcredentials(7)).
 fn effective(everywhere: &str, here: &str) -> Vec<String> {
     let mut helpers: Vec<String> = Vec::new();
     for helper in everywhere.split_terminator('\0') {

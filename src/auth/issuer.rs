@@ -3,8 +3,8 @@
 //! somewhere else.
 //!
 //! The key `endpoint` of a section of `stored_tokens` names it; without the key it is the public Hub,
-//! where nearly all logins are from. Of a token from a variable, an option, or a token file that
-//! stands alone, nobody knows.
+//! where nearly all logins are from. For a token from a variable, an option, or a token file without
+//! a saved login, the Hub is unknown.
 
 use std::fmt;
 
@@ -31,8 +31,8 @@ impl Issuer {
         })
     }
 
-    /// The Hub that a section names. A text that is no address is kept: it is no Hub that we know,
-    /// and so its login is renewed nowhere.
+    /// The Hub that a section names. An invalid address is kept as it is: it equals no Hub, so its
+    /// login is never renewed.
     pub fn stored(text: Option<&str>) -> Issuer {
         match text.map(str::trim).filter(|text| !text.is_empty()) {
             None => Issuer(DEFAULT_ENDPOINT.to_owned()),

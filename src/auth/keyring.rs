@@ -1,12 +1,12 @@
-//! Tokens in the system's keyring, for those who ask for it (`hf auth login --storage keyring`).
+//! Tokens in the system's keyring, on request (`hf auth login --storage keyring`).
 //!
 //! The keyring holds the secrets, each under the service `hf-cli` and the token's name. A keyring
-//! cannot be asked portably what it holds, and asking one may open a dialog; so an index lies beside
+//! cannot portably list its entries, and access may open a dialog; so an index lies beside
 //! the token files: `keyring_tokens`, JSON, with the names and which of them is active, and no
 //! secret. Without an index the keyring is never touched.
 //!
-//! The Python clients know nothing of all this. A token is either in the files or in the keyring,
-//! never in both, and at most one is active: the token file stands above the keyring, so making a
+//! The Python clients do not use the keyring. A token is either in the files or in the keyring,
+//! never in both, and at most one is active: the token file wins over the keyring, so making a
 //! keyring token active removes that file.
 
 use std::collections::BTreeSet;
@@ -64,7 +64,7 @@ impl KeyringError {
 /// What is known without asking the keyring.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
-    /// The token in force when no other source has one.
+    /// The active token when no other source has one.
     #[serde(default)]
     pub active: Option<String>,
     /// All names, the active one included.

@@ -1,4 +1,4 @@
-//! Logging in, once there is a token: ask the Hub whose it is, and find a name for it.
+//! Logging in with a token: ask the Hub which account it belongs to, and find a name for it.
 
 use super::AuthError;
 use super::stored::section_name;
@@ -6,7 +6,7 @@ use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::types::token::Token;
 
-/// Asks the Hub whose token it is.
+/// Asks the Hub which account a token belongs to.
 ///
 /// # Errors
 /// [`AuthError::OrganizationToken`] without asking; [`AuthError::Hub`], above all

@@ -1,4 +1,5 @@
-//! Who the user is: token resolution, stored tokens, git credentials. Never prints, never prompts.
+//! Authentication: token resolution and renewal, stored tokens, git credentials. Never prints, never
+//! prompts.
 
 pub mod device;
 pub mod git;
@@ -35,7 +36,7 @@ pub enum AuthError {
         /// What is wrong with it.
         reason: InvalidToken,
     },
-    /// A file of ours is not what it should be; it is left as it is.
+    /// One of our files is damaged. It is not changed.
     #[error("the file {} is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -43,8 +44,8 @@ pub enum AuthError {
         /// What is wrong, with the line where there is one.
         reason: String,
     },
-    /// Another process holds the lock on the token files and does not let go.
-    #[error("another process holds {} and does not let go", path.display())]
+    /// Another process holds the lock on the token files and does not release it.
+    #[error("another process holds {} and does not release it", path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -64,14 +65,13 @@ pub enum AuthError {
     /// A file could not be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// The Hub said no, or nothing.
+    /// The Hub refused, or did not answer.
     #[error(transparent)]
     Hub(#[from] HubError),
 }
 
 impl AuthError {
-    /// The error with the system's reason, for a note beside other facts. As an error of its own it
-    /// is put into words by [`crate::error`].
+    /// The error with the system's reason, for use inside a longer message.
     pub fn in_words(&self) -> String {
         match self {
             AuthError::Fs(error) => format!("{error}: {}", first_line(&error.source.to_string())),
@@ -86,7 +86,7 @@ impl AuthError {
                 "copy the token again, without quotes or \"Bearer\", or remove {source_name}"
             )),
             AuthError::Damaged { path, .. } => Some(format!(
-                "mend {} with an editor, or move it away and log in again: nothing was changed",
+                "fix {} with an editor, or move it away and log in again: nothing was changed",
                 path.display()
             )),
             AuthError::Busy { .. } => Some(

@@ -1,8 +1,8 @@
 //! A token for a CI job in exchange for the job's identity (RFC 8693): no secret to store.
 //!
 //! `HF_OIDC_RESOURCE` turns it on and says what the token is for. The identity comes from
-//! `HF_OIDC_ID_TOKEN`, else from GitHub Actions (docs/reference.md#identity-of-a-ci-job). Whoever
-//! turns it on means it: a failure is an error, never a silent step to the next source.
+//! `HF_OIDC_ID_TOKEN`, else from GitHub Actions (docs/reference.md#identity-of-a-ci-job). A failure
+//! is an error, never a silent step to the next source: the user turned it on.
 
 use url::Url;
 
@@ -29,13 +29,13 @@ pub struct Exchange {
     identity: Identity,
 }
 
-/// The exchange cannot be made, or came to nothing. No variant carries a secret.
+/// The exchange cannot be made, or failed. No variant carries a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// Nothing says who the job is.
+    /// There is no identity token.
     #[error("HF_OIDC_RESOURCE is set, but there is no identity token to exchange")]
     NoIdentity,
-    /// A GitHub job without the permission to ask who it is.
+    /// A GitHub job without permission to request its identity token.
     #[error(
         "HF_OIDC_RESOURCE is set, but this GitHub Actions job may not ask for an identity token"
     )]
@@ -48,7 +48,7 @@ pub enum OidcError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The CI system did not say who the job is.
+    /// The CI system gave no identity token.
     #[error("the identity server {host} gave this job no identity: {source}")]
     NoAnswer {
         /// Scheme, host and port.

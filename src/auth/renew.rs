@@ -30,7 +30,7 @@ pub fn time_limit(stall_timeout: Duration) -> Duration {
 /// What is left to do once the lock is held.
 #[derive(Debug)]
 pub enum Turn {
-    /// Somebody else renewed the token, or replaced it: this is the one to use.
+    /// Another process renewed the token, or a login replaced it: this is the one to use.
     Done(Token),
     /// Ask the Hub.
     Ask(Box<Renewal>),
@@ -45,14 +45,14 @@ pub struct Renewal {
     lock: StoreLock,
 }
 
-/// How a renewal that did not happen is to be told.
+/// Why a token was not renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotRenewed {
     /// The refresh token is used up or revoked: only a new login helps.
     Ended,
-    /// Something passing; the next command tries again.
+    /// A temporary failure; the next command tries again.
     Later(String),
-    /// Not worth a word: offline mode.
+    /// Offline mode: nothing to report.
     Quiet,
 }
 
@@ -87,7 +87,7 @@ pub fn begin(
     let Some(entry) = entry else {
         return Ok(Turn::Done(token.clone()));
     };
-    // A login at another Hub may have taken its place meanwhile.
+    // A login at another Hub may have replaced it.
     let is_ours = entry.issuer.is(&settings.endpoint);
     let refresh_token = entry.refresh_token.clone();
     let refresh_token = refresh_token.filter(|_| is_ours && is_due(&entry, now));

@@ -1,10 +1,10 @@
-//! THE precedence chain: which token is used, and where it came from. Every command asks here.
+//! The precedence chain: which token is used, and where it came from. The only implementation.
 //!
 //! `--token` > a CI job's exchanged identity > `HF_TOKEN` > `HUGGING_FACE_HUB_TOKEN` >
 //! `HUGGINGFACE_TOKEN` > the token file > the keyring (docs/reference.md#token-order). A blank
-//! value counts as unset and the next source is asked.
+//! value counts as unset and the next source is used.
 //!
-//! [`plan`] decides, with the environment and the files at hand; what it decides may need the Hub or
+//! [`plan`] decides, by the environment and the files; what it decides may need the Hub or
 //! the keyring, and is then done by [`super::session`]. So a command whose token lies in a file or a
 //! variable starts without network or threads.
 
@@ -23,7 +23,7 @@ use crate::config::env::{self, Env};
 use crate::config::settings::Settings;
 use crate::types::token::Token;
 
-/// The environment variables that may hold a token, first asked first.
+/// The environment variables that may hold a token, in order.
 pub const TOKEN_VARIABLES: [&str; 3] = [
     env::HF_TOKEN,
     env::HUGGING_FACE_HUB_TOKEN,
@@ -84,7 +84,7 @@ pub struct ResolvedToken {
 }
 
 impl ResolvedToken {
-    /// A token of which nobody knows who gave it.
+    /// A token whose Hub is unknown.
     pub fn new(token: Token, source: TokenSource) -> Self {
         ResolvedToken {
             token,
@@ -104,8 +104,8 @@ pub enum Step {
     Use(ResolvedToken),
     /// Here it is, but it expires soon and can be renewed under this name.
     Renew(ResolvedToken, String),
-    /// Here it is, under this name, and the token file still holds the one that it replaced: whoever
-    /// renewed it was cut off between the two files, or is at it.
+    /// Here it is, under this name, and the token file still holds the one that it replaced: another
+    /// process is between the two writes of a renewal, or was killed there.
     Finish(ResolvedToken, String),
     /// A CI job's identity is to be exchanged.
     Exchange(Exchange),
@@ -116,9 +116,9 @@ pub enum Step {
 /// Decides where the token comes from. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// [`AuthError::Unusable`] when the first source that is set holds something that is no token: the
-/// next one is then not asked, since the user meant this one. [`AuthError::Oidc`] when an exchange is
-/// asked for and cannot be made. [`AuthError::Fs`] when the token file is there but cannot be read.
+/// [`AuthError::Unusable`] when the first source that is set holds an invalid token: the next one
+/// is not used, since the user meant this one. [`AuthError::Oidc`] when an exchange is requested and
+/// cannot be made. [`AuthError::Fs`] when the token file is there but cannot be read.
 pub fn plan(
     option: Option<&str>,
     env: &Env,
@@ -165,8 +165,8 @@ fn from_option(option: Option<&str>) -> Result<Option<ResolvedToken>, AuthError>
     }
 }
 
-/// The token file's token, to be renewed when it is among the stored ones and it is time. Trouble with
-/// the list of stored tokens does not keep anyone from using the active one.
+/// The token file's token, to be renewed when it is among the stored ones and it is time. A damaged
+/// list of stored tokens does not prevent the use of the active one.
 fn from_files(settings: &Settings, now: i64) -> Result<Option<Step>, AuthError> {
     let Some(resolved) = from_file(&settings.token_path)? else {
         return Ok(None);
@@ -402,7 +402,7 @@ mod tests {
         std::fs::write(path("token"), "hf_f").unwrap();
         assert!(
             matches!(planned(&[], 0), Ok(Step::Use(_))),
-            "the file stands above the keyring"
+            "the file wins over the keyring"
         );
         let stored = "[x]\nhf_token = hf_f\nrefresh_token = r\nexpires_at = 100000\n\n";
         std::fs::write(path("stored_tokens"), stored).unwrap();

@@ -22,7 +22,7 @@ pub struct Saved {
 /// All saved tokens: those of the files in file order, then those of the keyring by name.
 ///
 /// # Errors
-/// [`AuthError::Damaged`], [`AuthError::Fs`]. A keyring that cannot be asked is told with each token.
+/// [`AuthError::Damaged`], [`AuthError::Fs`]. The failure of a keyring stands with each of its tokens.
 pub fn list(settings: &Settings) -> Result<Vec<Saved>, AuthError> {
     let in_files = TokenStore::new(settings).list()?.into_iter();
     let mut saved: Vec<Saved> = in_files
@@ -86,7 +86,7 @@ pub fn save(
             store.save(&entry, &lock)?;
             store.activate(&grant.token, &lock)?;
             keyring.activate(None, &lock)?;
-            // An older entry of the same name gives way. If its keyring is not there now, it stays
+            // An older entry of the same name is removed. If its keyring is not there now, it stays
             // listed, inactive, until it can be removed.
             let _ = keyring.remove(name, &lock);
             Ok(LoggedOut::default())

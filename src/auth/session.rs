@@ -1,4 +1,4 @@
-//! The token in force: does what [`resolve`](super::resolve) decided, with the files, the keyring and
+//! The active token: does what [`resolve`](super::resolve) decided, with the files, the keyring and
 //! the Hub. It knows no terminal: what the user should hear is a [`Notice`].
 //!
 //! A renewal has three parts, since only the middle one is asynchronous and a command line wants
@@ -87,7 +87,7 @@ pub struct Renewing {
 }
 
 impl Session {
-    /// A session in which nothing was asked yet.
+    /// A session without requests so far.
     pub fn new(settings: Settings, notify: Notify) -> Self {
         Session {
             settings,

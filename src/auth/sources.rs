@@ -1,5 +1,5 @@
-//! The whole chain of [`super::resolve`] at a glance: every source, set or not, and the traps that
-//! people fall into. Reads the environment and the files; asks neither the Hub nor the keyring.
+//! The whole chain of [`super::resolve`] for `hf auth status`: every source, set or not, and warnings
+//! about common mistakes. Reads the environment and the files; asks neither the Hub nor the keyring.
 
 use std::path::Path;
 
@@ -22,9 +22,9 @@ pub enum State {
     Unset,
     /// This token.
     Token(Token),
-    /// A token that has to be asked for: of the Hub, or of the keyring.
+    /// A token that the Hub or the keyring gives on request.
     Promise,
-    /// Something that is no token, or a setting that cannot work. It stops the chain here.
+    /// An invalid token, or a setting that cannot work. The chain ends here.
     Unusable(AuthError),
 }
 
@@ -57,7 +57,7 @@ impl Row {
         }
     }
 
-    /// Whether the chain ends here, well or badly.
+    /// Whether the chain ends here, with a token or an error.
     pub fn decides(&self) -> bool {
         !matches!(self.state, State::Unset)
     }
@@ -65,15 +65,15 @@ impl Row {
 
 /// All sources in order, and what is saved.
 #[derive(Debug)]
-pub struct Survey {
-    /// The sources, first asked first. `--token` is not among them: it belongs to one command.
+pub struct Sources {
+    /// The sources, in order. `--token` is not among them: it belongs to one command.
     pub rows: Vec<Row>,
     /// What `stored_tokens` holds, or why it cannot be read.
     pub stored: Result<Vec<StoredToken>, AuthError>,
 }
 
-/// Looks at all sources.
-pub fn survey(env: &Env, settings: &Settings) -> Survey {
+/// Reads all sources.
+pub fn sources(env: &Env, settings: &Settings) -> Sources {
     let stored = TokenStore::new(settings).list();
     let oidc = match Exchange::from_env(env) {
         Ok(None) => State::Unset,
@@ -111,7 +111,7 @@ pub fn survey(env: &Env, settings: &Settings) -> Survey {
                 .map(|entry| entry.issuer.clone());
         }
     }
-    Survey { rows, stored }
+    Sources { rows, stored }
 }
 
 fn state(found: Result<Option<ResolvedToken>, AuthError>) -> State {
@@ -122,30 +122,30 @@ fn state(found: Result<Option<ResolvedToken>, AuthError>) -> State {
     }
 }
 
-impl Survey {
+impl Sources {
     /// Index of the source that decides; `None` when none does.
     pub fn winner(&self) -> Option<usize> {
         self.rows.iter().position(Row::decides)
     }
 
     /// Why things may not be as they seem, in whole sentences.
-    pub fn traps(&self, settings: &Settings, now: i64) -> Vec<String> {
-        let mut traps = self.hidden();
+    pub fn warnings(&self, settings: &Settings, now: i64) -> Vec<String> {
+        let mut warnings = self.hidden();
         for path in [&settings.token_path, &settings.stored_tokens_path] {
-            traps.extend(open_to_others(path));
+            warnings.extend(open_to_others(path));
         }
         if let Err(error) = &self.stored {
-            traps.push(format!(
-                "The saved tokens cannot be listed: {}. They are kept, and nothing is saved beside them until that is mended.",
+            warnings.push(format!(
+                "The saved tokens cannot be listed: {}. They are kept, and nothing more is saved until that is fixed.",
                 error.in_words()
             ));
         }
-        traps.extend(self.expired(now, &settings.endpoint));
+        warnings.extend(self.expired(now, &settings.endpoint));
         if settings.disable_implicit_token {
-            traps.push("HF_HUB_DISABLE_IMPLICIT_TOKEN is set: downloads carry no token unless --token gives one.".to_owned());
+            warnings.push("HF_HUB_DISABLE_IMPLICIT_TOKEN is set: downloads carry no token unless --token gives one.".to_owned());
         }
-        traps.extend(settings.endpoint.eavesdropping());
-        traps
+        warnings.extend(settings.endpoint.eavesdropping());
+        warnings
     }
 
     /// A source above that hides a different token below.
@@ -192,7 +192,7 @@ impl Survey {
     }
 }
 
-/// Where a token came from, as the survey calls its kinds.
+/// Where a token came from, as a kind of source.
 pub fn kind_of(source: &TokenSource) -> &'static str {
     match source {
         TokenSource::Option => "option",
@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    /// `winner` and traps for these variables and files.
+    /// `winner` and warnings for these variables and files.
     fn seen(vars: &[(&str, &str)], files: &[(&str, &str)]) -> (Option<String>, String) {
         let home = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -238,13 +238,13 @@ mod tests {
         let vars = vars.iter().copied().chain([("HF_HOME", hf_home.as_str())]);
         let env = Env::from_pairs("/nowhere", vars);
         let settings = Settings::resolve(&env).unwrap();
-        let survey = survey(&env, &settings);
-        let winner = survey
+        let found = sources(&env, &settings);
+        let winner = found
             .winner()
-            .map(|index| survey.rows[index].label.clone());
-        let traps = survey.traps(&settings, 1000).join("\n");
-        assert!(!traps.contains("hf_secret"), "{traps}");
-        (winner, traps)
+            .map(|index| found.rows[index].label.clone());
+        let warnings = found.warnings(&settings, 1000).join("\n");
+        assert!(!warnings.contains("hf_secret"), "{warnings}");
+        (winner, warnings)
     }
 
     const FILE: (&str, &str) = ("token", "hf_secret");
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn traps() {
+    fn warnings_about_common_mistakes() {
         for (vars, files, expected) in [
             (&[][..], &[FILE][..], ""),
             (
@@ -318,9 +318,9 @@ mod tests {
             ),
             (&[("HF_ENDPOINT", "http://127.0.0.1:1")], &[], ""),
         ] {
-            let (_, traps) = seen(vars, files);
-            assert!(traps.contains(expected), "{vars:?} {files:?}: {traps}");
-            assert!(!expected.is_empty() || traps.is_empty(), "{traps}");
+            let (_, warnings) = seen(vars, files);
+            assert!(warnings.contains(expected), "{vars:?} {files:?}: {warnings}");
+            assert!(!expected.is_empty() || warnings.is_empty(), "{warnings}");
         }
     }
 
@@ -329,9 +329,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         fs::write(&path, "x").unwrap();
-        for (mode, is_trap) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
+        for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(open_to_others(&path).is_some(), is_trap, "{mode:o}");
+            assert_eq!(open_to_others(&path).is_some(), warns, "{mode:o}");
         }
     }
 }

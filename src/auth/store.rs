@@ -9,14 +9,14 @@
 //! - Both files are 0600, also when they were found wider. Their folder is made 0700; one that is
 //!   there keeps its mode, since others may share what else is in it.
 //! - A write replaces a file whole, so a crash leaves the old or the new content.
-//! - Whoever writes holds `stored_tokens.lock` (flock) from before reading to after writing, so two
+//! - A writer holds `stored_tokens.lock` (flock) from before reading to after writing, so two
 //!   processes never lose each other's entry. Readers need no lock.
 //! - `stored_tokens` that cannot be understood is an error that names the line. It stays as it is:
 //!   nothing here starts over with an empty one.
 //! - A token file that is a symbolic link is written through: the link stays and the file it leads
-//!   to is replaced. Somebody put it there to keep the token elsewhere, and the Python clients write
-//!   through it as well. Logging out removes the link and leaves the file behind it, which may not
-//!   be ours; the caller is told its path, for the token is still in it.
+//!   to is replaced. The user keeps the token elsewhere, and the Python clients write through the
+//!   link as well. Logging out removes the link and leaves its target, which may not be ours; the
+//!   caller gets its path, since the token is still in it.
 
 use std::fs;
 use std::io;
@@ -40,9 +40,9 @@ const LOCK_FILE: &str = "stored_tokens.lock";
 /// Longest token file that is read, in bytes: a thousand logins have a tenth of that.
 pub(super) const LONGEST: u64 = 4 << 20;
 /// How long a reader waits for a writer to finish.
-const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+const WRITER_WAIT: Duration = Duration::from_secs(2);
 /// How long another process may hold the lock; a refresh inside it waits for the Hub.
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// What [`TokenStore::logout_all`] and [`TokenStore::logout`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct TokenStore {
 /// The right to change the files, held while they are read and written.
 #[derive(Debug)]
 pub struct StoreLock {
-    /// `None` where nobody can tell whether it is held (some network file systems): the writes are
+    /// `None` where locks do not work (some network file systems): the writes are
     /// still atomic.
     _guard: Option<LockGuard>,
 }
@@ -114,7 +114,7 @@ impl TokenStore {
     /// # Errors
     /// [`AuthError::Busy`] when another process holds it for a minute; [`AuthError::Fs`].
     pub fn lock(&self) -> Result<StoreLock, AuthError> {
-        self.lock_for(LOCK_PATIENCE)
+        self.lock_for(LOCK_WAIT)
     }
 
     /// As [`TokenStore::lock`], waiting no longer than this.
@@ -129,7 +129,7 @@ impl TokenStore {
                 _guard: Some(guard),
             }),
             Attempt::Held => Err(AuthError::Busy { path }),
-            // What stands in its place is no lock, and may have been put there by somebody else.
+            // Another kind of file is in its place, perhaps put there by another user.
             Attempt::CannotTell(error) if Obstacle::of(&error.source).is_some() => {
                 Err(error.into())
             }
@@ -138,13 +138,13 @@ impl TokenStore {
         }
     }
 
-    /// Waits, for a moment, until nobody writes. For a reader that found the two files at odds: they
-    /// are replaced one after the other.
+    /// Waits, for a moment, until no process writes. For a reader that found the two files
+    /// inconsistent: they are replaced one after the other.
     pub fn wait_for_writer(&self) {
         let path = self.stored_path.with_file_name(LOCK_FILE);
         if path.exists() {
-            // Whoever cannot lock here, or has waited enough, reads what there is.
-            let _ = lockfile::wait(&path, Some(WRITER_PATIENCE));
+            // Without a lock, or after the wait, the files are read as they are.
+            let _ = lockfile::wait(&path, Some(WRITER_WAIT));
         }
     }
 
@@ -167,7 +167,7 @@ impl TokenStore {
     }
 
     /// Removes what the files hold of a token that is now kept elsewhere: its section, and the
-    /// token file, which would stand above any other storage. Answers as [`TokenStore::logout`].
+    /// token file, which would win over any other storage. Answers as [`TokenStore::logout`].
     ///
     /// # Errors
     /// As [`TokenStore::list`].

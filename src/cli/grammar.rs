@@ -73,7 +73,7 @@ impl OutputArgs {
         }
     }
 
-    /// The format asked for, if one was.
+    /// The requested format, if any.
     ///
     /// # Errors
     /// A usage error when several were.

@@ -18,7 +18,7 @@ use crate::commands::{cache, download};
 use crate::config::program::LEGACY_NAME;
 use crate::types::RepoType;
 
-/// More fetches at the same time than this are not made, whatever is asked.
+/// Upper limit of fetches at the same time.
 const MOST_WORKERS: u64 = 256;
 
 /// Log in to the Hugging Face Hub, download from it, and manage the local cache.
@@ -84,7 +84,7 @@ enum LegacyAuth {
 
 #[derive(Debug, Args)]
 struct LoginArgs {
-    /// The access token; without it you are asked.
+    /// The access token. Without it you are prompted for one.
     #[arg(long, value_name = "TOKEN")]
     token: Option<SecretArg>,
     /// Also give the token to git's credential helper.
@@ -161,7 +161,7 @@ pub fn grammar() -> clap::Command {
 /// Reads a command line of the legacy grammar.
 ///
 /// # Errors
-/// It is none, or asks for help.
+/// A mistake in it, or a call for help.
 pub fn parse(args: &[OsString]) -> Result<Lowered, clap::Error> {
     let LegacyCli { command } = LegacyCli::try_parse_from(args)?;
     let mut quiet = false;

@@ -98,7 +98,7 @@ fn with_env_file(env: Env, cli: &Cli) -> (Env, Result<(), CliError>) {
     }
 }
 
-/// The console in the format that is asked for, or that the environment suggests.
+/// The console in the requested format, or in the one that the environment suggests.
 fn console(
     env: &Env,
     program: Program,

@@ -23,13 +23,13 @@ use crate::sys::{limits, threads};
 /// How long background work may take to stop once a command is over.
 const SHUTDOWN: Duration = Duration::from_millis(200);
 
-/// Everything a command is given besides its arguments.
+/// Everything a command gets in addition to its arguments.
 pub struct Context {
     /// The environment as it was at start.
     pub env: Env,
-    /// What it means.
+    /// The settings that follow from it.
     pub settings: Settings,
-    /// Where to speak.
+    /// Output and prompts.
     pub console: Arc<Console>,
     /// The whole grammar with its help texts, made on demand. A value, so that no command imports
     /// the room above it.
@@ -86,7 +86,7 @@ impl Context {
         Ok(self.hub.get().expect("set above"))
     }
 
-    /// The token in force, to be sent to the Hub, or `None` when no source has one. Asks the Hub only
+    /// The active token, to be sent to the Hub, or `None` when no source has one. Asks the Hub only
     /// when a token has to be renewed or exchanged, and the keyring only when a token was put there.
     /// Warns when another Hub gave the token.
     ///
@@ -156,7 +156,7 @@ impl Context {
         }
     }
 
-    /// Runs asynchronous work to its end. Ctrl-C and its like end it at once.
+    /// Runs asynchronous work to its end. Ctrl-C, SIGTERM and SIGHUP end it at once.
     ///
     /// # Errors
     /// The work's own error; [`Kind::Interrupted`] after Ctrl-C.
@@ -167,19 +167,19 @@ impl Context {
         self.block_on_then(work, Into::into)
     }
 
-    /// Gets ready for work that keeps several cores busy; to be called before anything else waits for
-    /// the network. `false` when the system gives too few threads: all is done by this one then.
+    /// Prepares for work that keeps several cores busy. Call it before anything else waits for the
+    /// network. `false`: the system gives too few threads, and this thread does everything.
     ///
     /// # Errors
-    /// Not even that can be started.
+    /// No runtime can be started at all.
     pub fn use_threads(&self) -> Result<bool, CliError> {
         let workers = threads::workers();
         let runtime = self.runtime(workers)?;
         Ok(runtime.handle().runtime_flavor() == RuntimeFlavor::MultiThread)
     }
 
-    /// What runs asynchronous work, started on first use: on this thread, or on so many others.
-    /// `TOKIO_WORKER_THREADS` is for programs that ask their users to set it.
+    /// The runtime, started on first use: on this thread, or on `workers` others.
+    /// `TOKIO_WORKER_THREADS` is ignored: it is for programs that document it.
     fn runtime(&self, workers: Option<NonZeroUsize>) -> Result<&Runtime, CliError> {
         if self.runtime.get().is_none() {
             let runtime = threads::start_runtime(workers).map_err(|error| {
@@ -196,8 +196,8 @@ impl Context {
         Ok(self.runtime.get().expect("set above"))
     }
 
-    /// As [`Context::block_on`], with words for the error that only the command can find. They are
-    /// found after the work is over, so `explain` may ask the Hub.
+    /// As [`Context::block_on`], with an error message that only the command can write. `explain` runs
+    /// after the work is over, so it may ask the Hub.
     ///
     /// # Errors
     /// As [`Context::block_on`].
@@ -273,13 +273,13 @@ pub fn another_hub(resolved: &ResolvedToken, settings: &Settings) -> Option<(Str
     };
     if resolved.waits_for_issuer {
         warning.push_str(&format!(
-            " It is to be renewed by now, which is left to a command that talks to {from}."
+            " Its renewal is due, and only a command that talks to {from} can renew it."
         ));
     }
     let hint = if is_trusted {
         format!("run `hf auth whoami` with HF_ENDPOINT={from}")
     } else {
-        "`hf auth login --force` logs in at this one; HF_TRUSTED_ENDPOINTS names the endpoints that may get it without a word".to_owned()
+        "`hf auth login --force` logs in at this one; HF_TRUSTED_ENDPOINTS lists the endpoints that may get it without a warning".to_owned()
     };
     Some((warning, hint))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
 
-use super::error::repo::Asked;
+use super::error::repo::RequestContext;
 use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     // The Xet library wants threads without asking whether there are any.
     let has_threads = context.use_threads()?;
     let token = args.token.resolve(context)?;
-    let asked = Asked {
+    let about = RequestContext {
         context,
         repo: &target.repo,
         revision: &request.revision,
@@ -95,12 +95,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if has_threads && !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
     }
-    let planned = context.block_on_then(session.plan(), |error| asked.explain(error))?;
+    let planned = context.block_on_then(session.plan(), |error| about.explain(error))?;
     let path = match planned {
         Planned::Cached { path, reason } => {
-            // Who asked for it need not be told; but what revision a local folder holds is anyone's guess.
+            // With --offline this is expected. In a local folder nothing shows which revision is there.
             if !context.settings.offline || args.local_dir.is_some() {
-                context.console.warn(&asked.why_cached(&reason));
+                context.console.warn(&about.why_cached(&reason));
             }
             path
         }
@@ -111,7 +111,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         Planned::Plan(plan) => {
             session
                 .check_space(&plan)
-                .map_err(|error| asked.explain(error))?;
+                .map_err(|error| about.explain(error))?;
             if args.transfer.limit_rate.is_some()
                 && !context.settings.disable_xet
                 && plan
@@ -124,7 +124,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
                     .say("Downloading over HTTP: Xet storage knows no --limit-rate.");
             }
             context
-                .block_on_then(session.execute(&plan), |error| asked.explain(error))
+                .block_on_then(session.execute(&plan), |error| about.explain(error))
                 .map_err(|error| match error.kind {
                     Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
                     _ => error,
@@ -222,7 +222,7 @@ impl Args {
         {
             return Err(CliError::new(
                 Kind::Other,
-                format!("The folder {folder:?} cannot stand beside --include or --exclude."),
+                format!("The folder {folder:?} cannot be combined with --include or --exclude."),
             )
             .hint(format!(
                 "write --include {:?} instead",

@@ -1,5 +1,5 @@
-//! `hf env`: what this installation is and where everything came from, for a bug report. It asks
-//! nobody: no request leaves the machine, and secrets are masked.
+//! `hf env`: what this installation is and where everything came from, for a bug report. It sends
+//! no request, and secrets are masked.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ const SECRET_WORDS: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "KEY"];
 /// Prints the report.
 ///
 /// # Errors
-/// None: what cannot be found out is said in its place.
+/// None: a fact that cannot be determined says so in its line.
 pub fn run(context: &Context) -> Result<(), CliError> {
     let settings = &context.settings;
     let console = &context.console;
@@ -132,7 +132,7 @@ fn helper(configured: &str) -> String {
     word.to_owned()
 }
 
-/// Who reads what is printed.
+/// What reads the output: an agent, a terminal.
 fn caller_facts(context: &Context) -> Facts {
     let agent = match agent::detect(&context.env, &context.settings.hf_home) {
         Ok(Some(name)) => format!("Yes ({name})"),

@@ -38,7 +38,7 @@ impl RepoArgs {
     /// Resolves the arguments to a repository, revision and perhaps a path in it.
     ///
     /// # Errors
-    /// A usage error when the type is given twice; a failure when a name is no name.
+    /// A usage error when the type is given twice; a failure when a name is invalid.
     pub fn resolve(&self, context: &Context) -> Result<(RepoTarget, Revision), CliError> {
         match target::form(&self.repo_id) {
             Form::Typed if self.repo_type.is_some() => {
@@ -51,7 +51,7 @@ impl RepoArgs {
                 return Err(CliError::new(
                     crate::commands::error::Kind::Other,
                     format!(
-                        "--repo-type and --revision cannot be given beside {:?}, which says both.",
+                        "--repo-type and --revision cannot be combined with {:?}, which names both.",
                         self.repo_id
                     ),
                 ));
@@ -111,7 +111,7 @@ impl TokenArgs {
     /// The token for download and verify requests.
     ///
     /// # Errors
-    /// A source holds something that is no token.
+    /// A source holds an invalid token.
     pub fn resolve(&self, context: &Context) -> Result<Option<ResolvedToken>, CliError> {
         if self.token.is_some() {
             context

@@ -21,7 +21,7 @@ use crate::config::env::Env;
 /// Name of an agent that the registry does not have.
 pub const UNKNOWN: &str = "unknown";
 
-/// A registry is a few kilobytes; what is larger than this is none, in bytes.
+/// Upper limit of a registry, in bytes: a real one has a few kilobytes.
 const LARGEST: u64 = 1 << 20;
 
 /// The copy of the registry cannot be used.
@@ -42,7 +42,7 @@ pub fn detect(env: &Env, hf_home: &Path) -> Result<Option<String>, BadRegistry> 
         path: path.clone(),
         reason: reason.to_string(),
     };
-    // Asked first, for opening a pipe would wait for its other end.
+    // Checked first: opening a pipe would wait for its other end.
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_file() && metadata.len() <= LARGEST => {}
         Ok(_) => return Err(bad(&"it is no file of a sensible size")),

@@ -2,7 +2,7 @@
 //!
 //! The rules are curl's and Python's: the lower-case name of a variable comes first, `ALL_PROXY`
 //! stands in for what has no variable of its own, `NO_PROXY` holds hosts, domains, addresses and
-//! networks, perhaps with a port, that are asked directly. Loopback addresses are no exception: they go through a proxy
+//! networks, perhaps with a port, that are reached directly. Loopback addresses are no exception: they go through a proxy
 //! unless `NO_PROXY` says otherwise.
 
 use hyper_util::client::proxy::matcher::Matcher;
@@ -46,7 +46,7 @@ pub struct Proxies {
     pub http: Option<Proxy>,
     /// For `https://` addresses.
     pub https: Option<Proxy>,
-    /// Who is asked directly: the value of `NO_PROXY`.
+    /// Hosts that are reached without a proxy: the value of `NO_PROXY`.
     pub no: String,
 }
 
@@ -79,7 +79,7 @@ impl Proxies {
         let no = env.get("no_proxy").or_else(|| env.get("NO_PROXY"));
         let no = no.unwrap_or_default();
         let (http, https) = (read(http)?, read(&["https_proxy", "HTTPS_PROXY"])?);
-        // Said of everybody, which the matcher takes to mean names, not addresses.
+        // `*` means every host, but the matcher applies it to names only, not to addresses.
         let is_off = no.split(',').any(|host| host.trim() == "*");
         Ok(Proxies {
             http: http.or_else(|| all.clone()).filter(|_| !is_off),
@@ -162,7 +162,7 @@ fn encoded_login(address: &str) -> String {
     let Some((login, host)) = rest.rsplit_once('@') else {
         return address.to_owned();
     };
-    // A `%` stays: it is there because somebody encoded the rest already.
+    // A `%` stays: the user has already percent-encoded the rest.
     const LOGIN: &AsciiSet = &CONTROLS
         .add(b' ')
         .add(b'"')

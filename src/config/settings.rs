@@ -15,8 +15,8 @@ use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host};
 /// Client id of the browser login that the Hub knows the command line by
 /// (docs/reference.md#browser-login). Not a secret.
 const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
-/// Stands for the folders of a user without a home: nothing is there, and nothing may be made there
-/// ([`Settings::check_home`]). By its name no system makes it.
+/// Placeholder for the folders of a user without a home folder. It does not exist, and nothing may be
+/// created there ([`Settings::check_home`]).
 const NOWHERE: &str = "/nonexistent/.cache/huggingface";
 /// The source of [`NOWHERE`].
 const NO_HOME: &str = "none: there is no home folder";
@@ -40,11 +40,11 @@ pub struct Settings {
     pub stored_tokens_path: PathBuf,
     /// The Hub to talk to.
     pub endpoint: Endpoint,
-    /// Origins that may be sent a token from another Hub without a word.
+    /// Origins that may be sent a token from another Hub without a warning.
     pub trusted_endpoints: Vec<String>,
     /// Client id of the browser login.
     pub oauth_client_id: String,
-    /// Where a login keeps its token when it is not told: `file`, `keyring`, or nonsense.
+    /// Where a login keeps its token by default, as given: `file`, `keyring`, or an invalid word.
     pub token_storage: Option<String>,
     /// No request may leave this machine.
     pub offline: bool,
@@ -72,9 +72,9 @@ pub struct Settings {
     pub user_agent_origin: Option<String>,
     /// Extra certificate authorities.
     pub ca_bundle: Option<CaBundle>,
-    /// Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` is set; the TLS library reads them by itself.
+    /// Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` is set; the TLS library itself reads them.
     pub is_system_ca_replaced: bool,
-    /// Through whom requests go, or which variable makes no sense.
+    /// The proxies, or which variable is invalid.
     pub proxies: Result<Proxies, BadProxy>,
     /// Say on stderr what goes over the wire.
     pub debug: bool,
@@ -189,7 +189,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// Whether the endpoint in use may be sent a token from another Hub without a word.
+    /// Whether the endpoint in use may be sent a token from another Hub without a warning.
     pub fn trusts_endpoint(&self) -> bool {
         let origin = host(self.endpoint.url());
         self.trusted_endpoints.contains(&origin)
@@ -210,8 +210,8 @@ fn hf_home(env: &Env) -> (PathBuf, &'static str) {
     }
 }
 
-/// The origins of `HF_TRUSTED_ENDPOINTS`. A name without a scheme means https; what is no address
-/// trusts nobody.
+/// The origins of `HF_TRUSTED_ENDPOINTS`. A name without a scheme means https; an invalid
+/// address is ignored.
 fn trusted_endpoints(env: &Env) -> Vec<String> {
     let text = env.get(env::HF_TRUSTED_ENDPOINTS).unwrap_or_default();
     let words = text.split(',').map(str::trim);

@@ -1,6 +1,6 @@
-//! In which form things are shown: as asked for, and as in force.
+//! Output formats: the requested one, and the one in use.
 
-/// Output format as asked for on the command line.
+/// Output format as given on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum OutputFormat {
     /// `agent` when an AI agent runs the command, else `human`.
@@ -47,7 +47,7 @@ impl ProgressStyle {
     }
 }
 
-/// Output format in force.
+/// Output format in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Tables and sentences.

@@ -65,7 +65,7 @@ mod unix {
         signals();
     }
 
-    /// The mask of signals that are ignored, as they were left by whoever started us.
+    /// The mask of signals that are ignored, as inherited from the parent process.
     fn ignored() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         mask(&status)
@@ -95,7 +95,7 @@ mod unix {
         let mut streams: Vec<_> = signals
             .heard
             .iter()
-            // Fails when the process has no descriptor left: then nobody listens.
+            // Fails when the process has no descriptor left: then signals have their default effect.
             .filter_map(|&number| signal(SignalKind::from_raw(number)).ok())
             .collect();
         if signals.last.load(Ordering::SeqCst) != 0 {
@@ -209,7 +209,7 @@ mod other {
         Hold
     }
 
-    /// Nothing to catch before somebody waits for it.
+    /// Nothing is caught before the first wait.
     pub fn install() {}
 
     /// The exit code of an interrupted command (docs/reference.md#exit-codes-and-errors).

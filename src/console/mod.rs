@@ -159,7 +159,7 @@ impl Console {
         }
     }
 
-    /// A console for tests, without terminal or colour; what it is told can be read back.
+    /// A console for tests, without terminal or colour; its output can be read back.
     pub fn captured() -> (Self, Capture) {
         let capture = Capture::default();
         let stream = |buffer: &Arc<Mutex<Vec<u8>>>| Stream {
@@ -229,7 +229,7 @@ impl Console {
         self.program == Program::HuggingfaceCli
     }
 
-    /// The format in force.
+    /// The current format.
     pub fn mode(&self) -> Mode {
         self.mode
     }
@@ -244,7 +244,7 @@ impl Console {
         self.stdout.lock().unwrap().is_terminal
     }
 
-    /// Whether a person can be asked: stdin and stderr are both a terminal.
+    /// Whether a person can answer: stdin and stderr are both a terminal.
     pub fn is_interactive(&self) -> bool {
         self.stdin_is_terminal && self.stderr.lock().unwrap().is_terminal
     }

@@ -22,7 +22,7 @@ const OTHER_ROWS: usize = 3;
 /// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Stands above this entry, when it opens a group.
+    /// Heading above this entry, when it opens a group.
     pub heading: Option<String>,
     /// The entry itself.
     pub label: String,
@@ -199,7 +199,7 @@ impl<'a> Stage<'a> {
         self.term.flush()
     }
 
-    /// Waits for a key; `None` when the size of the terminal has changed meanwhile.
+    /// Waits for a key; `None` when the size of the terminal has changed.
     fn key(&self, size: (u16, u16)) -> io::Result<Option<Key>> {
         while !has_input() {
             if self.term.size() != size {
@@ -243,7 +243,7 @@ fn has_input() -> bool {
     };
     let stdin = io::stdin();
     let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
-    // An error is for the read that follows to tell of; a signal is not one.
+    // The following read reports an error; a signal is not one.
     match poll(&mut waiting, Some(&moment)) {
         Ok(ready) => ready > 0,
         Err(error) => error != rustix::io::Errno::INTR,

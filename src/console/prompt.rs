@@ -15,7 +15,7 @@ impl Console {
         // Ctrl-C must not end the process before the terminal shows its input again.
         let _held = super::interrupt::hold();
         let _kept = super::interrupt::keep_terminal();
-        // Before the question shows: who sees it may type at once.
+        // Before the question appears: the user may type as soon as it does.
         #[cfg(unix)]
         let _hidden = hidden::Hidden::begin();
         self.prompt(question);
@@ -105,7 +105,7 @@ impl Console {
         Ok((read > 0).then_some(answer))
     }
 
-    /// Whether a question makes sense in the format in force: only `human` asks.
+    /// Whether questions are asked in the current format: only in `human`.
     pub fn may_ask(&self) -> bool {
         self.mode() == Mode::Human
     }

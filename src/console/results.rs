@@ -97,7 +97,7 @@ impl Console {
         }
     }
 
-    /// Prints a table in the format in force.
+    /// Prints a table in the current format.
     pub fn table(&self, table: &Table) {
         let (rendered, truncated) = match self.mode {
             Mode::Human => table.to_human((!self.no_truncate).then(|| self.columns())),

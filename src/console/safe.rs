@@ -52,7 +52,7 @@ impl Safe {
         Safe(out)
     }
 
-    /// Text of one line: a line break in it is somebody else's.
+    /// Text of one line: a line break in it comes from outside and is escaped.
     pub fn line(text: &str) -> Self {
         Safe(escape(text))
     }

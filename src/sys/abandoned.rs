@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::lockfile::{Attempt, attempt};
 
-/// How the name of a file on its way begins and ends; hexadecimal digits are between.
+/// Start and end of the name of an unfinished file; hexadecimal digits are between.
 pub(super) const STAGED: (&str, &str) = (".hf-", ".tmp");
 
-/// Removes the files on their way that a killed process left in a folder, and in folders below it.
+/// Removes the unfinished files that a killed process left in a folder, and in folders below it.
 /// Their writers lock them: those of a process that lives stay, and so does everything where the file
 /// system cannot tell. For folders that are ours alone.
 pub fn remove_abandoned(folder: &Path) {
@@ -23,7 +23,7 @@ pub fn remove_abandoned(folder: &Path) {
             && is_staged(&entry.file_name().to_string_lossy())
             && let Attempt::Taken(_held) = attempt(&path)
         {
-            // What cannot be removed is waste, and no more.
+            // A file that cannot be removed only takes space.
             let _ = fs::remove_file(&path);
         }
     }

@@ -1,4 +1,4 @@
-//! A folder held open, and what can be asked of the names in it.
+//! An open folder, and queries about the names in it.
 //!
 //! The scan asks a few hundred thousand small questions. Asking them through an open folder spares
 //! the kernel the walk down a long path every time, and reading names through a buffer that is kept

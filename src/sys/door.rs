@@ -1,7 +1,7 @@
 //! The one door to files that are opened for writing.
 //!
-//! What stands at a path of ours may have been put there by somebody else who can write to the
-//! folder: a symbolic link to a file of the user's, a pipe that nobody reads, a device. So a link in
+//! A file at one of our paths may have been put there by another user who can write to the
+//! folder: a symbolic link to a file of the user's, a pipe without a reader, a device. So a link in
 //! the last part of a path is never followed, what is opened is a regular file or it is an error
 //! that says what it is, and permission bits are only changed on a file that was made just now.
 
@@ -152,7 +152,7 @@ impl Opening {
                 Ok(file) => {
                     let file = File::from(file);
                     if self.exact {
-                        // In vain on file systems without modes.
+                        // Without effect on file systems without modes.
                         let bits = std::fs::Permissions::from_mode(self.mode);
                         let _ = file.set_permissions(bits);
                     }

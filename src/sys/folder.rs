@@ -14,7 +14,7 @@ use super::FsError;
 /// Why a path is not used although something is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// A symbolic link where a file of ours belongs.
+    /// A symbolic link in the place of one of our files.
     #[error("it is a symbolic link to {}", target.display())]
     Link {
         /// Where it points.
@@ -25,7 +25,7 @@ pub enum Obstacle {
     ForeignLink {
         /// The link.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
     },
     /// A symbolic link to nothing where a folder is needed.
@@ -71,7 +71,7 @@ pub(super) fn parent_of(path: &Path) -> &Path {
 }
 
 /// Whether a link is followed: it belongs to root or to this user. A link also counts as the choice
-/// of whoever owns the folder, when nobody else could have put it there; not for root, who must not
+/// of the folder's owner, when no other user can write to the folder; not for root, who must not
 /// be led around by the owner of a folder.
 #[cfg(unix)]
 fn is_trusted(link: Owner, folder: Owner, user: u32) -> bool {
@@ -80,7 +80,7 @@ fn is_trusted(link: Owner, folder: Owner, user: u32) -> bool {
     is_own || by_folder
 }
 
-/// Who owns something, and its permission bits.
+/// Owner and permission bits.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
 struct Owner {
@@ -150,7 +150,7 @@ mod walk {
         make_folder(parent_of(path))?;
         match std::fs::create_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            // Or somebody else was faster.
+            // Or another process was faster.
             _ => {}
         }
         open_folder(path).map_err(|error| match std::fs::read_link(path) {
@@ -217,8 +217,8 @@ mod walk {
         }
     }
 
-    /// Whose link stands at a name, and where it points; `None` when it is none. Both answers are of
-    /// the same link, whatever is put in its place meanwhile.
+    /// Owner and target of the link at a name; `None` when it is no link. Both are of the same link,
+    /// even if it is replaced in between.
     #[cfg(target_os = "linux")]
     fn link_at(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<(Owner, PathBuf)>> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -276,7 +276,7 @@ mod walk {
 pub(super) use walk::{obstacle, obstacle_at};
 
 /// Refuses a place that the user has named when it is a link of another user, or lies behind one:
-/// whoever made the link would decide where things are written. For the cache's root, `--local-dir`,
+/// the owner of the link would decide where things are written. For the cache's root, `--local-dir`,
 /// a repository's folder and token files, whose own links are followed. Nothing there is fine.
 ///
 /// # Errors

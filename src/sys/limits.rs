@@ -1,17 +1,17 @@
-//! What the system lets this process have: descriptors, and files of some size.
+//! Limits of this process: open descriptors.
 
 /// Descriptors that are kept for everything but the files and connections of a download: what a
 /// library opens for a moment, a folder being walked, a program that is started.
 const RESERVE: usize = 16;
 
-/// Raises the soft limit of open files to the hard one, which needs no right. It is low for the sake
-/// of old programs that number their files in a small table; this is none.
+/// Raises the soft limit of open files to the hard one, which needs no privilege. It is low for
+/// old programs that use `select(2)` on descriptors below 1024; this one does not.
 #[cfg(unix)]
 pub fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        // macOS refuses more than it has at all; what there is has to do then.
+        // macOS refuses values above its own limit; the old limit then stays.
         let _ = setrlimit(
             Resource::Nofile,
             Rlimit {
@@ -46,7 +46,7 @@ pub fn descriptors_left() -> usize {
     limit.saturating_sub(open_now() + RESERVE)
 }
 
-/// Not known here.
+/// Unknown on this system.
 #[cfg(not(unix))]
 pub fn descriptors_left() -> usize {
     usize::MAX

@@ -24,7 +24,7 @@ impl LockGuard {
         Ok(LockGuard { file })
     }
 
-    /// Whether the locked file is the one at `path`: it may have been deleted meanwhile.
+    /// Whether the locked file is the one at `path`: it may have been deleted.
     #[cfg(unix)]
     pub fn is_at(&self, path: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;
@@ -44,7 +44,7 @@ pub fn lock(path: &Path) -> Result<LockGuard, FsError> {
     LockGuard::wait(file).map_err(FsError::of("lock", path))
 }
 
-/// Takes the lock if nobody holds it.
+/// Takes the lock if no process holds it.
 ///
 /// # Errors
 /// As [`lock`].
@@ -57,7 +57,7 @@ pub fn try_lock(path: &Path) -> Result<Option<LockGuard>, FsError> {
     }
 }
 
-/// Takes the lock within `patience`, or answers `None`.
+/// Takes the lock within `patience`, else returns `None`.
 ///
 /// # Errors
 /// As [`lock`].
@@ -83,14 +83,14 @@ fn open_lock(path: &Path) -> Result<File, FsError> {
         .open_in_folder(path, "open")
 }
 
-/// Permission bits of a lock file, whatever the umask, as the Python client has them: whoever shares
-/// the folder has to be able to take the lock.
+/// Permission bits of a lock file, whatever the umask, as the Python client has them: every user of
+/// a shared folder has to be able to take the lock.
 pub(super) const LOCK_MODE: u32 = 0o664;
 
 /// Whether this error says that the file system, or the server behind it, has no locks at all.
 pub fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
-    // What NFS answers when nobody runs the lock service.
+    // The error of NFS when no lock service runs.
     if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
         return true;
     }

@@ -1,10 +1,10 @@
-//! Lock files: one answer to "does a process hold this lock?", for everybody who asks.
+//! Lock files: one answer to "does a process hold this lock?", for all callers.
 //!
 //! A lock is an exclusive `flock(2)` on a file that stays (docs/reference.md#locks). Whether it is
 //! held can be asked of a file system only, and some cannot answer: NFSv4 and CIFS refuse an
 //! exclusive lock on a descriptor that is not open for writing (EBADF), others have no locks at all
 //! (ENOLCK, ENOSYS, EOPNOTSUPP), another user's lock file of mode 0600 cannot be opened (EACCES),
-//! and on Lustre with `localflock` or behind some FUSE mounts `flock` succeeds for everybody. None
+//! and on Lustre with `localflock` or behind some FUSE mounts every `flock` succeeds. None
 //! of that means "free".
 //!
 //! - [`state`] looks without changing anything: it makes no file and no folder, and takes the lock
@@ -14,7 +14,7 @@
 //!   [`Attempt::CannotTell`] carries the reason: a download or a login goes on without the lock, and
 //!   a download then writes to a partial that no other process uses.
 //!
-//! A lock that two descriptors of this process can hold at the same time keeps nobody out. That is
+//! A lock that two descriptors of this process can hold at the same time excludes no process. That is
 //! tried once for each device, and answered with "cannot tell" as well.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ use super::{FsError, LOCK_MODE, LockGuard, Opening, open_itself};
 /// what a program left when it was killed is not for long in the way.
 pub const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often a lock is asked for again while another process holds it, in [`wait`].
+/// Pause between two attempts while another process holds a lock, in [`wait`].
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a process holds a lock.
@@ -54,7 +54,7 @@ pub enum Attempt {
     Taken(LockGuard),
     /// Another process holds it.
     Held,
-    /// It could not be taken, and nobody knows whether another process holds it. The reason.
+    /// It could not be taken, and whether another process holds it is unknown. The reason.
     CannotTell(FsError),
 }
 
@@ -63,7 +63,7 @@ pub fn state(path: &Path) -> State {
     hold(path).0
 }
 
-/// As [`state`], and keeps the lock until the guard is dropped where it is free: for who is about to
+/// As [`state`], and keeps the lock until the guard is dropped where it is free: for a caller that is about to
 /// remove what the lock protects.
 pub fn hold(path: &Path) -> (State, Option<LockGuard>) {
     match path.symlink_metadata() {
@@ -98,7 +98,7 @@ pub fn attempt(path: &Path) -> Attempt {
     wait(path, Some(Duration::ZERO))
 }
 
-/// Takes the lock, waiting for whoever holds it: for `patience`, or without it as long as it takes.
+/// Takes the lock, waiting for the process that holds it: for `patience`, or without it as long as it takes.
 /// [`Attempt::Held`] says that the patience is over.
 pub fn wait(path: &Path, patience: Option<Duration>) -> Attempt {
     wait_with_mode(path, patience, LOCK_MODE)
@@ -133,7 +133,7 @@ fn wait_with_mode(path: &Path, patience: Option<Duration>, mode: u32) -> Attempt
             }
             Tried::Taken => {
                 let guard = LockGuard { file };
-                // A lock file that was deleted meanwhile keeps nobody out.
+                // A lock on a deleted file excludes no process.
                 if guard.is_at(path) {
                     return Attempt::Taken(guard);
                 }

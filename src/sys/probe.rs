@@ -24,7 +24,7 @@ pub fn free_space(_path: &Path) -> Option<u64> {
 }
 
 /// Whether the file system of `path`, or of its nearest existing ancestor, tells upper from lower
-/// case. One that cannot be tried is taken to do so: writing there will fail anyway.
+/// case. One that cannot be tried counts as case-sensitive: writing there fails anyway.
 pub fn is_case_sensitive(path: &Path) -> bool {
     let folder = path.ancestors().find(|ancestor| ancestor.is_dir());
     let probe = folder.and_then(|folder| {
@@ -42,7 +42,7 @@ pub fn is_case_sensitive(path: &Path) -> bool {
 pub struct Abilities {
     /// Symbolic links.
     pub symlinks: Option<bool>,
-    /// `flock(2)` or its like.
+    /// `flock(2)`, or the system's equivalent.
     pub locks: Option<bool>,
 }
 

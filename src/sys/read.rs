@@ -1,4 +1,4 @@
-//! Reading small files that somebody else may have put there: no waiting for a pipe that nobody
+//! Reading small files that another user may have put there: no waiting for a pipe that nobody
 //! writes to, no device without end.
 
 use std::fs::File;
@@ -84,7 +84,7 @@ pub fn read_once(path: &Path, limit: u64, patience: Duration) -> io::Result<Vec<
     if metadata.is_dir() {
         return Err(super::Obstacle::Folder.into_error());
     }
-    // A pipe with a name reads as empty until somebody opens it to write.
+    // A named pipe reads as empty until a process opens it for writing.
     let mut may_be_early = is_named_pipe(path, &metadata);
     let deadline = Instant::now() + patience;
     let mut content = Vec::new();
@@ -102,7 +102,7 @@ pub fn read_once(path: &Path, limit: u64, patience: Duration) -> io::Result<Vec<
                 continue;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // Somebody has it open to write.
+            // A process has it open for writing.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => may_be_early = false,
             Err(error) => return Err(error),
         }

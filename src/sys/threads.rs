@@ -2,7 +2,7 @@
 //!
 //! Login nodes of clusters allow a user some dozens of processes and threads on a hundred cores, and
 //! a library that starts one for each core dies there, or waits for ever for what never started. So a
-//! thread is asked for and never expected: work that gets none is done where it was asked for.
+//! thread is asked for and never expected: work that gets none is done by the caller.
 //! `tokio`'s own threads for blocking work cannot be refused without a panic, which is why they are
 //! not used.
 
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 /// decrypts a gigabyte in a second.
 const MOST_WORKERS: usize = 8;
 
-/// Threads that have to be left for writing and hashing beside those for the network.
+/// Threads kept for writing and hashing, in addition to those for the network.
 const RESERVE: usize = 16;
 
 /// Stack of a thread that only waits, in bytes.
@@ -51,12 +51,12 @@ where
     T: Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    // Taken out by the thread, or by us again when there is none.
+    // Taken by the thread, or by this one when there is none.
     let shared = Arc::new(Mutex::new(Some(state)));
     let taken = Arc::clone(&shared);
     let started = Builder::new().spawn(move || {
         if let Some(state) = take(&taken) {
-            // Nobody may be waiting any more.
+            // The caller may have stopped waiting.
             let _ = sender.send(work(state));
         }
     });
@@ -70,7 +70,7 @@ fn take<S>(shared: &Mutex<Option<S>>) -> Option<S> {
     shared.lock().ok().and_then(|mut state| state.take())
 }
 
-/// Does blocking work on a thread of its own, or here when there is none to be had.
+/// Does blocking work on a thread of its own, or on this one when the system gives none.
 ///
 /// # Errors
 /// [`Gone`] when the work panicked.
@@ -159,7 +159,7 @@ fn runtime_on(workers: NonZeroUsize) -> io::Result<Option<Runtime>> {
     Ok(None)
 }
 
-/// Whether threads that were asked for at `start` will not come.
+/// Whether threads requested at `start` will not start any more.
 fn is_hopeless(start: Instant) -> bool {
     !is_one_left() || start.elapsed() > PATIENCE
 }

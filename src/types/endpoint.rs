@@ -56,11 +56,11 @@ impl Endpoint {
         without_userinfo(&self.text)
     }
 
-    /// A warning for who is about to send a token there, when others on the way can read it.
+    /// A warning before a token is sent there, when others on the network can read it.
     pub fn eavesdropping(&self) -> Option<String> {
         is_open_to_eavesdroppers(&self.url).then(|| {
             format!(
-                "HF_ENDPOINT is {}: over plain http everybody on the way can read the token.",
+                "HF_ENDPOINT is {}: over plain http, anyone on the network path can read the token.",
                 self.shown()
             )
         })

@@ -84,7 +84,7 @@ impl FileEntry {
 }
 
 /// All files of a repository at a commit, by path. Files whose names cannot be stored here are kept
-/// apart: they matter only to whoever asks for them.
+/// apart: most callers do not need them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
     files: BTreeMap<RepoPath, FileEntry>,

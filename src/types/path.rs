@@ -43,7 +43,7 @@ impl RepoPath {
     }
 }
 
-/// So that maps by path can be asked with a text: both are compared as texts.
+/// Lets a map with paths as keys be searched by text: both compare as text.
 impl std::borrow::Borrow<str> for RepoPath {
     fn borrow(&self) -> &str {
         self.as_str()

@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// An access token. `Debug` is redacted, there is no `Display`, and the memory is wiped on drop;
-/// whoever needs the characters says so with [`Token::expose`].
+/// [`Token::expose`] gives the characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<String>);
 
@@ -45,7 +45,7 @@ impl Token {
     }
 
     /// Cleans what a person pasted: besides what [`Token::clean`] removes, everything that tends to
-    /// be copied along. Answers what was removed, for the person to know.
+    /// be copied along. Returns what was removed, to tell the person.
     ///
     /// # Errors
     /// [`InvalidToken`] when what remains is still no token.

@@ -52,7 +52,7 @@ pub fn find(words: &[String], env: &Env) -> Vec<Candidate> {
         .iter()
         .filter_map(candidate)
         .collect();
-    // Flags only for who has typed a dash, or where nothing else can stand.
+    // Flags only after a typed dash, or where nothing else fits.
     let is_flag = |one: &Candidate| one.value.starts_with('-');
     if !words[last].starts_with('-') && !found.iter().all(is_flag) {
         found.retain(|one| !is_flag(one));
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(found("bin/huggingface-cli scan-cache --d"), ["--dir"]);
     }
 
-    /// Whoever renames an argument sees here that it had a completion.
+    /// Fails when an argument that has a completion is renamed.
     #[test]
     fn every_with_names_of_id_exists() {
         fn ids(command: &Command, all: &mut Vec<String>) {

@@ -78,7 +78,7 @@ impl LocalNames {
         targets
     }
 
-    /// Refs of the repository that is named on the line, and its commits for who has typed digits.
+    /// Refs of the repository that is named on the line, and its commits once something is typed.
     pub fn revisions(&self, current: &str) -> Vec<String> {
         let Some(repo) = self.repo_on_line() else {
             return Vec::new();

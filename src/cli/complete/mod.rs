@@ -5,7 +5,7 @@
 //! (`request`): those that this program prints ([`crate::commands::completions`]), and those that Python clients have
 //! left in people's files. What could follow is found in one way for all (`candidates`): commands
 //! and flags in the grammar, names of repositories and tokens on the disk (`local_names`). Then it is
-//! spelled as whoever asked reads it (`reply`).
+//! spelled in the form that the shell reads (`reply`).
 //!
 //! Nobody asked for it by name, so it must never be in the way: no network, no word on stderr, no
 //! waiting, and no token in the answer.
@@ -31,10 +31,10 @@ pub struct Answer {
     pub success: bool,
 }
 
-/// The answer when a shell asks for a completion, `None` when nobody does.
+/// The answer when a shell asks for a completion, else `None`.
 pub fn answer(env: &Env, args: &[OsString]) -> Option<Answer> {
     let asked = env.get(env::HF_COMPLETE)?;
-    // Between two lines of a prompt there is no place for the report of a mistake of ours.
+    // A panic message would appear in the middle of the user's prompt.
     panic::set_hook(Box::new(|_| {}));
     let found = panic::catch_unwind(|| find(&asked, env, args))
         .ok()

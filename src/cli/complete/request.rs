@@ -1,6 +1,6 @@
 //! What a shell asks, and in whose words. Pure.
 //!
-//! | `_HF_COMPLETE` | Who asks | The line |
+//! | `_HF_COMPLETE` | Asked by | The line |
 //! | --- | --- | --- |
 //! | `bash`, `zsh`… | the shell functions of [`crate::commands::completions`] | arguments after `--` |
 //! | `bash_complete`… | those of the Python client (2.4.0) | `COMP_WORDS`, `COMP_CWORD` |

@@ -122,7 +122,7 @@ pub fn wanted_format(args: &[OsString]) -> Option<OutputFormat> {
         };
         OutputFormat::from_str(value, false).ok()
     });
-    // Of several JSON counts: whoever wrote that reads the error by a program.
+    // If JSON is among several formats it is used: a program reads the error.
     let asked: Vec<OutputFormat> = asked.collect();
     let json = asked.iter().find(|&&format| format == OutputFormat::Json);
     json.or(asked.first()).copied()

@@ -182,7 +182,7 @@ fn how_to_take(found: &Found) -> &'static str {
     }
 }
 
-/// Why a shell that is asked for huggingface-cli will not come to `path`.
+/// Why a shell that runs huggingface-cli does not find `path`.
 fn tell_of_path(
     path: &Path,
     first: Option<&PathBuf>,

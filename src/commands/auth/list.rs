@@ -14,7 +14,7 @@ use crate::console::text::escape;
 use crate::console::{Console, Mode, Table};
 use crate::types::token::Token;
 
-/// What stands where a section has no token.
+/// Shown for a section without a token.
 const NOT_SET: &str = "<not set>";
 
 /// Lists the saved tokens, never showing one.
@@ -22,7 +22,7 @@ const NOT_SET: &str = "<not set>";
 /// # Errors
 /// `stored_tokens` cannot be read or understood.
 pub fn run(context: &Context) -> Result<(), CliError> {
-    // First of all: this may renew a token and write it to the list that is read next.
+    // Before the list is read: this may renew a token and write it there.
     let current = context.token_to_show()?.map(|resolved| resolved.token);
     let stored = saved::list(&context.settings)?;
     show(&context.console, &stored, current.as_ref(), now());
@@ -53,7 +53,7 @@ fn show(console: &Console, stored: &[Saved], current: Option<&Token>, now: i64) 
     if with_expiry {
         columns.push("expires");
     }
-    // Shown only to those who use the keyring: the Python client has no such column.
+    // Only when the keyring is used: the Python client has no such column.
     let with_storage = stored.iter().any(|saved| saved.storage == Storage::Keyring);
     if with_storage {
         columns.push("storage");
@@ -135,7 +135,7 @@ fn expiry(at: i64, now: i64, zone: &TimeZone) -> String {
     format!("{date}{mark}")
 }
 
-/// Says on stderr what the table cannot: that no row, or something else, is active.
+/// Says on stderr when no row is active, or a token that is not listed.
 fn explain_active(context: &Context, stored: &[Saved], current: Option<&Token>) {
     let console = &context.console;
     if let Some(found) = environment_token(context) {

@@ -49,13 +49,13 @@ pub struct LoginArgs {
     pub(crate) storage: Option<Storage>,
 }
 
-/// Logs in: gets a token, asks the Hub whose it is, and saves it.
+/// Logs in: gets a token, asks the Hub which account it belongs to, and saves it.
 ///
 /// # Errors
-/// No token to be had, the Hub does not accept it, or it cannot be saved.
+/// No token was given, the Hub does not accept it, or it cannot be saved.
 pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     let storage = storage(args.storage, context.settings.token_storage.as_deref())?;
-    // A file that cannot be extended is better found before anybody types a token.
+    // An unreadable file should be reported before the user types a token.
     TokenStore::new(&context.settings).list()?;
     if let Some(warning) = context.settings.endpoint.eavesdropping() {
         context.console.warn(&warning);
@@ -70,7 +70,7 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
         return finish(context, grant, Git::told(git), storage);
     }
     if matches!(context.console.mode(), Mode::Json | Mode::Quiet) {
-        return Err(nobody_to_ask());
+        return Err(no_token_given());
     }
     let legacy = context.console.is_legacy();
     if !args.force && !legacy && already_logged_in(context)? {
@@ -111,7 +111,7 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
 enum Git {
     Yes,
     No,
-    /// To be asked once the token was accepted.
+    /// Ask once the token was accepted.
     Ask,
 }
 
@@ -225,8 +225,8 @@ fn first_line(context: &Context) -> Result<Token, CliError> {
     }
 }
 
-fn nobody_to_ask() -> CliError {
-    CliError::usage("In the formats json and quiet nobody can be asked for a token.")
+fn no_token_given() -> CliError {
+    CliError::usage("The formats json and quiet do not prompt for a token.")
         .hint("pass it with --token-stdin or --token")
 }
 
@@ -248,8 +248,8 @@ fn paste(context: &Context) -> Result<Token, CliError> {
     }
 }
 
-/// Says so when there is a good token already. One that the Hub refuses does not count, unless it
-/// comes from a source that a login cannot replace.
+/// Says so when there is a valid token already. One that the Hub refuses does not count; if a login
+/// cannot replace its source, a warning says so.
 fn already_logged_in(context: &Context) -> Result<bool, CliError> {
     let Some(resolved) = context.token()? else {
         return Ok(false);
@@ -257,14 +257,13 @@ fn already_logged_in(context: &Context) -> Result<bool, CliError> {
     let console = &context.console;
     let who = match whose(context, &resolved) {
         Whose::Account(name) => format!(" as {}", escape(&name)),
-        Whose::Nobody => {
+        Whose::Unaccepted => {
             let source = &resolved.source;
             console.warn(&format!("The Hub does not accept the token from {source}."));
             if matches!(source, TokenSource::File(_) | TokenSource::Keyring(_)) {
                 return Ok(false);
             }
-            console
-                .hint("correct or unset it: it stands above a saved token, which you may now make");
+            console.hint("correct or unset it: it wins over the saved token of this login");
             return Ok(false);
         }
         Whose::Unknown => String::new(),
@@ -273,15 +272,15 @@ fn already_logged_in(context: &Context) -> Result<bool, CliError> {
         "You are already logged in{who}, with the token from {}.",
         resolved.source
     ));
-    console.hint("`hf auth login --force` logs in again, as somebody else or with another token");
+    console.hint("`hf auth login --force` logs in again, as another user or with another token");
     Ok(true)
 }
 
 enum Whose {
     Account(String),
-    /// The Hub does not know the token.
-    Nobody,
-    /// The Hub cannot be asked.
+    /// The Hub does not accept the token.
+    Unaccepted,
+    /// The Hub cannot be reached.
     Unknown,
 }
 
@@ -291,7 +290,7 @@ fn whose(context: &Context, resolved: &ResolvedToken) -> Whose {
     };
     match context.block_on(async { hub.whoami_once(&resolved.token).await }) {
         Ok(seen) => Whose::Account(seen.account.name),
-        Err(error) if error.kind == Kind::InvalidToken => Whose::Nobody,
+        Err(error) if error.kind == Kind::InvalidToken => Whose::Unaccepted,
         Err(_) => Whose::Unknown,
     }
 }
@@ -305,7 +304,7 @@ fn in_browser(context: &Context) -> Result<Grant, CliError> {
     show_code(context, &code);
     let console = &context.console;
     let waiting = console.waiting(&format!(
-        "Waiting for your confirmation in the browser (the code is good for {}, Ctrl-C gives up)",
+        "Waiting for your confirmation in the browser (the code is valid for {}, Ctrl-C cancels)",
         crate::console::text::count(code.lifetime.as_secs().div_ceil(60), "minute")
     ));
     let granted = context.block_on_then(
@@ -339,7 +338,7 @@ fn show_code(context: &Context, code: &DeviceCode) {
         "Open this page in a browser, on this or any other machine:\n\n    {page}\n\nand check or enter the code:\n\n    {user_code}\n"
     ));
     if browser::open(&context.env, &code.complete_uri) {
-        console.say("Your browser should open it by itself.");
+        console.say("Your browser should open it now.");
     }
 }
 
@@ -371,7 +370,7 @@ fn finish(context: &Context, grant: Grant, git: Git, storage: Storage) -> Result
     Ok(())
 }
 
-/// Why a new token was refused, with what its look tells.
+/// Why a new token was refused, with what looks wrong about its characters.
 fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
     let page = context.settings.endpoint.tokens_page();
     match error.kind {
@@ -424,7 +423,7 @@ fn report(context: &Context, account: &Account, name: &str, storage: Storage) {
 fn note_expiry(console: &Console, grant: &Grant) {
     let Some(at) = grant.expires_at else { return };
     if grant.refresh_token.is_some() {
-        console.say("It is renewed by itself before it expires.");
+        console.say("It is renewed automatically before it expires.");
     } else {
         let days = at.saturating_sub(now()).max(0) / 86_400;
         console.say(&format!(

@@ -1,4 +1,4 @@
-//! `hf auth`: log in and out, see who is logged in, keep several tokens.
+//! `hf auth`: log in and out, see which account is logged in, keep several tokens.
 
 mod browser;
 pub mod list;
@@ -44,7 +44,7 @@ pub(crate) enum AuthCommand {
     Switch(switch::SwitchArgs),
     /// Print the active token.
     Token,
-    /// Show where a token would come from, which one is used, and what the Hub says of it.
+    /// Show all sources of a token, which one is used, and whether the Hub accepts it.
     Status,
 }
 
@@ -90,13 +90,13 @@ impl GitArgs {
     }
 }
 
-/// The environment's token, which stands above any saved one.
+/// The environment's token, which wins over any saved one.
 fn environment_token(context: &Context) -> Option<ResolvedToken> {
-    // One that cannot be used is reported by whoever wants to use it.
+    // An invalid one is reported where it is used.
     resolve::from_environment(&context.env).ok().flatten()
 }
 
-/// Gives the token to git's helpers. Trouble is a warning: the login itself stands.
+/// Gives the token to git's helpers. A failure is a warning: the login itself is valid.
 fn give_to_git(context: &Context, token: &Token) {
     let endpoint = &context.settings.endpoint;
     let console = &context.console;
@@ -122,7 +122,7 @@ fn give_to_git(context: &Context, token: &Token) {
     }
 }
 
-/// Says before a question about git that there is nobody to keep the token.
+/// Says before a question about git that no credential helper would keep the token.
 fn say_if_git_forgets(context: &Context) {
     let text = match git::helpers(&context.settings.endpoint) {
         Ok(helpers) if helpers.is_empty() => {
@@ -163,7 +163,7 @@ fn warn_of_link(context: &Context, done: &LoggedOut) {
     }
 }
 
-/// Better words for a refused token, where its origin and the settings page are known.
+/// A better message for a refused token, where its source and the settings page are known.
 fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError {
     if error.kind == Kind::Forbidden {
         let page = context.settings.endpoint.tokens_page();
@@ -186,7 +186,7 @@ fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError
     }
 }
 
-/// Reading an answer failed: Ctrl-C and the end of input are the user's way to say no.
+/// Reading an answer failed. Ctrl-C and the end of input count as a refusal.
 fn unanswered(error: std::io::Error) -> CliError {
     match error.kind() {
         std::io::ErrorKind::Interrupted => CliError::new(Kind::Interrupted, "Interrupted."),

@@ -1,4 +1,4 @@
-//! `hf auth status`: where a token would come from, which one is used, and what the Hub says of it.
+//! `hf auth status`: where a token would come from, which one is used, and what the Hub says about it.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::explain;
 use super::whoami::orgs;
 use crate::auth::resolve::ResolvedToken;
 use crate::auth::session::now;
-use crate::auth::sources::{Row, State, Survey, kind_of, survey};
+use crate::auth::sources::{Row, Sources, State, kind_of, sources};
 use crate::commands::context::{Context, another_hub};
 use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::text::escape;
@@ -22,9 +22,9 @@ const CLOCK_TOLERANCE: i64 = 300;
 /// # Errors
 /// No source has a token, the deciding one cannot be used, or the Hub does not accept it.
 pub fn run(context: &Context) -> Result<(), CliError> {
-    // First the token: that may renew it, and the survey should show the result.
+    // First the token: that may renew it, and the sources should show the result.
     let resolved = context.token_to_show();
-    let survey = survey(&context.env, &context.settings);
+    let sources = sources(&context.env, &context.settings);
     let answer = match &resolved {
         Ok(Some(resolved)) if !context.settings.offline => Some(ask(context, resolved)),
         _ => None,
@@ -33,17 +33,17 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         Some(Ok(seen)) => Some(seen),
         _ => None,
     };
-    let mut traps = survey.traps(&context.settings, now());
+    let mut warnings = sources.warnings(&context.settings, now());
     let another = resolved.as_ref().ok().and_then(Option::as_ref);
     let another = another.and_then(|resolved| another_hub(resolved, &context.settings));
-    traps.extend(another.map(|(warning, hint)| format!("{warning} {}", sentence(&hint))));
-    traps.extend(seen.and_then(clock_trap));
+    warnings.extend(another.map(|(warning, hint)| format!("{warning} {}", sentence(&hint))));
+    warnings.extend(seen.and_then(clock_warning));
     show(
         context,
-        &survey,
+        &sources,
         resolved.as_ref().ok().and_then(Option::as_ref),
         &answer,
-        &traps,
+        &warnings,
     );
     match (resolved, answer) {
         (Err(error), _) => Err(error),
@@ -60,7 +60,7 @@ fn ask(context: &Context, resolved: &ResolvedToken) -> Result<Seen, CliError> {
         .map_err(|error| explain(context, error, &resolved.source))
 }
 
-fn clock_trap(seen: &Seen) -> Option<String> {
+fn clock_warning(seen: &Seen) -> Option<String> {
     let off = now() - seen.server_time?;
     (off.abs() > CLOCK_TOLERANCE).then(|| {
         let direction = if off > 0 { "ahead of" } else { "behind" };
@@ -75,15 +75,15 @@ type Answer = Option<Result<Seen, CliError>>;
 
 fn show(
     context: &Context,
-    survey: &Survey,
+    sources: &Sources,
     resolved: Option<&ResolvedToken>,
     answer: &Answer,
-    traps: &[String],
+    warnings: &[String],
 ) {
     let console = &context.console;
     match console.mode() {
         Mode::Json => {
-            console.json(&json_report(context, survey, resolved, answer, traps));
+            console.json(&json_report(context, sources, resolved, answer, warnings));
             return;
         }
         Mode::Quiet => {
@@ -94,19 +94,19 @@ fn show(
         }
         Mode::Human | Mode::Agent => {}
     }
-    console.table(&table(survey, console.mode(), resolved));
+    console.table(&table(sources, console.mode(), resolved));
     if let Some(resolved) = resolved {
         if console.mode() == Mode::Human {
             console.line("");
         }
-        show_winner(context, survey, resolved, answer);
+        show_winner(context, sources, resolved, answer);
     }
-    for trap in traps {
-        console.warn(&escape(trap));
+    for warning in warnings {
+        console.warn(&escape(warning));
     }
 }
 
-fn show_winner(context: &Context, survey: &Survey, resolved: &ResolvedToken, answer: &Answer) {
+fn show_winner(context: &Context, sources: &Sources, resolved: &ResolvedToken, answer: &Answer) {
     let console = &context.console;
     let seen = match answer {
         Some(Ok(seen)) => seen,
@@ -134,7 +134,7 @@ fn show_winner(context: &Context, survey: &Survey, resolved: &ResolvedToken, ans
             ("orgs", orgs(account)),
             ("token_name", json!(account.token_name)),
             ("role", json!(account.role)),
-            ("expires", expires(survey, resolved)),
+            ("expires", expires(sources, resolved)),
             (
                 "endpoint",
                 (!endpoint.is_default()).then(|| endpoint.shown()).into(),
@@ -144,8 +144,8 @@ fn show_winner(context: &Context, survey: &Survey, resolved: &ResolvedToken, ans
 }
 
 /// When the token expires, as far as the saved login says so: RFC 3339.
-fn expires(survey: &Survey, resolved: &ResolvedToken) -> Value {
-    let stored = survey.stored.as_deref().unwrap_or_default();
+fn expires(sources: &Sources, resolved: &ResolvedToken) -> Value {
+    let stored = sources.stored.as_deref().unwrap_or_default();
     let entry = stored
         .iter()
         .find(|entry| entry.token.as_ref() == Some(&resolved.token));
@@ -155,12 +155,12 @@ fn expires(survey: &Survey, resolved: &ResolvedToken) -> Value {
     json!(at.map(|at| at.to_string()))
 }
 
-fn table(survey: &Survey, mode: Mode, resolved: Option<&ResolvedToken>) -> Table {
+fn table(sources: &Sources, mode: Mode, resolved: Option<&ResolvedToken>) -> Table {
     let human = mode == Mode::Human;
     let mut table = Table::new(&[if human { " " } else { "used" }, "source", "token", "note"])
         .with_plain_headers();
-    let winner = survey.winner();
-    for (index, row) in survey.rows.iter().enumerate() {
+    let winner = sources.winner();
+    for (index, row) in sources.rows.iter().enumerate() {
         let used = winner == Some(index) && resolved.is_some();
         let mark = match human {
             true => json!(if used { "*" } else { "" }),
@@ -170,7 +170,7 @@ fn table(survey: &Survey, mode: Mode, resolved: Option<&ResolvedToken>) -> Table
             mark,
             json!(row.label),
             json!(masked(row, used, resolved)),
-            json!(note(survey, index)),
+            json!(note(sources, index)),
         ]);
     }
     table
@@ -186,15 +186,15 @@ fn masked(row: &Row, used: bool, resolved: Option<&ResolvedToken>) -> String {
 }
 
 /// Set or not, and why it counts or does not.
-fn note(survey: &Survey, index: usize) -> String {
-    let row = &survey.rows[index];
-    let winner = survey.winner();
+fn note(sources: &Sources, index: usize) -> String {
+    let row = &sources.rows[index];
+    let winner = sources.winner();
     let mut note = match &row.state {
         State::Unset => return "not set".to_owned(),
         State::Unusable(error) => format!("unusable: {}", error.in_words()),
         _ if winner == Some(index) => "used: the first that is set".to_owned(),
         _ => match winner {
-            Some(above) => format!("hidden by {}", short(&survey.rows[above])),
+            Some(above) => format!("hidden by {}", short(&sources.rows[above])),
             None => String::new(),
         },
     };
@@ -219,13 +219,13 @@ fn short(row: &Row) -> &str {
 
 fn json_report(
     context: &Context,
-    survey: &Survey,
+    sources: &Sources,
     resolved: Option<&ResolvedToken>,
     answer: &Answer,
-    traps: &[String],
+    warnings: &[String],
 ) -> Value {
-    let winner = survey.winner();
-    let sources: Vec<Value> = survey
+    let winner = sources.winner();
+    let rows: Vec<Value> = sources
         .rows
         .iter()
         .enumerate()
@@ -244,7 +244,7 @@ fn json_report(
                 "token_name": row.saved_as,
                 "env_file": row.from_file,
                 "endpoint": row.issuer.as_ref().map(ToString::to_string),
-                "note": note(survey, index),
+                "note": note(sources, index),
             })
         })
         .collect();
@@ -266,10 +266,10 @@ fn json_report(
         "orgs": account.map_or(Value::Null, orgs),
         "token_name": account.and_then(|account| account.token_name.as_ref()),
         "role": account.and_then(|account| account.role.as_ref()),
-        "expires": resolved.map_or(Value::Null, |resolved| expires(survey, resolved)),
+        "expires": resolved.map_or(Value::Null, |resolved| expires(sources, resolved)),
         "error": error,
-        "sources": sources,
-        "warnings": traps,
+        "sources": rows,
+        "warnings": warnings,
     })
 }
 
@@ -289,11 +289,11 @@ mod tests {
             },
             server_time,
         };
-        assert_eq!(clock_trap(&seen(None)), None);
-        assert_eq!(clock_trap(&seen(Some(now()))), None);
-        let ahead = clock_trap(&seen(Some(now() - 4000))).unwrap();
+        assert_eq!(clock_warning(&seen(None)), None);
+        assert_eq!(clock_warning(&seen(Some(now()))), None);
+        let ahead = clock_warning(&seen(Some(now() - 4000))).unwrap();
         assert!(ahead.contains("s ahead of the Hub's"), "{ahead}");
-        let behind = clock_trap(&seen(Some(now() + 4000))).unwrap();
+        let behind = clock_warning(&seen(Some(now() + 4000))).unwrap();
         assert!(behind.contains("s behind the Hub's"), "{behind}");
     }
 }

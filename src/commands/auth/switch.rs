@@ -12,7 +12,7 @@ use crate::console::text::escape;
 /// Arguments of `hf auth switch`.
 #[derive(Debug, Args)]
 pub struct SwitchArgs {
-    /// Name of the token to make active; without it you are asked.
+    /// Name of the token to make active; without it you choose from a list.
     #[arg(long, value_name = "NAME")]
     token_name: Option<String>,
     #[command(flatten)]
@@ -22,7 +22,7 @@ pub struct SwitchArgs {
 /// Makes another saved token the active one.
 ///
 /// # Errors
-/// There is no such token; nobody can be asked; the files cannot be read or written.
+/// There is no such token, no terminal to choose on, or the files cannot be read or written.
 pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let mut stored = saved::list(&context.settings)?;
@@ -33,7 +33,7 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
     if stored.is_empty() {
         let nothing = "No token is saved, so there is none to switch to.";
         let hint = "`hf auth login` saves one";
-        // As the Python client: who named one gets an error, who asked for the list has seen it.
+        // As the Python client: an error only when a name was given.
         if args.token_name.is_some() {
             return Err(CliError::new(Kind::Other, nothing).hint(hint));
         }
@@ -90,8 +90,10 @@ fn choose(context: &Context, stored: &[Saved]) -> Result<String, CliError> {
     let console = &context.console;
     let anybody = console.is_interactive() || console.is_legacy();
     if !console.may_ask() || !anybody {
-        return Err(CliError::usage("Nobody can be asked which token to use.")
-            .hint("name it with --token-name; `hf auth list` shows the names"));
+        return Err(
+            CliError::usage("There is no terminal to choose a token on.")
+                .hint("name it with --token-name; `hf auth list` shows the names"),
+        );
     }
     let names: Vec<&str> = stored
         .iter()

@@ -6,7 +6,7 @@ use crate::commands::context::Context;
 use crate::commands::error::CliError;
 use crate::console::Mode;
 
-/// Prints the token in force: the one purpose for which a token goes to stdout.
+/// Prints the active token. The only command that writes a token to stdout.
 ///
 /// # Errors
 /// There is no token.

@@ -16,7 +16,7 @@ use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
 use crate::cache::remove::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
 use crate::commands::context::Context;
-use crate::commands::error::repo::Asked;
+use crate::commands::error::repo::RequestContext;
 use crate::commands::error::{CliError, Kind};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
@@ -83,8 +83,12 @@ struct Subject {
 }
 
 impl Subject {
-    fn asked<'a>(&'a self, token: Option<&'a ResolvedToken>, context: &'a Context) -> Asked<'a> {
-        Asked {
+    fn about<'a>(
+        &'a self,
+        token: Option<&'a ResolvedToken>,
+        context: &'a Context,
+    ) -> RequestContext<'a> {
+        RequestContext {
             context,
             repo: &self.repo,
             revision: &self.revision,
@@ -171,12 +175,12 @@ impl Args {
 
     fn remote_listing(&self, subject: &Subject, context: &Context) -> Result<Listing, CliError> {
         let token = self.token.resolve(context)?;
-        let asked = subject.asked(token.as_ref(), context);
+        let about = subject.about(token.as_ref(), context);
         let hub = context.hub()?;
         let secret = token.as_ref().map(|resolved| &resolved.token);
         let listing = hub.tree(&subject.repo, &subject.revision, secret, |_| {});
         context.block_on_then(listing, |source| {
-            asked.explain(DownloadError::Hub { source, path: None })
+            about.explain(DownloadError::Hub { source, path: None })
         })
     }
 
@@ -188,7 +192,7 @@ impl Args {
         context: &Context,
     ) -> Result<(), CliError> {
         let token = self.token.resolve(context)?;
-        let asked = subject.asked(token.as_ref(), context);
+        let about = subject.about(token.as_ref(), context);
         let secret = token.as_ref().map(|resolved| resolved.token.clone());
         let cache = cache_root(self.cache_dir.as_deref(), context);
         for file in wrong {
@@ -222,7 +226,7 @@ impl Args {
                     }),
                 }
             };
-            context.block_on_then(fetched, |error| asked.explain(error))?;
+            context.block_on_then(fetched, |error| about.explain(error))?;
             let path = text::escape(&file.path);
             context.console.say(&format!("Fetched {path} anew."));
         }

@@ -3,7 +3,7 @@
 //! bash and zsh get one line at the end of a file that is the user's own. It is appended in place, so
 //! that links, owner, mode and whatever another program writes at the same time stay as they are. It
 //! is the line that the Python client writes, so either of them finds what the other has done. fish
-//! has a file for each command, which is replaced whole, unless it is somebody else's.
+//! has a file for each command, which is replaced whole, unless another program wrote it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

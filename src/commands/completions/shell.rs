@@ -42,7 +42,7 @@ impl Shell {
         Shell::named(&name).ok_or(name)
     }
 
-    /// The shell function, which runs `program` when it is asked.
+    /// The shell function, which runs `program` for each completion.
     pub fn script(self, program: &str) -> String {
         let template = match self {
             Shell::Bash => include_str!("scripts/hf.bash"),

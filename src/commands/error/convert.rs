@@ -93,7 +93,7 @@ impl From<HubError> for CliError {
             ),
             HubError::Unreachable { reason, .. } if is_about_time(reason) => (
                 Kind::Unreachable,
-                Some("check this machine's clock and date: a certificate is good for a certain time only".to_owned()),
+                Some("check this machine's clock and date: a certificate is valid only for a limited time".to_owned()),
             ),
             HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
                 Kind::Unreachable,
@@ -130,12 +130,12 @@ impl From<HubError> for CliError {
             ),
             HubError::Status { status, .. } if is_for_good(*status) => (
                 Kind::Server,
-                Some("the same request will be refused again: check what was asked for, HF_ENDPOINT and the proxy variables".to_owned()),
+                Some("the same request will be refused again: check the request, HF_ENDPOINT and the proxy variables".to_owned()),
             ),
             HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
                 Kind::Server,
                 Some(
-                    "try again in a moment; https://status.huggingface.co tells of outages"
+                    "try again in a moment; https://status.huggingface.co lists outages"
                         .to_owned(),
                 ),
             ),
@@ -188,7 +188,7 @@ impl From<SelectError> for CliError {
     }
 }
 
-/// Whether a server that answered so will do it again.
+/// Whether the same request will get the same status again.
 fn is_for_good(status: StatusCode) -> bool {
     status.is_client_error() && !crate::hub::retry::is_transient(status)
 }

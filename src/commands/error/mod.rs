@@ -1,4 +1,4 @@
-//! Why a command failed: the one place where errors become words and exit codes.
+//! Why a command failed: the one place where errors become messages and exit codes.
 //!
 //! Lower modules have typed errors of their own; here they are given a kind that scripts can match,
 //! a sentence and a hint (docs/reference.md#exit-codes-and-errors: `Error: …` then `Hint: …`, exit
@@ -21,15 +21,15 @@ pub const RAISE_LIMIT: &str =
 /// What kind of failure it is. The names are part of the JSON output and do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage,
     /// There is no token, and one is needed.
     NotLoggedIn,
     /// The token is refused.
     InvalidToken,
-    /// The token is good but may not do this.
+    /// The token is valid but has no permission for this.
     Forbidden,
-    /// Access has to be asked for first.
+    /// The user has to request access first.
     Gated,
     /// No such repository, or no access.
     RepoNotFound,
@@ -134,7 +134,7 @@ impl CliError {
         self
     }
 
-    /// Nobody is logged in, and the command needs somebody.
+    /// There is no token, and the command needs one.
     pub fn not_logged_in() -> Self {
         CliError::new(Kind::NotLoggedIn, "You are not logged in.")
             .hint("run `hf auth login`, or set HF_TOKEN")
@@ -143,7 +143,7 @@ impl CliError {
     /// Says the error on stderr: as JSON in that format, in words else.
     pub fn report(&self, console: &Console, debug: bool) {
         if self.kind == Kind::Interrupted {
-            // Who pressed Ctrl-C knows; what is worth saying is what comes of it.
+            // The user pressed Ctrl-C and knows; only the consequence is worth a line.
             if let (Some(hint), Mode::Human) = (&self.hint, console.mode()) {
                 console.say(hint);
             }
@@ -182,7 +182,7 @@ impl fmt::Display for CliError {
     }
 }
 
-/// First letter large, full stop at the end.
+/// Upper case at the start, full stop at the end.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let mut out: String = match chars.next() {

@@ -1,5 +1,5 @@
-//! Words for failures that are about one repository: who asked, with which token, for what, and
-//! where to go next.
+//! Messages for failures that are about one repository: which account, which token, and what to do
+//! next.
 
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::commands::context::Context;
@@ -9,8 +9,8 @@ use crate::download::DownloadError;
 use crate::hub::HubError;
 use crate::types::{Repo, RepoPath, Revision, shortened};
 
-/// What was asked of the Hub, and as whom.
-pub struct Asked<'a> {
+/// A request about a repository, for its error messages.
+pub struct RequestContext<'a> {
     /// The command's context.
     pub context: &'a Context,
     /// The repository.
@@ -21,7 +21,7 @@ pub struct Asked<'a> {
     pub token: Option<&'a ResolvedToken>,
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     /// Puts a failed download into words.
     pub fn explain(&self, error: DownloadError) -> CliError {
         let explained = self.in_words(error);
@@ -90,7 +90,7 @@ impl Asked<'_> {
             DownloadError::Incomplete { missing, reason } => CliError::new(
                 kind_of(&reason),
                 format!(
-                    "The cached snapshot of {} lacks {} ({}), and the Hub cannot be asked: {}.",
+                    "The cached snapshot of {} lacks {} ({}), and the Hub cannot be reached: {}.",
                     self.title(),
                     count(missing.len() as u64, "file"),
                     sample(&missing),
@@ -140,7 +140,7 @@ impl Asked<'_> {
                     "There is no {} {}, or {} may not see it.",
                     self.repo.repo_type,
                     self.repo.id,
-                    self.asker()
+                    self.caller()
                 ),
                 self.not_found_hint(),
             ),
@@ -173,7 +173,7 @@ impl Asked<'_> {
                 format!(
                     "{} is gated, and {} has no access to it.",
                     self.title(),
-                    self.asker()
+                    self.caller()
                 ),
                 match self.token {
                     Some(_) => format!("ask for access at {}", self.web_page()),
@@ -195,7 +195,7 @@ impl Asked<'_> {
                 Kind::Forbidden,
                 format!(
                     "{} has no permission to read {}{}",
-                    sentence_start(&self.asker()),
+                    sentence_start(&self.caller()),
                     self.title(),
                     said(message)
                 ),
@@ -210,8 +210,8 @@ impl Asked<'_> {
             } => (
                 Kind::Forbidden,
                 format!(
-                    "Nobody may read {} without a token, or not from here{}",
-                    self.title(),
+                    "{} cannot be read without a token, or not from this network{}",
+                    sentence_start(&self.title()),
                     said(message)
                 ),
                 "run `hf auth login`, or check HF_ENDPOINT and the proxy variables".to_owned(),
@@ -224,7 +224,7 @@ impl Asked<'_> {
             HubError::Offline => (
                 Kind::Offline,
                 format!(
-                    "the cache lacks what is asked for of {} at revision {}, and offline mode is on.",
+                    "the cache lacks requested files of {} at revision {}, and offline mode is on.",
                     self.title(),
                     self.revision
                 ),
@@ -238,7 +238,7 @@ impl Asked<'_> {
             .caused_by(error)
     }
 
-    /// Why what was downloaded before has to serve: a warning that names the token when it is to blame.
+    /// Why an earlier download is used: a warning that names the token when the Hub refused it.
     pub fn why_cached(&self, reason: &HubError) -> String {
         let why = match reason {
             HubError::InvalidToken | HubError::ExpiredToken { .. } => {
@@ -246,7 +246,7 @@ impl Asked<'_> {
                 format!("{} Using", sentence(&why))
             }
             reason => format!(
-                "The Hub cannot be asked ({}); using",
+                "The Hub cannot be reached ({}); using",
                 escape(&reason.to_string())
             ),
         };
@@ -273,8 +273,8 @@ impl Asked<'_> {
         format!("the {repo_type} {}", self.repo.id)
     }
 
-    /// Who asked: the account when the Hub knows the token, where the token came from, or nobody.
-    fn asker(&self) -> String {
+    /// Who sent the request: the account when the Hub knows the token, else where the token came from.
+    fn caller(&self) -> String {
         let Some(resolved) = self.token else {
             return "a request without a token".to_owned();
         };
@@ -334,7 +334,7 @@ pub fn new_token_hint(context: &Context, source: Option<&TokenSource>) -> String
     }
 }
 
-/// The kind of a failure that kept us from asking the Hub.
+/// The kind of a failure to reach the Hub.
 fn kind_of(reason: &HubError) -> Kind {
     match reason {
         HubError::Offline => Kind::Offline,

@@ -58,7 +58,7 @@ variables! {
     HF_HUB_DOWNLOAD_TIMEOUT: "seconds of silence before a connection is dropped";
     HF_HUB_USER_AGENT_ORIGIN: "text at the end of the user-agent header, to name a program that runs this one";
     HF_HUB_DISABLE_TELEMETRY: "1: send no telemetry (none is ever sent)";
-    HF_DEBUG: "1: tell each request, without secrets";
+    HF_DEBUG: "1: show each request, without secrets";
 
     // Terminal and system.
     NO_COLOR: "1: no colour";

@@ -42,8 +42,8 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸ ")
 }
 
-/// Lets a bar move by itself. Without a thread for that it moves when something happens; the
-/// library's own way panics then.
+/// Animates a bar. Without a thread for that the bar moves when something happens; the library's own
+/// way panics then.
 fn tick(bar: &ProgressBar, interval: Duration) {
     let bar = bar.downgrade();
     let tick = move || {

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// The rate is that of the last so many intervals.
 const MEMORY: usize = 3;
 
-/// Counts, and the words for them. Pure: it is told the time since the start.
+/// Counts, and their text. Pure: the caller passes the time since the start.
 #[derive(Debug, Default)]
 struct Meter {
     files: u64,
@@ -93,7 +93,7 @@ fn rate(bytes: u64, time: Duration) -> u64 {
     u64::try_from(u128::from(bytes) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
 }
 
-/// Writes a line to whoever reads.
+/// Where a line goes.
 type Write = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The meter, and whether its thread shall go on.
@@ -312,7 +312,7 @@ mod tests {
         let (sender, lines) = std::sync::mpsc::channel();
         let sender = Mutex::new(sender);
         let write = move |line: &str| {
-            // Nobody may be listening any more.
+            // The receiver may be gone.
             let _ = sender.lock().unwrap().send(line.to_owned());
         };
         let progress = Lines::every(Duration::from_millis(5), Arc::new(write));

@@ -87,7 +87,7 @@ fn sending_a_token_over_plain_http_is_warned_of() {
         .var("HF_HUB_OFFLINE", "1")
         .run()
         .fails(1);
-    let warning = output.stderr().find("everybody on the way can read");
+    let warning = output.stderr().find("anyone on the network path can read");
     assert!(
         warning.is_some() && warning < output.stderr().find("Error:"),
         "{output}"
@@ -149,7 +149,7 @@ fn what_cannot_log_in() {
         (&["--token", ""], 2, "no token"),
         (&["--token", "hf_a b"], 1, "blanks in the middle"),
         (&["--json"], 2, "--token-stdin"),
-        (&["-q"], 2, "nobody can be asked"),
+        (&["-q"], 2, "do not prompt for a token"),
         (&["--token", "x", "--token-stdin"], 2, "cannot be used with"),
     ] {
         let output = env.run([&["auth", "login"], args].concat()).fails(code);

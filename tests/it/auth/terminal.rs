@@ -244,7 +244,7 @@ fn in_the_browser_on_a_terminal() {
     terminal.expect("ABCD-EFGH");
     terminal.expect("Waiting for your confirmation");
     terminal.expect("Logged in as bob.");
-    terminal.expect("renewed by itself");
+    terminal.expect("renewed automatically");
     assert_eq!(terminal.exit_code(), 0);
     assert!(
         !terminal.screen().contains("Waiting"),

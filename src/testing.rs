@@ -17,7 +17,7 @@ pub use crate::cli::help::grammar;
 pub use crate::cli::run;
 #[cfg(feature = "cli")]
 pub use crate::commands::pages::{PAGES, page};
-pub use crate::config::env::Env;
+pub use crate::config::env::{Env, VARIABLES};
 pub use crate::config::settings::Settings;
 pub use crate::download::local_dir::LocalDir;
 pub use crate::hub::{Hub as HubClient, HubOptions};

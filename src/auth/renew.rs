@@ -122,6 +122,11 @@ pub fn finish(settings: &Settings, name: &str) -> Result<(), AuthError> {
 }
 
 impl Renewal {
+    /// Name of the token.
+    pub fn name(&self) -> &str {
+        &self.entry.name
+    }
+
     /// What to send to the Hub.
     pub fn refresh_token(&self) -> &Token {
         &self.refresh_token

@@ -239,9 +239,7 @@ mod tests {
         let env = Env::from_pairs("/nowhere", vars);
         let settings = Settings::resolve(&env).unwrap();
         let found = sources(&env, &settings);
-        let winner = found
-            .winner()
-            .map(|index| found.rows[index].label.clone());
+        let winner = found.winner().map(|index| found.rows[index].label.clone());
         let warnings = found.warnings(&settings, 1000).join("\n");
         assert!(!warnings.contains("hf_secret"), "{warnings}");
         (winner, warnings)
@@ -319,7 +317,10 @@ mod tests {
             (&[("HF_ENDPOINT", "http://127.0.0.1:1")], &[], ""),
         ] {
             let (_, warnings) = seen(vars, files);
-            assert!(warnings.contains(expected), "{vars:?} {files:?}: {warnings}");
+            assert!(
+                warnings.contains(expected),
+                "{vars:?} {files:?}: {warnings}"
+            );
             assert!(!expected.is_empty() || warnings.is_empty(), "{warnings}");
         }
     }

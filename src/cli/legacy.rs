@@ -154,7 +154,7 @@ pub struct Lowered {
 }
 
 /// The legacy grammar.
-pub fn grammar() -> clap::Command {
+pub(super) fn grammar() -> clap::Command {
     LegacyCli::command()
 }
 
@@ -234,7 +234,7 @@ impl DownloadArgs {
     fn lower(self) -> Result<download::Args, clap::Error> {
         // An empty list of patterns is not "everything": it is what an unset variable leaves.
         if self.filenames.is_empty() && self.include.as_ref().is_some_and(Vec::is_empty) {
-            let mut root = LegacyCli::command();
+            let mut root = grammar();
             root.build();
             let command = root
                 .find_subcommand_mut("download")

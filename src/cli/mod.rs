@@ -1,5 +1,4 @@
-//! What can be typed: both grammars, what is said about a mistake in a line, and the answers to a
-//! shell that completes one. The only room that sees the whole grammar.
+//! The command line: both grammars, error messages for mistakes in a line, and completion. The only room that sees the whole grammar.
 
 pub mod complete;
 pub mod grammar;

@@ -24,8 +24,8 @@ use crate::types::target::RepoTarget;
 /// Download a repository, or some of its files.
 ///
 /// Files go to the shared cache, where Python libraries find them, or with --local-dir to a folder
-/// of your own. Every file is checked against its hash before it counts; what is there already is
-/// not fetched again, and an interrupted download goes on where it stopped.
+/// of your own. Every file is checked against its hash before it is stored; files that are there
+/// already are not fetched again, and an interrupted download continues where it stopped.
 ///
 /// On success the path of the snapshot (or of the one file) is printed; a pipe gets the bare path.
 #[derive(Debug, ClapArgs)]
@@ -74,11 +74,11 @@ pub struct Args {
 /// Downloads.
 ///
 /// # Errors
-/// Whatever kept a file from arriving; see the README's table of errors.
+/// Why a file could not be downloaded; see the README's table of errors.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let (target, revision) = args.repo.resolve(context)?;
     let request = args.request(context, &target, revision)?;
-    // The Xet library wants threads without asking whether there are any.
+    // The Xet library needs threads and does not check whether the system gives any.
     let has_threads = context.use_threads()?;
     let token = args.token.resolve(context)?;
     let about = RequestContext {
@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let progress = context.console.progress(args.progress.progress);
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
     let mut session = Session::new(&hub, secret, request.clone(), progress);
-    // The Xet library knows no limit.
+    // The Xet library has no rate limit.
     if has_threads && !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
     }
@@ -121,7 +121,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             {
                 context
                     .console
-                    .say("Downloading over HTTP: Xet storage knows no --limit-rate.");
+                    .say("Downloading over HTTP: Xet storage does not support --limit-rate.");
             }
             context
                 .block_on_then(session.execute(&plan), |error| about.explain(error))
@@ -212,7 +212,9 @@ impl Args {
             if !names.is_empty() {
                 return Err(CliError::new(
                     Kind::Other,
-                    format!("The address names {path:?} already, so no file names can follow it."),
+                    format!(
+                        "The address names {path:?} already, so it cannot be combined with file names."
+                    ),
                 ));
             }
             names.push(path.clone());
@@ -242,13 +244,13 @@ fn own_path(path: PathBuf) -> Result<PathBuf, FsError> {
 /// What an interrupted download leaves: bytes kept, of how many.
 fn stopped((kept, total): (u64, u64)) -> String {
     match kept {
-        0 => "Stopped. Nothing of it is kept: the same command begins again.".to_owned(),
+        0 => "Stopped. Nothing is kept: the same command starts again.".to_owned(),
         kept if kept >= total => format!(
-            "Stopped. {} are kept; the same command goes on from here.",
+            "Stopped. {} are kept; the same command continues from here.",
             text::size(kept)
         ),
         kept => format!(
-            "Stopped. {} of {} are kept; the same command goes on from here.",
+            "Stopped. {} of {} are kept; the same command continues from here.",
             text::size(kept),
             text::size(total)
         ),

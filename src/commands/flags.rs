@@ -145,8 +145,8 @@ pub struct TransferArgs {
     /// over HTTP, never from Xet storage.
     #[arg(long, value_name = "BYTES", value_parser = rate)]
     pub limit_rate: Option<u64>,
-    /// Drop a connection that brings nothing, or less than 1 kB a second, for this many seconds, and
-    /// go on with another one [default: HF_HUB_DOWNLOAD_TIMEOUT, 10].
+    /// Drop a connection that delivers nothing, or less than 1 kB a second, for this many seconds, and
+    /// continue with another one [default: HF_HUB_DOWNLOAD_TIMEOUT, 10].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub stall_timeout: Option<u64>,
 }

@@ -1,7 +1,7 @@
 //! Proxies, as the variables name them: which request goes through which.
 //!
 //! The rules are curl's and Python's: the lower-case name of a variable comes first, `ALL_PROXY`
-//! stands in for what has no variable of its own, `NO_PROXY` holds hosts, domains, addresses and
+//! applies to schemes without a variable of their own, `NO_PROXY` holds hosts, domains, addresses and
 //! networks, perhaps with a port, that are reached directly. Loopback addresses are no exception: they go through a proxy
 //! unless `NO_PROXY` says otherwise.
 
@@ -62,7 +62,7 @@ impl Proxies {
     /// Reads the variables.
     ///
     /// # Errors
-    /// [`BadProxy`] for a value that is no address: going past a proxy unseen would be worse.
+    /// [`BadProxy`] for a value that is no address: silently bypassing a proxy would be worse.
     pub fn from_env(env: &Env) -> Result<Self, BadProxy> {
         let read = |names: &[&'static str]| {
             let found = names.iter().find_map(|&name| Some((name, env.get(name)?)));
@@ -110,7 +110,7 @@ impl Proxies {
 }
 
 /// The entries of `NO_PROXY` that may concern this address, in the form that the matcher reads: hosts
-/// without a scheme, a port or brackets. Python's client heeds schemes and ports, and so must we.
+/// without a scheme, a port or brackets. Python's client respects schemes and ports, and so do we.
 fn direct(no: &str, url: &Url) -> String {
     let entry = |entry: &str| {
         let (scheme, host) = match entry.split_once("://") {

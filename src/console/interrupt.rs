@@ -1,14 +1,14 @@
 //! Signals that end the process: Ctrl-C (SIGINT), SIGTERM and SIGHUP.
 //!
 //! All three end it in the same way, with 128 and the signal's number as exit code: 130, 143, 129.
-//! They are caught from the start on, since for the first process of a container the system does
-//! nothing where a program does nothing. One that was ignored when the process started stays so
+//! They are caught from the start, since signals have no default effect on the first process of a
+//! container. One that was ignored when the process started stays ignored
 //! (`nohup`, jobs in the background of a script).
 //!
 //! A signal ends the process at once almost everywhere. Two places need it held: a hidden prompt,
-//! which must turn the terminal's echo on again first, and asynchronous work, which stops in order.
+//! which must turn the terminal's echo on again first, and asynchronous work, which cleans up first.
 //! `rpassword` alone would die with the echo off: it raises the signal before it restores the
-//! terminal. `signal-hook` is already below tokio and does the dangerous part of a handler safely.
+//! terminal. `signal-hook` is a dependency of tokio already and makes handlers safe.
 //!
 //! [`keep_terminal`] also gives the terminal back its echo when a SIGINT comes before the prompt has
 //! made Ctrl-C a key like others, and would be lost otherwise.
@@ -25,7 +25,7 @@ mod unix {
 
     const ENDINGS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
-    /// What is known of signals in this process.
+    /// The state of signals in this process.
     struct Signals {
         /// A signal ends the process at once.
         fatal: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ mod unix {
                 let _ =
                     signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, fatal);
             }
-            // A file that grows beyond `ulimit -f` is then an error, which says so, and no sudden end.
+            // Writing beyond `ulimit -f` is then an error with a message instead of a sudden end.
             let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
             signals
         })
@@ -197,7 +197,7 @@ mod unix {
 #[cfg(not(unix))]
 pub use other::*;
 
-/// Ctrl-C alone, by the system's own ways.
+/// Ctrl-C only, as the system handles it.
 #[cfg(not(unix))]
 mod other {
     /// Nothing to hold.

@@ -1,8 +1,7 @@
 //! The only stdout, stderr and stdin.
 //!
-//! Data goes to stdout, talk to stderr (docs/reference.md#streams). A command hands over what it
-//! found; how that looks in each output format is decided here, and what it says is escaped here
-//! (see `safe`). Writing never fails for the caller: a reader that closed stdout early
+//! Data goes to stdout, messages to stderr (docs/reference.md#streams). A command passes what it
+//! found; this room decides how it looks in each output format, and escapes it (see `safe`). Writing never fails for the caller: a reader that closed stdout early
 //! (`| head -1`) ends the output quietly, and any other failure is kept until [`Console::finish`].
 
 mod format;
@@ -77,7 +76,7 @@ impl Stream {
     }
 }
 
-/// Where commands speak. See the module text.
+/// Output and prompts of all commands. See the module text.
 pub struct Console {
     program: Program,
     is_agent: bool,
@@ -291,7 +290,7 @@ impl Console {
             .write(&text.then(Safe::lines("\n")));
     }
 
-    /// Talk for a person: stderr, not in `quiet`.
+    /// A message for a person: stderr, not in `quiet`.
     pub fn say(&self, text: &str) {
         if self.mode != Mode::Quiet {
             self.to_stderr(Safe::lines(text), None);
@@ -303,8 +302,8 @@ impl Console {
         self.to_stderr(Safe::line(&format!("Warning: {text}")), Some(Paint::Yellow));
     }
 
-    /// A request failed and is sent again: as [`Console::warn`], but not in `quiet`, since it may yet
-    /// come to nothing.
+    /// A request failed and is sent again: as [`Console::warn`], but not in `quiet`, since it may
+    /// still succeed.
     pub fn warn_of_retry(&self, text: &str) {
         if self.mode != Mode::Quiet {
             self.warn(text);
@@ -369,7 +368,7 @@ impl Console {
     }
 
     fn to_stderr(&self, text: Safe, paint: Option<Paint>) {
-        // Bars are lifted while a line is written, so that neither tears the other.
+        // Bars are hidden while a line is written, so that they do not mix.
         self.bars.suspend(|| {
             let mut stderr = self.stderr.lock().unwrap();
             let paint = paint.and_then(|paint| stderr.paint(paint));

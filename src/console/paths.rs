@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Stands for the byte 0x80 of a path that is no text; the following ones for the other bytes. They
+/// Stands for the byte 0x80 of a path that is not UTF-8; the following ones for the other bytes. They
 /// end the last plane for private use. See [`path_text`].
 const FIRST_BYTE: u32 = 0x10_ff80;
 
-/// A path as text that keeps every byte: those that are no UTF-8 become characters of their own,
+/// A path as text that keeps every byte: bytes that are not UTF-8 become private-use characters,
 /// which `bytes_of` turns back. Shown to people they are `\xe9`; JSON writes them as Python does
 /// (`surrogateescape`): `\udce9`.
 pub fn path_text(path: impl AsRef<Path>) -> String {

@@ -1,10 +1,9 @@
 //! A list on the terminal to tick entries in. State and drawing are pure; [`Console::pick`] joins
 //! them to the terminal.
 //!
-//! Built on `console`, which `indicatif` brings along anyway. `inquire` and `dialoguer` were refused:
-//! neither can keep a line up to date that says how much would be freed. The list has the screen to
-//! itself (the alternate one), so that a change of size leaves nothing behind and what was on the
-//! screen before is there again afterwards.
+//! Built on `console`, which `indicatif` brings along anyway. `inquire` and `dialoguer` are not used:
+//! neither can update a line with the size that would be freed. The list uses the alternate screen, so
+//! that a change of size leaves nothing behind and the old content comes back afterwards.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -28,7 +27,7 @@ pub struct Entry {
     pub label: String,
 }
 
-/// What a key led to.
+/// The effect of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Moved,
@@ -132,7 +131,7 @@ impl Picker<'_> {
         let below = count.saturating_sub(first + rows);
         let mut shown: Vec<(Style, String)> = lines.into_iter().skip(first).take(rows).collect();
         let last = shown.len().saturating_sub(1);
-        // A lone line or two are for the entries.
+        // On one or two lines only entries are shown.
         if rows > 2 && first > 0 && at > first {
             shown[0] = (Style::Faint, format!("  … {} more above", first + 1));
         }
@@ -257,7 +256,7 @@ fn has_input() -> bool {
 
 impl Console {
     /// Lets a person tick entries on the terminal; answers their indices, or `None` when the choice
-    /// was cancelled. `totals` says in a line what the ticked ones come to.
+    /// was cancelled. `totals` gives a line about the ticked ones.
     ///
     /// # Errors
     /// The terminal cannot be used; [`io::ErrorKind::Interrupted`] after Ctrl-C.

@@ -1,10 +1,8 @@
-//! The one door to a terminal: text in which nothing but our own styles moves the cursor, changes
-//! colours, talks to the terminal or poses as other text.
+//! The only text that reaches a terminal: nothing in it but our own styles moves the cursor, changes
+//! colours, controls the terminal or looks like other text.
 //!
-//! Streams write [`Safe`] and nothing else, and it is made here alone: whatever callers hand over, a
-//! name from a server, a path, a variable or a whole message with such a thing in it, is escaped on
-//! the way. Callers that escape earlier (so that a name cannot break a line) lose nothing: what is
-//! escaped is left as it is.
+//! Streams write only [`Safe`], and only this module makes it: whatever callers pass, a name from a
+//! server, a path, a variable or a whole message that contains one, is escaped here. Callers may escape earlier (so that a name cannot break a line): escaped text stays as it is.
 
 use clap::builder::StyledStr;
 

@@ -95,8 +95,8 @@ pub fn rfc3339(seconds: f64) -> Option<String> {
 }
 
 /// Characters that are not shown as themselves: those that a file name may not hide, and all others
-/// that a terminal shows as nothing (Unicode, Default_Ignorable_Code_Point, save what chooses a form
-/// of the character before), or that stand for a byte.
+/// that a terminal shows as nothing (Unicode, Default_Ignorable_Code_Point, except variation
+/// selectors), or that stand for a byte.
 pub fn is_deceptive(c: char) -> bool {
     crate::types::is_deceptive(c)
         || matches!(c,
@@ -131,7 +131,7 @@ pub(super) fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// [`escape`] after folding runs of white space into one space: one line, whatever came.
+/// [`escape`] after folding runs of white space into one space: always one line.
 pub fn single_line(text: &str) -> String {
     escape(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }

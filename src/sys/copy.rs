@@ -9,8 +9,8 @@ use super::staged::{Mode, Staged, overwrite, same};
 use super::{FsError, open_regular};
 
 /// Makes `from` the file `to`, replacing what is there in one step. On another file system it is
-/// copied beside `to`, compared, and renamed there; a target that is mounted by itself is written in
-/// place. That takes as long as the file is large.
+/// copied beside `to`, compared, and renamed there; a target that is a mount point is written in
+/// place. The time grows with the size of the file.
 ///
 /// # Errors
 /// [`FsError`] naming `to`; `from` is then still there.
@@ -29,7 +29,7 @@ fn rename_or_copy(from: &Path, to: &Path) -> io::Result<()> {
         io::ErrorKind::ResourceBusy => overwrite(to, &mut open_regular(from)?)?,
         _ => return Err(error),
     }
-    // What could not be removed costs space and nothing else.
+    // A file that cannot be removed only takes space.
     let _ = fs::remove_file(from);
     Ok(())
 }
@@ -38,7 +38,7 @@ fn rename_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 /// the unfinished copy, best on the file system of `to`. The mode of the original is not kept.
 ///
 /// # Errors
-/// [`FsError`] naming `to`, which is as it was.
+/// [`FsError`] naming `to`, which is unchanged.
 pub fn copy_file(from: &Path, to: &Path, staging: &Path) -> Result<(), FsError> {
     let copy = || {
         let fill = |file: &mut File| copy_checked(from, file);
@@ -59,7 +59,7 @@ fn stage_copy(from: &Path, to: &Path) -> io::Result<Staged> {
     })
 }
 
-/// Copies, reads both again and compares them: the promise about the content is the original's.
+/// Copies, reads both again and compares them: the copy must have the verified content.
 fn copy_checked(from: &Path, to: &mut File) -> io::Result<()> {
     let mut from = open_regular(from)?;
     io::copy(&mut from, to)?;

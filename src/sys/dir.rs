@@ -1,9 +1,8 @@
 //! An open folder, and queries about the names in it.
 //!
-//! The scan asks a few hundred thousand small questions. Asking them through an open folder spares
-//! the kernel the walk down a long path every time, and reading names through a buffer that is kept
-//! spares us an allocation for each. `rustix` gives both without a line of unsafe code; `walkdir` and
-//! `ignore` were refused because they answer with whole paths and ask for metadata we never look at.
+//! The scan makes a few hundred thousand small calls. An open folder saves the kernel the walk down a
+//! long path each time, and a reused buffer for names saves an allocation each. `rustix` gives both without a line of unsafe code; `walkdir` and
+//! `ignore` are not used: they return whole paths and read metadata that the scan does not need.
 
 use std::ffi::{CStr, OsStr};
 use std::io;

@@ -1,4 +1,4 @@
-//! The one door to files that are opened for writing.
+//! The only way to open files for writing.
 //!
 //! A file at one of our paths may have been put there by another user who can write to the
 //! folder: a symbolic link to a file of the user's, a pipe without a reader, a device. So a link in
@@ -117,11 +117,11 @@ impl Opening {
 
         use super::folder::{obstacle, obstacle_at};
 
-        /// How often a file that comes and goes under our eyes is tried.
+        /// Attempts when the file appears and disappears between two calls.
         const ATTEMPTS: usize = 16;
 
         let failed = |error: Errno| match obstacle_at(folder, name) {
-            // Links first of all; what else is no file says so better than the error does.
+            // Links first. For other kinds of files the obstacle is clearer than the system's error.
             Some(obstacle) => obstacle.into_error(),
             None => error.into(),
         };
@@ -129,7 +129,7 @@ impl Opening {
             | OFlags::CLOEXEC
             | OFlags::NOFOLLOW
             | OFlags::NOCTTY
-            // A pipe without a reader must not hold us up.
+            // Opening a pipe without a reader must not block.
             | OFlags::NONBLOCK;
         flags.set(OFlags::APPEND, self.append);
         for _ in 0..ATTEMPTS {
@@ -218,8 +218,8 @@ impl Opening {
     }
 }
 
-/// Opens a file or folder to look at it or to change its mode or owner, which needs no right to
-/// write. A link in the last part of the path is not followed, and no pipe is waited for.
+/// Opens a file or folder to look at it or to change its mode or owner, which needs no
+/// permission to write. A link in the last part of the path is not followed, and no pipe is waited for.
 ///
 /// # Errors
 /// The system's reason, or that it is a link.
@@ -267,7 +267,7 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// By way of a handle that needs no right to read: `/proc` has a name for what it stands for.
+/// Through a handle that needs no permission to read: `/proc` has a path for it.
 #[cfg(target_os = "linux")]
 fn set_mode_of_unreadable(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::fd::AsRawFd;

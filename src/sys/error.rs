@@ -22,7 +22,7 @@ impl FsError {
         let path = path.to_path_buf();
         move |source| FsError {
             action,
-            // Now: what is tidied up after a failure makes room.
+            // Checked now: the cleanup after a failure frees inodes.
             source: if is_out_of_inodes(&source, &path) {
                 io::Error::new(source.kind(), NoInodes)
             } else {
@@ -73,7 +73,7 @@ fn is_without_inodes(all: u64, free: u64, free_blocks: u64) -> bool {
     all > 0 && free == 0 && free_blocks > 0
 }
 
-/// The system's reason in words, without Rust's "(os error 13)" and starting small.
+/// The system's reason in words, without Rust's "(os error 13)", starting in lower case.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or_default();

@@ -1,10 +1,10 @@
 //! The folders on the way to a file, and the symbolic links among them.
 //!
-//! A cache may be shared with people who can write to it. A link that one of them puts in our way
+//! A cache may be shared with people who can write to it. A link that one of them puts on our path
 //! would send what we write to a place of their choice, with our rights. So a path is walked folder
 //! by folder, each held open while the next is looked up: a folder that is swapped for a link
-//! meanwhile is seen. Links of our own user and of root are followed, since moving a folder to
-//! another disk and leaving a link is what people do; links of others are not.
+//! in between is noticed. Links of our own user and of root are followed, since people move a folder to
+//! another disk and leave a link; links of other users are not.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Obstacle {
         io::Error::other(self)
     }
 
-    /// What stood in the way, when that is why an operation failed.
+    /// The obstacle, when it is why an operation failed.
     pub fn of(error: &io::Error) -> Option<&Obstacle> {
         error.get_ref()?.downcast_ref()
     }
@@ -71,8 +71,8 @@ pub(super) fn parent_of(path: &Path) -> &Path {
 }
 
 /// Whether a link is followed: it belongs to root or to this user. A link also counts as the choice
-/// of the folder's owner, when no other user can write to the folder; not for root, who must not
-/// be led around by the owner of a folder.
+/// of the folder's owner, when no other user can write to the folder; not for root, whose
+/// writes the owner of a folder must not redirect.
 #[cfg(unix)]
 fn is_trusted(link: Owner, folder: Owner, user: u32) -> bool {
     let is_own = link.user == 0 || link.user == user;
@@ -104,10 +104,10 @@ mod walk {
 
     use super::{Obstacle, Owner, is_trusted, parent_of};
 
-    /// Links on one path after which they are taken for a circle, as Linux has it.
+    /// Most links on one path; with more it is a circle, as on Linux.
     const MOST_LINKS: usize = 40;
 
-    /// Only a place to look names up in, where the system knows that: it needs no right to read.
+    /// Opens a folder only to look up names, where the system can: that needs no permission to read.
     #[cfg(target_os = "linux")]
     const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     #[cfg(not(target_os = "linux"))]
@@ -234,7 +234,7 @@ mod walk {
         )))
     }
 
-    /// See above; here a link that is put there between two looks is not told from the one before.
+    /// See above; here a link that is replaced between the two calls is not noticed.
     #[cfg(not(target_os = "linux"))]
     fn link_at(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<(Owner, PathBuf)>> {
         let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -277,14 +277,14 @@ pub(super) use walk::{obstacle, obstacle_at};
 
 /// Refuses a place that the user has named when it is a link of another user, or lies behind one:
 /// the owner of the link would decide where things are written. For the cache's root, `--local-dir`,
-/// a repository's folder and token files, whose own links are followed. Nothing there is fine.
+/// a repository's folder and token files, whose own links are followed. A missing file is accepted.
 ///
 /// # Errors
 /// [`FsError`] naming the link.
 #[cfg(unix)]
 pub fn refuse_foreign_link(path: &Path) -> Result<(), FsError> {
     use std::os::unix::fs::MetadataExt;
-    // Without a slash at the end, which would ask about what the link leads to.
+    // Without a slash at the end, which would mean the target of the link.
     let path: PathBuf = path.components().collect();
     match open_folder(parent_of(&path)) {
         Err(error) if Obstacle::of(&error).is_some() => {

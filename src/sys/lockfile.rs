@@ -1,21 +1,21 @@
 //! Lock files: one answer to "does a process hold this lock?", for all callers.
 //!
-//! A lock is an exclusive `flock(2)` on a file that stays (docs/reference.md#locks). Whether it is
-//! held can be asked of a file system only, and some cannot answer: NFSv4 and CIFS refuse an
+//! A lock is an exclusive `flock(2)` on a file that stays (docs/reference.md#locks). Only the file
+//! system knows whether it is held, and some cannot answer: NFSv4 and CIFS refuse an
 //! exclusive lock on a descriptor that is not open for writing (EBADF), others have no locks at all
 //! (ENOLCK, ENOSYS, EOPNOTSUPP), another user's lock file of mode 0600 cannot be opened (EACCES),
 //! and on Lustre with `localflock` or behind some FUSE mounts every `flock` succeeds. None
-//! of that means "free".
+//! of these means "free".
 //!
 //! - [`state`] looks without changing anything: it makes no file and no folder, and takes the lock
-//!   for a moment at most. Deletions ask it. [`State::CannotTell`] never means that something may
-//!   go; what to do then is [`is_young`]: keep what was written within [`YOUNG`].
+//!   for a moment at most. Deletions use it. [`State::CannotTell`] never permits a deletion; then
+//!   [`is_young`] decides: keep what was written within [`YOUNG`].
 //! - [`attempt`] and [`wait`] take the lock, making the file when it is not there.
-//!   [`Attempt::CannotTell`] carries the reason: a download or a login goes on without the lock, and
+//!   [`Attempt::CannotTell`] carries the reason: a download or a login continues without the lock, and
 //!   a download then writes to a partial that no other process uses.
 //!
 //! A lock that two descriptors of this process can hold at the same time excludes no process. That is
-//! tried once for each device, and answered with "cannot tell" as well.
+//! tested once for each device, and also gives "cannot tell".
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, TryLockError};
@@ -26,9 +26,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{FsError, LOCK_MODE, LockGuard, Opening, open_itself};
 
-/// What was written within this time may still be written to, where no lock tells. A day: long
-/// enough for a download that stands still over a night or waits in the queue of a cluster, and
-/// what a program left when it was killed is not for long in the way.
+/// A file changed within this time may still be in use, where locks do not tell. A day: long enough for
+/// a download that pauses over a night or waits in the queue of a cluster, and short enough to remove
+/// the files of a killed program soon.
 pub const YOUNG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Pause between two attempts while another process holds a lock, in [`wait`].
@@ -80,7 +80,7 @@ pub fn hold(path: &Path) -> (State, Option<LockGuard>) {
             Tried::Held => (State::Held, None),
         },
         Err(error) if is_absent(&error) => (State::Absent, None),
-        // Another user's lock that may be read: a shared lock asks the same, and needs no more.
+        // Another user's lock that may be read: a shared lock gives the same answer, and needs no permission to write.
         Err(_) => match open_to_read(path) {
             Ok(file) => match file.try_lock_shared() {
                 Ok(()) if is_coherent(&file) => (State::Free, Some(LockGuard { file })),
@@ -99,7 +99,7 @@ pub fn attempt(path: &Path) -> Attempt {
 }
 
 /// Takes the lock, waiting for the process that holds it: for `patience`, or without it as long as it takes.
-/// [`Attempt::Held`] says that the patience is over.
+/// [`Attempt::Held`] after `patience`.
 pub fn wait(path: &Path, patience: Option<Duration>) -> Attempt {
     wait_with_mode(path, patience, LOCK_MODE)
 }
@@ -148,7 +148,7 @@ fn wait_with_mode(path: &Path, patience: Option<Duration>, mode: u32) -> Attempt
 }
 
 /// Whether what these facts are of was changed within [`YOUNG`] before `now`. A time in the future
-/// is no reason to take it for old: clocks of file servers differ.
+/// counts as young: clocks of file servers differ.
 pub fn is_young(meta: &Metadata, now: SystemTime) -> bool {
     let Ok(modified) = meta.modified() else {
         return true;
@@ -199,7 +199,7 @@ fn is_meaningful(file: &File, path: &Path) -> bool {
         return true;
     };
     if second.metadata().map(|meta| identity(&meta)).ok() != Some(identity(&first)) {
-        // Another file by now: it says nothing about this one.
+        // The path is another file by now, which says nothing about this one.
         return true;
     }
     let answer = !matches!(try_exclusive(&second), Tried::Taken);

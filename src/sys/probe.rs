@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::lock::lock_within;
 
 /// Bytes free for this user on the file system that holds `path`, or would hold it: the nearest
-/// existing ancestor is asked. `None` when the system does not say.
+/// existing ancestor is asked. `None` when the system does not tell.
 #[cfg(unix)]
 pub fn free_space(path: &Path) -> Option<u64> {
     path.ancestors()
         .find_map(|ancestor| rustix::fs::statvfs(ancestor).ok())
-        // A file system of no size (/proc) is none to store in: creating a file will say so better.
+        // A file system of size 0 (/proc) cannot hold files: creating one gives a better error.
         .filter(|stat| stat.f_blocks > 0)
         .map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io;
 
-/// Flushes a file to disk. A file system that cannot do that is no failure; one that fails to keep
-/// the bytes is.
+/// Flushes a file to disk. A file system without that call is not a failure; one that loses the
+/// bytes is.
 ///
 /// # Errors
 /// An I/O error, or a full disk.
@@ -12,7 +12,7 @@ pub fn sync_file(file: &File) -> io::Result<()> {
     file.sync_all().or_else(unless_refused)
 }
 
-/// Tells bytes that are lost from a file system that has no such call, whatever its word for that.
+/// An error if bytes are lost; no error if the file system just does not support flushing.
 fn unless_refused(error: io::Error) -> io::Result<()> {
     #[cfg(unix)]
     let is_io = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());

@@ -1,10 +1,9 @@
 //! Threads, on machines that give few of them.
 //!
-//! Login nodes of clusters allow a user some dozens of processes and threads on a hundred cores, and
-//! a library that starts one for each core dies there, or waits for ever for what never started. So a
-//! thread is asked for and never expected: work that gets none is done by the caller.
-//! `tokio`'s own threads for blocking work cannot be refused without a panic, which is why they are
-//! not used.
+//! Login nodes of clusters allow a user some dozens of processes and threads on a hundred cores. A
+//! library that starts one for each core panics there, or waits forever for a thread that never started.
+//! So every request for a thread may fail: work that gets none is done by the caller.
+//! `tokio`'s threads for blocking work are not used: it panics when the system refuses one.
 
 use std::cell::Cell;
 use std::io;
@@ -30,8 +29,7 @@ const RESERVE: usize = 16;
 /// Stack of a thread that only waits, in bytes.
 const SMALL_STACK: usize = 64 << 10;
 
-/// How long a thread that was started may take to run, before we ask whether the system gives any, and
-/// at most: a machine may be that busy.
+/// How long a started thread may take to run on a busy machine before it counts as refused.
 const GLANCE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[error("a thread of this program ended without an answer")]
 pub struct Gone;
 
-/// Starts work on a thread of its own. When there is none to be had, what the work was to be done on
+/// Starts work on a thread of its own. When the system refuses one, the state of the work
 /// comes back.
 ///
 /// # Errors
@@ -96,8 +94,8 @@ pub fn workers() -> Option<NonZeroUsize> {
         .flatten()
 }
 
-/// Starts what runs asynchronous work: on so many threads, or on this one alone where `None` is wanted
-/// or the system refuses a thread after all, since other programs start threads as well.
+/// Starts a runtime on `workers` threads, or on this one alone: for `None`, or when the system refuses a
+/// thread after all, since other programs start threads as well.
 ///
 /// # Errors
 /// The system gives no descriptors for it.
@@ -106,7 +104,7 @@ pub fn start_runtime(workers: Option<NonZeroUsize>) -> io::Result<Runtime> {
         return Ok(runtime);
     }
     let build = || runtime::Builder::new_current_thread().enable_all().build();
-    // The library panics where it gets no sockets for signals; as many as it needs say why.
+    // The library panics without sockets for signals; opening as many first gives the reason.
     quietly(build).unwrap_or_else(|| {
         let pairs = (0..4).map(|_| sockets());
         pairs.collect::<io::Result<Vec<_>>>()?;
@@ -124,9 +122,9 @@ fn sockets() -> io::Result<()> {
     Ok(())
 }
 
-/// A runtime on so many threads; `None` when the system refuses one of them. The library panics then,
-/// waits for ever for the workers that have started before it lets the panic go, and may begin without a
-/// worker. So it is started on a thread that can be left behind, and its workers are counted.
+/// A runtime on so many threads; `None` when the system refuses one of them. The library panics then
+/// after waiting forever for the workers that have started, or begins without a worker. So it is started
+/// on a thread that can be abandoned, and its workers are counted.
 fn runtime_on(workers: NonZeroUsize) -> io::Result<Option<Runtime>> {
     let running = Arc::new(Count::default());
     let starting = Arc::clone(&running);
@@ -154,7 +152,7 @@ fn runtime_on(workers: NonZeroUsize) -> io::Result<Option<Runtime>> {
     if running.reaches(workers.get()) {
         return Ok(Some(built));
     }
-    // Workers that never started are never heard of: nothing is waited for.
+    // Workers that never started never report: do not wait for them.
     built.shutdown_background();
     Ok(None)
 }
@@ -220,7 +218,7 @@ impl Count {
     }
 }
 
-/// Whether this many threads can be had at the same time. They are made, for a moment.
+/// Whether the system gives this many threads at the same time. They are started for a moment.
 fn can_make(count: usize) -> bool {
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     let open = |gate: &(Mutex<bool>, Condvar)| {

@@ -13,8 +13,8 @@ use super::staged::{Mode, Staged};
 /// leave an empty file, unless the mode says that the content is flushed first. A link in the place
 /// of the file is replaced and what it leads to stays.
 ///
-/// A file that cannot be replaced since it is mounted by itself, as containers have it, is written in
-/// place: the caller holds the lock that keeps others from it, if there is one.
+/// A file that is a mount point, as in containers, cannot be replaced and is written in place: the
+/// caller holds its lock, if there is one.
 ///
 /// # Errors
 /// [`FsError`] naming the target; the old content is then untouched.
@@ -24,7 +24,7 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: Mode) -> Result<(), FsErr
 
 /// As [`write_atomic`], with the unfinished file in another folder: for folders whose every entry
 /// means something to others. Where that folder is on another file system, the unfinished file lies
-/// beside the target after all.
+/// beside the target instead.
 ///
 /// # Errors
 /// As [`write_atomic`].

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::types::{InvalidName, RepoPath, is_lower_hex};
 
-/// How the content of a file is proven right.
+/// How the content of a file is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Checksum {
     /// SHA-256 of the content: files in LFS or Xet storage.
@@ -74,7 +74,7 @@ pub struct FileEntry {
 }
 
 impl FileEntry {
-    /// How this file's content is proven right; its etag names the blob.
+    /// How this file's content is verified; its etag names the blob.
     pub fn checksum(&self) -> Checksum {
         match &self.lfs {
             Some(lfs) => Checksum::Sha256(lfs.sha256.clone()),

@@ -1,4 +1,4 @@
-//! The words of the field, validated once at the edge: repository, revision, commit, path, listing,
+//! The terms of the Hub, validated once at the edge: repository, revision, commit, path, listing,
 //! hash, token. Imports nothing else of this program.
 
 mod endpoint;

@@ -1,5 +1,5 @@
-//! Python's `fnmatchcase`, in its own few lines: the Hub's users write patterns for it, and the
-//! glob crates disagree on what matters here (`*` crosses `/`, no braces, `[!…]` only, an unclosed
+//! Python's `fnmatchcase`, reimplemented: the Hub's users write patterns for it, and the glob crates
+//! differ in what matters here (`*` crosses `/`, no braces, `[!…]` only, an unclosed
 //! `[` is a bracket). Pure.
 
 /// A pattern over whole repository paths (docs/reference.md#patterns).

@@ -1,4 +1,4 @@
-//! How long work tells how far it is, without knowing who shows it.
+//! How a download reports its progress, without knowing how it is shown.
 
 /// Watches a download. Called from many threads; sizes are in bytes.
 pub trait Progress: Send + Sync {
@@ -10,11 +10,11 @@ pub trait Progress: Send + Sync {
     fn begin(&self, files: u64, bytes: u64, done_bytes: u64);
     /// `bytes` more have arrived and are written.
     fn advance(&self, bytes: u64);
-    /// Bytes that were counted turned out to be worthless and are fetched again.
+    /// Bytes that were counted turned out to be wrong and are fetched again.
     fn rewind(&self, bytes: u64);
     /// One file is complete and published.
     fn file_done(&self);
-    /// The work is over, well or badly.
+    /// The work is over, with success or failure.
     fn finish(&self);
 }
 

@@ -95,7 +95,7 @@ impl Token {
         Ok(Token::clean(text)?.map(|token| (token, removed)))
     }
 
-    /// The characters themselves. Every call is a place to look at when asking where a token goes.
+    /// The characters themselves. Every call is a place where a token could leak.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What could follow on a line: commands, flags and their values from the grammar itself, names from
+//! Candidates for the next word: commands, flags and their values from the grammar itself, names from
 //! the disk.
 //!
 //! The grammar is walked by the engine of `clap_complete`. Its own shell functions are not used: they
@@ -20,7 +20,7 @@ use crate::config::env::Env;
 use crate::config::program::Program;
 use crate::console::text::escape;
 
-/// One way to go on.
+/// A candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The whole word, without quotes.
@@ -76,7 +76,7 @@ fn candidate(found: &CompletionCandidate) -> Option<Candidate> {
     })
 }
 
-/// Gives each argument that names something on this machine the means to complete it. Arguments go by
+/// Gives each argument that names something on this machine a completer. Arguments go by
 /// their id: one id means the same in every command, of either grammar.
 fn with_names_of(command: Command, local_names: &Arc<LocalNames>) -> Command {
     let subcommands: Vec<String> = command

@@ -1,14 +1,14 @@
 //! Completion in the shell.
 //!
 //! A shell that wants to know how a line could go on starts this program with `_HF_COMPLETE` set and
-//! reads the answer from its output. Three generations of shell functions ask, each in its own words
+//! reads the answer from its output. Three generations of shell functions ask, each in its own form
 //! (`request`): those that this program prints ([`crate::commands::completions`]), and those that Python clients have
 //! left in people's files. What could follow is found in one way for all (`candidates`): commands
 //! and flags in the grammar, names of repositories and tokens on the disk (`local_names`). Then it is
 //! spelled in the form that the shell reads (`reply`).
 //!
-//! Nobody asked for it by name, so it must never be in the way: no network, no word on stderr, no
-//! waiting, and no token in the answer.
+//! It runs while the user types, so it must not disturb: no network, no message on stderr, no waiting,
+//! and no token in the answer.
 
 mod candidates;
 mod local_names;

@@ -1,4 +1,4 @@
-//! What a shell asks, and in whose words. Pure.
+//! Requests of a shell, in the forms of all clients. Pure.
 //!
 //! | `_HF_COMPLETE` | Asked by | The line |
 //! | --- | --- | --- |
@@ -121,7 +121,7 @@ fn comp_words(shell: Shell, env: &Env) -> Option<Line> {
         return Some(line);
     }
     let index: usize = cursor?.trim().parse().ok()?;
-    // `${COMP_WORDS[*]}` says nothing of an empty last word.
+    // `${COMP_WORDS[*]}` omits an empty last word.
     line.words.truncate(index + 1);
     while line.words.len() <= index {
         line.words.push(String::new());

@@ -25,8 +25,8 @@ impl Line {
     }
 }
 
-/// Cuts a line. What a shell would refuse, an open quote or a final backslash, is taken as far as it
-/// goes: the line is not finished.
+/// Cuts a line. What a shell would refuse, an open quote or a final backslash, is accepted: the
+/// line is not finished.
 pub fn split(text: &str) -> Line {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -70,7 +70,7 @@ pub fn glue(words: &[String]) -> Vec<String> {
     glued
 }
 
-/// A word with backslashes before what bash would not take as it is.
+/// A word with backslashes before characters that are special in bash.
 pub fn quote(word: &str) -> String {
     let mut quoted = String::with_capacity(word.len());
     for (at, c) in word.char_indices() {

@@ -1,6 +1,6 @@
-//! A command line that cannot be carried out: what is said about it.
+//! Error messages for an invalid command line.
 //!
-//! clap finds the mistake; here it gets its words. A command that only the Python client has is
+//! clap finds the mistake; this module writes the message. A command that only the Python client has is
 //! named with what to use instead, a mistyped one with the nearest, and in the machine formats the
 //! error looks like every other one (docs/reference.md#exit-codes-and-errors).
 
@@ -87,7 +87,7 @@ pub fn report(
 }
 
 /// Spells out what would break a line in the words of the command line that clap repeats. The console
-/// does the same with all else, but cannot tell whose a line break is.
+/// does the same with all else, but cannot tell clap's line breaks from others.
 fn escape_context(error: &mut clap::Error) {
     let escaped: Vec<(ContextKind, ContextValue)> = error
         .context()
@@ -105,7 +105,7 @@ fn escape_context(error: &mut clap::Error) {
     }
 }
 
-/// The output format that a command line asks for, though it makes no sense as a whole.
+/// The output format that an invalid command line requests.
 pub fn wanted_format(args: &[OsString]) -> Option<OutputFormat> {
     let words: Vec<&str> = args
         .iter()
@@ -183,7 +183,7 @@ impl Place {
     }
 }
 
-/// Better words than clap's, where there are some.
+/// A better message than clap's, where there is one.
 fn explain(
     error: &clap::Error,
     place: &Place,
@@ -235,7 +235,7 @@ fn explain(
     })
 }
 
-/// What the Python client has and this tool has not.
+/// A command of the Python client that this tool lacks.
 fn elsewhere(name: &str, word: &str, theirs: &str, json: bool) -> CliError {
     let or_git = match theirs {
         "upload" => ", or `git push`",

@@ -5,7 +5,7 @@
 
 use clap::Command;
 
-/// Words that other tools use for what is here.
+/// Words that other tools use for our commands.
 const SYNONYMS: [(&str, &str); 9] = [
     ("clean", "cache prune"),
     ("clear", "cache prune"),
@@ -18,8 +18,8 @@ const SYNONYMS: [(&str, &str); 9] = [
     ("remove", "cache rm"),
 ];
 
-/// How alike two words have to be, from 0 to 1, to take one for the other. clap is content with 0.7,
-/// and takes `bogus` for `logout`.
+/// How alike two words have to be, from 0 to 1, to take one for the other. clap uses 0.7,
+/// and suggests `logout` for `bogus`.
 const ALIKE: f64 = 0.75;
 /// As [`ALIKE`], for a command of another group.
 const ALIKE_ELSEWHERE: f64 = 0.85;
@@ -76,7 +76,7 @@ pub fn nearest(word: &str, group: &[String], known: &[Known]) -> Vec<String> {
     let mut same: Vec<&Known> = known
         .iter()
         .filter(|known| known.words.iter().any(|own| own == word))
-        // What keeps the legacy link is not what a bare `ls` or `rm` is about.
+        // A bare `ls` or `rm` does not mean `hf alias`.
         .filter(|known| !known.path.starts_with("alias "))
         .collect();
     if same.iter().any(|known| !known.is_hidden) {

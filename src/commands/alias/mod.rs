@@ -15,7 +15,7 @@ use crate::config::env;
 use crate::config::program::LEGACY_NAME;
 use crate::console::{Mode, Table};
 
-/// Make this tool answer to the legacy name huggingface-cli as well.
+/// Make this tool available under the legacy name huggingface-cli.
 ///
 /// The name is a link to this program, which then reads the command line as huggingface-cli did.
 /// Without a command, the files of that name are listed, in the order in which a shell looks for them.
@@ -33,7 +33,7 @@ enum AliasCommand {
     List,
     /// Make the link.
     Add(AddArgs),
-    /// Remove the link; what is not this tool's is left alone.
+    /// Remove the link; other programs of that name are kept.
     #[command(visible_alias = "rm")]
     Remove(DirArgs),
 }
@@ -227,7 +227,7 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
             link::remove(&path)?;
             true
         }
-        _ => return Err(taken(&path, &found).hint("it is not this tool's, and left alone")),
+        _ => return Err(taken(&path, &found).hint("it belongs to another program and is kept")),
     };
     let message = match removed {
         true => "huggingface-cli is removed.",

@@ -1,11 +1,11 @@
-//! Opening a page in the user's browser, where there is one to be seen.
+//! Opening a page in the user's browser, where there is a display.
 
 use url::Url;
 
 use crate::config::env::{self, Env};
 
 /// Opens a page, if the user sits in front of a screen that can show it; answers whether it was
-/// tried. Failure is no matter: the address is on the terminal as well.
+/// tried. A failure is ignored: the address is on the terminal as well.
 pub fn open(env: &Env, page: &Url) -> bool {
     if !has_screen(env) {
         return false;

@@ -30,7 +30,7 @@ use crate::types::token::Token;
 /// Arguments of `hf auth login`.
 #[derive(Debug, Default, Args)]
 pub struct LoginArgs {
-    /// The access token. Others may see it in the process list: --token-stdin keeps it to yourself.
+    /// The access token. Others may see it in the process list; --token-stdin hides it from them.
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<SecretArg>,
     /// Read the access token from standard input.
@@ -127,7 +127,7 @@ impl Git {
 fn ask_about_git(context: &Context, storage: Storage) -> Result<bool, CliError> {
     context
         .console
-        // Helpers often keep it in a plain file, which the keyring is chosen against.
+        // Helpers often keep it in a plain file, which users of the keyring want to avoid.
         .ask_yes_no("Add token as git credential?", storage == Storage::File)
         .map_err(unanswered)
 }
@@ -165,7 +165,7 @@ fn ask_method(context: &Context) -> Result<Method, CliError> {
     }
 }
 
-/// The question for a token. Scripts that drive `huggingface-cli login` wait for the words of 0.36.2.
+/// The question for a token. Scripts that drive `huggingface-cli login` wait for the text of 0.36.2.
 fn token_question(console: &Console) -> &'static str {
     match (console.is_legacy(), console.is_interactive()) {
         (true, _) => "Enter your token (input will not be visible): ",
@@ -186,7 +186,7 @@ fn cleaned(console: &Console, text: &str, source: &str) -> Result<Token, CliErro
         Ok(None) => Err(CliError::usage(format!("There is no token in {source}."))),
         Err(reason) => Err(CliError::new(
             Kind::InvalidToken,
-            format!("What {source} gives cannot be a token: {reason}."),
+            format!("The value from {source} cannot be a token: {reason}."),
         )
         .hint("copy it again, from hf_ to its last character")),
     }

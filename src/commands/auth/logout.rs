@@ -19,7 +19,7 @@ pub struct LogoutArgs {
     token_name: Option<String>,
 }
 
-/// Forgets saved tokens. A token in the environment cannot be forgotten: it is named.
+/// Forgets saved tokens. A token in the environment stays in effect: a warning names it.
 ///
 /// # Errors
 /// The files cannot be changed, or `stored_tokens` cannot be understood.
@@ -54,7 +54,7 @@ pub fn run(args: LogoutArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Nothing was done: no tick, and the name that was meant, perhaps. Exit code 0 as the Python client.
+/// Nothing was done: no tick, and a suggestion when a name is similar. Exit code 0 as the Python client.
 fn tell_unknown(context: &Context, name: &str, fields: Fields) -> Result<(), CliError> {
     let console = &context.console;
     if matches!(console.mode(), Mode::Agent | Mode::Json) {

@@ -111,7 +111,7 @@ fn show_winner(context: &Context, sources: &Sources, resolved: &ResolvedToken, a
     let seen = match answer {
         Some(Ok(seen)) => seen,
         Some(Err(error)) => {
-            // A refused token is the command's error; anything else only keeps us from knowing.
+            // A refused token is the command's error; with any other error the answer is just unknown.
             if error.kind != Kind::InvalidToken {
                 console.warn(&format!(
                     "The Hub cannot be asked about the token: {}",
@@ -178,7 +178,7 @@ fn table(sources: &Sources, mode: Mode, resolved: Option<&ResolvedToken>) -> Tab
 
 fn masked(row: &Row, used: bool, resolved: Option<&ResolvedToken>) -> String {
     match (&row.state, resolved) {
-        // Asked for, or renewed, by now.
+        // Exchanged, read from the keyring, or renewed.
         (State::Promise, Some(resolved)) if used => resolved.token.masked(),
         (State::Token(token), _) => token.masked(),
         _ => "-".to_owned(),

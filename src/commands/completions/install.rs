@@ -1,4 +1,4 @@
-//! Writing into the user's shell files: as little as can be, once, and nothing is ever lost.
+//! Writing into the user's shell files: one line, once, and nothing is ever lost.
 //!
 //! bash and zsh get one line at the end of a file that is the user's own. It is appended in place, so
 //! that links, owner, mode and whatever another program writes at the same time stay as they are. It

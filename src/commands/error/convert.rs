@@ -58,7 +58,7 @@ impl From<FsError> for CliError {
                 .hint("`df -i` shows it; remove many small files, or choose another disk with HF_HOME or --cache-dir")
         } else if error.is_disk_full() {
             CliError::new(Kind::DiskFull, message)
-                .hint("free some space (`hf cache ls --sort size` shows what takes it) and run the command again: what was fetched is kept")
+                .hint("free some space (`hf cache ls --sort size` shows what uses it) and run the command again: downloaded bytes are kept")
         } else {
             let hint = match error.source.kind() {
                 std::io::ErrorKind::PermissionDenied => Some(

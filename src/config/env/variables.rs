@@ -8,13 +8,8 @@ macro_rules! variables {
             pub const $name: &str = variables!(@value $name $($value)?);
         )*
 
-        /// What a variable means, in a few words; `None` for one that is not read.
-        pub fn meaning(variable: &str) -> Option<&'static str> {
-            match variable {
-                $($name => Some($meaning),)*
-                _ => None,
-            }
-        }
+        /// Each variable with its meaning.
+        pub const VARIABLES: &[(&str, &str)] = &[$(($name, $meaning),)*];
     };
     (@value $name:ident) => { stringify!($name) };
     (@value $name:ident $value:literal) => { $value };
@@ -98,3 +93,10 @@ pub const PROXY_VARIABLES: [&str; 8] = [
     "no_proxy",
     "NO_PROXY",
 ];
+
+/// What a variable means, in a few words; `None` for one that is not read.
+pub fn meaning(variable: &str) -> Option<&'static str> {
+    let mut all = VARIABLES.iter();
+    all.find(|(name, _)| *name == variable)
+        .map(|(_, meaning)| *meaning)
+}

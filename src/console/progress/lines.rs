@@ -1,7 +1,7 @@
 //! Progress in a log: a plain line every ten seconds, where bars cannot be drawn.
 //!
-//! What a line says is pure ([`Meter`]); a thread of its own writes it, so that a download that
-//! stands still says so too.
+//! What a line says is pure ([`Meter`]); a thread of its own writes it, so that a stalled
+//! download prints lines too.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
@@ -12,7 +12,7 @@ use crate::console::progress::bars::listing_line;
 use crate::console::text;
 use crate::types::progress::Progress;
 
-/// Time between two lines, and before the first: what is done sooner prints none.
+/// Time between two lines, and before the first: shorter work prints none.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The rate is that of the last so many intervals.
@@ -148,7 +148,7 @@ impl Shared {
             if left.is_zero() {
                 due += interval;
                 let line = guard.0.line(self.start.elapsed());
-                // The lock is let go: whoever counts bytes does not wait for a slow reader.
+                // The lock is released: threads that count bytes do not wait for a slow reader.
                 drop(guard);
                 if let Some(line) = line {
                     write(&line);
@@ -210,7 +210,7 @@ impl Progress for Lines {
         };
         self.shared.stop.notify_all();
         if let Some(thread) = self.thread.lock().unwrap().take() {
-            // Should it have panicked, then lines are missing and nothing else.
+            // After a panic of the thread only lines are missing.
             let _ = thread.join();
         }
         if let Some(line) = last {
@@ -319,7 +319,7 @@ mod tests {
         progress.begin(2, 100, 0);
         progress.advance(100);
         progress.file_done();
-        // Lines come though nothing happens.
+        // Lines appear although nothing happens.
         assert!(
             lines
                 .recv()

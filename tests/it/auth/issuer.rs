@@ -135,7 +135,7 @@ fn a_refresh_token_goes_to_the_hub_that_gave_it_and_to_no_other() {
             assert!(
                 output
                     .stderr()
-                    .contains(&format!("left to a command that talks to {from}")),
+                    .contains(&format!("only a command that talks to {from} can renew it")),
                 "{output}"
             );
         }

@@ -195,7 +195,7 @@ fn offline_uses_the_cache_or_says_so() {
         .fails(1);
     let missing = env.run(["download", "org/other"]).fails(1);
     insta::assert_snapshot!(missing.stderr(), @"
-    Error: The cache lacks what is asked for of the model org/other at revision main, and offline mode is on.
+    Error: The cache lacks requested files of the model org/other at revision main, and offline mode is on.
     Hint: to go online, leave out --offline and unset HF_HUB_OFFLINE; `hf cache ls --revisions` lists what is there
     ");
     assert_eq!(hub.requests().len(), requests, "not one request");
@@ -214,7 +214,7 @@ fn an_incomplete_snapshot_is_not_passed_off_as_whole() {
     env.set("HF_HUB_OFFLINE", "1");
     let output = env.run(["download", "org/name"]).fails(1);
     insta::assert_snapshot!(output.stderr(), @"
-    Error: The cached snapshot of the model org/name lacks 1 file (model.bin), and the Hub cannot be asked: offline mode is on.
+    Error: The cached snapshot of the model org/name lacks 1 file (model.bin), and the Hub cannot be reached: offline mode is on.
     Hint: run the same command with network access to complete it
     ");
     env.run(["download", "org/name", "--include", "*.json"])

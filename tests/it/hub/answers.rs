@@ -55,7 +55,7 @@ fn behind_a_portal_the_cache_serves() {
             assert!(strikes.count() > seen, "{number}");
             assert_eq!(output.stdout(), before.stdout(), "{number}");
             let warning =
-                "Warning: The Hub cannot be asked (a web page came from http://127.0.0.1:";
+                "Warning: The Hub cannot be reached (a web page came from http://127.0.0.1:";
             assert!(output.stderr().starts_with(warning), "{number}: {output}");
         }
         // Nothing to serve: it is said what happened.
@@ -133,7 +133,7 @@ fn without_a_token_nothing_is_said_about_one() {
     );
     assert_eq!(
         said(&hub, &env, &["org/name"]),
-        "Error: Nobody may read the model org/name without a token, or not from here \
+        "Error: The model org/name cannot be read without a token, or not from this network \
          (the Hub says: Your address is blocked).\n\
          Hint: run `hf auth login`, or check HF_ENDPOINT and the proxy variables\n"
     );

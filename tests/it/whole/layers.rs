@@ -33,7 +33,7 @@ pub const ROOMS: [(&str, &[&str]); 12] = [
     (
         "testing",
         &[
-            "cli", "commands", "download", "auth", "cache", "config", "types", "sys",
+            "cli", "commands", "download", "auth", "hub", "cache", "config", "types", "sys",
         ],
     ),
     ("main", &[]),

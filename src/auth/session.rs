@@ -146,7 +146,7 @@ impl Session {
                 let _ = renew::finish(&self.settings, &name);
                 Next::Ready(Some(resolved))
             }
-            Step::AskKeyring(name) => self.from_keyring(Keyring::new(&self.settings).load(&name)?),
+            Step::AskKeyring(name) => self.in_keyring(Keyring::new(&self.settings).load(&name)?),
         })
     }
 
@@ -178,7 +178,7 @@ impl Session {
         ResolvedToken { token, ..old }
     }
 
-    fn from_keyring(&self, entry: StoredToken) -> Next {
+    fn in_keyring(&self, entry: StoredToken) -> Next {
         let is_due = is_due(&entry, now());
         let is_ours = entry.issuer.is(&self.settings.endpoint);
         let Some(token) = entry.token else {

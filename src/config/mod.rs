@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod env;
+mod folders;
 pub mod program;
 pub mod proxy;
 pub mod settings;

@@ -9,17 +9,13 @@ use std::time::Duration;
 use url::Url;
 
 use crate::config::env::{self, Env};
+use crate::config::folders::{Folders, is_nowhere};
 use crate::config::proxy::{BadProxy, Proxies};
 use crate::types::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint, host};
 
 /// Client id of the browser login that the Hub knows the command line by
 /// (docs/reference.md#browser-login). Not a secret.
 const DEFAULT_CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
-/// Placeholder for the folders of a user without a home folder. It does not exist, and nothing may be
-/// created there ([`Settings::check_home`]).
-const NOWHERE: &str = "/nonexistent/.cache/huggingface";
-/// The source of [`NOWHERE`].
-const NO_HOME: &str = "none: there is no home folder";
 /// Default of both timeouts, in seconds.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -106,7 +102,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::NoHome`].
     pub fn check_home(&self, path: &Path) -> Result<(), SettingsError> {
-        if path.starts_with(NOWHERE) {
+        if is_nowhere(path) {
             return Err(SettingsError::NoHome);
         }
         Ok(())
@@ -117,24 +113,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] when a needed value is missing or unusable.
     pub fn resolve(env: &Env) -> Result<Self, SettingsError> {
-        let (hf_home, hf_home_source) = hf_home(env);
-        let (hub_cache, hub_cache_source) = match (
-            env.get_os(env::HF_HUB_CACHE),
-            env.get_os(env::HUGGINGFACE_HUB_CACHE),
-        ) {
-            (Some(path), _) => (env.expand_path(path), env::HF_HUB_CACHE),
-            (None, Some(path)) => (env.expand_path(path), env::HUGGINGFACE_HUB_CACHE),
-            (None, None) => (hf_home.join("hub"), hf_home_source),
-        };
-        // `~` and no more, as the Xet library does it in all clients.
-        let xet_cache = env.get_os(env::HF_XET_CACHE).map_or_else(
-            || hf_home.join("xet"),
-            |path| env.expand_home(path.as_ref()),
-        );
-        let token_path = env
-            .get_os(env::HF_TOKEN_PATH)
-            .map_or_else(|| hf_home.join("token"), |path| env.expand_path(path));
-        let stored_tokens_path = token_path.with_file_name("stored_tokens");
+        let folders = Folders::resolve(env);
         let seconds = |name| {
             env.get(name)
                 .and_then(|value| value.trim().parse::<u64>().ok())
@@ -142,12 +121,15 @@ impl Settings {
                 .map_or(DEFAULT_TIMEOUT, Duration::from_secs)
         };
         Ok(Settings {
-            hf_home,
-            hf_home_source,
-            hub_cache,
-            hub_cache_source,
-            token_path,
-            stored_tokens_path,
+            // Its library needs a folder.
+            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET) || is_nowhere(&folders.xet_cache),
+            hf_home: folders.hf_home,
+            hf_home_source: folders.hf_home_source,
+            hub_cache: folders.hub_cache,
+            hub_cache_source: folders.hub_cache_source,
+            stored_tokens_path: folders.token_path.with_file_name("stored_tokens"),
+            token_path: folders.token_path,
+            xet_cache: folders.xet_cache,
             endpoint: Endpoint::parse(
                 env.get(env::HF_ENDPOINT)
                     .as_deref()
@@ -164,12 +146,9 @@ impl Settings {
                 .switch(env::HF_HUB_DISABLE_PROGRESS_BARS)
                 .map(|disabled| !disabled),
             disable_symlinks: env.is_true(env::HF_HUB_DISABLE_SYMLINKS),
-            // Its library wants a folder of its own.
-            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET) || xet_cache.starts_with(NOWHERE),
             disable_shared_blobs: env.is_true(env::HF_HUB_DISABLE_SHARED_BLOBS),
             enable_shared_blobs: env.is_true(env::HF_HUB_ENABLE_SHARED_BLOBS),
             xet_high_performance: env.is_true(env::HF_XET_HIGH_PERFORMANCE),
-            xet_cache,
             etag_timeout: seconds(env::HF_HUB_ETAG_TIMEOUT),
             download_timeout: seconds(env::HF_HUB_DOWNLOAD_TIMEOUT),
             user_agent_origin: env.get(env::HF_HUB_USER_AGENT_ORIGIN),
@@ -193,20 +172,6 @@ impl Settings {
     pub fn trusts_endpoint(&self) -> bool {
         let origin = host(self.endpoint.url());
         self.trusted_endpoints.contains(&origin)
-    }
-}
-
-fn hf_home(env: &Env) -> (PathBuf, &'static str) {
-    if let Some(path) = env.get_os(env::HF_HOME) {
-        return (env.expand_path(path), env::HF_HOME);
-    }
-    if let Some(path) = env.get_os(env::XDG_CACHE_HOME) {
-        let path = Path::new(path).join("huggingface");
-        return (env.expand_path(path.as_os_str()), env::XDG_CACHE_HOME);
-    }
-    match env.home() {
-        Some(home) => (home.join(".cache/huggingface"), "default"),
-        None => (PathBuf::from(NOWHERE), NO_HOME),
     }
 }
 

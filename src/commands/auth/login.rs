@@ -1,14 +1,12 @@
 //! `hf auth login`.
 
-use std::io::Read;
-
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::whoami::orgs;
 use super::{
-    GitArgs, browser, environment_token, give_to_git, say_if_git_forgets, unanswered, warn_of_link,
+    GitArgs, browser, environment_token, give_to_git, input, say_if_git_forgets, unanswered,
+    warn_of_link,
 };
 use crate::auth::AuthError;
 use crate::auth::device::{self, Waiting};
@@ -62,11 +60,15 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     }
     let git = args.git.choice();
     if let Some(secret) = &args.token {
-        let grant = Grant::from(cleaned(&context.console, secret.expose(), "--token")?);
+        let grant = Grant::from(input::cleaned(
+            &context.console,
+            secret.expose(),
+            "--token",
+        )?);
         return finish(context, grant, Git::told(git), storage);
     }
     if args.token_stdin {
-        let grant = Grant::from(from_stdin(context)?);
+        let grant = Grant::from(input::from_stdin(context)?);
         return finish(context, grant, Git::told(git), storage);
     }
     if matches!(context.console.mode(), Mode::Json | Mode::Quiet) {
@@ -90,9 +92,9 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
         }
         Method::Paste => {
             let token = if context.console.is_interactive() {
-                paste(context)?
+                input::paste(context)?
             } else {
-                first_line(context)?
+                input::first_line(context)?
             };
             let git = match git {
                 // Scripts that drive 0.36.2 answer before the token is checked.
@@ -165,87 +167,9 @@ fn ask_method(context: &Context) -> Result<Method, CliError> {
     }
 }
 
-/// The question for a token. Scripts that drive `huggingface-cli login` wait for the text of 0.36.2.
-fn token_question(console: &Console) -> &'static str {
-    match (console.is_legacy(), console.is_interactive()) {
-        (true, _) => "Enter your token (input will not be visible): ",
-        (false, true) => "Token (not shown while you type): ",
-        (false, false) => "Token: ",
-    }
-}
-
-/// Cleans a token that was typed or pasted, and tells what had to be removed.
-fn cleaned(console: &Console, text: &str, source: &str) -> Result<Token, CliError> {
-    match Token::from_paste(text) {
-        Ok(Some((token, removed))) => {
-            if !removed.is_empty() {
-                console.say(&format!("Removed from the token: {}.", removed.join(", ")));
-            }
-            Ok(token)
-        }
-        Ok(None) => Err(CliError::usage(format!("There is no token in {source}."))),
-        Err(reason) => Err(CliError::new(
-            Kind::InvalidToken,
-            format!("The value from {source} cannot be a token: {reason}."),
-        )
-        .hint("copy it again, from hf_ to its last character")),
-    }
-}
-
-fn from_stdin(context: &Context) -> Result<Token, CliError> {
-    let console = &context.console;
-    if console.is_interactive() {
-        return paste(context);
-    }
-    let mut text = Zeroizing::new(String::new());
-    std::io::stdin()
-        .lock()
-        .take(64 * 1024)
-        .read_to_string(&mut text)
-        .map_err(|error| {
-            CliError::new(Kind::Other, "Cannot read a token from standard input.").caused_by(error)
-        })?;
-    cleaned(console, &text, "standard input")
-}
-
-/// The token as the first line of what is piped in; what follows may answer further questions.
-fn first_line(context: &Context) -> Result<Token, CliError> {
-    let line = context
-        .console
-        .ask_line(token_question(&context.console))
-        .map_err(unanswered)?
-        .map(Zeroizing::new);
-    match line {
-        Some(line) => cleaned(&context.console, &line, "standard input"),
-        None => Err(CliError::new(
-            Kind::Other,
-            "There is no terminal to ask for a token on, and standard input is empty.",
-        )
-        .hint("pass the token with --token, or pipe it into this command")),
-    }
-}
-
 fn no_token_given() -> CliError {
     CliError::usage("The formats json and quiet do not prompt for a token.")
         .hint("pass it with --token-stdin or --token")
-}
-
-fn paste(context: &Context) -> Result<Token, CliError> {
-    let console = &context.console;
-    console.say(&format!(
-        "Make a token at {} and paste it here.",
-        context.settings.endpoint.tokens_page()
-    ));
-    loop {
-        let text = console
-            .ask_secret(token_question(console))
-            .map_err(unanswered)?;
-        match cleaned(console, &text, "this input") {
-            Ok(token) if token.is_organization() => return Err(AuthError::OrganizationToken.into()),
-            Ok(token) => return Ok(token),
-            Err(error) => console.say(&format!("{} Try again, or press Ctrl-C.", error.message)),
-        }
-    }
 }
 
 /// Says so when there is a valid token already. One that the Hub refuses does not count; if a login

@@ -1,6 +1,7 @@
 //! `hf auth`: log in and out, see which account is logged in, keep several tokens.
 
 mod browser;
+mod input;
 pub mod list;
 pub mod login;
 pub mod logout;

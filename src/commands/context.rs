@@ -15,10 +15,10 @@ use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
-use crate::console::{Console, interrupt};
-use crate::hub::http::{Notice, Notify};
+use crate::console::{Console, ProgressStyle, interrupt};
 use crate::hub::{Hub, HubOptions};
 use crate::sys::{limits, threads};
+use crate::types::progress::{Event, Notice, Progress};
 
 /// How long background work may take to stop once a command is over.
 const SHUTDOWN: Duration = Duration::from_millis(200);
@@ -73,14 +73,8 @@ impl Context {
     /// It cannot be set up: a bad certificate file or proxy setting.
     pub fn hub(&self) -> Result<&Hub, CliError> {
         if self.hub.get().is_none() {
-            let console = Arc::clone(&self.console);
-            let notify: Notify = Arc::new(move |notice| match notice {
-                Notice::Waiting(text) => console.say(&sentence(&escape(&text))),
-                Notice::Retrying(text) => console.warn_of_retry(&sentence(&escape(&text))),
-                Notice::Warning(text) => console.warn(&escape(&text)),
-                Notice::Trace(text) => console.say(&format!("[debug] {}", escape(&text))),
-            });
-            let hub = Hub::new(HubOptions::from_settings(&self.settings)?, notify)?;
+            let observer = self.observer(ProgressStyle::None);
+            let hub = Hub::new(HubOptions::from_settings(&self.settings)?, observer)?;
             let _ = self.hub.set(hub);
         }
         Ok(self.hub.get().expect("set above"))
@@ -156,6 +150,15 @@ impl Context {
         }
     }
 
+    /// Shows the events of a download: notices as messages, the rest as progress in this style.
+    pub fn observer(&self, style: ProgressStyle) -> Arc<dyn Progress> {
+        let (console, shown) = (Arc::clone(&self.console), self.console.progress(style));
+        Arc::new(move |event: Event| match event {
+            Event::Notice(notice) => tell_of_hub(&console, notice),
+            event => shown.event(event),
+        })
+    }
+
     /// Runs asynchronous work to its end. Ctrl-C, SIGTERM and SIGHUP end it at once.
     ///
     /// # Errors
@@ -229,6 +232,16 @@ impl Drop for Context {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(SHUTDOWN);
         }
+    }
+}
+
+/// Shows a notice of the Hub client or a download.
+fn tell_of_hub(console: &Console, notice: Notice) {
+    match notice {
+        Notice::Waiting(text) => console.say(&sentence(&escape(&text))),
+        Notice::Retrying(text) => console.warn_of_retry(&sentence(&escape(&text))),
+        Notice::Warning(text) => console.warn(&escape(&text)),
+        Notice::Trace(text) => console.say(&format!("[debug] {}", escape(&text))),
     }
 }
 

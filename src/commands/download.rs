@@ -88,7 +88,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         token: token.as_ref(),
     };
     let hub = args.transfer.apply(context.hub()?);
-    let progress = context.console.progress(args.progress.progress);
+    let progress = context.observer(args.progress.progress);
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
     let mut session = Session::new(&hub, secret, request.clone(), progress);
     // The Xet library has no rate limit.

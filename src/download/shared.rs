@@ -14,11 +14,11 @@ use super::xet::has_name;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::shared::{Entry, Linked, is_store};
 use crate::hub::Hub;
-use crate::hub::http::Notice;
 use crate::sys::FsError;
 use crate::sys::dir::Dir;
 use crate::sys::threads;
 use crate::types::listing::Checksum;
+use crate::types::progress::Notice;
 
 /// The store of a cache, for one repository.
 #[derive(Debug, Clone)]

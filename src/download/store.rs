@@ -21,14 +21,13 @@ use crate::download::http::request::{INLINE_LIMIT, Manners, Source};
 use crate::download::http::segments::{remove_segments, segment_paths};
 use crate::download::shared::Sharing;
 use crate::hub::Hub;
-use crate::hub::http::Notice;
 use crate::sys::lockfile::{self, Attempt, is_young};
 use crate::sys::threads;
 use crate::sys::{
     FsError, copy_file, create_dir_all, has_no_locks, open_regular, refuse_foreign_link,
 };
 use crate::types::hash::ContentHasher;
-use crate::types::progress::Progress;
+use crate::types::progress::{FileProgress, Notice, Progress};
 use crate::types::token::Token;
 use crate::types::{CommitHash, Repo};
 
@@ -274,15 +273,27 @@ impl Job {
         for (index, file) in batch.iter().enumerate() {
             // Forcing the first has brought the content for all of them.
             let force = self.force && index == 0;
+            let done = match file.action {
+                Action::Ready => file.size.unwrap_or(0),
+                Action::Fetch { from } => from,
+                _ => 0,
+            };
+            let path = file.path.as_str();
+            let progress = FileProgress::begin(&*self.progress, path, file.size, done);
             if file.action != Action::Ready {
-                self.bring(file, force).await?;
+                self.bring(file, force, progress).await?;
             }
-            self.progress.file_done();
+            progress.done();
         }
         Ok(())
     }
 
-    async fn bring(&self, file: &PlannedFile, force: bool) -> Result<(), DownloadError> {
+    async fn bring(
+        &self,
+        file: &PlannedFile,
+        force: bool,
+        progress: FileProgress<'_>,
+    ) -> Result<(), DownloadError> {
         let claim = self.claim(file).await?;
         match (file.action, &self.store.local_dir) {
             (Action::Touch, Some(dir)) => {
@@ -296,7 +307,7 @@ impl Job {
         }
         if !force && self.store.has_content(file) {
             // It was there, or another process brought it while we waited.
-            self.skip(file);
+            skip(file, progress);
             if claim.is_common() {
                 self.store.discard_partial(file);
             }
@@ -309,38 +320,25 @@ impl Job {
             && let Some(sharing) = &self.sharing
             && sharing.link(&self.hub, file).await?
         {
-            self.skip(file);
+            skip(file, progress);
             if claim.is_common() {
                 self.store.discard_partial(file);
             }
             return Ok(self.store.point(file, false)?);
         }
         let partial = claim.partial(self.store.partial(file), file.size);
-        self.fetch(
-            file,
-            partial.path(),
-            force && claim.is_common(),
-            claim.is_common(),
-        )
-        .await
-    }
-
-    /// Counts the bytes of a file that turned out to be there as if they had come.
-    fn skip(&self, file: &PlannedFile) {
-        if let Action::Fetch { from } = file.action {
-            let missing = file.size.unwrap_or(0).saturating_sub(from);
-            self.progress.advance(missing);
-        }
+        self.fetch(file, partial.path(), (force, claim.is_common()), progress)
+            .await
     }
 
     async fn fetch(
         &self,
         file: &PlannedFile,
         partial: &Path,
-        force: bool,
-        is_common: bool,
+        (force, is_common): (bool, bool),
+        progress: FileProgress<'_>,
     ) -> Result<(), DownloadError> {
-        if force {
+        if force && is_common {
             // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
             let _ = fs::remove_file(partial);
             remove_segments(partial, file.size);
@@ -356,7 +354,7 @@ impl Job {
             path: &file.path,
             checksum: &file.checksum,
             size: file.length.sure(),
-            progress: &*self.progress,
+            progress,
             link: Mutex::new(file.link.clone()),
             manners: Manners::default(),
         };
@@ -387,7 +385,7 @@ impl Job {
         partial: &Path,
     ) -> Result<bool, DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
-            && xet.fetch(source, hash, partial, &*self.progress).await?
+            && xet.fetch(source, hash, partial).await?
         {
             remove_segments(partial, file.size);
             return Ok(true);
@@ -424,6 +422,13 @@ impl Job {
             // Only patience that has an end ends with this.
             Attempt::Held => Ok(Claim::Own(None)),
         }
+    }
+}
+
+/// Counts the bytes of a file that turned out to be there as if they had come.
+fn skip(file: &PlannedFile, progress: FileProgress<'_>) {
+    if let Action::Fetch { from } = file.action {
+        progress.advance(file.size.unwrap_or(0).saturating_sub(from));
     }
 }
 

@@ -15,7 +15,7 @@ pub use super::failure::Failure;
 use super::failure::innermost;
 use super::limit::Limiter;
 use super::names::SystemNames;
-pub use super::options::{HubOptions, Notice, Notify};
+pub use super::options::HubOptions;
 use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 pub use super::request::{Answer, Request};
 use super::retry::{self, LONGEST_SERVER_WAIT, MAX_RETRIES, RateGate};
@@ -23,6 +23,7 @@ use super::stall::Patience;
 use crate::config::proxy::Proxy;
 use crate::types::Endpoint;
 use crate::types::host;
+use crate::types::progress::{Event, Notice, Progress};
 use crate::types::token::Token;
 
 /// The client: connection pool, options, rate gate. Cheap to clone.
@@ -36,7 +37,7 @@ pub struct Hub {
     tls: rustls::ClientConfig,
     options: Arc<HubOptions>,
     gate: Arc<RateGate>,
-    notify: Notify,
+    observer: Arc<dyn Progress>,
     warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
     retries: u32,
     patience: Arc<Patience>,
@@ -44,11 +45,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Sets up a client. No connection is made yet.
+    /// Sets up a client that sends its notices to `observer`. No connection is made yet.
     ///
     /// # Errors
     /// [`HubError::Setup`] when a certificate or a proxy setting is unusable.
-    pub fn new(options: HubOptions, notify: Notify) -> Result<Self, HubError> {
+    pub fn new(options: HubOptions, observer: Arc<dyn Progress>) -> Result<Self, HubError> {
         install_crypto();
         let is_encrypted = options.endpoint.url().scheme() == "https";
         let tls = super::tls::config(
@@ -73,7 +74,7 @@ impl Hub {
             limiter: None,
             options: Arc::new(options),
             gate: Arc::default(),
-            notify,
+            observer,
             warned_topics: Arc::default(),
             retries: MAX_RETRIES,
         })
@@ -85,6 +86,15 @@ impl Hub {
     pub fn with_retries(&self, retries: u32) -> Self {
         Hub {
             retries,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, which sends its notices to another observer.
+    #[must_use]
+    pub fn with_observer(&self, observer: Arc<dyn Progress>) -> Self {
+        Hub {
+            observer,
             ..self.clone()
         }
     }
@@ -187,7 +197,7 @@ impl Hub {
 
     /// Tells the user something, as the sender of requests.
     pub fn tell(&self, notice: Notice) {
-        (self.notify)(notice);
+        self.observer.event(Event::Notice(notice));
     }
 
     /// The gate that all requests of this client pass.

@@ -1,29 +1,11 @@
-//! What a client is made of, and whom it tells.
+//! What a client is made of.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::HubError;
 use crate::config::proxy::Proxies;
 use crate::config::settings::{CaBundle, Settings};
 use crate::types::Endpoint;
-
-/// What the hub tells while it works: a wait or a retry, a warning from the server, or, with `HF_DEBUG`, each
-/// request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
-    /// A wait, in words for a person.
-    Waiting(String),
-    /// A request failed and is sent again, in words for a person.
-    Retrying(String),
-    /// `X-HF-Warning`: the server's words.
-    Warning(String),
-    /// A line for `HF_DEBUG`.
-    Trace(String),
-}
-
-/// Receives notices; called from many threads.
-pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// What a client is made of.
 #[derive(Clone)]

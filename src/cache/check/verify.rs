@@ -13,7 +13,7 @@ use crate::cache::{last_used, layout};
 use crate::sys::FsError;
 use crate::types::hash::{ContentHasher, READ_SIZE};
 use crate::types::listing::{Checksum, Listing};
-use crate::types::progress::Progress;
+use crate::types::progress::{Event, FileProgress, Progress};
 
 /// Files of a folder: path in the repository → path on disk.
 pub type LocalFiles = BTreeMap<String, PathBuf>;
@@ -164,7 +164,11 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatc
     let mut jobs = jobs(checks)?;
     // The largest first, so that no core is left with a giant when the others are done.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
-    progress.begin(jobs.len() as u64, jobs.iter().map(|job| job.size).sum(), 0);
+    progress.event(Event::Begun {
+        files: jobs.len() as u64,
+        bytes: jobs.iter().map(|job| job.size).sum(),
+        done: 0,
+    });
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Ok(Vec::new()));
     let work = || {
@@ -187,7 +191,7 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatc
         }
         work();
     });
-    progress.finish();
+    progress.event(Event::Finished);
     let mut mismatches = found.into_inner().unwrap()?;
     mismatches.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(mismatches)
@@ -225,6 +229,7 @@ fn jobs(checks: &[Check]) -> Result<Vec<Job<'_>>, FsError> {
 impl Job<'_> {
     fn run(&self, buffer: &mut [u8], progress: &dyn Progress) -> Result<Vec<Mismatch>, FsError> {
         let first = self.checks[0];
+        let progress = FileProgress::begin(progress, &first.path, Some(self.size), 0);
         let mut hasher = ContentHasher::new(&first.expected, Some(self.size));
         let hashed: io::Result<()> = (|| {
             let mut file = last_used::open_unmarked(&first.file)?;
@@ -240,7 +245,7 @@ impl Job<'_> {
             }
         })();
         hashed.map_err(FsError::of("read", &first.file))?;
-        progress.file_done();
+        progress.done();
         let algorithm = match &first.expected {
             Checksum::Sha256(_) => "sha256",
             Checksum::GitSha1(_) => "git-sha1",

@@ -215,7 +215,7 @@ impl Args {
                 workers: Workers::new(None),
                 check_space: true,
             };
-            let progress = context.console.progress(self.progress.progress);
+            let progress = context.observer(self.progress.progress);
             let session = Session::new(context.hub()?, secret.clone(), request, progress);
             let fetched = async {
                 match session.plan().await? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::safe::Safe;
-use crate::types::progress::Progress;
+use crate::types::progress::{Event, Progress};
 
 /// One bar for bytes and a line for files.
 pub struct Bars {
@@ -17,7 +17,7 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// Bars that appear with [`Progress::begin`].
+    /// Bars that appear with [`Event::Begun`].
     pub fn new(group: Arc<MultiProgress>) -> Self {
         group.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let files = ProgressBar::hidden();
@@ -70,21 +70,8 @@ pub fn spinner(group: &MultiProgress, text: &Safe) -> ProgressBar {
     bar
 }
 
-impl Progress for Bars {
-    fn listing(&self, files: u64) {
-        let bar = self
-            .listing
-            .get_or_init(|| spinner(&self.group, &Safe::default()));
-        bar.set_message(listing_line(files));
-    }
-
-    fn listed(&self) {
-        if let Some(bar) = self.listing.get() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
+impl Bars {
+    fn begin(&self, files: u64, bytes: u64, done: u64) {
         self.files.set_length(files);
         self.files
             .set_style(style("{msg:<12} {wide_bar} {pos}/{len} files"));
@@ -94,7 +81,7 @@ impl Progress for Bars {
             "{msg:<12} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left",
         ));
         self.bytes.set_message("Downloading");
-        self.bytes.set_position(done_bytes);
+        self.bytes.set_position(done);
         // The estimator has to see what is there already before it forgets how fast that came.
         self.bytes.tick();
         self.bytes.reset_eta();
@@ -104,21 +91,30 @@ impl Progress for Bars {
         // Without a first tick it would only show when the first file is complete.
         self.files.tick();
     }
+}
 
-    fn advance(&self, bytes: u64) {
-        self.bytes.inc(bytes);
-    }
-
-    fn rewind(&self, bytes: u64) {
-        self.bytes.dec(bytes);
-    }
-
-    fn file_done(&self) {
-        self.files.inc(1);
-    }
-
-    fn finish(&self) {
-        self.bytes.finish_and_clear();
-        self.files.finish_and_clear();
+impl Progress for Bars {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Listing { files } => {
+                let spinner = || spinner(&self.group, &Safe::default());
+                let bar = self.listing.get_or_init(spinner);
+                bar.set_message(listing_line(files));
+            }
+            Event::Listed => {
+                if let Some(bar) = self.listing.get() {
+                    bar.finish_and_clear();
+                }
+            }
+            Event::Begun { files, bytes, done } => self.begin(files, bytes, done),
+            Event::Advanced { bytes, .. } => self.bytes.inc(bytes),
+            Event::Rewound { bytes, .. } => self.bytes.dec(bytes),
+            Event::FileDone { .. } => self.files.inc(1),
+            Event::Finished => {
+                self.bytes.finish_and_clear();
+                self.files.finish_and_clear();
+            }
+            Event::FileBegun { .. } | Event::Notice(_) => {}
+        }
     }
 }

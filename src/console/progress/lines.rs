@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::progress::bars::listing_line;
 use crate::console::text;
-use crate::types::progress::Progress;
+use crate::types::progress::{Event, Progress};
 
 /// Time between two lines, and before the first: shorter work prints none.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -114,7 +114,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines that come every ten seconds from [`Progress::begin`] on.
+    /// Lines that come every ten seconds from [`Event::Begun`] on.
     pub fn new(write: Write) -> Self {
         Self::every(INTERVAL, write)
     }
@@ -161,7 +161,7 @@ impl Shared {
     }
 }
 
-impl Progress for Lines {
+impl Lines {
     fn listing(&self, files: u64) {
         let mut due = self.listing_due.lock().unwrap();
         if Instant::now() >= *due {
@@ -171,11 +171,11 @@ impl Progress for Lines {
         }
     }
 
-    fn begin(&self, files: u64, bytes: u64, done_bytes: u64) {
+    fn begin(&self, files: u64, bytes: u64, done: u64) {
         {
             let mut guard = self.shared.meter.lock().unwrap();
             let now = self.shared.start.elapsed();
-            guard.0.begin(now, files, bytes, done_bytes);
+            guard.0.begin(now, files, bytes, done);
             guard.1 = true;
         }
         let mut thread = self.thread.lock().unwrap();
@@ -186,18 +186,6 @@ impl Progress for Lines {
             // Without it only the last line is written.
             *thread = std::thread::Builder::new().spawn(tick).ok();
         }
-    }
-
-    fn advance(&self, bytes: u64) {
-        self.note(|meter| meter.bytes_done += bytes);
-    }
-
-    fn rewind(&self, bytes: u64) {
-        self.note(|meter| meter.bytes_done = meter.bytes_done.saturating_sub(bytes));
-    }
-
-    fn file_done(&self) {
-        self.note(|meter| meter.files_done += 1);
     }
 
     fn finish(&self) {
@@ -219,9 +207,26 @@ impl Progress for Lines {
     }
 }
 
+impl Progress for Lines {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Listing { files } => self.listing(files),
+            Event::Begun { files, bytes, done } => self.begin(files, bytes, done),
+            Event::Advanced { bytes, .. } => self.note(|meter| meter.bytes_done += bytes),
+            Event::Rewound { bytes, .. } => self.note(|meter| {
+                meter.bytes_done = meter.bytes_done.saturating_sub(bytes);
+            }),
+            Event::FileDone { .. } => self.note(|meter| meter.files_done += 1),
+            Event::Finished => self.finish(),
+            Event::Listed | Event::FileBegun { .. } | Event::Notice(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::progress::FileProgress;
 
     const SECOND: fn(u64) -> Duration = Duration::from_secs;
 
@@ -316,9 +321,14 @@ mod tests {
             let _ = sender.lock().unwrap().send(line.to_owned());
         };
         let progress = Lines::every(Duration::from_millis(5), Arc::new(write));
-        progress.begin(2, 100, 0);
-        progress.advance(100);
-        progress.file_done();
+        progress.event(Event::Begun {
+            files: 2,
+            bytes: 100,
+            done: 0,
+        });
+        let first = FileProgress::begin(&progress, "a", Some(100), 0);
+        first.advance(100);
+        first.done();
         // Lines appear although nothing happens.
         assert!(
             lines
@@ -327,8 +337,8 @@ mod tests {
                 .starts_with("1 of 2 files, 100.0 of 100.0, ")
         );
         assert!(lines.recv().is_ok());
-        progress.file_done();
-        progress.finish();
+        FileProgress::begin(&progress, "b", Some(0), 0).done();
+        progress.event(Event::Finished);
         drop(progress);
         let rest: Vec<String> = lines.iter().collect();
         assert!(

@@ -22,7 +22,7 @@ use crate::sys::FsError;
 use crate::sys::threads;
 use crate::types::RepoPath;
 use crate::types::listing::Checksum;
-use crate::types::progress::Progress;
+use crate::types::progress::FileProgress;
 use crate::types::token::Token;
 
 /// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
@@ -48,7 +48,7 @@ pub struct Source<'a> {
     /// Size of the content in bytes, when known.
     pub size: Option<u64>,
     /// Told of every byte.
-    pub progress: &'a dyn Progress,
+    pub progress: FileProgress<'a>,
     /// The signed link that the Hub redirected to last, while it is good: the next request for a
     /// part of this file goes there without asking the Hub again.
     pub link: Mutex<Option<Url>>,

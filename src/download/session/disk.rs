@@ -21,7 +21,7 @@ use crate::types::{CommitHash, RepoPath};
 /// millisecond.
 const SHORT_LISTING: u64 = 1 << 20;
 
-impl Session<'_> {
+impl Session {
     /// A file that is there already, found without asking anyone: a commit never changes.
     pub(super) fn present(&self, commit: &CommitHash, path: &RepoPath) -> Option<PlannedFile> {
         let (file, etag) = match &self.request.target {

@@ -12,7 +12,7 @@ use crate::download::whole::{Length, is_whole};
 use crate::hub::HubError;
 use crate::types::{CommitHash, RepoPath};
 
-impl Session<'_> {
+impl Session {
     /// Whether what an earlier download left would do.
     pub(super) fn may_fall_back(&self) -> bool {
         !self.request.force && !self.request.dry_run

@@ -22,11 +22,10 @@ use crate::cache::layout::RepoLayout;
 use crate::cache::pointers::Pointers;
 use crate::cache::{last_used, trees};
 use crate::download::shared::Sharing;
-use crate::hub::http::Notice;
 use crate::hub::{Hub, HubError};
 use crate::sys::free_space;
 use crate::types::listing::Listing;
-use crate::types::progress::Progress;
+use crate::types::progress::{Event, Notice, Progress};
 use crate::types::token::Token;
 use crate::types::{CommitHash, RepoPath, Revision};
 
@@ -45,8 +44,8 @@ pub enum Planned {
 }
 
 /// One download: a request and what is needed to carry it out.
-pub struct Session<'a> {
-    hub: &'a Hub,
+pub struct Session {
+    hub: Hub,
     token: Option<Token>,
     request: Request,
     repo: RepoLayout,
@@ -54,17 +53,17 @@ pub struct Session<'a> {
     xet: Option<XetOptions>,
 }
 
-impl<'a> Session<'a> {
-    /// Prepares a download; nothing happens yet.
+impl Session {
+    /// Prepares a download; nothing happens yet. `progress` gets the notices of the Hub client as well.
     pub fn new(
-        hub: &'a Hub,
+        hub: &Hub,
         token: Option<Token>,
         request: Request,
         progress: Arc<dyn Progress>,
     ) -> Self {
         let repo = request.cache.repo(&request.repo);
         Session {
-            hub,
+            hub: hub.with_observer(Arc::clone(&progress)),
             token,
             request,
             repo,
@@ -258,7 +257,9 @@ impl<'a> Session<'a> {
         let show = |files: usize| {
             pages += 1;
             if pages > 1 {
-                self.progress.listing(files as u64);
+                self.progress.event(Event::Listing {
+                    files: files as u64,
+                });
             }
         };
         let (repo, token) = (&self.request.repo, self.token.as_ref());
@@ -266,7 +267,7 @@ impl<'a> Session<'a> {
             .hub
             .tree(repo, &Revision::from(commit), token, show)
             .await;
-        self.progress.listed();
+        self.progress.event(Event::Listed);
         listing
     }
 
@@ -353,9 +354,13 @@ impl<'a> Session<'a> {
             let _ = trees::write(&tree_file, listing);
         }
         let (bytes, done) = plan.fetched_bytes();
-        self.progress.begin(plan.files.len() as u64, bytes, done);
+        self.progress.event(Event::Begun {
+            files: plan.files.len() as u64,
+            bytes,
+            done,
+        });
         let fetched = self.run(plan, &store).await;
-        self.progress.finish();
+        self.progress.event(Event::Finished);
         if fetched.is_err() {
             let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
             store.tidy(&plan.files, new_tree);

@@ -6,12 +6,12 @@ use super::{Planned, Session};
 use crate::download::DownloadError;
 use crate::download::plan::DownloadPlan;
 use crate::hub::HubError;
-use crate::hub::http::Notice;
+use crate::types::progress::Notice;
 
 /// How often one download follows a branch.
 const MOVES: usize = 3;
 
-impl Session<'_> {
+impl Session {
     /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
     /// the one file that was asked for. A branch that was moved meanwhile, so that the planned commit
     /// is gone, is followed.

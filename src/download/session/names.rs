@@ -59,7 +59,7 @@ pub(super) fn refuse_in_folder<'a>(
     }
 }
 
-impl Session<'_> {
+impl Session {
     /// All files of the plan can be stored, each under a path of its own.
     ///
     /// # Errors

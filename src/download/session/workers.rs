@@ -16,7 +16,7 @@ use crate::download::store::{Job, Store};
 use crate::download::xet::Xet;
 use crate::sys::limits;
 
-impl Session<'_> {
+impl Session {
     /// Brings all files of a plan. The first failure ends the others.
     pub(super) async fn run(
         &self,

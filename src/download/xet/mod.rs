@@ -34,11 +34,10 @@ use super::partial::Partial;
 use crate::config::settings::Settings;
 use crate::download::http::parallel::open;
 use crate::download::http::request::Source;
-use crate::download::xet::progress::Account;
+use crate::download::xet::progress::{Counts, Meter};
 use crate::hub::Hub;
-use crate::hub::http::Notice;
 use crate::sys::threads;
-use crate::types::progress::Progress;
+use crate::types::progress::{FileProgress, Notice};
 use crate::types::token::Token;
 use crate::types::{CommitHash, Repo, is_lower_hex};
 
@@ -75,7 +74,7 @@ pub struct Xet {
     asker: Asker,
     options: XetOptions,
     session: OnceCell<Arc<FileDownloadSession>>,
-    account: Mutex<Account>,
+    counts: Mutex<Counts>,
     is_given_up: AtomicBool,
 }
 
@@ -109,7 +108,7 @@ impl Xet {
             },
             options,
             session: OnceCell::new(),
-            account: Mutex::default(),
+            counts: Mutex::default(),
             is_given_up: AtomicBool::new(false),
         }
     }
@@ -124,7 +123,6 @@ impl Xet {
         source: &Source<'_>,
         hash: &str,
         partial: &Path,
-        progress: &dyn Progress,
     ) -> Result<bool, DownloadError> {
         let is_name = hash.len() == 64 && is_lower_hex(hash);
         let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
@@ -137,7 +135,7 @@ impl Xet {
         let mut partial = open(partial, source.checksum, Some(size)).await?;
         loop {
             let is_all_xet = partial.is_empty();
-            let filled = self.complete(session, source, &content, partial, progress);
+            let filled = self.complete(session, source, &content, partial);
             let Some(after) = filled.await? else {
                 return Ok(false);
             };
@@ -145,7 +143,7 @@ impl Xet {
             if partial.verify() {
                 return Ok(true);
             }
-            progress.rewind(partial.len());
+            source.progress.rewind(partial.len());
             partial.restart()?;
             if is_all_xet {
                 break;
@@ -166,11 +164,11 @@ impl Xet {
         source: &Source<'_>,
         content: &XetFileInfo,
         mut partial: Partial,
-        progress: &dyn Progress,
     ) -> Result<Option<Partial>, DownloadError> {
         while partial.missing() != Some(0) {
             let before = partial.len();
-            let (after, result) = self.attempt(session, content, partial, progress).await;
+            let attempt = self.attempt(session, content, partial, source.progress);
+            let (after, result) = attempt.await;
             partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
             let reason = match result {
                 Ok(()) => break,
@@ -223,17 +221,18 @@ impl Xet {
         session: &FileDownloadSession,
         content: &XetFileInfo,
         partial: Partial,
-        progress: &dyn Progress,
+        progress: FileProgress<'_>,
     ) -> (Option<Partial>, Result<(), Trouble>) {
         let (from, size) = (partial.len(), content.file_size().unwrap_or_default());
         let stream = match session.download_stream(content, Some(from..size)).await {
             Ok((_, stream)) => stream,
             Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
         };
-        self.settle(session, progress, |account| account.begin(size - from));
-        let (partial, result) = self.receive(session, stream, partial, progress).await;
+        let mut meter = Meter::begin(&self.counts, size - from, progress);
+        let received = self.receive(session, stream, partial, &mut meter);
+        let (partial, result) = received.await;
         let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
-        self.settle(session, progress, |account| account.fall_short(missing));
+        meter.end(missing, on_the_wire(session));
         let result = match result {
             Ok(()) if missing > 0 => Err(Trouble::Short),
             other => other,
@@ -248,11 +247,11 @@ impl Xet {
         session: &FileDownloadSession,
         mut stream: DownloadStream,
         mut partial: Partial,
-        progress: &dyn Progress,
+        meter: &mut Meter<'_>,
     ) -> (Option<Partial>, Result<(), Trouble>) {
         // More bytes than the file has would be perhaps without end; their hash is wrong anyway.
         while !partial.is_overfull() {
-            let chunk = match self.next_chunk(session, &mut stream, progress).await {
+            let chunk = match self.next_chunk(session, &mut stream, meter).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
                 Err(trouble) => return (Some(partial), Err(trouble)),
@@ -269,7 +268,7 @@ impl Xet {
                 }
                 Err(error) => return (None, Err(Trouble::Fatal(error.into()))),
             };
-            self.settle(session, progress, |account| account.write(length));
+            meter.write(length, on_the_wire(session));
         }
         (Some(partial), Ok(()))
     }
@@ -285,7 +284,7 @@ impl Xet {
         &self,
         session: &FileDownloadSession,
         stream: &mut DownloadStream,
-        progress: &dyn Progress,
+        meter: &mut Meter<'_>,
     ) -> Result<Option<Bytes>, Trouble> {
         let mut ticks = tokio::time::interval(TICK);
         let mut last_sign = (Instant::now(), on_the_wire(session));
@@ -296,7 +295,7 @@ impl Xet {
                 chunk = &mut next => {
                     return chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()));
                 }
-                _ = ticks.tick() => self.settle(session, progress, |_| {}),
+                _ = ticks.tick() => meter.show(on_the_wire(session)),
             }
             let bytes = on_the_wire(session);
             if bytes != last_sign.1 {
@@ -305,19 +304,6 @@ impl Xet {
                 return Err(Trouble::Silence);
             }
         }
-    }
-
-    /// Notes a change and shows it.
-    fn settle(
-        &self,
-        session: &FileDownloadSession,
-        progress: &dyn Progress,
-        change: impl FnOnce(&mut Account),
-    ) {
-        let bytes = on_the_wire(session);
-        let mut account = self.account.lock().unwrap();
-        change(&mut account);
-        account.settle(bytes, progress);
     }
 }
 

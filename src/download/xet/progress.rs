@@ -1,94 +1,155 @@
 //! How far the progress of Xet transfers is shown.
 //!
-//! The library hands over a file in pieces of up to 64 MiB, several of which are on their way at the
-//! same time: on a slow line minutes can pass before the first is whole. It counts what comes over
+//! The library hands over a file in pieces of up to 64 MiB, several of which are in transit at the
+//! same time: on a slow line minutes can pass before the first is complete. It counts what comes over
 //! the wire for all files together, so that count is shown until the pieces themselves catch up.
 
-use crate::types::progress::Progress;
+use std::sync::Mutex;
 
-/// Counts of all transfers that share a session, in bytes.
-#[derive(Debug, Default)]
-pub struct Account {
+use crate::types::progress::FileProgress;
+
+/// Counts in bytes: of one transfer, or of all that share a session.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
     expected: u64,
     written: u64,
     shown: u64,
 }
 
-impl Account {
-    /// A transfer that is to bring this many bytes begins.
-    pub fn begin(&mut self, bytes: u64) {
-        self.expected += bytes;
+/// Shows the progress of one transfer.
+pub struct Meter<'a> {
+    all: &'a Mutex<Counts>,
+    own: Counts,
+    progress: FileProgress<'a>,
+}
+
+impl<'a> Meter<'a> {
+    /// A transfer begins that is to bring this many bytes. `all` counts it and the others.
+    pub fn begin(all: &'a Mutex<Counts>, bytes: u64, progress: FileProgress<'a>) -> Self {
+        all.lock().unwrap().expected += bytes;
+        let own = Counts {
+            expected: bytes,
+            ..Counts::default()
+        };
+        Meter { all, own, progress }
     }
 
-    /// A transfer handed over this many bytes.
-    pub fn write(&mut self, bytes: u64) {
-        self.written += bytes;
+    /// The transfer handed over this many bytes.
+    pub fn write(&mut self, bytes: u64, on_the_wire: u64) {
+        self.own.written += bytes;
+        self.all.lock().unwrap().written += bytes;
+        self.show(on_the_wire);
     }
 
-    /// A transfer ended before it brought this many bytes.
-    pub fn fall_short(&mut self, bytes: u64) {
-        self.expected = self.expected.saturating_sub(bytes);
+    /// The transfer ended with this many bytes missing.
+    pub fn end(mut self, missing: u64, on_the_wire: u64) {
+        self.own.expected = self.own.expected.saturating_sub(missing);
+        {
+            let mut all = self.all.lock().unwrap();
+            all.expected = all.expected.saturating_sub(missing);
+        }
+        self.show(on_the_wire);
     }
 
-    /// Moves what is shown to where it belongs, given the bytes that came over the wire so far. They
+    /// Shows what belongs to this transfer of the bytes that came over the wire so far for all. They
     /// are no measure of the content (it is compressed, and parts may be fetched twice), hence the
     /// bounds: never less than was handed over, nor more than was promised.
-    pub fn settle(&mut self, on_the_wire: u64, progress: &dyn Progress) {
-        let wanted = self.written.max(on_the_wire.min(self.expected));
-        if wanted >= self.shown {
-            progress.advance(wanted - self.shown);
-        } else {
-            progress.rewind(self.shown - wanted);
+    pub fn show(&mut self, on_the_wire: u64) {
+        let mut all = self.all.lock().unwrap();
+        let total = all.written.max(on_the_wire.min(all.expected));
+        let of_others = all.shown.saturating_sub(self.own.shown);
+        let share = total.saturating_sub(of_others);
+        let wanted = share.min(self.own.expected).max(self.own.written);
+        all.shown = of_others + wanted;
+        drop(all);
+        let before = std::mem::replace(&mut self.own.shown, wanted);
+        match wanted.checked_sub(before) {
+            Some(more) => self.progress.advance(more),
+            None => self.progress.rewind(before - wanted),
         }
-        self.shown = wanted;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::collections::HashMap;
 
     use super::*;
+    use crate::types::progress::{Event, FileId};
 
+    /// Sums of what is shown, by file.
     #[derive(Default)]
-    struct Counter(AtomicU64);
+    struct Shown(Mutex<Vec<(FileId, i64)>>);
 
-    impl Progress for Counter {
-        fn begin(&self, _files: u64, _bytes: u64, _done_bytes: u64) {}
-        fn advance(&self, bytes: u64) {
-            self.0.fetch_add(bytes, Ordering::Relaxed);
+    impl Shown {
+        fn note(&self, event: Event) {
+            let (file, bytes) = match event {
+                Event::FileBegun { file, .. } => (file, 0),
+                Event::Advanced { file, bytes } => (file, i64::try_from(bytes).unwrap()),
+                Event::Rewound { file, bytes } => (file, -i64::try_from(bytes).unwrap()),
+                _ => return,
+            };
+            self.0.lock().unwrap().push((file, bytes));
         }
-        fn rewind(&self, bytes: u64) {
-            self.0.fetch_sub(bytes, Ordering::Relaxed);
+
+        /// In the order in which the files began.
+        fn of_files(&self) -> Vec<i64> {
+            let mut sums: HashMap<FileId, i64> = HashMap::new();
+            for (file, bytes) in self.0.lock().unwrap().iter() {
+                *sums.entry(*file).or_default() += bytes;
+            }
+            let mut sums: Vec<_> = sums.into_iter().collect();
+            sums.sort_unstable();
+            sums.into_iter().map(|(_, sum)| sum).collect()
         }
-        fn file_done(&self) {}
-        fn finish(&self) {}
     }
-
-    type Event = fn(&mut Account);
 
     #[test]
     fn what_is_shown() {
-        let steps: [(Event, u64, u64, &str); 8] = [
-            (|a| a.begin(100), 0, 0, "nothing yet"),
-            (|_| {}, 30, 30, "the wire runs ahead"),
-            (|a| a.write(64), 30, 64, "compressed: the content leads"),
-            (|_| {}, 500, 100, "never more than promised"),
-            (
-                |a| a.fall_short(36),
-                500,
-                64,
-                "broken off: back to what is there",
-            ),
-            (|a| a.begin(36), 500, 100, "taken up again"),
-            (|a| a.begin(50), 120, 120, "a second file"),
-            (|a| a.write(86), 120, 150, "all is there"),
-        ];
-        let (mut account, counter) = (Account::default(), Counter::default());
-        for (event, on_the_wire, shown, what) in steps {
-            event(&mut account);
-            account.settle(on_the_wire, &counter);
-            assert_eq!(counter.0.load(Ordering::Relaxed), shown, "{what}");
+        let shown = Shown::default();
+        let observer = |event: Event| shown.note(event);
+        let all = Mutex::default();
+        let a = FileProgress::begin(&observer, "a", None, 0);
+        let b = FileProgress::begin(&observer, "b", None, 0);
+        let mut meter = Meter::begin(&all, 100, a);
+        for (written, on_the_wire, expected, what) in [
+            (0, 0, 0, "nothing yet"),
+            (0, 30, 30, "the wire runs ahead"),
+            (64, 30, 64, "compressed: the content leads"),
+            (0, 500, 100, "never more than promised"),
+        ] {
+            meter.write(written, on_the_wire);
+            assert_eq!(shown.of_files(), [expected, 0], "{what}");
         }
+        meter.end(36, 500);
+        assert_eq!(shown.of_files(), [64, 0], "broken off: what is there");
+        let mut meter = Meter::begin(&all, 36, a);
+        meter.show(500);
+        assert_eq!(shown.of_files(), [100, 0], "the rest is asked for");
+        let mut second = Meter::begin(&all, 50, b);
+        second.show(120);
+        assert_eq!(shown.of_files(), [100, 20], "a second file");
+        meter.write(36, 120);
+        second.write(50, 120);
+        assert_eq!(shown.of_files(), [100, 50], "all is there");
+        (meter.end(0, 120), second.end(0, 120));
+        assert_eq!(shown.of_files(), [100, 50]);
+    }
+
+    #[test]
+    fn a_file_never_shows_the_bytes_of_another() {
+        let shown = Shown::default();
+        let observer = |event: Event| shown.note(event);
+        let all = Mutex::default();
+        let a = FileProgress::begin(&observer, "a", None, 0);
+        let b = FileProgress::begin(&observer, "b", None, 0);
+        let (mut small, mut large) = (Meter::begin(&all, 10, a), Meter::begin(&all, 90, b));
+        small.show(60);
+        large.show(60);
+        assert_eq!(shown.of_files(), [10, 50]);
+        small.write(10, 60);
+        small.end(0, 60);
+        large.end(90, 60);
+        assert_eq!(shown.of_files(), [10, 0], "nothing of it was handed over");
     }
 }

@@ -15,7 +15,7 @@ pub async fn verify(hub: &Hub, token: &Token) -> Result<Account, AuthError> {
     if token.is_organization() {
         return Err(AuthError::OrganizationToken);
     }
-    Ok(hub.whoami(token).await?)
+    Ok(hub.with_token(Some(token.clone())).whoami().await?)
 }
 
 /// Name under which a token is stored: the one given to it on the settings page, else

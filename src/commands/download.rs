@@ -87,10 +87,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         revision: &request.revision,
         token: token.as_ref(),
     };
-    let hub = args.transfer.apply(context.hub()?);
-    let progress = context.observer(args.progress.progress);
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
-    let mut session = Session::new(&hub, secret, request.clone(), progress);
+    let hub = args.transfer.apply(context.hub()?).with_token(secret);
+    let progress = context.observer(args.progress.progress);
+    let mut session = Session::new(&hub, request.clone(), progress);
     // The Xet library has no rate limit.
     if has_threads && !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
         session = session.with_xet(XetOptions::from_settings(&context.settings));

@@ -28,7 +28,6 @@ use crate::sys::{
 };
 use crate::types::hash::ContentHasher;
 use crate::types::progress::{FileProgress, Notice, Progress};
-use crate::types::token::Token;
 use crate::types::{CommitHash, Repo};
 
 /// The place that files of one download go to.
@@ -244,8 +243,6 @@ impl Store {
 pub struct Job {
     /// The Hub.
     pub hub: Hub,
-    /// Sent to Hub hosts only.
-    pub token: Option<Token>,
     /// The repository.
     pub repo: Repo,
     /// The commit all files come from.
@@ -347,7 +344,6 @@ impl Job {
         }
         let source = Source {
             hub: &self.hub,
-            token: self.token.as_ref(),
             url: self
                 .hub
                 .resolve_url(&self.repo, self.commit.as_str(), &file.path),

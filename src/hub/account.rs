@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::error::HubError;
 use super::http::{Hub, Request};
-use crate::types::token::Token;
 
 /// The account behind a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +35,13 @@ fn seconds_of(date: &str) -> Option<i64> {
 }
 
 impl Hub {
-    /// The account that a token belongs to.
+    /// The account that the client's token belongs to.
     ///
     /// # Errors
     /// [`HubError::InvalidToken`] when it belongs to none; else as [`Hub::send`].
-    pub async fn whoami(&self, token: &Token) -> Result<Account, HubError> {
+    pub async fn whoami(&self) -> Result<Account, HubError> {
         let request = Request::new(Method::GET, self.url("api/whoami-v2")).brief();
-        let (body, _): (Value, _) = match self.send_for_json(&request, Some(token)).await {
+        let (body, _): (Value, _) = match self.send_for_json(&request).await {
             // On this route there is no repository to hide: 401 is about the token.
             Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
             other => other?,
@@ -55,11 +54,11 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::whoami`].
-    pub async fn whoami_once(&self, token: &Token) -> Result<Seen, HubError> {
+    pub async fn whoami_once(&self) -> Result<Seen, HubError> {
         let request = Request::new(Method::GET, self.url("api/whoami-v2"))
             .brief()
             .once();
-        let (body, headers): (Value, _) = match self.send_for_json(&request, Some(token)).await {
+        let (body, headers): (Value, _) = match self.send_for_json(&request).await {
             Err(HubError::RepoNotFound) => return Err(HubError::InvalidToken),
             other => other?,
         };

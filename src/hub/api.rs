@@ -14,7 +14,6 @@ use super::http::{Answer, Hub, Request};
 use super::redirect::{is_hub, on_mirror};
 use crate::types::host;
 use crate::types::listing::{Checksum, FileEntry, Lfs, Listing, file_and_folder};
-use crate::types::token::Token;
 use crate::types::{CommitHash, Repo, RepoPath, Revision, is_lower_hex, shortened};
 
 /// Most bytes of what is told about a repository, which may name each of a million files.
@@ -126,7 +125,6 @@ impl Hub {
         &self,
         repo: &Repo,
         revision: &Revision,
-        token: Option<&Token>,
     ) -> Result<CommitHash, HubError> {
         let path = format!(
             "api/{}/{}/revision/{}",
@@ -135,7 +133,7 @@ impl Hub {
             encode(revision.as_str())
         );
         let request = Request::new(Method::GET, self.url(&path)).at_most(INFO);
-        let (info, _): (RepoInfo, _) = self.send_for_json(&request, token).await?;
+        let (info, _): (RepoInfo, _) = self.send_for_json(&request).await?;
         parse_commit(&info.sha)
     }
 
@@ -149,7 +147,6 @@ impl Hub {
         &self,
         repo: &Repo,
         revision: &Revision,
-        token: Option<&Token>,
         mut on_page: impl FnMut(usize),
     ) -> Result<Listing, HubError> {
         let path = format!(
@@ -164,7 +161,7 @@ impl Hub {
         let mut pages = Pages::default();
         while let Some(url) = next {
             let request = Request::new(Method::GET, url.clone());
-            let (rows, headers): (Vec<TreeRow>, _) = self.send_for_rows(&request, token).await?;
+            let (rows, headers): (Vec<TreeRow>, _) = self.send_for_rows(&request).await?;
             let fresh = rows.last().map(|row| row.path.clone());
             pages.add(rows.len(), fresh)?;
             for row in rows {
@@ -243,14 +240,13 @@ impl Hub {
         repo: &Repo,
         revision: &Revision,
         path: &RepoPath,
-        token: Option<&Token>,
     ) -> Result<FileHead, HubError> {
         let url = self.resolve_url(repo, revision.as_str(), path);
         let request = Request::new(Method::HEAD, url)
             .header("accept-encoding", "identity")
             .of_file()
             .stop_at_foreign_redirect();
-        let answer = self.send(&request, token).await?;
+        let answer = self.send(&request).await?;
         if is_page_about_a_file(&answer) {
             return Err(HubError::Page {
                 host: host(answer.response.url()),

@@ -26,7 +26,7 @@ use crate::types::host;
 use crate::types::progress::{Event, Notice, Progress};
 use crate::types::token::Token;
 
-/// The client: connection pool, options, rate gate. Cheap to clone.
+/// The client: connection pool, options, rate gate, and the token it sends. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
     client: reqwest::Client,
@@ -38,6 +38,7 @@ pub struct Hub {
     options: Arc<HubOptions>,
     gate: Arc<RateGate>,
     observer: Arc<dyn Progress>,
+    token: Option<Token>,
     warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
     retries: u32,
     patience: Arc<Patience>,
@@ -75,6 +76,7 @@ impl Hub {
             options: Arc::new(options),
             gate: Arc::default(),
             observer,
+            token: None,
             warned_topics: Arc::default(),
             retries: MAX_RETRIES,
         })
@@ -86,6 +88,16 @@ impl Hub {
     pub fn with_retries(&self, retries: u32) -> Self {
         Hub {
             retries,
+            ..self.clone()
+        }
+    }
+
+    /// The same client with this token, or without one. It is sent to the Hub's own hosts only
+    /// (see [`super::redirect`]).
+    #[must_use]
+    pub fn with_token(&self, token: Option<Token>) -> Self {
+        Hub {
+            token,
             ..self.clone()
         }
     }
@@ -209,10 +221,10 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError`] for every answer that is not a success, and for no answer.
-    pub async fn send(&self, request: &Request, token: Option<&Token>) -> Result<Answer, HubError> {
+    pub async fn send(&self, request: &Request) -> Result<Answer, HubError> {
         let mut retries = 0;
         loop {
-            match self.send_once(request, token).await {
+            match self.send_once(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => self.retry(request, &mut retries, failure).await?,
             }
@@ -243,11 +255,7 @@ impl Hub {
     ///
     /// # Errors
     /// A [`Failure`] that says whether trying again may help.
-    pub async fn send_once(
-        &self,
-        request: &Request,
-        token: Option<&Token>,
-    ) -> Result<Answer, Failure> {
+    pub async fn send_once(&self, request: &Request) -> Result<Answer, Failure> {
         if self.options.offline {
             return Err(Failure::fatal(HubError::Offline));
         }
@@ -258,12 +266,9 @@ impl Hub {
         let mut hub_headers: Option<HeaderMap> = None;
         let mut with_token = false;
         for hops in 0..=MAX_REDIRECTS {
-            with_token |= request.credential.is_none()
-                && request
-                    .authorization(&hop, token, &self.options.endpoint)
-                    .is_some();
+            with_token |= request.credential.is_none() && self.authorization(request, &hop).is_some();
             self.gate.pass().await;
-            let response = self.send_hop(request, &hop, token).await?;
+            let response = self.send_hop(request, &hop).await?;
             self.pass_on_warning(response.headers());
             let status = response.status();
             if hop.is_hub && hub_headers.is_none() {
@@ -314,12 +319,12 @@ impl Hub {
         ))
     }
 
-    async fn send_hop(
-        &self,
-        request: &Request,
-        hop: &Hop,
-        token: Option<&Token>,
-    ) -> Result<Response, Failure> {
+    /// The token that may be sent on this hop of a request.
+    fn authorization<'a>(&'a self, request: &'a Request, hop: &Hop) -> Option<&'a Token> {
+        request.authorization(hop, self.token.as_ref(), &self.options.endpoint)
+    }
+
+    async fn send_hop(&self, request: &Request, hop: &Hop) -> Result<Response, Failure> {
         let client = match self.is_sharing.load(Ordering::Relaxed) && !request.is_large {
             true => &self.sharing,
             false => &self.client,
@@ -327,7 +332,7 @@ impl Hub {
         let mut builder = client
             .request(request.method.clone(), without_login(&hop.url))
             .headers(request.headers.clone());
-        let token = request.authorization(hop, token, &self.options.endpoint);
+        let token = self.authorization(request, hop);
         if let Some(token) = token {
             builder = builder.header("authorization", bearer(token));
         } else if let Some((user, password)) = request.login(hop, &self.options.endpoint) {

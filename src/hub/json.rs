@@ -12,7 +12,6 @@ use super::failure::Failure;
 use super::http::{Hub, Request};
 use super::rows::{BadRows, Rows};
 use crate::types::host;
-use crate::types::token::Token;
 
 /// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
 const IMPATIENT_ATTEMPTS: u32 = 2;
@@ -29,11 +28,10 @@ impl Hub {
     pub async fn send_for_json<T: DeserializeOwned>(
         &self,
         request: &Request,
-        token: Option<&Token>,
     ) -> Result<(T, HeaderMap), HubError> {
         let mut retries = 0;
         loop {
-            match self.json_once(request, token, retries).await {
+            match self.json_once(request, retries).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => self.retry(request, &mut retries, failure).await?,
             }
@@ -47,11 +45,10 @@ impl Hub {
     pub async fn send_for_rows<T: DeserializeOwned>(
         &self,
         request: &Request,
-        token: Option<&Token>,
     ) -> Result<(Vec<T>, HeaderMap), HubError> {
         let mut retries = 0;
         loop {
-            match self.rows_once(request, token, retries).await {
+            match self.rows_once(request, retries).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => self.retry(request, &mut retries, failure).await?,
             }
@@ -61,10 +58,9 @@ impl Hub {
     async fn json_once<T: DeserializeOwned>(
         &self,
         request: &Request,
-        token: Option<&Token>,
         retries: u32,
     ) -> Result<(T, HeaderMap), Failure> {
-        let (mut body, headers) = self.json_body(request, token, retries).await?;
+        let (mut body, headers) = self.json_body(request, retries).await?;
         let whole = match request.is_brief {
             false => body.whole(request.most_bytes).await?,
             true => {
@@ -86,10 +82,9 @@ impl Hub {
     async fn rows_once<T: DeserializeOwned>(
         &self,
         request: &Request,
-        token: Option<&Token>,
         retries: u32,
     ) -> Result<(Vec<T>, HeaderMap), Failure> {
-        let (mut body, headers) = self.json_body(request, token, retries).await?;
+        let (mut body, headers) = self.json_body(request, retries).await?;
         let (mut rows, mut received) = (Rows::new(), 0);
         while let Some(chunk) = body.chunk().await? {
             let is_start = received == 0;
@@ -112,12 +107,11 @@ impl Hub {
     async fn json_body(
         &self,
         request: &Request,
-        token: Option<&Token>,
         retries: u32,
     ) -> Result<(Plain, HeaderMap), Failure> {
         // Who accepts nothing by name accepts every encoding (RFC 9110, 12.5.3).
         let request = request.clone().header("accept-encoding", "identity");
-        let answer = self.send_once(&request, token).await?;
+        let answer = self.send_once(&request).await?;
         let headers = answer.response.headers().clone();
         let encoding = answer.header("content-encoding").map(str::trim);
         let encoding = encoding.filter(|name| !name.is_empty() && *name != "identity");

@@ -173,7 +173,7 @@ impl Hub {
         let request = Request::new(Method::GET, url.clone())
             .with_credential(credential.clone())
             .brief();
-        let (answer, _): (Value, _) = self.send_for_json(&request, None).await?;
+        let (answer, _): (Value, _) = self.send_for_json(&request).await?;
         secret(&answer["value"])
             .ok_or_else(|| HubError::BadAnswer(format!("{} gives no identity token", host(&url))))
     }
@@ -198,7 +198,9 @@ impl Hub {
     }
 
     async fn answer_of_oauth(&self, request: Request) -> Result<Value, OAuthError> {
-        let answer = self.send(&request.accept_any_status(), None).await?;
+        // These routes get their secret in the body, and no token beside it.
+        let client = self.with_token(None);
+        let answer = client.send(&request.accept_any_status()).await?;
         let status = answer.response.status();
         let request_id = answer.header("x-request-id").map(str::to_owned);
         let (mut body, mut text) = (self.body(answer.response), Vec::new());

@@ -36,7 +36,6 @@ impl Hub {
         &self,
         repo: &Repo,
         commit: &CommitHash,
-        token: Option<&Token>,
     ) -> Result<XetAccess, HubError> {
         let path = format!(
             "api/{}/{}/xet-read-token/{commit}",
@@ -44,7 +43,7 @@ impl Hub {
             encode_path(repo.id.as_str()),
         );
         let request = Request::new(Method::GET, self.url(&path));
-        let answer = self.send(&request, token).await?;
+        let answer = self.send(&request).await?;
         let access = access(answer.response.headers())?;
         if is_open_to_eavesdroppers(&access.server) && self.endpoint().url().scheme() == "https" {
             return Err(HubError::BadAnswer(

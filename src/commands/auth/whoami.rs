@@ -21,9 +21,9 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         }
         return Err(CliError::not_logged_in());
     };
-    let hub = context.hub()?;
+    let hub = context.hub()?.with_token(Some(resolved.token.clone()));
     let account = context
-        .block_on(hub.whoami(&resolved.token))
+        .block_on(hub.whoami())
         .map_err(|error| explain(context, error, &resolved.source))?;
     let endpoint = &context.settings.endpoint;
     if context.console.is_legacy() {

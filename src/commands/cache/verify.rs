@@ -176,9 +176,9 @@ impl Args {
     fn remote_listing(&self, subject: &Subject, context: &Context) -> Result<Listing, CliError> {
         let token = self.token.resolve(context)?;
         let about = subject.about(token.as_ref(), context);
-        let hub = context.hub()?;
-        let secret = token.as_ref().map(|resolved| &resolved.token);
-        let listing = hub.tree(&subject.repo, &subject.revision, secret, |_| {});
+        let secret = token.as_ref().map(|resolved| resolved.token.clone());
+        let hub = context.hub()?.with_token(secret);
+        let listing = hub.tree(&subject.repo, &subject.revision, |_| {});
         context.block_on_then(listing, |source| {
             about.explain(DownloadError::Hub { source, path: None })
         })
@@ -194,6 +194,7 @@ impl Args {
         let token = self.token.resolve(context)?;
         let about = subject.about(token.as_ref(), context);
         let secret = token.as_ref().map(|resolved| resolved.token.clone());
+        let hub = context.hub()?.with_token(secret);
         let cache = cache_root(self.cache_dir.as_deref(), context);
         for file in wrong {
             let request = Request {
@@ -216,7 +217,7 @@ impl Args {
                 check_space: true,
             };
             let progress = context.observer(self.progress.progress);
-            let session = Session::new(context.hub()?, secret.clone(), request, progress);
+            let session = Session::new(&hub, request, progress);
             let fetched = async {
                 match session.plan().await? {
                     Planned::Plan(plan) => session.execute(&plan).await.map(drop),

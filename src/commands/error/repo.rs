@@ -280,7 +280,7 @@ impl RequestContext<'_> {
         };
         let account = self.context.hub().ok().and_then(|hub| {
             self.context
-                .block_on(async { hub.whoami_once(&resolved.token).await })
+                .block_on(async { hub.with_token(Some(resolved.token.clone())).whoami_once().await })
                 .ok()
         });
         match account {

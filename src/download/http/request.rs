@@ -23,7 +23,6 @@ use crate::sys::threads;
 use crate::types::RepoPath;
 use crate::types::listing::Checksum;
 use crate::types::progress::FileProgress;
-use crate::types::token::Token;
 
 /// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
 /// a thread of its own for hashing and writing, so that the network never waits for the disk.
@@ -37,8 +36,6 @@ const QUEUE: usize = 6;
 pub struct Source<'a> {
     /// The Hub.
     pub hub: &'a Hub,
-    /// Sent to Hub hosts only.
-    pub token: Option<&'a Token>,
     /// The file's resolve URL, at a commit.
     pub url: Url,
     /// The file, for messages.
@@ -204,7 +201,7 @@ async fn attempt(
     let offset = span.offset(&partial);
     let answer = match source
         .hub
-        .send_once(&request(source, span, offset), source.token)
+        .send_once(&request(source, span, offset))
         .await
     {
         Ok(answer) => answer,

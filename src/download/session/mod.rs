@@ -26,7 +26,6 @@ use crate::hub::{Hub, HubError};
 use crate::sys::free_space;
 use crate::types::listing::Listing;
 use crate::types::progress::{Event, Notice, Progress};
-use crate::types::token::Token;
 use crate::types::{CommitHash, RepoPath, Revision};
 
 /// What a request comes to before anything is fetched.
@@ -46,7 +45,6 @@ pub enum Planned {
 /// One download: a request and what is needed to carry it out.
 pub struct Session {
     hub: Hub,
-    token: Option<Token>,
     request: Request,
     repo: RepoLayout,
     progress: Arc<dyn Progress>,
@@ -57,14 +55,12 @@ impl Session {
     /// Prepares a download; nothing happens yet. `progress` gets the notices of the Hub client as well.
     pub fn new(
         hub: &Hub,
-        token: Option<Token>,
         request: Request,
         progress: Arc<dyn Progress>,
     ) -> Self {
         let repo = request.cache.repo(&request.repo);
         Session {
             hub: hub.with_observer(Arc::clone(&progress)),
-            token,
             request,
             repo,
             progress,
@@ -129,12 +125,7 @@ impl Session {
             });
         }
         let head = hub
-            .file_head(
-                &self.request.repo,
-                &self.request.revision,
-                path,
-                self.token.as_ref(),
-            )
+            .file_head(&self.request.repo, &self.request.revision, path)
             .await
             .inspect_err(|error| self.note_absence(path, error))
             .map_err(|error| match error {
@@ -191,11 +182,10 @@ impl Session {
     }
 
     async fn plan_snapshot(&self, hub: &Hub) -> Result<DownloadPlan, DownloadError> {
-        let token = self.token.as_ref();
         let request = &self.request;
         let commit = request.revision.as_commit();
         let is_branch = commit.is_none();
-        let ask = || hub.commit_of(&request.repo, &request.revision, token);
+        let ask = || hub.commit_of(&request.repo, &request.revision);
         let mut commit = match commit {
             Some(commit) => commit,
             None => ask().await?,
@@ -262,10 +252,10 @@ impl Session {
                 });
             }
         };
-        let (repo, token) = (&self.request.repo, self.token.as_ref());
+        let repo = &self.request.repo;
         let listing = self
             .hub
-            .tree(repo, &Revision::from(commit), token, show)
+            .tree(repo, &Revision::from(commit), show)
             .await;
         self.progress.event(Event::Listed);
         listing

@@ -27,9 +27,9 @@ impl Session {
         let (workers, connections) = self.request.workers.within(limits::descriptors_left());
         let connections = Arc::new(Semaphore::new(connections));
         let xet = self.xet.clone().map(|options| {
-            let (hub, token) = (self.hub.clone(), self.token.clone());
+            let hub = self.hub.clone();
             let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
-            Arc::new(Xet::new(options, hub, token, repo, commit))
+            Arc::new(Xet::new(options, hub, repo, commit))
         });
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
@@ -37,7 +37,6 @@ impl Session {
             let queues = Arc::clone(&queues);
             let job = Job {
                 hub: self.hub.clone(),
-                token: self.token.clone(),
                 repo: self.request.repo.clone(),
                 commit: plan.commit.clone(),
                 force: self.request.force,

@@ -19,7 +19,6 @@ use xet_runtime::utils::ByteSize;
 use super::XetOptions;
 use crate::hub::xet::XetAccess;
 use crate::hub::{Hub, HubError};
-use crate::types::token::Token;
 use crate::types::{CommitHash, Repo};
 
 /// Attempts of the library at one request, and the first wait between two. Its own defaults add up
@@ -48,8 +47,6 @@ const CLIENT: &str = "tcp|";
 pub struct Asker {
     /// The Hub, which gives access.
     pub hub: Hub,
-    /// Sent to Hub hosts only.
-    pub token: Option<Token>,
     /// The repository.
     pub repo: Repo,
     /// The commit all files come from.
@@ -58,9 +55,7 @@ pub struct Asker {
 
 impl Asker {
     async fn ask(&self) -> Result<XetAccess, HubError> {
-        self.hub
-            .xet_access(&self.repo, &self.commit, self.token.as_ref())
-            .await
+        self.hub.xet_access(&self.repo, &self.commit).await
     }
 }
 

@@ -38,7 +38,6 @@ use crate::download::xet::progress::{Counts, Meter};
 use crate::hub::Hub;
 use crate::sys::threads;
 use crate::types::progress::{FileProgress, Notice};
-use crate::types::token::Token;
 use crate::types::{CommitHash, Repo, is_lower_hex};
 
 /// How often progress is shown while no chunk is complete.
@@ -95,14 +94,12 @@ impl Xet {
     pub fn new(
         options: XetOptions,
         hub: Hub,
-        token: Option<Token>,
         repo: Repo,
         commit: CommitHash,
     ) -> Self {
         Xet {
             asker: Asker {
                 hub,
-                token,
                 repo,
                 commit,
             },

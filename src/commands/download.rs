@@ -162,27 +162,25 @@ impl Args {
         if self.local_dir.is_none() {
             context.settings.check_home(&cache_root)?;
         }
+        let selection = self.selection(target)?;
+        let target_folder = match &self.local_dir {
+            Some(path) => {
+                let path = own_path(context.env.expand_home(path))?;
+                Destination::LocalDir(LocalDir::new(path))
+            }
+            None => Destination::Cache,
+        };
+        let cache = CacheLayout::new(own_path(cache_root)?);
         Ok(Request {
-            repo: target.repo.clone(),
             revision,
-            selection: self.selection(target)?,
-            target: match &self.local_dir {
-                Some(path) => {
-                    let path = own_path(context.env.expand_home(path))?;
-                    Destination::LocalDir(LocalDir::new(path))
-                }
-                None => Destination::Cache,
-            },
-            cache: CacheLayout::new(own_path(cache_root)?),
-            linking: if context.settings.disable_symlinks {
-                Linking::Files
-            } else {
-                Linking::Symlinks
-            },
+            selection,
+            target: target_folder,
+            linking: linking(context),
             force: self.force_download,
             dry_run: self.dry_run,
             workers: Workers::new(self.max_workers.map(usize::from)),
             check_space: !self.no_space_check,
+            ..Request::new(target.repo.clone(), cache)
         })
     }
 
@@ -231,7 +229,15 @@ impl Args {
                 format!("{folder}*")
             )));
         }
-        Ok(Selection::new(&names, &self.include, &self.exclude))
+        Ok(Selection::new(&names, &self.include, &self.exclude)?)
+    }
+}
+
+/// Symlinks in the cache, unless the user forbids them.
+pub(crate) fn linking(context: &Context) -> Linking {
+    match context.settings.disable_symlinks {
+        true => Linking::Files,
+        false => Linking::Symlinks,
     }
 }
 

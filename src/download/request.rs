@@ -41,6 +41,25 @@ pub struct Request {
     pub check_space: bool,
 }
 
+impl Request {
+    /// The whole repository at `main`, into the cache as symlinks. Change what differs:
+    /// `Request { force: true, ..Request::new(repo, cache) }`.
+    pub fn new(repo: Repo, cache: CacheLayout) -> Self {
+        Request {
+            repo,
+            revision: Revision::main(),
+            selection: Selection::Everything,
+            target: Destination::Cache,
+            cache,
+            linking: Linking::Symlinks,
+            force: false,
+            dry_run: false,
+            workers: Workers::new(None),
+            check_space: true,
+        }
+    }
+}
+
 /// How many files are in flight at a time.
 ///
 /// A large file keeps its connection busy. A small one is over after one round trip, so what counts

@@ -1,12 +1,24 @@
 //! Which files of a listing the user asked for. Pure.
 
-use crate::types::RepoPath;
+use crate::types::{InvalidName, RepoPath};
 use crate::types::listing::Listing;
 use crate::types::pattern::Pattern;
 
 /// The user's choice of files.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub enum Selection {
+    /// The whole repository.
+    #[default]
+    Everything,
+    /// One file, named literally: no listing is needed.
+    File(RepoPath),
+    /// What these names and patterns choose from a listing.
+    Some(Filter),
+}
+
+/// Names and patterns.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
     /// Files named one by one, as typed.
     names: Vec<String>,
     /// Whole folders, as patterns; the text is what was typed.
@@ -30,13 +42,46 @@ pub struct Selected {
 
 impl Selection {
     /// A selection from command-line arguments. An argument that ends in `/` means a folder.
-    pub fn new(arguments: &[String], include: &[String], exclude: &[String]) -> Self {
+    ///
+    /// # Errors
+    /// A single argument is the name of a file and cannot be one.
+    pub fn new(
+        arguments: &[String],
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Self, InvalidName> {
+        match (arguments, include, exclude) {
+            ([], [], []) => Ok(Selection::Everything),
+            ([name], [], []) if !name.ends_with('/') => Ok(Selection::File(name.parse()?)),
+            _ => Ok(Selection::Some(Filter::new(arguments, include, exclude))),
+        }
+    }
+
+    /// Chooses from a listing.
+    pub fn apply(&self, listing: &Listing) -> Selected {
+        match self {
+            Selection::Everything => Filter::default().apply(listing),
+            Selection::File(path) if listing.contains_key(path) => Selected {
+                paths: vec![path.clone()],
+                ..Selected::default()
+            },
+            Selection::File(path) => Selected {
+                missing: vec![path.to_string()],
+                ..Selected::default()
+            },
+            Selection::Some(filter) => filter.apply(listing),
+        }
+    }
+}
+
+impl Filter {
+    fn new(arguments: &[String], include: &[String], exclude: &[String]) -> Self {
         let (folders, names): (Vec<_>, Vec<_>) = arguments
             .iter()
             .cloned()
             .partition(|argument| argument.ends_with('/'));
         let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
-        Selection {
+        Filter {
             names,
             folders: patterns(&folders),
             include: patterns(include),
@@ -44,31 +89,9 @@ impl Selection {
         }
     }
 
-    /// The one file asked for, when it is just one, literally: no listing is needed then.
-    pub fn single_file(&self) -> Option<&str> {
-        match self.names.as_slice() {
-            [name]
-                if self.folders.is_empty()
-                    && self.include.is_empty()
-                    && self.exclude.is_empty() =>
-            {
-                Some(name)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether everything is asked for.
-    pub fn is_everything(&self) -> bool {
-        self.names.is_empty()
-            && self.folders.is_empty()
-            && self.include.is_empty()
-            && self.exclude.is_empty()
-    }
-
-    /// Chooses from a listing. Names and folders and `--include` add up; `--exclude` takes away. A
+    /// Names and folders and `--include` add up; `--exclude` takes away. A
     /// name with wildcards is a pattern, as in the Python client, unless a file is called so.
-    pub fn apply(&self, listing: &Listing) -> Selected {
+    fn apply(&self, listing: &Listing) -> Selected {
         let mut selected = Selected::default();
         let mut wanted: Vec<&Pattern> = self.include.iter().chain(&self.folders).collect();
         let (mut literal, mut globs) = (Vec::new(), Vec::new());
@@ -155,8 +178,8 @@ mod tests {
                 .map(|text| (*text).to_owned())
                 .collect::<Vec<_>>()
         };
-        let selected =
-            Selection::new(&owned(names), &owned(include), &owned(exclude)).apply(&listing);
+        let selection = Selection::new(&owned(names), &owned(include), &owned(exclude));
+        let selected = selection.unwrap().apply(&listing);
         let paths: Vec<&str> = selected.paths.iter().map(RepoPath::as_str).collect();
         (
             paths.join(" "),
@@ -228,7 +251,7 @@ mod tests {
             (&[][..], &[][..], &[][..], "../config d/../x.bin"),
             (&["a.json"], &[], &[], ""),
             (&["d/"], &[], &[], "d/../x.bin"),
-            (&["d/../x.bin"], &[], &[], "d/../x.bin"),
+            (&["d/../x.bin", "a.json"], &[], &[], "d/../x.bin"),
             (&[], &["*.bin"], &[], "d/../x.bin"),
             (&[], &["*.json"], &[], ""),
             (&[], &[], &["d/*", "..*"], ""),
@@ -238,12 +261,21 @@ mod tests {
                 texts.iter().map(|text| (*text).to_owned()).collect()
             };
             let selection = Selection::new(&owned(names), &owned(include), &owned(exclude));
-            let selected = selection.apply(&listing);
+            let selected = selection.unwrap().apply(&listing);
             assert_eq!(
                 selected.refused.join(" "),
                 expected,
                 "{names:?} {include:?}"
             );
         }
+    }
+
+    #[test]
+    fn one_name_is_a_file_and_has_to_be_one() {
+        let one = |name: &str| Selection::new(&[name.to_owned()], &[], &[]);
+        assert!(matches!(one("d/a.json"), Ok(Selection::File(path)) if path.as_str() == "d/a.json"));
+        assert!(matches!(one("d/"), Ok(Selection::Some(_))));
+        assert!(one("d/../x.bin").is_err());
+        assert!(matches!(Selection::new(&[], &[], &[]), Ok(Selection::Everything)));
     }
 }

@@ -11,18 +11,18 @@ use crate::cache::check::verify::{
     Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
     snapshot_files,
 };
-use crate::cache::commit::Linking;
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
 use crate::cache::remove::targets::{Named, TargetError, by_name};
 use crate::cache::trees;
 use crate::commands::context::Context;
+use crate::commands::download::linking;
 use crate::commands::error::repo::RequestContext;
 use crate::commands::error::{CliError, Kind};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
-use crate::download::request::{Destination, Request, Workers};
+use crate::download::request::{Destination, Request};
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::types::listing::Listing;
@@ -198,23 +198,15 @@ impl Args {
         let cache = cache_root(self.cache_dir.as_deref(), context);
         for file in wrong {
             let request = Request {
-                repo: subject.repo.clone(),
                 revision: subject.revision.clone(),
-                selection: Selection::new(std::slice::from_ref(&file.path), &[], &[]),
+                selection: Selection::File(file.path.parse()?),
                 target: match self.local_dir {
                     Some(_) => Destination::LocalDir(LocalDir::new(subject.folder.clone())),
                     None => Destination::Cache,
                 },
-                cache: CacheLayout::new(&cache),
-                linking: if context.settings.disable_symlinks {
-                    Linking::Files
-                } else {
-                    Linking::Symlinks
-                },
+                linking: linking(context),
                 force: true,
-                dry_run: false,
-                workers: Workers::new(None),
-                check_space: true,
+                ..Request::new(subject.repo.clone(), CacheLayout::new(&cache))
             };
             let progress = context.observer(self.progress.progress);
             let session = Session::new(&hub, request, progress);

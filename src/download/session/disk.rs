@@ -11,6 +11,7 @@ use crate::cache::trees;
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{OnDisk, PlannedFile};
 use crate::download::request::Destination;
+use crate::download::select::Selection;
 use crate::download::shared::Sharing;
 use crate::download::whole::{Length, is_whole};
 use crate::sys::dir::Dir;
@@ -163,16 +164,11 @@ impl Session {
     }
 
     pub(super) fn path_at(&self, commit: &CommitHash) -> PathBuf {
-        let single = self
-            .request
-            .selection
-            .single_file()
-            .and_then(|name| name.parse::<RepoPath>().ok());
-        match (&self.request.target, single) {
-            (Destination::Cache, Some(path)) => self.repo.pointer(commit, &path),
-            (Destination::Cache, None) => self.repo.snapshot(commit),
-            (Destination::LocalDir(dir), Some(path)) => dir.file(&path),
-            (Destination::LocalDir(dir), None) => dir.root().to_path_buf(),
+        match (&self.request.target, &self.request.selection) {
+            (Destination::Cache, Selection::File(path)) => self.repo.pointer(commit, path),
+            (Destination::Cache, _) => self.repo.snapshot(commit),
+            (Destination::LocalDir(dir), Selection::File(path)) => dir.file(path),
+            (Destination::LocalDir(dir), _) => dir.root().to_path_buf(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::cache::commit::read_ref;
 use crate::cache::{last_used, trees};
 use crate::download::DownloadError;
 use crate::download::request::Destination;
+use crate::download::select::Selection;
 use crate::download::whole::{Length, is_whole};
 use crate::hub::HubError;
 use crate::types::{CommitHash, RepoPath};
@@ -36,9 +37,9 @@ impl Session {
             return self.local_folder_instead(reason);
         };
         let path = self.path_at(&commit);
-        if let Some(name) = self.request.selection.single_file() {
+        if let Selection::File(name) = &self.request.selection {
             let length = fs::metadata(&path).map_or(0, |found| found.len());
-            let listed = self.listed_size(&commit, &name.parse()?, length);
+            let listed = self.listed_size(&commit, name, length);
             return if path.is_file() && listed.is_none_or(|listed| listed == length) {
                 last_used::mark_below(&path);
                 Ok(Planned::Cached { path, reason })
@@ -62,9 +63,9 @@ impl Session {
     fn local_folder_instead(&self, reason: HubError) -> Result<Planned, DownloadError> {
         match &self.request.target {
             Destination::LocalDir(dir) => {
-                let path = match self.request.selection.single_file() {
-                    Some(name) => dir.file(&name.parse()?),
-                    None => dir.root().to_path_buf(),
+                let path = match &self.request.selection {
+                    Selection::File(path) => dir.file(path),
+                    _ => dir.root().to_path_buf(),
                 };
                 if path.is_file() || is_filled(&path) {
                     return Ok(Planned::Cached { path, reason });

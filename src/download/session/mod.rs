@@ -14,6 +14,7 @@ use self::disk::Probe;
 use super::DownloadError;
 use super::plan::{DownloadPlan, PlannedFile};
 use super::request::{Destination, Request};
+use super::select::Selection;
 use super::store::Store;
 use super::whole::Length;
 use super::xet::XetOptions;
@@ -96,13 +97,12 @@ impl Session {
         } else {
             self.hub.clone()
         };
-        let planned = match self.request.selection.single_file() {
-            Some(name) => {
-                let path = name.parse()?;
-                names::refuse_in_folder(&self.request.target, [&path])?;
-                self.plan_file(&hub, &path).await
+        let planned = match &self.request.selection {
+            Selection::File(path) => {
+                names::refuse_in_folder(&self.request.target, [path])?;
+                self.plan_file(&hub, path).await
             }
-            None => self.plan_snapshot(&hub).await,
+            _ => self.plan_snapshot(&hub).await,
         };
         match planned {
             Err(DownloadError::Hub { source, path: None })
@@ -267,7 +267,8 @@ impl Session {
             return Err(DownloadError::MissingFiles(selected.missing));
         }
         names::refuse_unstorable(&self.request.target, listing, &selected)?;
-        if selected.paths.is_empty() && !self.request.selection.is_everything() {
+        let is_choice = !matches!(self.request.selection, Selection::Everything);
+        if selected.paths.is_empty() && is_choice {
             return Err(DownloadError::NothingMatches);
         }
         for pattern in selected.idle_patterns {

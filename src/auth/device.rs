@@ -155,7 +155,7 @@ mod tests {
                 }),
                 "down" => Err(OAuthError::Hub(HubError::Unreachable {
                     host: "h".to_owned(),
-                    reason: "refused".to_owned(),
+                    reason: crate::hub::Reason::NoAnswer,
                 })),
                 code => Err(OAuthError::Refused {
                     code: code.to_owned(),

@@ -10,14 +10,13 @@ pub enum HubError {
     /// No request may leave the machine.
     #[error("offline mode is on")]
     Offline,
-    /// No answer: no route, refused, reset, timed out, bad certificate. `reason` is the innermost
-    /// cause in the system's words.
+    /// No answer: no route, refused, reset, timed out, bad certificate.
     #[error("cannot reach {host}: {reason}")]
     Unreachable {
         /// Scheme, host and port.
         host: String,
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// A connection that brings nothing, or next to nothing.
     #[error("the server {host} {}", pace(*bytes, *seconds))]
@@ -106,6 +105,32 @@ pub enum HubError {
     /// The HTTP client could not be set up (certificates, proxy).
     #[error("cannot set up the HTTP client: {0}")]
     Setup(String),
+}
+
+/// Why a server cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The request was sent, or a connection asked for, and nothing came in time.
+    #[error("no answer in time")]
+    NoAnswer,
+    /// The proxy refuses the request without a user name and password, or with these.
+    #[error("the proxy wants a user name and password, or others")]
+    ProxyLogin,
+    /// The server's certificate is refused; the text is the TLS library's.
+    #[error("{1}")]
+    Certificate(CertificateFlaw, String),
+    /// The innermost cause, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What is wrong with a certificate, as far as the user can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFlaw {
+    /// It is not valid at this machine's time: the clock may be wrong.
+    Time,
+    /// It cannot be verified with the certificate authorities of this machine.
+    Authority,
 }
 
 fn pace(bytes: u64, seconds: u64) -> String {

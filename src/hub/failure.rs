@@ -8,13 +8,8 @@ use url::Url;
 
 use crate::types::host;
 
-use super::error::HubError;
+use super::error::{CertificateFlaw, HubError, Reason};
 use super::tls::BadBundle;
-
-/// Words that the hint looks for.
-const PROXY_LOGIN: &str = "the proxy wants a user name and password, or others";
-
-const NO_ANSWER: &str = "no answer in time";
 
 /// A failed attempt.
 #[derive(Debug)]
@@ -40,10 +35,7 @@ impl Failure {
     /// The request was sent and nothing came.
     pub fn silent(url: &Url) -> Self {
         Failure {
-            error: HubError::Unreachable {
-                host: host(url),
-                reason: NO_ANSWER.to_owned(),
-            },
+            error: unreachable(url, Reason::NoAnswer),
             transient: true,
             server_wait: None,
         }
@@ -51,10 +43,7 @@ impl Failure {
 
     /// A proxy in between wants to know who asks.
     pub fn proxy_login(url: &Url) -> Self {
-        Failure::fatal(HubError::Unreachable {
-            host: host(url),
-            reason: PROXY_LOGIN.to_owned(),
-        })
+        Failure::fatal(unreachable(url, Reason::ProxyLogin))
     }
 
     /// The same, through a proxy, if there is one: it may be to blame.
@@ -81,35 +70,43 @@ impl Failure {
                 server_wait: None,
             };
         }
-        let reason = if error.is_timeout() {
-            NO_ANSWER.to_owned()
-        } else {
-            innermost(error)
+        let words = innermost(error);
+        let reason = match certificate_flaw(error) {
+            _ if error.is_timeout() => Reason::NoAnswer,
+            Some(flaw) => Reason::Certificate(flaw, words),
+            // The HTTP crate's words for the answer 407 to CONNECT; it has no type for it.
+            None if words.ends_with("proxy authorization required") => Reason::ProxyLogin,
+            None => Reason::Other(words),
         };
-        // So the client calls the answer 407 to CONNECT.
-        if reason.ends_with("proxy authorization required") {
-            return Failure::proxy_login(url);
-        }
+        let is_final = matches!(reason, Reason::Certificate(..) | Reason::ProxyLogin);
         Failure {
-            error: HubError::Unreachable {
-                host: host(url),
-                reason,
-            },
-            transient: !error.is_builder() && !is_certificate_error(error),
+            error: unreachable(url, reason),
+            transient: !is_final && !error.is_builder(),
             server_wait: None,
         }
     }
 }
 
-/// Whether the other side could not prove who it is: no patience mends that.
-fn is_certificate_error(error: &(dyn Error + 'static)) -> bool {
-    // `Other`: there is no authority to ask (see `super::tls`).
-    find::<rustls::Error>(error).is_some_and(|error| {
-        matches!(
-            error,
-            rustls::Error::InvalidCertificate(_) | rustls::Error::Other(_)
-        )
-    })
+fn unreachable(url: &Url, reason: Reason) -> HubError {
+    HubError::Unreachable {
+        host: host(url),
+        reason,
+    }
+}
+
+/// Why a certificate is refused, if that is what failed. Another attempt ends in the same way.
+fn certificate_flaw(error: &(dyn Error + 'static)) -> Option<CertificateFlaw> {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    match find::<rustls::Error>(error)? {
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => Some(CertificateFlaw::Time),
+        // `Other`: there is no authority to ask (see `super::tls`).
+        rustls::Error::InvalidCertificate(_) | rustls::Error::Other(_) => {
+            Some(CertificateFlaw::Authority)
+        }
+        _ => None,
+    }
 }
 
 /// Whether the system refused another file or connection: for this process or for all.
@@ -186,7 +183,8 @@ mod tests {
             refused,
         )));
         assert!(find::<BadBundle>(&tls).is_some());
-        assert!(is_certificate_error(&tls) && !is_about_descriptors(&tls));
+        assert_eq!(certificate_flaw(&tls), Some(CertificateFlaw::Authority));
+        assert!(!is_about_descriptors(&tls));
         for (number, expected) in [(24, true), (23, true), (111, false), (104, false)] {
             let plain = Outer(io::Error::from_raw_os_error(number));
             assert_eq!(is_about_descriptors(&plain), expected, "{number}");
@@ -194,8 +192,25 @@ mod tests {
                 number,
             ))));
             assert_eq!(is_about_descriptors(&wrapped), expected, "{number}");
-            assert!(!is_certificate_error(&wrapped));
+            assert_eq!(certificate_flaw(&wrapped), None);
         }
+    }
+
+    #[test]
+    fn a_certificate_of_another_time_is_told_from_one_of_a_stranger() {
+        use rustls::CertificateError::{Expired, NotValidYet, Revoked, UnknownIssuer};
+        for (refused, expected) in [
+            (Expired, CertificateFlaw::Time),
+            (NotValidYet, CertificateFlaw::Time),
+            (UnknownIssuer, CertificateFlaw::Authority),
+            (Revoked, CertificateFlaw::Authority),
+        ] {
+            let tls = rustls::Error::InvalidCertificate(refused);
+            let error = Outer(io::Error::new(io::ErrorKind::InvalidData, tls));
+            assert_eq!(certificate_flaw(&error), Some(expected));
+        }
+        let other = rustls::Error::HandshakeNotComplete;
+        assert_eq!(certificate_flaw(&Outer(io::Error::other(other))), None);
     }
 
     #[test]

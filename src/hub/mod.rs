@@ -22,6 +22,6 @@ mod tls;
 pub mod xet;
 
 pub use self::body::Body;
-pub use self::error::HubError;
+pub use self::error::{CertificateFlaw, HubError, Reason};
 pub use self::http::{Hub, HubOptions};
 pub use reqwest::{Method, StatusCode, header};

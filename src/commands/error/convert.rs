@@ -8,7 +8,7 @@ use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::EnvFileError;
 use crate::config::settings::SettingsError;
 use crate::console::text::escape;
-use crate::hub::{HubError, StatusCode};
+use crate::hub::{CertificateFlaw, HubError, Reason, StatusCode};
 use crate::sys::{FsError, reason};
 use crate::types::InvalidName;
 
@@ -91,15 +91,15 @@ impl From<HubError> for CliError {
                 Kind::Offline,
                 Some("to go online, leave out --offline and unset HF_HUB_OFFLINE".to_owned()),
             ),
-            HubError::Unreachable { reason, .. } if is_about_time(reason) => (
+            HubError::Unreachable { reason: Reason::Certificate(CertificateFlaw::Time, _), .. } => (
                 Kind::Unreachable,
                 Some("check this machine's clock and date: a certificate is valid only for a limited time".to_owned()),
             ),
-            HubError::Unreachable { reason, .. } if reason.contains("certificate") => (
+            HubError::Unreachable { reason: Reason::Certificate(CertificateFlaw::Authority, _), .. } => (
                 Kind::Unreachable,
                 Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
             ),
-            HubError::Unreachable { reason, .. } if reason.starts_with("the proxy wants") => (
+            HubError::Unreachable { reason: Reason::ProxyLogin, .. } => (
                 Kind::Unreachable,
                 Some("write them into the proxy's address: http://user:password@host:port".to_owned()),
             ),
@@ -193,15 +193,6 @@ fn is_for_good(status: StatusCode) -> bool {
     status.is_client_error() && !crate::hub::retry::is_transient(status)
 }
 
-/// Whether a certificate was refused because of the date: mostly a clock that is far off.
-fn is_about_time(reason: &str) -> bool {
-    let reason = reason.to_ascii_lowercase();
-    reason.contains("certificate")
-        && ["expired", "not valid yet", "notvalidyet"]
-            .iter()
-            .any(|words| reason.contains(words))
-}
-
 impl From<TargetError> for CliError {
     fn from(error: TargetError) -> Self {
         let hint = match error {
@@ -237,21 +228,17 @@ mod tests {
 
     #[test]
     fn a_certificate_of_another_time_points_at_the_clock() {
-        let hint = |reason: &str| {
-            let (host, reason) = ("https://h.test".to_owned(), reason.to_owned());
+        let hint = |reason: Reason| {
+            let host = "https://h.test".to_owned();
             CliError::from(HubError::Unreachable { host, reason })
                 .hint
                 .unwrap()
         };
-        for reason in [
-            "invalid peer certificate: Expired",
-            "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
-            "invalid peer certificate: NotValidYet",
-        ] {
-            assert!(hint(reason).contains("clock"), "{reason}");
-        }
-        assert!(!hint("invalid peer certificate: UnknownIssuer").contains("clock"));
-        assert!(!hint("connection refused").contains("clock"));
+        let refused = |flaw| hint(Reason::Certificate(flaw, "invalid".to_owned()));
+        assert!(refused(CertificateFlaw::Time).contains("clock"));
+        assert!(refused(CertificateFlaw::Authority).contains("SSL_CERT_FILE"));
+        assert!(hint(Reason::ProxyLogin).contains("user:password"));
+        assert!(hint(Reason::Other("connection refused".to_owned())).contains("check the network"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Which files of a listing the user asked for. Pure.
 
-use crate::types::{InvalidName, RepoPath};
 use crate::types::listing::Listing;
 use crate::types::pattern::Pattern;
+use crate::types::{InvalidName, RepoPath};
 
 /// The user's choice of files.
 #[derive(Debug, Clone, Default)]
@@ -273,9 +273,14 @@ mod tests {
     #[test]
     fn one_name_is_a_file_and_has_to_be_one() {
         let one = |name: &str| Selection::new(&[name.to_owned()], &[], &[]);
-        assert!(matches!(one("d/a.json"), Ok(Selection::File(path)) if path.as_str() == "d/a.json"));
+        assert!(
+            matches!(one("d/a.json"), Ok(Selection::File(path)) if path.as_str() == "d/a.json")
+        );
         assert!(matches!(one("d/"), Ok(Selection::Some(_))));
         assert!(one("d/../x.bin").is_err());
-        assert!(matches!(Selection::new(&[], &[], &[]), Ok(Selection::Everything)));
+        assert!(matches!(
+            Selection::new(&[], &[], &[]),
+            Ok(Selection::Everything)
+        ));
     }
 }

@@ -39,6 +39,7 @@ pub struct Hub {
     gate: Arc<RateGate>,
     observer: Arc<dyn Progress>,
     token: Option<Token>,
+    is_for_download: bool,
     warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
     retries: u32,
     patience: Arc<Patience>,
@@ -77,6 +78,7 @@ impl Hub {
             gate: Arc::default(),
             observer,
             token: None,
+            is_for_download: false,
             warned_topics: Arc::default(),
             retries: MAX_RETRIES,
         })
@@ -98,6 +100,16 @@ impl Hub {
     pub fn with_token(&self, token: Option<Token>) -> Self {
         Hub {
             token,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, whose requests say that they belong to a download
+    /// (docs/reference.md#requests).
+    #[must_use]
+    pub fn for_download(&self) -> Self {
+        Hub {
+            is_for_download: true,
             ..self.clone()
         }
     }
@@ -266,7 +278,8 @@ impl Hub {
         let mut hub_headers: Option<HeaderMap> = None;
         let mut with_token = false;
         for hops in 0..=MAX_REDIRECTS {
-            with_token |= request.credential.is_none() && self.authorization(request, &hop).is_some();
+            with_token |=
+                request.credential.is_none() && self.authorization(request, &hop).is_some();
             self.gate.pass().await;
             let response = self.send_hop(request, &hop).await?;
             self.pass_on_warning(response.headers());
@@ -332,6 +345,9 @@ impl Hub {
         let mut builder = client
             .request(request.method.clone(), without_login(&hop.url))
             .headers(request.headers.clone());
+        if self.is_for_download {
+            builder = builder.header("x-hf-download-counter", "1");
+        }
         let token = self.authorization(request, hop);
         if let Some(token) = token {
             builder = builder.header("authorization", bearer(token));

@@ -212,7 +212,11 @@ fn whose(context: &Context, resolved: &ResolvedToken) -> Whose {
     let Ok(hub) = context.hub() else {
         return Whose::Unknown;
     };
-    match context.block_on(async { hub.with_token(Some(resolved.token.clone())).whoami_once().await }) {
+    match context.block_on(async {
+        hub.with_token(Some(resolved.token.clone()))
+            .whoami_once()
+            .await
+    }) {
         Ok(seen) => Whose::Account(seen.account.name),
         Err(error) if error.kind == Kind::InvalidToken => Whose::Unaccepted,
         Err(_) => Whose::Unknown,

@@ -56,7 +56,11 @@ pub fn run(context: &Context) -> Result<(), CliError> {
 fn ask(context: &Context, resolved: &ResolvedToken) -> Result<Seen, CliError> {
     let hub = context.hub()?;
     context
-        .block_on(async { hub.with_token(Some(resolved.token.clone())).whoami_once().await })
+        .block_on(async {
+            hub.with_token(Some(resolved.token.clone()))
+                .whoami_once()
+                .await
+        })
         .map_err(|error| explain(context, error, &resolved.source))
 }
 

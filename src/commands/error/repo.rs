@@ -280,7 +280,11 @@ impl RequestContext<'_> {
         };
         let account = self.context.hub().ok().and_then(|hub| {
             self.context
-                .block_on(async { hub.with_token(Some(resolved.token.clone())).whoami_once().await })
+                .block_on(async {
+                    hub.with_token(Some(resolved.token.clone()))
+                        .whoami_once()
+                        .await
+                })
                 .ok()
         });
         match account {

@@ -199,11 +199,7 @@ async fn attempt(
         }
     }
     let offset = span.offset(&partial);
-    let answer = match source
-        .hub
-        .send_once(&request(source, span, offset))
-        .await
-    {
+    let answer = match source.hub.send_once(&request(source, span, offset)).await {
         Ok(answer) => answer,
         Err(failure) => {
             // Whatever went wrong, the next attempt begins at the Hub.
@@ -255,8 +251,7 @@ fn request(source: &Source<'_>, span: &Span<'_>, offset: u64) -> Request {
     let request = Request::new(Method::GET, source.address())
         .of_file()
         // A compressed transfer could not be resumed, nor checked against the announced size.
-        .header("accept-encoding", "identity")
-        .header("x-hf-download-counter", "1");
+        .header("accept-encoding", "identity");
     let end = span.end.load(Ordering::Relaxed);
     let request = request.expecting(source.size.map(|size| end.min(size).saturating_sub(offset)));
     let is_to_the_end = source.size.is_none_or(|size| end >= size);

@@ -54,14 +54,10 @@ pub struct Session {
 
 impl Session {
     /// Prepares a download; nothing happens yet. `progress` gets the notices of the Hub client as well.
-    pub fn new(
-        hub: &Hub,
-        request: Request,
-        progress: Arc<dyn Progress>,
-    ) -> Self {
+    pub fn new(hub: &Hub, request: Request, progress: Arc<dyn Progress>) -> Self {
         let repo = request.cache.repo(&request.repo);
         Session {
-            hub: hub.with_observer(Arc::clone(&progress)),
+            hub: hub.with_observer(Arc::clone(&progress)).for_download(),
             request,
             repo,
             progress,
@@ -253,10 +249,7 @@ impl Session {
             }
         };
         let repo = &self.request.repo;
-        let listing = self
-            .hub
-            .tree(repo, &Revision::from(commit), show)
-            .await;
+        let listing = self.hub.tree(repo, &Revision::from(commit), show).await;
         self.progress.event(Event::Listed);
         listing
     }

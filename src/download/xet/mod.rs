@@ -91,18 +91,9 @@ enum Trouble {
 
 impl Xet {
     /// Prepares; nothing is set up and nobody is asked yet.
-    pub fn new(
-        options: XetOptions,
-        hub: Hub,
-        repo: Repo,
-        commit: CommitHash,
-    ) -> Self {
+    pub fn new(options: XetOptions, hub: Hub, repo: Repo, commit: CommitHash) -> Self {
         Xet {
-            asker: Asker {
-                hub,
-                repo,
-                commit,
-            },
+            asker: Asker { hub, repo, commit },
             options,
             session: OnceCell::new(),
             counts: Mutex::default(),

@@ -1,5 +1,6 @@
 //! Files in Xet storage: fetched from there, checked, and over HTTP when Xet does not bring them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::cas::Cas;
-use crate::harness::hub::{Content, Fault, Hub, Repo, XET_TOKEN};
+use crate::harness::hub::{Content, Fault, Hub, Repo, Request, XET_TOKEN};
 use crate::harness::oracle::{Oracle, mounts};
 use crate::harness::process::Output;
 use crate::harness::shim::shim;
@@ -120,6 +121,66 @@ fn one_named_file_and_a_local_folder() {
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
     assert!(env.path("xet-cache").is_dir());
     assert!(!env.hf_home().join("xet").exists());
+}
+
+/// By kind of request, the values of the header by which the Hub counts downloads.
+fn download_marks(requests: &[Request]) -> BTreeMap<String, BTreeSet<Option<String>>> {
+    let mut marks: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for request in requests {
+        let route = ["xet-read-token", "tree", "revision", "resolve"];
+        let route = route.iter().find(|name| request.path.contains(**name));
+        let route = route.copied().unwrap_or("other");
+        let kind = format!("{:?} {} {route}", request.origin, request.method);
+        let mark = request.header("x-hf-download-counter").map(str::to_owned);
+        marks.entry(kind).or_default().insert(mark);
+    }
+    marks
+}
+
+#[test]
+fn requests_are_marked_as_a_download_where_the_python_client_marks_them() {
+    let Some(modern) = Oracle::modern() else {
+        return;
+    };
+    let ((_cas, hub), (_their_cas, their_hub)) = (storage(), storage());
+    let (ours, theirs) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&their_hub));
+    let one_file = ["download", "org/name", "config.json"];
+    let all = ["download", "org/name"];
+    let again = ["download", "org/name", "--force-download"];
+    let verify = ["cache", "verify", "org/name"];
+    let runs: [(&[&str], &str); 4] = [(&one_file, "0"), (&all, "0"), (&again, "1"), (&verify, "1")];
+    for (command, without_xet) in runs {
+        let (before, theirs_before) = (hub.requests().len(), their_hub.requests().len());
+        let run = ours.hf(command);
+        run.var("HF_HUB_DISABLE_XET", without_xet).run().ok();
+        let run = modern.hf(&theirs, command);
+        run.var("HF_HUB_DISABLE_XET", without_xet).run().ok();
+        let found = download_marks(&hub.requests()[before..]);
+        let expected = download_marks(&their_hub.requests()[theirs_before..]);
+        let mut compared = 0;
+        for (kind, marks) in &found {
+            if let Some(expected) = expected.get(kind) {
+                assert_eq!(marks, expected, "{command:?}: {kind}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 0, "{command:?}: {found:?} {expected:?}");
+        let mark = (command[0] == "download").then(|| "1".to_owned());
+        for (kind, marks) in found {
+            assert_eq!(marks, BTreeSet::from([mark.clone()]), "{command:?}: {kind}");
+        }
+    }
+    let seen = download_marks(&hub.requests());
+    for kind in [
+        "Hub GET revision",
+        "Hub GET tree",
+        "Hub HEAD resolve",
+        "Hub GET resolve",
+        "Hub GET xet-read-token",
+        "Cdn GET other",
+    ] {
+        assert!(seen.contains_key(kind), "{kind}: {seen:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@
 
 mod answer;
 pub mod claim;
+pub mod destination;
 pub mod http;
+pub mod job;
 pub mod local_dir;
 pub mod partial;
 pub mod plan;
@@ -14,7 +16,6 @@ pub mod request;
 pub mod select;
 pub mod session;
 pub mod shared;
-pub mod store;
 pub mod whole;
 pub mod xet;
 

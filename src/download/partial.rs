@@ -84,6 +84,22 @@ impl Partial {
         Ok(())
     }
 
+    /// Appends the whole of another file.
+    ///
+    /// # Errors
+    /// [`FsError`] naming the file that failed.
+    pub fn append_file(&mut self, path: &Path) -> Result<(), FsError> {
+        use std::io::Read;
+        let mut file = crate::sys::open_regular(path).map_err(FsError::of("read", path))?;
+        let mut buffer = vec![0; crate::types::hash::READ_SIZE];
+        loop {
+            match file.read(&mut buffer).map_err(FsError::of("read", path))? {
+                0 => return Ok(()),
+                n => self.append(&buffer[..n])?,
+            }
+        }
+    }
+
     /// Forgets all bytes.
     ///
     /// # Errors

@@ -16,31 +16,23 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use crate::download::DownloadError;
-use crate::download::http::request::{INLINE_LIMIT, Source, Span, complete};
+use crate::download::http::pace::{Pace, TICK};
+use crate::download::http::request::{INLINE_LIMIT, Span, complete};
 use crate::download::http::segments::{
     SEGMENT, Segments, State, is_split, remove_segments, segment_path,
 };
+use crate::download::http::source::Source;
 use crate::download::partial::Partial;
-use crate::sys::FsError;
 use crate::sys::threads;
 use crate::types::listing::Checksum;
 
 /// Most connections of all files together. Sixteen at 20 MB/s fill a 2.5 Gbit/s line.
 pub const CONNECTIONS: usize = 16;
-
-/// How often the rate is looked at.
-const TICK: Duration = Duration::from_millis(150);
-
-/// A connection faster than this, in bytes per second, is not being held back: another one would
-/// only share what there is.
-const FAST: u64 = 100_000_000;
 
 /// Permits for connections, shared by all files of a download.
 pub type Connections = Arc<Semaphore>;
@@ -271,37 +263,6 @@ async fn step(main: &mut Option<Step<'_>>) -> (Option<Partial>, Result<(), Downl
     }
 }
 
-/// Tells whether connections are being held back.
-struct Pace {
-    since: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn new(bytes: u64) -> Self {
-        Pace {
-            since: Instant::now(),
-            bytes,
-        }
-    }
-
-    /// Looks at the bytes received in all; true when they come slower than `active` unhindered
-    /// connections would bring them.
-    fn is_slow(&mut self, bytes: u64, active: u64) -> bool {
-        let elapsed = self.since.elapsed();
-        if elapsed < TICK / 2 {
-            return false;
-        }
-        let received = bytes.saturating_sub(self.bytes);
-        *self = Pace::new(bytes);
-        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more")]
-        let rate = received as f64 / elapsed.as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "as above")]
-        let fast = (FAST * active.max(1)) as f64;
-        rate < fast
-    }
-}
-
 /// What the connections of one file share.
 #[derive(Clone, Copy)]
 struct Shared<'a> {
@@ -388,45 +349,5 @@ impl<'a> Shared<'a> {
                 };
             }
         }
-    }
-}
-
-impl Partial {
-    /// Appends the whole of another file.
-    ///
-    /// # Errors
-    /// [`FsError`] naming the file that failed.
-    fn append_file(&mut self, path: &Path) -> Result<(), FsError> {
-        use std::io::Read;
-        let mut file = crate::sys::open_regular(path).map_err(FsError::of("read", path))?;
-        let mut buffer = vec![0; crate::types::hash::READ_SIZE];
-        loop {
-            match file.read(&mut buffer).map_err(FsError::of("read", path))? {
-                0 => return Ok(()),
-                n => self.append(&buffer[..n])?,
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_is_what_falls_short_of_so_many_connections() {
-        let after = |ticks: u32| Pace {
-            since: Instant::now() - ticks * TICK,
-            bytes: 1000,
-        };
-        // What two unhindered connections bring in four ticks.
-        let bytes = 1000 + 2 * FAST * 4 * u64::try_from(TICK.as_millis()).unwrap() / 1000;
-        for (active, slow) in [(0, false), (1, false), (3, true), (16, true)] {
-            assert_eq!(after(4).is_slow(bytes, active), slow, "{active}");
-        }
-        assert!(!after(0).is_slow(1000, 16), "too early to tell");
-        let mut pace = after(4);
-        pace.is_slow(bytes, 1);
-        assert_eq!(pace.bytes, bytes, "each look is at what is new");
     }
 }

@@ -3,26 +3,22 @@
 //! A span is the whole file or a part of it; [`crate::download::http::parallel`] runs several at a time. Everything
 //! that can go wrong with a connection or an answer is handled here, for both.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::hub::{Method, StatusCode};
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use url::Url;
 
 use crate::download::DownloadError;
 use crate::download::answer::{Start, check_answer};
+use crate::download::http::source::Source;
 use crate::download::partial::Partial;
 use crate::hub::encoding::{Decoder, Encoding};
 use crate::hub::http::{Failure, Request};
 use crate::hub::retry::MAX_RETRIES;
-use crate::hub::{Body, Hub, HubError};
+use crate::hub::{Body, HubError};
 use crate::sys::FsError;
 use crate::sys::threads;
-use crate::types::RepoPath;
-use crate::types::listing::Checksum;
-use crate::types::progress::FileProgress;
 
 /// Spans up to this length, in bytes, are written by the task that receives them; a longer one gets
 /// a thread of its own for hashing and writing, so that the network never waits for the disk.
@@ -31,74 +27,6 @@ pub const INLINE_LIMIT: u64 = 1 << 20;
 /// Chunks that may wait between network and disk. A chunk is up to some hundred KiB, so this bounds
 /// the memory of a connection: 16 of them took 93 MiB for eight files, with no gain in speed.
 const QUEUE: usize = 6;
-
-/// What to fetch and from where.
-pub struct Source<'a> {
-    /// The Hub.
-    pub hub: &'a Hub,
-    /// The file's resolve URL, at a commit.
-    pub url: Url,
-    /// The file, for messages.
-    pub path: &'a RepoPath,
-    /// Proof of the content.
-    pub checksum: &'a Checksum,
-    /// Size of the content in bytes, when known.
-    pub size: Option<u64>,
-    /// Told of every byte.
-    pub progress: FileProgress<'a>,
-    /// The signed link that the Hub redirected to last, while it is good: the next request for a
-    /// part of this file goes there without asking the Hub again.
-    pub link: Mutex<Option<Url>>,
-    /// What was learnt about the server of this file.
-    pub manners: Manners,
-}
-
-/// What a server wants, found out by asking it.
-#[derive(Debug, Default)]
-pub struct Manners {
-    /// It refuses to send a file that is not asked for as a range.
-    wants_range: AtomicBool,
-    /// It compresses whatever it sends, so that a part of it is of no use.
-    compresses: AtomicBool,
-}
-
-/// Files larger than this, in bytes, are asked for as a range even from their start: storage
-/// networks refuse to send more than some 20 to 50 GB in another way.
-const WHOLE: u64 = 10 << 30;
-
-impl Source<'_> {
-    fn address(&self) -> Url {
-        let link = self.link.lock().unwrap();
-        link.as_ref().unwrap_or(&self.url).clone()
-    }
-
-    fn remember(&self, link: Option<Url>) {
-        *self.link.lock().unwrap() = link;
-    }
-
-    /// Whether a failure at this offset is news about the server, so that the next request is another
-    /// one and need not wait.
-    fn learn(&self, error: &HubError, offset: u64) -> bool {
-        match error {
-            HubError::Status { status, .. } if *status == StatusCode::BAD_REQUEST => {
-                offset == 0 && !self.asks_for_ranges() && {
-                    self.manners.wants_range.store(true, Ordering::Relaxed);
-                    true
-                }
-            }
-            _ => false,
-        }
-    }
-
-    fn compresses(&self) -> bool {
-        self.manners.compresses.load(Ordering::Relaxed)
-    }
-
-    fn asks_for_ranges(&self) -> bool {
-        self.manners.wants_range.load(Ordering::Relaxed)
-            || self.size.is_some_and(|size| size > WHOLE)
-    }
-}
 
 /// Part of a content: where a partial's bytes belong. Offsets in bytes.
 pub struct Span<'a> {
@@ -221,7 +149,7 @@ async fn attempt(
     let (status, headers) = (answer.response.status(), answer.response.headers());
     let encoding = Encoding::of(headers);
     if encoding.is_some() {
-        source.manners.compresses.store(true, Ordering::Relaxed);
+        source.learned.compresses.store(true, Ordering::Relaxed);
     }
     let usable = match check_answer(status, headers, offset, source.size) {
         _ if encoding.is_some() && span.start > 0 => {

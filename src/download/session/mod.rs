@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use self::disk::Probe;
 use super::DownloadError;
+use super::destination::Place;
 use super::plan::{DownloadPlan, PlannedFile};
 use super::request::{Destination, Request};
 use super::select::Selection;
-use super::store::Store;
 use super::whole::Length;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
@@ -303,19 +303,19 @@ impl Session {
     /// Bytes of a plan's files that are on disk and count the next time, of how many. Each content
     /// once in the cache.
     pub fn kept(&self, plan: &DownloadPlan) -> (u64, u64) {
-        let store = Store::new(&self.request, &self.repo, &plan.commit);
+        let place = Place::new(&self.request, &self.repo, &plan.commit);
         let (all, done) = plan.fetched_bytes();
         let total = match self.request.target {
             Destination::Cache => plan.distinct_bytes().saturating_add(done),
             Destination::LocalDir(_) => all,
         };
-        (store.kept(&plan.files).min(total), total)
+        (place.kept(&plan.files).min(total), total)
     }
 
     async fn carry_out(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
         let result = self.path_at(&plan.commit);
-        let store = Arc::new(Store::new(&self.request, &self.repo, &plan.commit));
-        store.sweep(&plan.files);
+        let place = Arc::new(Place::new(&self.request, &self.repo, &plan.commit));
+        place.sweep(&plan.files);
         if matches!(self.request.target, Destination::Cache) {
             let present = plan.files.iter().filter(|file| !file.is_fetched());
             last_used::mark(present.map(|file| self.repo.pointer(&plan.commit, &file.path)));
@@ -331,7 +331,7 @@ impl Session {
             return Ok(result);
         }
         self.check_names(plan)?;
-        store.prepare()?;
+        place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = &plan.new_listing {
             // Spares the next download the question; not being able to is no reason to stop.
@@ -343,11 +343,11 @@ impl Session {
             bytes,
             done,
         });
-        let fetched = self.run(plan, &store).await;
+        let fetched = self.run(plan, &place).await;
         self.progress.event(Event::Finished);
         if fetched.is_err() {
             let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
-            store.tidy(&plan.files, new_tree);
+            place.tidy(&plan.files, new_tree);
         }
         fetched?;
         if let Destination::Cache = self.request.target {

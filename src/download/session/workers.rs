@@ -8,11 +8,12 @@ use tokio::task::JoinSet;
 
 use super::Session;
 use crate::download::DownloadError;
+use crate::download::destination::Place;
 use crate::download::http::request::INLINE_LIMIT;
+use crate::download::job::Job;
 use crate::download::plan::{DownloadPlan, PlannedFile};
 use crate::download::request::Destination;
 use crate::download::request::Workers;
-use crate::download::store::{Job, Store};
 use crate::download::xet::Xet;
 use crate::sys::limits;
 
@@ -21,7 +22,7 @@ impl Session {
     pub(super) async fn run(
         &self,
         plan: &DownloadPlan,
-        store: &Arc<Store>,
+        place: &Arc<Place>,
     ) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
         let (workers, connections) = self.request.workers.within(limits::descriptors_left());
@@ -42,7 +43,7 @@ impl Session {
                 force: self.request.force,
                 progress: Arc::clone(&self.progress),
                 connections: Arc::clone(&connections),
-                store: Arc::clone(store),
+                place: Arc::clone(place),
                 xet: xet.clone(),
                 sharing: self.sharing(),
             };

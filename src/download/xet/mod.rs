@@ -33,7 +33,7 @@ use super::DownloadError;
 use super::partial::Partial;
 use crate::config::settings::Settings;
 use crate::download::http::parallel::open;
-use crate::download::http::request::Source;
+use crate::download::http::source::Source;
 use crate::download::xet::progress::{Counts, Meter};
 use crate::hub::Hub;
 use crate::sys::threads;

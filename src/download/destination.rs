@@ -1,0 +1,228 @@
+//! Where a fetched file goes: its lock, its partial, its published form.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use super::local_dir::LocalDir;
+use super::plan::PlannedFile;
+use super::request::{Destination, Request};
+use super::whole::is_whole;
+use crate::cache::commit::{Linking, link, prepare_root, publish};
+use crate::cache::layout::{CacheLayout, RepoLayout};
+use crate::download::http::request::INLINE_LIMIT;
+use crate::download::http::segments::{remove_segments, segment_paths};
+use crate::sys::lockfile::{self, Attempt, is_young};
+use crate::sys::{FsError, copy_file, create_dir_all, refuse_foreign_link};
+use crate::types::CommitHash;
+
+/// The place that files of one download go to.
+pub struct Place {
+    cache: CacheLayout,
+    repo: RepoLayout,
+    commit: CommitHash,
+    linking: Linking,
+    pub(super) local_dir: Option<LocalDir>,
+    /// The user was told that this file system has no locks.
+    pub(super) told_of_locks: AtomicBool,
+}
+
+impl Place {
+    /// The place of a request. Nothing is written yet.
+    pub fn new(request: &Request, repo: &RepoLayout, commit: &CommitHash) -> Self {
+        Place {
+            cache: request.cache.clone(),
+            repo: repo.clone(),
+            commit: commit.clone(),
+            linking: request.linking,
+            local_dir: match &request.target {
+                Destination::Cache => None,
+                Destination::LocalDir(dir) => Some(dir.clone()),
+            },
+            told_of_locks: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the folders.
+    ///
+    /// # Errors
+    /// [`FsError`] when one cannot be made.
+    pub fn prepare(&self) -> Result<(), FsError> {
+        if let Some(dir) = &self.local_dir {
+            return dir.prepare();
+        }
+        prepare_root(&self.cache)?;
+        refuse_foreign_link(self.repo.folder())?;
+        // In this order: a repository with blobs and without `snapshots/` counts as damaged.
+        create_dir_all(&self.repo.snapshot(&self.commit))?;
+        create_dir_all(&self.repo.blobs())
+    }
+
+    /// Removes unfinished downloads of files that came to be in another way. Those that somebody is
+    /// at, or that cannot be removed, stay.
+    pub fn sweep(&self, files: &[PlannedFile]) {
+        for file in files.iter().filter(|file| file.leftover) {
+            if let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file))
+                && self.has_content(file)
+            {
+                self.discard_partial(file);
+            }
+        }
+    }
+
+    /// Removes what there is of an unfinished download. The caller holds the lock.
+    pub(super) fn discard_partial(&self, file: &PlannedFile) {
+        let partial = self.partial(file);
+        let _ = fs::remove_file(&partial);
+        remove_segments(&partial, file.size);
+    }
+
+    /// After a failure: takes back folders in which nothing came to be, so that a refused download
+    /// (a gated repository) leaves no empty repository in the cache. `new_tree` is the listing that
+    /// this download wrote.
+    pub fn tidy(&self, files: &[PlannedFile], new_tree: Option<&Path>) {
+        if self.local_dir.is_some() {
+            return;
+        }
+        for file in files.iter().filter(|file| file.is_fetched()) {
+            let is_empty = fs::metadata(self.partial(file)).is_ok_and(|found| found.len() == 0);
+            // Another program that waits for its first byte holds the lock.
+            if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
+                self.discard_partial(file);
+            }
+        }
+        // remove_dir takes empty folders only: what holds anything stays.
+        let _ = fs::remove_dir(self.repo.snapshot(&self.commit));
+        let _ = fs::remove_dir(self.repo.blobs());
+        if self.repo.blobs().exists() || fs::remove_dir(self.repo.snapshots()).is_err() {
+            return;
+        }
+        if let Some(tree) = new_tree {
+            let _ = fs::remove_file(tree);
+            let _ = tree.parent().map(fs::remove_dir);
+        }
+        let _ = fs::remove_dir(self.repo.folder());
+    }
+
+    pub(super) fn lock_file(&self, file: &PlannedFile) -> PathBuf {
+        match &self.local_dir {
+            Some(dir) => dir.lock(&file.path),
+            None => self.repo.lock(&file.checksum),
+        }
+    }
+
+    pub(super) fn partial(&self, file: &PlannedFile) -> PathBuf {
+        match &self.local_dir {
+            Some(dir) => dir.partial(&file.path, &file.checksum),
+            None => self.repo.partial(&file.checksum),
+        }
+    }
+
+    /// Whether the content came to be while we waited for the lock, or was there from the start.
+    pub(super) fn has_content(&self, file: &PlannedFile) -> bool {
+        let is_whole = |path: &Path| is_whole(path, &file.checksum, file.length) == Some(true);
+        match &self.local_dir {
+            Some(dir) => {
+                let metadata = dir.metadata(&file.path);
+                metadata.is_some_and(|metadata| metadata.etag == file.checksum.etag())
+                    && is_whole(&dir.file(&file.path))
+            }
+            None => is_whole(&self.repo.blob(&file.checksum)),
+        }
+    }
+
+    /// Bytes of these files that are on disk and count the next time: whole contents, and what there
+    /// is of unfinished ones.
+    pub fn kept(&self, files: &[PlannedFile]) -> u64 {
+        let mut seen = HashSet::new();
+        let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        let of_file = |file: &PlannedFile| match (self.has_content(file), file.size) {
+            (true, Some(size)) => size,
+            _ => {
+                let partial = self.partial(file);
+                let segments = segment_paths(&partial, file.size);
+                length(&partial) + segments.map(|path| length(&path)).sum::<u64>()
+            }
+        };
+        files
+            .iter()
+            .filter(|file| file.is_fetched())
+            .filter(|file| self.local_dir.is_some() || seen.insert(file.checksum.etag()))
+            .map(of_file)
+            .sum()
+    }
+
+    /// Uses content that is there already.
+    pub(super) fn reuse(&self, file: &PlannedFile) -> Result<(), FsError> {
+        match &self.local_dir {
+            Some(dir) => {
+                let cached = self.repo.pointer(&self.commit, &file.path);
+                let target = dir.file(&file.path);
+                if let Some(folder) = target.parent() {
+                    create_dir_all(folder)?;
+                }
+                // Content only: the shared store's read-only mode is not for the user's own file.
+                copy_file(&cached, &target, &dir.staging())?;
+                dir.write_metadata(&file.path, &self.commit, &file.checksum)
+            }
+            None => self.point(file, false),
+        }
+    }
+
+    /// Makes the pointer to a blob; see [`link`].
+    pub(super) fn point(&self, file: &PlannedFile, fresh: bool) -> Result<(), FsError> {
+        let (repo, commit) = (&self.repo, &self.commit);
+        link(
+            repo,
+            commit,
+            &file.path,
+            &file.checksum,
+            self.linking,
+            fresh,
+        )
+    }
+
+    /// Makes a verified partial the user's file, or the blob. That another process did so first is
+    /// success. Takes as long as the disk takes to keep the bytes.
+    pub(super) fn publish(&self, file: &PlannedFile, partial: &Path) -> Result<(), FsError> {
+        match &self.local_dir {
+            Some(dir) => {
+                let target = dir.file(&file.path);
+                if let Some(folder) = target.parent() {
+                    create_dir_all(folder)?;
+                }
+                publish(partial, &target)?;
+                dir.write_metadata(&file.path, &self.commit, &file.checksum)
+            }
+            None => {
+                let published = publish(partial, &self.repo.blob(&file.checksum));
+                published.or_else(|error| match self.has_content(file) {
+                    true => Ok(()),
+                    false => Err(error),
+                })
+            }
+        }
+    }
+
+    /// A legacy client's `<etag>.incomplete` is a prefix of the same content: it becomes our
+    /// partial when we have none. The caller holds the lock that the legacy client takes as well; the
+    /// JavaScript client writes to the same name without one, so what was written to lately stays.
+    pub(super) fn adopt_legacy_partial(&self, file: &PlannedFile) {
+        // A small file gains nothing by it.
+        let is_large = file.size.is_none_or(|size| size > INLINE_LIMIT);
+        let ours = self.partial(file);
+        if is_large && self.local_dir.is_none() && !ours.exists() {
+            let legacy = self
+                .repo
+                .blobs()
+                .join(format!("{}.incomplete", file.checksum));
+            let is_left = fs::symlink_metadata(&legacy)
+                .is_ok_and(|meta| meta.is_file() && !is_young(&meta, SystemTime::now()));
+            if is_left {
+                let _ = fs::rename(legacy, ours);
+            }
+        }
+    }
+}

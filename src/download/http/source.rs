@@ -1,0 +1,79 @@
+//! One file to be fetched, and what is known about its server.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use url::Url;
+
+use crate::hub::{Hub, HubError, StatusCode};
+use crate::types::RepoPath;
+use crate::types::listing::Checksum;
+use crate::types::progress::FileProgress;
+
+/// What to fetch and from where.
+pub struct Source<'a> {
+    /// The Hub.
+    pub hub: &'a Hub,
+    /// The file's resolve URL, at a commit.
+    pub url: Url,
+    /// The file, for messages.
+    pub path: &'a RepoPath,
+    /// Proof of the content.
+    pub checksum: &'a Checksum,
+    /// Size of the content in bytes, when known.
+    pub size: Option<u64>,
+    /// Told of every byte.
+    pub progress: FileProgress<'a>,
+    /// The signed link that the Hub redirected to last, while it is good: the next request for a
+    /// part of this file goes there without asking the Hub again.
+    pub link: Mutex<Option<Url>>,
+    /// What is known about the server of this file.
+    pub learned: Learned,
+}
+
+/// What a server wants, known from its answers.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// It refuses to send a file that is not asked for as a range.
+    wants_range: AtomicBool,
+    /// It compresses whatever it sends, so that a part of it is of no use.
+    pub(super) compresses: AtomicBool,
+}
+
+/// Files larger than this, in bytes, are asked for as a range even from their start: storage
+/// networks refuse to send more than some 20 to 50 GB in another way.
+const WHOLE: u64 = 10 << 30;
+
+impl Source<'_> {
+    pub(super) fn address(&self) -> Url {
+        let link = self.link.lock().unwrap();
+        link.as_ref().unwrap_or(&self.url).clone()
+    }
+
+    pub(super) fn remember(&self, link: Option<Url>) {
+        *self.link.lock().unwrap() = link;
+    }
+
+    /// Whether a failure at this offset is news about the server, so that the next request is another
+    /// one and need not wait.
+    pub(super) fn learn(&self, error: &HubError, offset: u64) -> bool {
+        match error {
+            HubError::Status { status, .. } if *status == StatusCode::BAD_REQUEST => {
+                offset == 0 && !self.asks_for_ranges() && {
+                    self.learned.wants_range.store(true, Ordering::Relaxed);
+                    true
+                }
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn compresses(&self) -> bool {
+        self.learned.compresses.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn asks_for_ranges(&self) -> bool {
+        self.learned.wants_range.load(Ordering::Relaxed)
+            || self.size.is_some_and(|size| size > WHOLE)
+    }
+}

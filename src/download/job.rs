@@ -1,0 +1,250 @@
+//! Brings one file after the other: claims it, fetches what is missing, publishes it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use super::DownloadError;
+use super::claim::Claim;
+use super::destination::Place;
+use super::plan::{Action, PlannedFile};
+use super::xet::Xet;
+use crate::download::http::parallel::{Connections, fetch};
+use crate::download::http::segments::remove_segments;
+use crate::download::http::source::{Learned, Source};
+use crate::download::shared::Sharing;
+use crate::hub::Hub;
+use crate::sys::lockfile::{self, Attempt};
+use crate::sys::threads;
+use crate::sys::{FsError, has_no_locks, open_regular};
+use crate::types::hash::ContentHasher;
+use crate::types::progress::{FileProgress, Notice, Progress};
+use crate::types::{CommitHash, Repo};
+
+/// What a worker needs to bring one file after the other.
+pub struct Job {
+    /// The Hub.
+    pub hub: Hub,
+    /// The repository.
+    pub repo: Repo,
+    /// The commit all files come from.
+    pub commit: CommitHash,
+    /// Fetch what is there already.
+    pub force: bool,
+    /// Told of every byte and file.
+    pub progress: Arc<dyn Progress>,
+    /// Shared by all files.
+    pub connections: Connections,
+    /// Where to.
+    pub place: Arc<Place>,
+    /// Xet storage, unless it is switched off.
+    pub xet: Option<Arc<Xet>>,
+    /// The shared blob store, if it is to be used.
+    pub sharing: Option<Sharing>,
+}
+
+impl Job {
+    /// Does what the plan says of files with the same content, one after the other.
+    ///
+    /// # Errors
+    /// [`DownloadError`].
+    pub async fn run(&self, batch: &[PlannedFile]) -> Result<(), DownloadError> {
+        for (index, file) in batch.iter().enumerate() {
+            // Forcing the first has brought the content for all of them.
+            let force = self.force && index == 0;
+            let done = match file.action {
+                Action::Ready => file.size.unwrap_or(0),
+                Action::Fetch { from } => from,
+                _ => 0,
+            };
+            let path = file.path.as_str();
+            let progress = FileProgress::begin(&*self.progress, path, file.size, done);
+            if file.action != Action::Ready {
+                self.bring(file, force, progress).await?;
+            }
+            progress.done();
+        }
+        Ok(())
+    }
+
+    async fn bring(
+        &self,
+        file: &PlannedFile,
+        force: bool,
+        progress: FileProgress<'_>,
+    ) -> Result<(), DownloadError> {
+        let claim = self.claim(file).await?;
+        match (file.action, &self.place.local_dir) {
+            (Action::Touch, Some(dir)) => {
+                return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
+            }
+            (Action::Check, Some(dir)) if is_content(&dir.file(&file.path), file).await? => {
+                return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
+            }
+            (Action::Reuse, Some(_)) => return Ok(self.place.reuse(file)?),
+            _ => {}
+        }
+        if !force && self.place.has_content(file) {
+            // It was there, or another process brought it while we waited.
+            skip(file, progress);
+            if claim.is_common() {
+                self.place.discard_partial(file);
+            }
+            return match &self.place.local_dir {
+                Some(_) => Ok(()),
+                None => Ok(self.place.reuse(file)?),
+            };
+        }
+        if !force
+            && let Some(sharing) = &self.sharing
+            && sharing.link(&self.hub, file).await?
+        {
+            skip(file, progress);
+            if claim.is_common() {
+                self.place.discard_partial(file);
+            }
+            return Ok(self.place.point(file, false)?);
+        }
+        let partial = claim.partial(self.place.partial(file), file.size);
+        self.fetch(file, partial.path(), (force, claim.is_common()), progress)
+            .await
+    }
+
+    async fn fetch(
+        &self,
+        file: &PlannedFile,
+        partial: &Path,
+        (force, is_common): (bool, bool),
+        progress: FileProgress<'_>,
+    ) -> Result<(), DownloadError> {
+        if force && is_common {
+            // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
+            let _ = fs::remove_file(partial);
+            remove_segments(partial, file.size);
+        } else if is_common {
+            self.place.adopt_legacy_partial(file);
+        }
+        let source = Source {
+            hub: &self.hub,
+            url: self
+                .hub
+                .resolve_url(&self.repo, self.commit.as_str(), &file.path),
+            path: &file.path,
+            checksum: &file.checksum,
+            size: file.length.sure(),
+            progress,
+            link: Mutex::new(file.link.clone()),
+            learned: Learned::default(),
+        };
+        let fetched = self.fetch_content(file, &source, partial).await;
+        if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(partial);
+        }
+        let is_from_xet = fetched?;
+        let (place, this, path) = (Arc::clone(&self.place), file.clone(), partial.to_path_buf());
+        threads::run(move || place.publish(&this, &path)).await??;
+        if self.place.local_dir.is_some() {
+            return Ok(());
+        }
+        let is_shared = match &self.sharing {
+            Some(sharing) if is_from_xet => sharing.publish(&self.hub, file).await?,
+            _ => false,
+        };
+        // A link must not be moved: it would lead elsewhere.
+        Ok(self.place.point(file, !is_shared)?)
+    }
+
+    /// Fills the partial with verified content: from Xet storage when the file is there (`true`),
+    /// else, or for what Xet did not bring, over HTTP.
+    async fn fetch_content(
+        &self,
+        file: &PlannedFile,
+        source: &Source<'_>,
+        partial: &Path,
+    ) -> Result<bool, DownloadError> {
+        if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
+            && xet.fetch(source, hash, partial).await?
+        {
+            remove_segments(partial, file.size);
+            return Ok(true);
+        }
+        // A file's first connection is never refused; it only counts.
+        let _permit = self.connections.try_acquire();
+        fetch(source, partial, &self.connections).await?;
+        Ok(false)
+    }
+
+    /// The right to write to a file's unfinished download, once no other process holds it.
+    async fn claim(&self, file: &PlannedFile) -> Result<Claim, DownloadError> {
+        let path = self.place.lock_file(file);
+        let taken = match lockfile::attempt(&path) {
+            Attempt::Held => {
+                self.hub.tell(Notice::Waiting(format!(
+                    "another process is downloading {}; waiting for it",
+                    file.path
+                )));
+                let path = path.clone();
+                threads::run(move || lockfile::wait(&path, None)).await?
+            }
+            taken => taken,
+        };
+        match taken {
+            Attempt::Taken(guard) => Ok(Claim::with_lock(guard, &path, &self.place.partial(file))),
+            Attempt::CannotTell(error) if is_no_place(&error) => Err(error.into()),
+            Attempt::CannotTell(error) => {
+                if !self.place.told_of_locks.swap(true, Ordering::Relaxed) {
+                    self.hub.tell(Notice::Warning(without_locks(&error)));
+                }
+                Ok(Claim::Own(None))
+            }
+            // Only patience that has an end ends with this.
+            Attempt::Held => Ok(Claim::Own(None)),
+        }
+    }
+}
+
+/// Counts the bytes of a file that turned out to be there as if they had come.
+fn skip(file: &PlannedFile, progress: FileProgress<'_>) {
+    if let Action::Fetch { from } = file.action {
+        progress.advance(file.size.unwrap_or(0).saturating_sub(from));
+    }
+}
+
+/// Whether nothing at all can be written where a lock could not be made.
+fn is_no_place(error: &FsError) -> bool {
+    use std::io::ErrorKind;
+    error.is_disk_full()
+        || matches!(
+            error.source.kind(),
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory
+        )
+}
+
+/// What it means that locks do not work.
+fn without_locks(error: &FsError) -> String {
+    const MEANS: &str = "several downloads of the same file at the same time would each fetch it";
+    if has_no_locks(&error.source) {
+        return format!("This file system has no locks: {MEANS}.");
+    }
+    format!(
+        "The lock {} cannot be relied on ({}): {MEANS}.",
+        error.path.display(),
+        crate::sys::reason(&error.source)
+    )
+}
+
+/// Whether a file the user already has is the wanted content.
+async fn is_content(path: &Path, file: &PlannedFile) -> Result<bool, DownloadError> {
+    let (path, checksum) = (path.to_path_buf(), file.checksum.clone());
+    let hashed = threads::run(move || {
+        let opened = open_regular(&path).map_err(FsError::of("read", &path))?;
+        let size = opened.metadata().map_err(FsError::of("read", &path))?.len();
+        let mut hasher = ContentHasher::new(&checksum, Some(size));
+        hasher
+            .update_from(opened)
+            .map_err(FsError::of("read", &path))?;
+        Ok::<bool, FsError>(hasher.matches())
+    });
+    Ok(hashed.await??)
+}

@@ -1,4 +1,4 @@
-//! Whose unfinished download a process writes to.
+//! Which partial a process may write to.
 //!
 //! Processes that want the same content take a lock, so that one fetches it and the others wait. The
 //! holder writes to the partial that bears the content's name, which the next process finds and goes
@@ -7,7 +7,7 @@
 //! name: that costs bandwidth and harms nobody, and finding the content there at the end is success.
 //!
 //! Lustre and GPFS lie between: a lock may hold on one machine alone. There the holder takes the
-//! common partial only if it made it just now, which the file system grants to one, or if nobody has
+//! common partial only if it made it just now, which the file system grants to one, or if no process has
 //! written to it for a while.
 
 use std::fs;
@@ -20,8 +20,8 @@ use crate::download::http::segments::remove_segments;
 use crate::sys::lockfile::holds_on_one_machine_only;
 use crate::sys::{LockGuard, Opening};
 
-/// Where machines do not see one another's locks, a partial that was written to within this time is
-/// somebody's. Longer than a connection may stand still.
+/// Where machines do not see one another's locks, a partial that was written to within this time
+/// belongs to another process. Longer than a connection may be silent.
 const AT_WORK: Duration = Duration::from_secs(10 * 60);
 
 /// What a process may write to.
@@ -62,7 +62,8 @@ impl Claim {
     }
 }
 
-/// The path of a partial. One of a process's own goes with it: nobody would find it again.
+/// The path of a partial. One of the process's own is removed with this value: no other process would
+/// find it.
 #[derive(Debug)]
 pub struct ClaimedPartial {
     path: PathBuf,
@@ -87,7 +88,7 @@ impl Drop for ClaimedPartial {
     }
 }
 
-/// Whether a partial is new, or nobody has written to it for a while.
+/// Whether a partial is new, or no process has written to it for a while.
 fn is_ours(common: &Path) -> bool {
     match Opening::new_file().open(common) {
         Ok(_) => true,
@@ -97,7 +98,7 @@ fn is_ours(common: &Path) -> bool {
             };
             let age = file.metadata().and_then(|meta| meta.modified());
             let age = age.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-            // Told to others at once.
+            // The new time tells other machines at once that it is in use.
             age.is_ok_and(|age| age > AT_WORK) && file.set_modified(SystemTime::now()).is_ok()
         }
         Err(_) => false,

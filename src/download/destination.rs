@@ -60,8 +60,8 @@ impl Place {
         create_dir_all(&self.repo.blobs())
     }
 
-    /// Removes unfinished downloads of files that came to be in another way. Those that somebody is
-    /// at, or that cannot be removed, stay.
+    /// Removes unfinished downloads of files that are complete by now. Those whose lock another process
+    /// holds, or that cannot be removed, stay.
     pub fn sweep(&self, files: &[PlannedFile]) {
         for file in files.iter().filter(|file| file.leftover) {
             if let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file))
@@ -72,23 +72,23 @@ impl Place {
         }
     }
 
-    /// Removes what there is of an unfinished download. The caller holds the lock.
+    /// Removes an unfinished download with its segments. The caller holds the lock.
     pub(super) fn discard_partial(&self, file: &PlannedFile) {
         let partial = self.partial(file);
         let _ = fs::remove_file(&partial);
         remove_segments(&partial, file.size);
     }
 
-    /// After a failure: takes back folders in which nothing came to be, so that a refused download
-    /// (a gated repository) leaves no empty repository in the cache. `new_tree` is the listing that
-    /// this download wrote.
+    /// After a failure: removes folders that stayed empty, so that a refused download (a gated
+    /// repository) leaves no empty repository in the cache. `new_tree` is the listing that this download
+    /// wrote.
     pub fn tidy(&self, files: &[PlannedFile], new_tree: Option<&Path>) {
         if self.local_dir.is_some() {
             return;
         }
         for file in files.iter().filter(|file| file.is_fetched()) {
             let is_empty = fs::metadata(self.partial(file)).is_ok_and(|found| found.len() == 0);
-            // Another program that waits for its first byte holds the lock.
+            // Another program that waits for its first byte holds the lock; then the partial stays.
             if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
                 self.discard_partial(file);
             }
@@ -120,7 +120,7 @@ impl Place {
         }
     }
 
-    /// Whether the content came to be while we waited for the lock, or was there from the start.
+    /// Whether the content is there: from the start, or since another process published it.
     pub(super) fn has_content(&self, file: &PlannedFile) -> bool {
         let is_whole = |path: &Path| is_whole(path, &file.checksum, file.length) == Some(true);
         match &self.local_dir {
@@ -133,8 +133,7 @@ impl Place {
         }
     }
 
-    /// Bytes of these files that are on disk and count the next time: whole contents, and what there
-    /// is of unfinished ones.
+    /// Bytes of these files that the next download can use: complete contents and partials.
     pub fn kept(&self, files: &[PlannedFile]) -> u64 {
         let mut seen = HashSet::new();
         let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());

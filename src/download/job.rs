@@ -51,7 +51,7 @@ impl Job {
     /// [`DownloadError`].
     pub async fn run(&self, batch: &[PlannedFile]) -> Result<(), DownloadError> {
         for (index, file) in batch.iter().enumerate() {
-            // Forcing the first has brought the content for all of them.
+            // The first one has fetched the content for all of them.
             let force = self.force && index == 0;
             let done = match file.action {
                 Action::Ready => file.size.unwrap_or(0),
@@ -119,7 +119,7 @@ impl Job {
         progress: FileProgress<'_>,
     ) -> Result<(), DownloadError> {
         if force && is_common {
-            // Whatever the reason for forcing, bytes of an earlier attempt are part of it.
+            // A forced download must not use the bytes of an earlier attempt.
             let _ = fs::remove_file(partial);
             remove_segments(partial, file.size);
         } else if is_common {
@@ -198,7 +198,7 @@ impl Job {
                 }
                 Ok(Claim::Own(None))
             }
-            // Only patience that has an end ends with this.
+            // Not reached: a wait without a time limit ends with the lock or an error.
             Attempt::Held => Ok(Claim::Own(None)),
         }
     }
@@ -221,7 +221,7 @@ fn is_no_place(error: &FsError) -> bool {
         )
 }
 
-/// What it means that locks do not work.
+/// The warning for a file system without working locks.
 fn without_locks(error: &FsError) -> String {
     const MEANS: &str = "several downloads of the same file at the same time would each fetch it";
     if has_no_locks(&error.source) {

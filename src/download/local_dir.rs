@@ -109,8 +109,8 @@ impl LocalDir {
         tree_file(&self.state_folder(), commit)
     }
 
-    /// Makes the folders, the tag and `.gitignore`, and removes what downloads that were killed left
-    /// half written beside them.
+    /// Makes the folders, the tag and `.gitignore`, and removes temporary files that killed downloads
+    /// left.
     ///
     /// # Errors
     /// [`FsError`] when a folder cannot be made.

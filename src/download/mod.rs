@@ -1,8 +1,8 @@
-//! Fetching files: joins the Hub (which has them) and the cache (which keeps them). No terminal.
+//! Downloads files from the Hub into the cache or a folder. No terminal.
 //!
-//! A download is decided first and done later: [`snapshot::Session::plan`] asks the Hub and looks
+//! A download is decided first and done later: [`session::Session::plan`] asks the Hub and looks
 //! at the disk, [`plan::DownloadPlan`] says per file what has to happen, and
-//! [`snapshot::Session::execute`] does it.
+//! [`session::Session::execute`] does it.
 
 mod answer;
 pub mod claim;
@@ -28,15 +28,15 @@ use crate::types::{InvalidName, RepoPath};
 /// A download failed. What is complete stays in the cache, what is not stays as a partial.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// The Hub said no, or nothing; about a file when there is a path.
+    /// The Hub refused or did not answer; `path` is set when it was about one file.
     #[error("{source}")]
     Hub {
-        /// What the Hub said.
+        /// The Hub's error.
         source: HubError,
         /// The file that was asked for.
         path: Option<RepoPath>,
     },
-    /// The disk said no.
+    /// The disk failed.
     #[error(transparent)]
     Fs(#[from] FsError),
     /// The file asked for has a name that no repository file may have.
@@ -69,7 +69,7 @@ pub enum DownloadError {
         /// Where it should go.
         folder: PathBuf,
     },
-    /// Two files that the file system takes for one, as it does not tell upper from lower case.
+    /// Two files whose paths are the same on this file system, which ignores case.
     #[error("{first} and {second} are the same file here")]
     CaseCollision {
         /// The one.
@@ -97,7 +97,7 @@ pub enum DownloadError {
         /// Why the Hub could not be asked.
         reason: HubError,
     },
-    /// A background task ended without an answer.
+    /// A background task ended without a result.
     #[error("an internal task failed: {0}")]
     Task(String),
 }

@@ -14,16 +14,16 @@ use crate::types::{CommitHash, RepoPath};
 pub struct OnDisk {
     /// The file itself, in the snapshot or the local folder, known to be this very content.
     pub file: bool,
-    /// `--local-dir`: the file is right but its metadata tells of another commit.
+    /// `--local-dir`: the file is right, but its metadata names another commit.
     pub stale_metadata: bool,
-    /// `--local-dir`: a file of the right size that nothing is known about; its hash would tell.
+    /// `--local-dir`: a file of the right size without metadata; its hash has to be checked.
     pub unknown_file: bool,
     /// The content, elsewhere in the cache: a blob without this pointer, or for `--local-dir` a
     /// file of the main cache.
     pub content: bool,
-    /// What bears the name of the content is too short or too long to be it.
+    /// The file with the name of the content is too short or too long to be it.
     pub damaged: bool,
-    /// A payload of the shared store that promises to be the content: it has the right name and size.
+    /// A shared blob with the right name and size.
     pub shared: bool,
     /// Bytes of an unfinished download, when there is one.
     pub partial: Option<u64>,
@@ -34,13 +34,13 @@ pub struct OnDisk {
 pub enum Action {
     /// Nothing.
     Ready,
-    /// `--local-dir`: write its metadata anew.
+    /// `--local-dir`: write its metadata again.
     Touch,
     /// `--local-dir`: hash it, and fetch it only if the hash is another.
     Check,
     /// Link the blob, or copy the content from the cache.
     Reuse,
-    /// Link the payload of the shared store, if its hash is right; else fetch.
+    /// Link the shared blob, if its hash is right; else fetch.
     Link,
     /// Fetch it, from this offset on.
     Fetch {
@@ -62,10 +62,10 @@ pub struct PlannedFile {
     pub length: Length,
     /// What to do.
     pub action: Action,
-    /// Name of its content in Xet storage, when it is there.
+    /// Xet hash of its content, when it is in Xet storage.
     pub xet_hash: Option<String>,
-    /// There is an unfinished download of it that nobody needs any more: another client brought the
-    /// file in the meantime.
+    /// There is an unfinished download of it that is no longer needed: another client brought the file
+    /// in the meantime.
     pub leftover: bool,
     /// A signed link to the content, when the Hub gave one with its description.
     pub link: Option<Url>,
@@ -121,7 +121,7 @@ impl PlannedFile {
         self
     }
 
-    /// The same file, whose content is in Xet storage under this name.
+    /// The same file, whose content is in Xet storage with this hash.
     #[must_use]
     pub fn with_xet_hash(mut self, xet_hash: Option<String>) -> Self {
         self.xet_hash = xet_hash;

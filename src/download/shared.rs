@@ -3,14 +3,14 @@
 //!
 //! A store that a modern Python client has made is joined. None is made unless the user asks for it
 //! (`HF_HUB_ENABLE_SHARED_BLOBS`): huggingface_hub up to 1.0.1 follows the links when it deletes a
-//! revision and removes the payload that other repositories need, and such versions are everywhere.
+//! revision and removes the shared blob that other repositories need, and such versions are common.
 
 use std::io;
 use std::path::Path;
 
 use super::DownloadError;
 use super::plan::PlannedFile;
-use super::xet::has_name;
+use super::xet::has_xet_hash;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::shared::{Entry, Linked, is_store};
 use crate::hub::Hub;
@@ -43,7 +43,7 @@ impl Sharing {
         Dir::open(self.cache.root()).is_ok_and(|root| is_store(&root))
     }
 
-    /// Whether a payload promises to be this content. For plans; see [`Sharing::is_there`].
+    /// Whether a shared blob has the name and size of this content. For plans; see [`Sharing::is_there`].
     pub fn has(&self, checksum: &Checksum, xet_hash: Option<&str>, size: Option<u64>) -> bool {
         let entry = self.entry(checksum, xet_hash, size);
         entry.is_some_and(|entry| entry.is_promising())
@@ -90,7 +90,7 @@ impl Sharing {
     /// link now. The caller holds the lock of the blob.
     ///
     /// # Errors
-    /// The blob is lost, because the disk failed in the midst of it.
+    /// The blob is lost because the disk failed while it was moved.
     pub async fn publish(&self, hub: &Hub, file: &PlannedFile) -> Result<bool, DownloadError> {
         let Some(entry) = self.entry_of(file) else {
             return Ok(false);
@@ -98,7 +98,7 @@ impl Sharing {
         if !self.makes_store && !self.is_there() {
             return Ok(false);
         }
-        let publish = move || entry.publish(|path: &Path, hash: &str| has_name(path, hash));
+        let publish = move || entry.publish(|path: &Path, hash: &str| has_xet_hash(path, hash));
         match threads::run(publish).await? {
             Ok(shared) => Ok(shared),
             Err(error) => {

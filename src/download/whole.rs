@@ -1,8 +1,8 @@
-//! Whether a file that bears the name of a content can be that content, as far as its length tells.
+//! Whether a file with the name of a content can be that content, judged by its length.
 //!
 //! A power cut or a full disk leaves files that are empty or short, in the cache as anywhere. Their
-//! names say nothing of it, and hashing everything at every download would take longer than many
-//! downloads. The length costs one question to the file system and finds nearly all of them.
+//! names do not show it, and hashing everything at every download would take longer than many
+//! downloads. The length costs one system call and finds nearly all of them.
 
 use std::fs;
 use std::path::Path;

@@ -49,8 +49,8 @@ impl Hub {
         account(&body)
     }
 
-    /// As [`Hub::whoami`], in one attempt: for those who can do without an answer. Tells the server's
-    /// clock as well.
+    /// As [`Hub::whoami`], in one attempt, with the server's clock: for callers that can do without an
+    /// answer.
     ///
     /// # Errors
     /// As [`Hub::whoami`].

@@ -42,7 +42,7 @@ pub struct FileHead {
     pub checksum: Checksum,
     /// Size in bytes, when the Hub said it.
     pub size: Option<u64>,
-    /// Name of the content in Xet storage, when it is there.
+    /// Xet hash of the content, when it is in Xet storage.
     pub xet_hash: Option<String>,
     /// The signed link to the content, when the Hub keeps it elsewhere.
     pub link: Option<Url>,
@@ -122,8 +122,8 @@ impl Hub {
     }
 }
 
-/// Whether somebody in the Hub's place showed a page, or the way to one, to who asked for a file: the
-/// Hub says which commit it is of.
+/// Whether the answer to a request for a file is a web page, or a redirect to one, from a server in the
+/// Hub's place: the Hub's own answer names the commit.
 fn is_page_about_a_file(answer: &Answer) -> bool {
     let names_file = |headers: &HeaderMap| {
         ["x-repo-commit", "x-linked-etag", "x-error-code"]

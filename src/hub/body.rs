@@ -1,4 +1,4 @@
-//! The body of an answer as it comes: at the pace of [`super::limit`], watched by [`super::stall`].
+//! The body of an answer as it comes: at the pace of [`super::limit`], checked by [`super::stall`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,10 @@ use url::Url;
 use super::error::HubError;
 use super::failure::Failure;
 use super::limit::Limiter;
-use super::stall::{Pace, Patience, Stall, Watch};
+use super::stall::{Pace, Stall, StallPolicy, StallTimer};
 use crate::types::host;
 
-/// Most bytes of an error page that are looked at.
+/// Most bytes of an error page that are read.
 const ERROR_PAGE: usize = 64 << 10;
 
 /// A body being received.
@@ -23,28 +23,28 @@ pub struct Body {
     url: Url,
     /// The proxy in between, as it may be shown.
     proxy: Option<String>,
-    /// Whether requests share connections: an end to that when this one is not good.
+    /// Whether requests share connections; set to false when this one fails.
     is_sharing: Option<Arc<AtomicBool>>,
-    patience: Arc<Patience>,
+    stall: Arc<StallPolicy>,
     limiter: Option<Arc<Limiter>>,
-    watch: Watch,
-    /// Received, not yet let through.
+    timer: StallTimer,
+    /// Received, and held back by the limiter.
     rest: Bytes,
 }
 
 impl Body {
     pub(super) fn new(
         response: Response,
-        patience: Arc<Patience>,
+        stall: Arc<StallPolicy>,
         limiter: Option<Arc<Limiter>>,
     ) -> Self {
         Body {
             url: response.url().clone(),
             proxy: None,
             is_sharing: None,
-            watch: patience.watch(),
+            timer: stall.timer(),
             response,
-            patience,
+            stall,
             limiter,
             rest: Bytes::new(),
         }
@@ -53,7 +53,7 @@ impl Body {
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// The connection broke, fell silent or trickles. Another one may be better.
+    /// The connection broke, is silent or too slow. Another one may be better.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         if self.rest.is_empty() {
             let received = self.receive().await;
@@ -75,25 +75,25 @@ impl Body {
 
     async fn receive(&mut self) -> Result<Option<Bytes>, Failure> {
         let start = Instant::now();
-        let Ok(received) = tokio::time::timeout(self.watch.left(), self.response.chunk()).await
+        let Ok(received) = tokio::time::timeout(self.timer.left(), self.response.chunk()).await
         else {
             return Err(self.stalled());
         };
         let chunk = received
             .map_err(|error| Failure::network(&self.url, &error).through(self.proxy.as_deref()))?;
         let length = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        if self.watch.arrived(start.elapsed(), length) == Pace::Good {
-            self.patience.was_good();
+        if self.timer.arrived(start.elapsed(), length) == Pace::Good {
+            self.stall.was_good();
         }
         Ok(chunk)
     }
 
     fn stalled(&self) -> Failure {
-        let (bytes, within) = match self.watch.expired() {
-            Stall::Silent => (0, self.patience.timeout()),
+        let (bytes, within) = match self.timer.expired() {
+            Stall::Silent => (0, self.stall.timeout()),
             Stall::Trickle(bytes) => {
-                self.patience.was_slow(&self.watch);
-                (bytes, self.watch.window())
+                self.stall.was_slow(&self.timer);
+                (bytes, self.timer.window())
             }
         };
         let failure = Failure {
@@ -108,25 +108,25 @@ impl Body {
         failure.through(self.proxy.as_deref())
     }
 
-    /// Where to note that it broke off.
+    /// The flag to clear when the body breaks off.
     #[must_use]
     pub(super) fn sharing(mut self, is_sharing: Arc<AtomicBool>) -> Self {
         self.is_sharing = Some(is_sharing);
         self
     }
 
-    /// Says who else may be to blame when it breaks off.
+    /// Names the proxy in the error when the body breaks off.
     #[must_use]
     pub(super) fn through(mut self, proxy: Option<String>) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Keeps the connection even when it is very slow: its bytes cannot be asked for again from the
-    /// middle on, and others were slow before.
+    /// Keeps the connection even when it is very slow: the body cannot be resumed from the middle, and
+    /// earlier connections were slow as well.
     #[must_use]
-    pub fn patiently(mut self) -> Self {
-        self.watch = self.patience.last_watch();
+    pub fn to_the_end(mut self) -> Self {
+        self.timer = self.stall.lenient_timer();
         self
     }
 
@@ -135,11 +135,11 @@ impl Body {
         &self.url
     }
 
-    /// The start of an error page, as far as it comes. That it does not arrive whole changes nothing
-    /// about the error.
+    /// The start of an error page, or the part of it that arrives: an incomplete page does not change
+    /// the error.
     pub async fn error_page(mut self) -> String {
         let mut page = Vec::new();
-        let patience = self.patience.timeout();
+        let patience = self.stall.timeout();
         let _ = tokio::time::timeout(patience, async {
             while page.len() < ERROR_PAGE {
                 match self.chunk().await {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     /// A body of `count` bytes that come one by one, `pause` apart, forever apart when it is `None`.
-    fn trickle(count: usize, pause: Option<Duration>, patience: &Arc<Patience>) -> Body {
+    fn trickle(count: usize, pause: Option<Duration>, patience: &Arc<StallPolicy>) -> Body {
         let bytes = futures_util::stream::unfold(0, move |sent| async move {
             if sent == count {
                 return None;
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_page_is_read_as_far_as_it_comes() {
-        let patience = Arc::new(Patience::new(Duration::from_secs(10)));
+        let patience = Arc::new(StallPolicy::new(Duration::from_secs(10)));
         let whole = trickle(100, Some(Duration::from_millis(1)), &patience);
         assert_eq!(whole.error_page().await, "x".repeat(100));
         assert_eq!(trickle(1, None, &patience).error_page().await, "");
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_always_trickles_arrives_once_it_is_waited_for() {
-        let patience = Arc::new(Patience::new(Duration::from_secs(10)));
+        let patience = Arc::new(StallPolicy::new(Duration::from_secs(10)));
         // A thousand bytes at twenty a second: below every pace that other connections have to keep.
         let slow = || trickle(1000, Some(Duration::from_millis(50)), &patience);
         for attempt in 0..2 {
@@ -206,8 +206,8 @@ mod tests {
                 "{attempt}: {dropped:?}"
             );
         }
-        assert_eq!(received(slow().patiently()).await.unwrap(), 1000);
-        let silent = received(trickle(1, None, &patience).patiently()).await;
+        assert_eq!(received(slow().to_the_end()).await.unwrap(), 1000);
+        let silent = received(trickle(1, None, &patience).to_the_end()).await;
         assert!(
             matches!(silent, Err(HubError::Stalled { bytes: 0, .. })),
             "patience with slowness is none with silence: {silent:?}"

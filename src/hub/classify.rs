@@ -1,5 +1,5 @@
-//! What an answer that is no success means: one pure function of what was asked, of whom, with
-//! which token, and what came back (docs/reference.md#error-answers).
+//! The meaning of an answer that is not a success: one pure function of the request's context and the
+//! answer (docs/reference.md#error-answers).
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -24,7 +24,7 @@ pub enum Subject {
 pub enum Whom {
     /// The Hub, or its mirror.
     Hub,
-    /// Another host that the Hub, or somebody in its place, redirected to.
+    /// Another host, after a redirect from the Hub or from a proxy that answered in its place.
     Redirected,
     /// Another host that the request was meant for: the storage behind a signed link, or the
     /// identity server of a CI job.
@@ -33,18 +33,18 @@ pub enum Whom {
 
 /// A request, as far as it matters for the meaning of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
-    /// For what.
+pub struct RequestContext {
+    /// What was requested.
     pub what: Subject,
-    /// Whom.
+    /// Which server answered.
     pub whom: Whom,
-    /// Whether the Hub's token went along on any part of the way.
+    /// Whether the Hub's token was sent on any hop.
     pub with_token: bool,
 }
 
 /// What an unsuccessful answer means. `host` is named in the error where it matters.
 pub fn classify(
-    asked: Asked,
+    context: RequestContext,
     host: &str,
     status: StatusCode,
     headers: &HeaderMap,
@@ -52,8 +52,8 @@ pub fn classify(
 ) -> HubError {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_captive = status.as_u16() == 511;
-    // The Hub answers its own API. Whoever sends us elsewhere for that is somebody in between.
-    if is_captive || (asked.what, asked.whom) == (Subject::Api, Whom::Redirected) {
+    // The Hub answers its own API. A redirect to another host comes from a network in between.
+    if is_captive || (context.what, context.whom) == (Subject::Api, Whom::Redirected) {
         return HubError::Page {
             host: host.to_owned(),
         };
@@ -71,8 +71,8 @@ pub fn classify(
             .find_map(|name| header(name))
             .map(|id| id.chars().take(MESSAGE_LIMIT).collect()),
     };
-    if asked.whom != Whom::Hub {
-        return match (asked.what, status.as_u16()) {
+    if context.whom != Whom::Hub {
+        return match (context.what, status.as_u16()) {
             (Subject::File, 401 | 403 | 404 | 410) => HubError::LinkExpired,
             // Other servers know neither repositories nor the Hub's tokens.
             _ => plain(message),
@@ -98,11 +98,11 @@ pub fn classify(
         return HubError::Disabled;
     }
     match status.as_u16() {
-        // The Hub hides what the asker may not see.
+        // The Hub hides what the caller may not see.
         401 => HubError::RepoNotFound,
         403 => HubError::Forbidden {
             message,
-            with_token: asked.with_token,
+            with_token: context.with_token,
         },
         _ => plain(message),
     }
@@ -121,14 +121,14 @@ fn about_the_token(message: &str) -> Option<HubError> {
         .then_some(HubError::InvalidToken)
 }
 
-/// Whether an answer is a page for people: its content type says so, or its first characters.
+/// Whether an answer is a web page: its content type says so, or its first characters.
 /// JSON never begins with `<`.
 pub fn is_web_page(headers: &HeaderMap, body: &[u8]) -> bool {
     let start = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     start.trim_ascii_start().first() == Some(&b'<') || is_called_web_page(headers)
 }
 
-/// Whether the headers alone call an answer a page for people.
+/// Whether the headers alone call an answer a web page.
 pub fn is_called_web_page(headers: &HeaderMap) -> bool {
     let kind = headers.get("content-type").and_then(|v| v.to_str().ok());
     let kind = kind.unwrap_or_default().trim_start().to_ascii_lowercase();
@@ -150,32 +150,32 @@ mod tests {
 
     use super::*;
 
-    const API: Asked = Asked {
+    const API: RequestContext = RequestContext {
         what: Subject::Api,
         whom: Whom::Hub,
         with_token: true,
     };
-    const FILE: Asked = Asked {
+    const FILE: RequestContext = RequestContext {
         what: Subject::File,
         ..API
     };
-    const NO_TOKEN: Asked = Asked {
+    const NO_TOKEN: RequestContext = RequestContext {
         with_token: false,
         ..API
     };
-    const LINK: Asked = Asked {
+    const LINK: RequestContext = RequestContext {
         whom: Whom::Redirected,
         ..FILE
     };
-    const KNOWN_LINK: Asked = Asked {
+    const KNOWN_LINK: RequestContext = RequestContext {
         whom: Whom::Other,
         ..FILE
     };
-    const SENT_AWAY: Asked = Asked {
+    const SENT_AWAY: RequestContext = RequestContext {
         whom: Whom::Redirected,
         ..API
     };
-    const IDENTITY: Asked = Asked {
+    const IDENTITY: RequestContext = RequestContext {
         whom: Whom::Other,
         ..NO_TOKEN
     };
@@ -188,13 +188,13 @@ mod tests {
     }
 
     fn classified(
-        asked: Asked,
+        context: RequestContext,
         status: u16,
         pairs: &[(&'static str, &'static str)],
         body: &str,
     ) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        let error = classify(asked, "https://h.test", status, &headers(pairs), body);
+        let error = classify(context, "https://h.test", status, &headers(pairs), body);
         format!("{error:?}")
     }
 
@@ -203,7 +203,7 @@ mod tests {
         const CODE: &str = "x-error-code";
         const MESSAGE: &str = "x-error-message";
         const REFUSED: &str = "{\"error\": \"Invalid credentials in Authorization header\"}";
-        for (asked, status, pairs, body, expected) in [
+        for (context, status, pairs, body, expected) in [
             (API, 404, &[(CODE, "RepoNotFound")][..], "", "RepoNotFound"),
             (
                 API,
@@ -301,9 +301,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                classified(asked, status, pairs, body),
+                classified(context, status, pairs, body),
                 expected,
-                "{asked:?}"
+                "{context:?}"
             );
         }
     }
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn what_others_say() {
         const PAGE: &str = "Page { host: \"https://h.test\" }";
-        for (asked, status, expected) in [
+        for (context, status, expected) in [
             (LINK, 401, "LinkExpired"),
             (LINK, 403, "LinkExpired"),
             (LINK, 404, "LinkExpired"),
@@ -329,12 +329,12 @@ mod tests {
             (API, 511, PAGE),
             (FILE, 511, PAGE),
         ] {
-            let seen = classified(asked, status, &[("x-error-code", "RepoNotFound")], "");
-            let seen = match asked.whom {
-                Whom::Hub => classified(asked, status, &[], ""),
+            let seen = classified(context, status, &[("x-error-code", "RepoNotFound")], "");
+            let seen = match context.whom {
+                Whom::Hub => classified(context, status, &[], ""),
                 _ => seen,
             };
-            assert!(seen.starts_with(expected), "{asked:?} {status}: {seen}");
+            assert!(seen.starts_with(expected), "{context:?} {status}: {seen}");
         }
     }
 
@@ -373,7 +373,7 @@ mod tests {
             ]),
             message in proptest::option::of(proptest::collection::vec(32_u8..=255, 0..2000)),
             body in prop_oneof![".{0,200}", "\\{\"error\": ?\"[a-z \\\\\"]{0,1000}\"\\}"],
-            asked in prop_oneof![Just(API), Just(FILE), Just(NO_TOKEN), Just(LINK), Just(SENT_AWAY), Just(IDENTITY)],
+            context in prop_oneof![Just(API), Just(FILE), Just(NO_TOKEN), Just(LINK), Just(SENT_AWAY), Just(IDENTITY)],
         ) {
             let mut map = HeaderMap::new();
             if let Some(code) = code {
@@ -385,10 +385,10 @@ mod tests {
                 map.insert("x-error-message", value);
             }
             let status = StatusCode::from_u16(status).unwrap();
-            let error = classify(asked, "h", status, &map, &body);
+            let error = classify(context, "h", status, &map, &body);
             prop_assert!(error.to_string().chars().count() < 1000);
             if matches!(error, HubError::LinkExpired) {
-                prop_assert!(asked.what == Subject::File && asked.whom != Whom::Hub);
+                prop_assert!(context.what == Subject::File && context.whom != Whom::Hub);
             }
             let _ = is_web_page(&map, body.as_bytes());
         }

@@ -8,7 +8,7 @@ use super::error::HubError;
 use super::names::SystemNames;
 use super::options::HubOptions;
 
-/// What all clients have in common.
+/// The settings that all connections share.
 pub fn builder(
     options: &HubOptions,
     tls: rustls::ClientConfig,
@@ -22,7 +22,7 @@ pub fn builder(
         .tls_backend_preconfigured(tls);
     let proxies = &options.proxies;
     if proxies.is_empty() {
-        // The system's own, where it has a place for them.
+        // Use the proxies of the operating system, where it has settings for them.
         return Ok(builder);
     }
     let proxies = proxies.clone();
@@ -30,17 +30,17 @@ pub fn builder(
     Ok(builder.no_proxy().proxy(reqwest::Proxy::custom(choose)))
 }
 
-/// Many small requests over one connection, which spares the making of the others. Large files have
-/// connections of their own: several of them carry more than one that is shared.
+/// Many small requests share one HTTP/2 connection, which saves setting up others. Large files have
+/// their own connections: several are faster than one that is shared.
 pub fn sharing_builder(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    /// Bytes that may be under way: all of a small file in one round trip, some of them at a time.
+    /// Flow-control window in bytes: several small files, each in one round trip.
     const WINDOW: u32 = 2 << 20;
     builder
         .http2_initial_stream_window_size(WINDOW)
         .http2_initial_connection_window_size(4 * WINDOW)
 }
 
-/// Makes the one crypto library known to rustls; the first call counts.
+/// Installs the crypto provider of rustls, once.
 pub fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,5 +1,5 @@
-//! Bodies that come compressed although nobody asked for that. A server between the Hub and us may do
-//! so; the content is right all the same once it is unpacked, and its hash says so.
+//! Bodies that are compressed although the request did not allow it. A proxy in between may do that; the
+//! content is correct after decompression, and its hash proves it.
 
 use std::io::{self, Write};
 

@@ -18,7 +18,7 @@ pub enum HubError {
         /// Why.
         reason: Reason,
     },
-    /// A connection that brings nothing, or next to nothing.
+    /// A connection that is silent or nearly so.
     #[error("the server {host} {}", pace(*bytes, *seconds))]
     Stalled {
         /// Scheme, host and port.
@@ -28,15 +28,13 @@ pub enum HubError {
         /// In this time.
         seconds: u64,
     },
-    /// Somebody in between answered in the Hub's place with a page for people: mostly a network that
-    /// wants a login first.
+    /// A web page came in place of the Hub's answer, mostly from a network that requires a login.
     #[error("a web page came from {host} in place of the Hub's answer")]
     Page {
-        /// Scheme, host and port of whoever sent the page.
+        /// Scheme, host and port of the server that sent the page.
         host: String,
     },
-    /// This process, or this machine, may not open another file or connection. Not the network's
-    /// fault.
+    /// This process, or this machine, has no free file descriptor. The network is not the cause.
     #[error("too many files and connections are open on this machine")]
     NoDescriptors,
     /// The Hub knows no such repository, or hides it from this token.
@@ -63,13 +61,13 @@ pub enum HubError {
     /// The token is not, or no longer, valid.
     #[error("the token is not valid")]
     InvalidToken,
-    /// The token was good once.
+    /// The token was valid and has expired.
     #[error("the token has expired (the Hub says: {message})")]
     ExpiredToken {
         /// The Hub's own words, which name the token.
         message: String,
     },
-    /// The token may not do this, or nobody may without one.
+    /// The token has no permission for this, or there was no token.
     #[error("{}", match with_token {
         true => "the token has no permission for this",
         false => "access is refused",
@@ -80,10 +78,10 @@ pub enum HubError {
         /// Whether a token was sent.
         with_token: bool,
     },
-    /// A signed download link ran out.
+    /// A signed download link has expired.
     #[error("the download link has expired")]
     LinkExpired,
-    /// The server sends whole files only. An answer to a part of one; nobody sees it.
+    /// The server ignored a range and sends whole files only. Handled inside the download.
     #[error("the server does not send parts of files")]
     RangeIgnored,
     /// Any other status.
@@ -93,7 +91,7 @@ pub enum HubError {
         status: StatusCode,
         /// The Hub's own words; may be empty.
         message: String,
-        /// What support asks for.
+        /// The id that the Hub's support asks for.
         request_id: Option<String>,
     },
     /// The answer is not what the protocol says.

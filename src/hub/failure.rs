@@ -41,12 +41,12 @@ impl Failure {
         }
     }
 
-    /// A proxy in between wants to know who asks.
+    /// A proxy in between requires a login.
     pub fn proxy_login(url: &Url) -> Self {
         Failure::fatal(unreachable(url, Reason::ProxyLogin))
     }
 
-    /// The same, through a proxy, if there is one: it may be to blame.
+    /// Names the proxy of the request in the error, if there is one: it may be the cause.
     #[must_use]
     pub fn through(mut self, proxy: Option<&str>) -> Self {
         if let (Some(proxy), HubError::Unreachable { host, .. } | HubError::Stalled { host, .. }) =
@@ -57,7 +57,7 @@ impl Failure {
         self
     }
 
-    /// No answer, or one that broke off.
+    /// No answer, or one that ended too early.
     pub fn network(url: &Url, error: &reqwest::Error) -> Self {
         if let Some(bad) = find::<BadBundle>(error) {
             return Failure::fatal(HubError::Setup(bad.to_string()));
@@ -65,7 +65,7 @@ impl Failure {
         if is_about_descriptors(error) {
             return Failure {
                 error: HubError::NoDescriptors,
-                // Others of ours end, and leave theirs.
+                // Other requests of this process end and free their descriptors.
                 transient: true,
                 server_wait: None,
             };
@@ -112,7 +112,7 @@ fn certificate_flaw(error: &(dyn Error + 'static)) -> Option<CertificateFlaw> {
 /// Whether the system refused another file or connection: for this process or for all.
 fn is_about_descriptors(error: &(dyn Error + 'static)) -> bool {
     use crate::sys::limits::is_about_descriptors as is_full;
-    // Who looks up a name needs descriptors as well, and is told something else when there are none.
+    // A name lookup needs descriptors as well, and reports another error when there are none.
     let is_lookup = || {
         let text = innermost(error);
         text.contains("lookup") || text.contains("Name or service") || text.contains("System error")
@@ -126,7 +126,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     let mut next = Some(error);
     while let Some(error) = next {
         let found = error.downcast_ref::<E>();
-        // For an I/O error with a number of the system there is nothing inside.
+        // An I/O error with a system error number has no inner error.
         let is_shell = error
             .downcast_ref::<io::Error>()
             .is_some_and(|io| io.get_ref().is_some());
@@ -152,7 +152,7 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    // Rust appends the number of the system's error, which tells nobody more.
+    // Rust appends the system's error number, which helps no user.
     let text = cause.to_string();
     text.split(" (os error")
         .next()

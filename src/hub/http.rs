@@ -1,4 +1,4 @@
-//! One HTTP client for everything: headers, timeouts, retries, redirects.
+//! The Hub client and its options; [`super::send`] sends requests with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use super::limit::Limiter;
 pub use super::options::HubOptions;
 pub use super::request::{Answer, Request};
 use super::retry::{MAX_RETRIES, RateGate};
-use super::stall::Patience;
+use super::stall::StallPolicy;
 use crate::config::proxy::Proxy;
 use crate::types::Endpoint;
 use crate::types::progress::{Event, Notice, Progress};
@@ -28,7 +28,7 @@ pub struct Hub {
     pub(super) client: reqwest::Client,
     /// Speaks HTTP/2 where the server does.
     pub(super) sharing: reqwest::Client,
-    /// Whether that went well so far.
+    /// Whether shared connections worked so far.
     pub(super) is_sharing: Arc<AtomicBool>,
     pub(super) tls: rustls::ClientConfig,
     pub(super) options: Arc<HubOptions>,
@@ -38,7 +38,7 @@ pub struct Hub {
     pub(super) is_for_download: bool,
     pub(super) warned_topics: Arc<std::sync::Mutex<Vec<String>>>,
     pub(super) retries: u32,
-    pub(super) patience: Arc<Patience>,
+    pub(super) stall: Arc<StallPolicy>,
     pub(super) limiter: Option<Arc<Limiter>>,
 }
 
@@ -68,7 +68,7 @@ impl Hub {
             sharing,
             is_sharing: Arc::new(AtomicBool::new(true)),
             tls,
-            patience: Arc::new(Patience::new(options.download_timeout)),
+            stall: Arc::new(StallPolicy::new(options.download_timeout)),
             limiter: None,
             options: Arc::new(options),
             gate: Arc::default(),
@@ -80,8 +80,7 @@ impl Hub {
         })
     }
 
-    /// The same client with less patience: this many retries. For questions to which there is
-    /// another answer at hand.
+    /// The same client with this many retries: fewer where a cached copy can serve instead.
     #[must_use]
     pub fn with_retries(&self, retries: u32) -> Self {
         Hub {
@@ -123,7 +122,7 @@ impl Hub {
     #[must_use]
     pub fn with_stall_timeout(&self, timeout: Duration) -> Self {
         Hub {
-            patience: Arc::new(Patience::new(timeout)),
+            stall: Arc::new(StallPolicy::new(timeout)),
             ..self.clone()
         }
     }
@@ -137,7 +136,7 @@ impl Hub {
         }
     }
 
-    /// Whether it is the user's limit that holds connections back.
+    /// Whether the user's rate limit slows connections down at the moment.
     pub fn is_held_back(&self) -> bool {
         self.limiter
             .as_ref()
@@ -147,13 +146,13 @@ impl Hub {
     /// The body of an answer, to be received.
     pub fn body(&self, response: Response) -> Body {
         let proxy = self.proxy_of(response.url());
-        Body::new(response, Arc::clone(&self.patience), self.limiter.clone())
+        Body::new(response, Arc::clone(&self.stall), self.limiter.clone())
             .through(proxy)
             .sharing(Arc::clone(&self.is_sharing))
     }
 
-    /// A client for a storage server beside the Hub: through the same proxies, trusting the same
-    /// authorities, and knowing nothing of the Hub's token. `silence`: its longest one.
+    /// A client for a storage server beside the Hub, with the same proxies and certificate authorities
+    /// and without the Hub's token. `silence` is the longest time without a byte.
     ///
     /// # Errors
     /// As [`Hub::new`].
@@ -165,8 +164,8 @@ impl Hub {
             .map_err(|error| HubError::Setup(innermost(&error)))
     }
 
-    /// A connection broke, fell silent or trickles. All that share it would suffer, and a new request
-    /// would meet the same one: from now on each has one of its own again.
+    /// A connection broke, is silent or too slow. All requests that share it would suffer, and a new
+    /// one would use it again. From now on each request has its own connection.
     pub(super) fn share_no_more(&self) {
         self.is_sharing.store(false, Ordering::Relaxed);
     }
@@ -183,12 +182,11 @@ impl Hub {
 
     /// Longest silence while an answer is waited for or read.
     pub fn stall_timeout(&self) -> Duration {
-        self.patience.timeout()
+        self.stall.timeout()
     }
 
-    /// How long a brief answer may take, all in all, however steadily it comes: routes that look up a
-    /// login, and no more.
-    pub(super) fn patience_with_brief(&self) -> Duration {
+    /// The time limit for a whole brief answer, even one that keeps coming: for routes about logins.
+    pub(super) fn brief_limit(&self) -> Duration {
         self.stall_timeout().saturating_mul(2)
     }
 
@@ -208,14 +206,14 @@ impl Hub {
         self.options.etag_timeout
     }
 
-    /// Says something to whoever set `HF_DEBUG`. Never a secret.
+    /// A line for `HF_DEBUG`. Never a secret.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         if self.options.debug {
             self.tell(Notice::Trace(line()));
         }
     }
 
-    /// Tells the user something, as the sender of requests.
+    /// Sends a notice to the observer.
     pub fn tell(&self, notice: Notice) {
         self.observer.event(Event::Notice(notice));
     }

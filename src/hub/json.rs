@@ -13,8 +13,8 @@ use super::http::{Hub, Request};
 use super::rows::{BadRows, Rows};
 use crate::types::host;
 
-/// Attempts at a JSON answer that are dropped when they trickle; the next one is kept.
-const IMPATIENT_ATTEMPTS: u32 = 2;
+/// Attempts at a JSON answer that are dropped when they are slow; the next one is kept.
+const STRICT_ATTEMPTS: u32 = 2;
 
 /// Most bytes of a page of a listing. One of a million files without pages is half as long.
 const LISTING: usize = 512 << 20;
@@ -24,7 +24,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::send`]; [`HubError::BadAnswer`] when the body is not the expected JSON;
-    /// [`HubError::Page`] when it is a page for people.
+    /// [`HubError::Page`] when it is a web page.
     pub async fn send_for_json<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -65,7 +65,7 @@ impl Hub {
             false => body.whole(request.most_bytes).await?,
             true => {
                 let reading = body.whole(request.most_bytes);
-                match tokio::time::timeout(self.patience_with_brief(), reading).await {
+                match tokio::time::timeout(self.brief_limit(), reading).await {
                     Ok(whole) => whole?,
                     Err(_) => return Err(Failure::fatal(Failure::silent(&request.url).error)),
                 }
@@ -103,13 +103,13 @@ impl Hub {
         }
     }
 
-    /// One attempt, up to the body.
+    /// Sends the request once and returns the body, still unread.
     async fn json_body(
         &self,
         request: &Request,
         retries: u32,
     ) -> Result<(Plain, HeaderMap), Failure> {
-        // Who accepts nothing by name accepts every encoding (RFC 9110, 12.5.3).
+        // A request without this header accepts every encoding (RFC 9110, 12.5.3).
         let request = request.clone().header("accept-encoding", "identity");
         let answer = self.send_once(&request).await?;
         let headers = answer.response.headers().clone();
@@ -124,14 +124,14 @@ impl Hub {
         }
         let body = self.body(answer.response);
         let body = match retries {
-            0..IMPATIENT_ATTEMPTS => body,
-            _ => body.patiently(),
+            0..STRICT_ATTEMPTS => body,
+            _ => body.to_the_end(),
         };
         Ok((Plain { body, decoder }, headers))
     }
 }
 
-/// A body, unpacked when a server packed it unasked.
+/// A body, decompressed where the server compressed it although it was asked not to.
 struct Plain {
     body: Body,
     decoder: Option<Decoder>,

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Time without traffic that may be made up for afterwards.
+/// Idle time that a burst may use up afterwards.
 const BURST: Duration = Duration::from_millis(100);
 
 /// Longest and shortest piece, in bytes, that is let through at a time.
 const PIECES: std::ops::RangeInclusive<u64> = 1000..=256_000;
 
-/// A bucket that tokens drip into, seen the other way round: each byte books a stretch of the
-/// future. Pure: it is told the time, from any fixed moment on.
+/// A token bucket, kept as the time until which bytes are booked. Pure: the caller passes the time,
+/// measured from any fixed moment.
 #[derive(Debug)]
 pub struct Bucket {
     bytes_per_second: u64,
@@ -37,7 +37,7 @@ impl Bucket {
         self.booked_until.saturating_sub(now)
     }
 
-    /// Whether somebody waits at this time.
+    /// Whether a connection waits at this time.
     pub fn is_full(&self, now: Duration) -> bool {
         self.booked_until > now
     }
@@ -81,7 +81,7 @@ impl Limiter {
         }
     }
 
-    /// Whether it is this limit that holds connections back.
+    /// Whether this limit slows connections down at the moment.
     pub fn is_holding_back(&self) -> bool {
         let bucket = self.bucket.lock().unwrap();
         bucket.is_full(self.start.elapsed())

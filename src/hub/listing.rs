@@ -21,7 +21,7 @@ const MOST_ROWS: usize = 10_000_000;
 /// Most pages of a listing: twice as many as those rows need, a thousand on a page.
 const MOST_PAGES: usize = 20_000;
 
-/// Pages in a row that may tell nothing new.
+/// Pages in a row that may bring no new file.
 const IDLE_PAGES: usize = 3;
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct TreeLfs {
     size: u64,
 }
 
-/// Keeps watch over the pages of a listing: a server may go on for ever.
+/// Limits the pages of a listing: a server may send pages without end.
 #[derive(Debug, Default)]
 struct Pages {
     pages: usize,

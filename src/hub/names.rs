@@ -1,5 +1,4 @@
-//! Looking up names of hosts, as the client's own way does it but for the thread: it asks for one
-//! and panics when there is none.
+//! Looks up host names. The HTTP crate's own resolver panics where no thread can be started.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,7 +15,7 @@ impl Resolve for SystemNames {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            // The client puts the port in.
+            // The HTTP crate sets the port.
             let look_up = move || -> io::Result<Vec<SocketAddr>> {
                 Ok((host.as_str(), 0).to_socket_addrs()?.collect())
             };

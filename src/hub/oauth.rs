@@ -14,13 +14,13 @@ use crate::types::token::Token;
 
 /// Pause between two polls when the server names none (RFC 8628, 3.2).
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a device code is good when the server does not say.
+/// How long a device code is valid when the server does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(900);
 /// Longest pause between two polls: a server that asks for more is asked sooner, and says so.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
-/// Longest life of a device code that is believed: nobody waits longer in front of a terminal.
+/// Longest accepted life of a device code: no user waits longer in front of a terminal.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(3600);
-/// Longest life of an access token that is believed: what is added to a date must stay one.
+/// Longest accepted life of an access token, so that adding it to a date cannot overflow.
 const LONGEST_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Most bytes of an answer; a real one has a few thousand.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -62,7 +62,7 @@ pub struct DeviceCode {
     pub complete_uri: Url,
     /// Pause between two polls.
     pub interval: Duration,
-    /// How long the code is good.
+    /// How long the code is valid.
     pub lifetime: Duration,
 }
 
@@ -73,7 +73,7 @@ pub struct Granted {
     pub access_token: Token,
     /// Exchanged for the next access token.
     pub refresh_token: Option<Token>,
-    /// How long the access token is good.
+    /// How long the access token is valid.
     pub lifetime: Option<Duration>,
 }
 
@@ -97,7 +97,7 @@ impl Hub {
     pub async fn device_code(&self, client_id: &str) -> Result<DeviceCode, OAuthError> {
         let form = vec![("client_id".to_owned(), client_id.to_owned())];
         let request = Request::new(Method::POST, self.url("oauth/device")).form(form);
-        device_code(self.ask_oauth(request, self.patience_with_brief()).await?)
+        device_code(self.ask_oauth(request, self.brief_limit()).await?)
     }
 
     /// Asks whether the user has agreed by now.
@@ -117,7 +117,7 @@ impl Hub {
             ("device_code".to_owned(), device_code.expose().to_owned()),
             ("client_id".to_owned(), client_id.to_owned()),
         ];
-        self.token(form, self.patience_with_brief()).await
+        self.token(form, self.brief_limit()).await
     }
 
     /// Exchanges a refresh token; the whole answer has to come within `patience`. The server may
@@ -142,7 +142,7 @@ impl Hub {
         self.token(form, patience).await
     }
 
-    /// Exchanges the identity token of a CI job for a token that is good for `resource`.
+    /// Exchanges the identity token of a CI job for a token that is valid for `resource`.
     ///
     /// # Errors
     /// [`OAuthError`].
@@ -158,7 +158,7 @@ impl Hub {
             "resource": resource,
         });
         let request = Request::new(Method::POST, self.url("oauth/token")).json(body);
-        granted(self.ask_oauth(request, self.patience_with_brief()).await?)
+        granted(self.ask_oauth(request, self.brief_limit()).await?)
     }
 
     /// Asks GitHub Actions for the identity token of the job. `credential` goes to that URL's origin

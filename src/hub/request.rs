@@ -14,7 +14,7 @@ use crate::types::token::Token;
 /// organisations has some kilobytes.
 const JSON: usize = 1 << 20;
 
-/// A request, not yet sent. GET and HEAD are repeated on trouble; a POST is sent once. It has no
+/// A request, not yet sent. GET and HEAD are repeated after transient failures; a POST is sent once. It has no
 /// `Debug`: a form may hold secrets.
 #[derive(Clone)]
 pub struct Request {
@@ -65,10 +65,10 @@ impl Request {
         self
     }
 
-    /// Expects this many bytes; `None`: nobody knows. Long answers get connections of their own.
+    /// Expects this many bytes, or an unknown number. Long answers get their own connections.
     #[must_use]
     pub fn expecting(mut self, bytes: Option<u64>) -> Self {
-        /// Where a shared connection begins to cost more than it spares.
+        /// Above this size a connection of its own is faster than a shared one.
         const LARGE: u64 = 1 << 20;
         self.is_large = bytes.is_none_or(|bytes| bytes > LARGE);
         self
@@ -82,7 +82,7 @@ impl Request {
     }
 
     /// Gives the body of a JSON answer twice the stall timeout in all, and no more: for answers of a
-    /// few hundred bytes. One that trickles for ever is then an error.
+    /// few hundred bytes. One that keeps coming after that is an error.
     #[must_use]
     pub fn brief(mut self) -> Self {
         self.is_brief = true;
@@ -119,8 +119,7 @@ impl Request {
         self
     }
 
-    /// Sends it a single time, even where a repetition would be harmless: for questions whose
-    /// answer is nice to have.
+    /// Sends it once, even where a repetition is harmless: for answers that are not required.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.once = true;

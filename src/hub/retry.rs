@@ -12,7 +12,7 @@ pub const MAX_RETRIES: u32 = 5;
 /// First wait; doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// A server that asks for more patience than this is not waited for.
+/// The longest wait that a server may ask for.
 pub const LONGEST_SERVER_WAIT: Duration = Duration::from_secs(3600);
 
 /// Whether an idempotent request that got this status is worth repeating.
@@ -20,7 +20,7 @@ pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Wait before retry number `retry` (from 0), without the server's say. `jitter` in 0..1 spreads
+/// Wait before retry number `retry` (from 0), where the server names none. `jitter` in 0..1 spreads
 /// clients that failed together over the upper half of the wait.
 pub fn backoff(retry: u32, jitter: f64) -> Duration {
     let wait = FIRST_WAIT
@@ -59,8 +59,8 @@ pub struct RateGate {
 }
 
 impl RateGate {
-    /// Closes the gate for this long, unless it is closed for longer already. Answers whether this
-    /// call closed it: the one who did tells the user.
+    /// Closes the gate for this long, unless it is closed for longer already. Returns whether this
+    /// call closed it: then the caller tells the user.
     pub fn close_for(&self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
         let mut opens_at = self.opens_at.lock().unwrap();

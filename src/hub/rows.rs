@@ -1,8 +1,8 @@
-//! A long JSON array taken apart as it arrives: one row at a time, never the whole text.
+//! Parses a long JSON array as it arrives: one row at a time, never the whole text.
 
 use serde::de::DeserializeOwned;
 
-/// Most bytes of one row. The longest honest one holds a path of some kilobytes.
+/// Most bytes of one row. The longest real one holds a path of a few kilobytes.
 const LONGEST_ROW: usize = 1 << 20;
 
 /// Why a text is no array of objects, in words that repeat nothing of it: values may be secrets.
@@ -118,7 +118,7 @@ impl<T: DeserializeOwned> Rows<T> {
             (State::First | State::Next, b'{') => State::Row,
             (State::First | State::Behind, b']') => State::End,
             (State::Behind, b',') => State::Next,
-            // What begins some other value of JSON.
+            // The first byte of another JSON value.
             (
                 State::Start | State::First | State::Next,
                 b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n',

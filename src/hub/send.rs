@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use super::classify::{Asked, Whom, classify};
+use super::classify::{RequestContext, Whom, classify};
 use super::error::HubError;
 use super::failure::Failure;
 use super::http::Hub;
@@ -18,7 +18,7 @@ use crate::types::progress::Notice;
 use crate::types::token::Token;
 
 impl Hub {
-    /// Sends a request, following redirects and repeating what is worth repeating.
+    /// Sends a request, follows redirects and repeats it after transient failures.
     ///
     /// # Errors
     /// [`HubError`] for every answer that is not a success, and for no answer.
@@ -32,11 +32,11 @@ impl Hub {
         }
     }
 
-    /// Waits before another attempt at a request and counts it. One count is for all that may go
-    /// wrong with a request, the reading of its answer included.
+    /// Waits before another attempt at a request and counts it. One retry budget covers the whole
+    /// request, including reading its answer.
     ///
     /// # Errors
-    /// The failure itself, when another attempt is no use or there were enough.
+    /// The failure itself, when another attempt cannot help or the budget is used up.
     pub(super) async fn retry(
         &self,
         request: &Request,
@@ -91,7 +91,7 @@ impl Hub {
                     )));
                 }
                 if request.follow || next.is_hub {
-                    // What matters about a file may stand on any Hub answer of the chain.
+                    // The headers about a file may be on any Hub answer of the chain.
                     if let Some(known) = &mut hub_headers {
                         merge_missing(known, response.headers());
                     }
@@ -99,7 +99,7 @@ impl Hub {
                     continue;
                 }
             } else if !status.is_success() && !request.any_status {
-                let asked = Asked {
+                let context = RequestContext {
                     what: request.what,
                     whom: match hops {
                         _ if hop.is_hub && request.credential.is_none() => Whom::Hub,
@@ -108,7 +108,7 @@ impl Hub {
                     },
                     with_token,
                 };
-                return Err(self.failure(response, asked).await);
+                return Err(self.failure(response, context).await);
             }
             return Ok(Answer {
                 response,
@@ -150,10 +150,10 @@ impl Hub {
             builder = builder.json(json);
         }
         if request.method == Method::HEAD {
-            // Its answer is all there is to wait for.
+            // The answer to a HEAD has no body, so this limits all of it.
             builder = builder.timeout(self.options.etag_timeout);
         }
-        let sent = tokio::time::timeout(self.patience.timeout(), builder.send());
+        let sent = tokio::time::timeout(self.stall.timeout(), builder.send());
         let result = match sent.await {
             Ok(Ok(answer)) if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 Err(Failure::proxy_login(&hop.url))
@@ -183,13 +183,13 @@ impl Hub {
         result
     }
 
-    async fn failure(&self, response: Response, asked: Asked) -> Failure {
+    async fn failure(&self, response: Response, context: RequestContext) -> Failure {
         let status = response.status();
         let host = host(response.url());
         let headers = response.headers().clone();
         let body = self.body(response).error_page().await;
         Failure {
-            error: classify(asked, &host, status, &headers, &body),
+            error: classify(context, &host, status, &headers, &body),
             transient: retry::is_transient(status),
             server_wait: retry::is_transient(status)
                 .then(|| retry::server_wait(&headers))
@@ -200,7 +200,7 @@ impl Hub {
     /// Waits as long as the server or the backoff says, telling the user once.
     ///
     /// # Errors
-    /// The failure itself, when the server asks for more patience than anyone has.
+    /// The failure itself, when the server asks for more than [`LONGEST_SERVER_WAIT`].
     pub async fn wait_before_retry(&self, retries: u32, failure: Failure) -> Result<(), HubError> {
         match failure.server_wait {
             Some(wait) if wait > LONGEST_SERVER_WAIT => Err(failure.error),

@@ -1,7 +1,7 @@
-//! When a connection brings too little to be worth keeping.
+//! When a connection is too slow to keep.
 //!
-//! A server that falls silent is easily noticed. One that sends a few bytes a second never is, and
-//! keeps a download for days. So a connection has to bring [`FLOOR`] bytes for each second of the
+//! A silent server is easy to notice. One that sends a few bytes a second is not, and a download from
+//! it can take days. So a connection has to bring [`FLOOR`] bytes for each second of the
 //! stall timeout, or it is dropped and another one goes on at the offset.
 //!
 //! A line may really be that slow, and then a new connection is no better. So the pace asked for
@@ -10,7 +10,7 @@
 //! pace alone.
 //!
 //! Only time in which we wait for the network counts. Waiting for the disk or for `--limit-rate` is
-//! our own doing.
+//! not the network's fault.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -21,17 +21,17 @@ pub const FLOOR: u64 = 1000;
 /// How often the pace asked for halves at most: down to 16 bytes a second.
 const MOST_HALVINGS: u32 = 6;
 
-/// What the connections of one client know of the line they share.
+/// The speed that connections of one client must have; learned from the line that they share.
 #[derive(Debug)]
-pub struct Patience {
+pub struct StallPolicy {
     timeout: Duration,
     halvings: AtomicU32,
 }
 
-impl Patience {
-    /// Patience with connections that bring too little for this long.
+impl StallPolicy {
+    /// Replaces connections that bring too little for this long.
     pub fn new(timeout: Duration) -> Self {
-        Patience {
+        StallPolicy {
             timeout,
             halvings: AtomicU32::new(0),
         }
@@ -42,20 +42,19 @@ impl Patience {
         self.timeout
     }
 
-    /// Begins to watch a connection.
-    pub fn watch(&self) -> Watch {
+    /// A timer for a new connection.
+    pub fn timer(&self) -> StallTimer {
         let halvings = self.halvings.load(Ordering::Relaxed);
-        Watch::new(self.timeout, halvings)
+        StallTimer::new(self.timeout, halvings)
     }
 
-    /// Begins to watch a connection whose bytes would all be lost with it: with all the patience
-    /// there is.
-    pub fn last_watch(&self) -> Watch {
-        Watch::new(self.timeout, MOST_HALVINGS)
+    /// A timer with the lowest demand, for a connection whose bytes would all be lost with it.
+    pub fn lenient_timer(&self) -> StallTimer {
+        StallTimer::new(self.timeout, MOST_HALVINGS)
     }
 
     /// A connection was dropped for its pace.
-    pub fn was_slow(&self, watch: &Watch) {
+    pub fn was_slow(&self, watch: &StallTimer) {
         // Several that were dropped at the same time tell no more than one.
         let halvings = (watch.halvings + 1).min(MOST_HALVINGS);
         self.halvings.fetch_max(halvings, Ordering::Relaxed);
@@ -87,9 +86,9 @@ pub enum Stall {
     Trickle(u64),
 }
 
-/// The pace of one connection. Pure: it is told the time.
+/// Measures one connection. Pure: the caller passes the time.
 #[derive(Debug)]
-pub struct Watch {
+pub struct StallTimer {
     timeout: Duration,
     halvings: u32,
     /// Waited since the floor was reached last.
@@ -98,9 +97,9 @@ pub struct Watch {
     bytes: u64,
 }
 
-impl Watch {
+impl StallTimer {
     fn new(timeout: Duration, halvings: u32) -> Self {
-        Watch {
+        StallTimer {
             timeout,
             halvings,
             waited: Duration::ZERO,
@@ -141,7 +140,7 @@ impl Watch {
         if is_good { Pace::Good } else { Pace::Enough }
     }
 
-    /// Nothing came within [`Watch::left`].
+    /// Nothing came within [`StallTimer::left`].
     pub fn expired(&self) -> Stall {
         // A whole timeout without a byte is silence, whatever came before.
         let was_silent = self.left() == self.timeout;
@@ -161,8 +160,8 @@ mod tests {
 
     /// Seconds until a connection that brings `bytes` every `every` milliseconds is dropped, within
     /// an hour.
-    fn dropped_after(patience: &Patience, every: u64, bytes: u64) -> Option<(u64, Stall)> {
-        let mut watch = patience.watch();
+    fn dropped_after(patience: &StallPolicy, every: u64, bytes: u64) -> Option<(u64, Stall)> {
+        let mut watch = patience.timer();
         let every = Duration::from_millis(every);
         let mut clock = Duration::ZERO;
         while clock.as_secs() < 3600 {
@@ -193,14 +192,14 @@ mod tests {
             (1000, 900, Some((10, Stall::Trickle(9000)))),
             (3_600_000, 1, Some((10, Stall::Silent))),
         ] {
-            let seen = dropped_after(&Patience::new(TIMEOUT), every, bytes);
+            let seen = dropped_after(&StallPolicy::new(TIMEOUT), every, bytes);
             assert_eq!(seen, expected, "{bytes} bytes every {every} ms");
         }
     }
 
     #[test]
     fn a_slow_line_is_soon_left_in_peace() {
-        let patience = Patience::new(TIMEOUT);
+        let patience = StallPolicy::new(TIMEOUT);
         let drops = std::iter::from_fn(|| dropped_after(&patience, 1000, 200));
         let seconds: Vec<u64> = drops.map(|(seconds, _)| seconds).collect();
         assert_eq!(seconds, [10, 20, 40], "then 10 kB within 80 s are enough");
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn one_bad_connection_among_good_ones_gets_no_patience() {
-        let patience = Patience::new(TIMEOUT);
+        let patience = StallPolicy::new(TIMEOUT);
         for _ in 0..3 {
             assert_eq!(
                 dropped_after(&patience, 1000, 1),
@@ -225,9 +224,9 @@ mod tests {
 
     #[test]
     fn many_at_once_count_as_one() {
-        let patience = Patience::new(TIMEOUT);
-        let watches: Vec<Watch> = (0..16).map(|_| patience.watch()).collect();
+        let patience = StallPolicy::new(TIMEOUT);
+        let watches: Vec<StallTimer> = (0..16).map(|_| patience.timer()).collect();
         watches.iter().for_each(|watch| patience.was_slow(watch));
-        assert_eq!(patience.watch().halvings, 1);
+        assert_eq!(patience.timer().halvings, 1);
     }
 }

@@ -4,10 +4,10 @@
 //! held to a rate (most storage networks do that), a large file is fetched by several: the *main*
 //! connection goes on at the front of the file while *helpers* bring segments from further back.
 //!
-//! The state on disk stays as simple as that of one connection, so that any process can take it up
-//! after a `kill -9`: the partial (`<etag>.hf-part`) is the file from its start, and a segment
+//! The state on disk stays as simple as that of one connection, so that any process can continue after a
+//! `kill -9`: the partial (`<etag>.hf-part`) is the file from its start, and a segment
 //! (`<etag>.hf-part-<k>`) is the file from byte k × [`SEGMENT`]; their lengths are all there is to
-//! know. When the partial reaches a segment that nobody is at, the segment is appended to it, whole or
+//! know. When the partial reaches a segment that no helper fetches, the segment is appended to it, whole or
 //! begun, which is also when its bytes are hashed: the hash needs them in order, and they come from
 //! memory.
 
@@ -217,12 +217,12 @@ impl<'a> Fill<'a> {
                 Some((k, result)) = helpers.next(), if !helpers.is_empty() => match result {
                     Ok(()) => {
                         segments.set(k, State::Done);
-                        // Where one helped, the next one does.
+                        // One more connection was faster, so try the next.
                         true
                     }
                     Err(DownloadError::Hub { .. }) => {
                         // No ranges, or no further connection for us (servers limit them): the main
-                        // connection brings it all, then, and fails if it must.
+                        // connection then fetches everything, and reports the error if there is one.
                         may_help = false;
                         segments.found(k, length_of(&segment_path(path, k)));
                         end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
@@ -233,7 +233,7 @@ impl<'a> Fill<'a> {
                 _ = tick.tick() => {
                     let received = front.load(Ordering::Relaxed) + helped.load(Ordering::Relaxed);
                     let active = helpers.len() as u64 + u64::from(main.is_some());
-                    // Where it is the user who holds back, more connections bring nothing.
+                    // Under the user's rate limit more connections bring nothing.
                     pace.is_slow(received, active) && !source.hub.is_held_back()
                 }
             };
@@ -250,7 +250,7 @@ impl<'a> Fill<'a> {
     }
 }
 
-/// Bytes of a file; none where there is none.
+/// Length of a file; 0 where there is none.
 fn length_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
@@ -308,7 +308,7 @@ impl<'a> Shared<'a> {
         })
     }
 
-    /// A helper: brings segment `k` of `length` bytes, then lets go of its connection.
+    /// A helper: brings segment `k` of `length` bytes, then releases its connection.
     fn help(self, k: u64, length: u64, permit: OwnedSemaphorePermit) -> Helper<'a> {
         Box::pin(async move {
             let result = self.bring(k, length).await;

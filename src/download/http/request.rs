@@ -35,7 +35,7 @@ pub struct Span<'a> {
     /// Byte after the last one; [`u64::MAX`] when the size is unknown. It may come closer while
     /// bytes arrive: another connection then brings the rest.
     pub end: &'a AtomicU64,
-    /// Where the partial has got to, for those who watch.
+    /// Current end of the partial, for other tasks to read.
     pub position: &'a AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl Span<'_> {
 
 /// Why one attempt ended before its span was complete.
 enum Trouble {
-    /// The disk, or something else that trying again does not mend.
+    /// The disk, or another failure that a retry does not fix.
     Fatal(DownloadError),
     /// The network or the server.
     Attempt(Failure),
@@ -121,7 +121,7 @@ async fn attempt(
     mut partial: Partial,
 ) -> (Option<Partial>, Result<(), Trouble>) {
     if source.compresses() && span.start == 0 {
-        // What came before cannot be gone on from.
+        // The bytes of an earlier answer cannot be continued.
         if let Err(trouble) = restart(source, &mut partial) {
             return (Some(partial), Err(trouble));
         }

@@ -1,5 +1,5 @@
 //! The parts of a large file that several connections bring: where they lie, on the disk and in the
-//! file, and who is at which. Pure, but for the removal of leftovers.
+//! file, and which of them a helper fetches. Pure, except for removing leftovers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub const SEGMENT: u64 = 16 << 20;
 
 /// Largest file, in bytes, that is brought by several connections: its million segments are kept in
-/// memory. A larger one is nothing that a server has, only something that it says.
+/// memory. No server has a larger one, although it may announce one.
 const LARGEST: u64 = SEGMENT << 20;
 
 /// Whether a file is large enough for several connections.
@@ -44,11 +44,11 @@ pub fn remove_segments(partial: &Path, size: Option<u64>) {
 /// How far a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nobody is at it and there is nothing of it.
+    /// No helper fetches it, and no byte of it is there.
     Free,
-    /// Nobody is at it; its first bytes are there, of an earlier attempt.
+    /// No helper fetches it; its first bytes are there, from an earlier attempt.
     Begun,
-    /// A helper is at it.
+    /// A helper fetches it.
     Running,
     /// All bytes are there.
     Done,
@@ -76,8 +76,8 @@ impl Segments {
         segments
     }
 
-    /// Notes that nobody is at segment `k`, of which `length` bytes are on disk. More of them than
-    /// the segment has are worthless: whoever opens it drops them.
+    /// Notes that no helper fetches segment `k`, of which `length` bytes are on disk. A file longer than
+    /// the segment is useless, and is emptied when it is opened.
     pub fn found(&mut self, k: u64, length: u64) {
         let state = match length {
             0 => State::Free,
@@ -94,7 +94,7 @@ impl Segments {
     }
 
     /// First byte, at or behind `front`, that the main connection need not bring: it is there
-    /// already, or a helper is at it.
+    /// already, or a helper fetches it.
     pub fn end_of_front(&self, front: u64) -> u64 {
         self.states
             .iter()

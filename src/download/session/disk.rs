@@ -23,7 +23,7 @@ use crate::types::{CommitHash, RepoPath};
 const SHORT_LISTING: u64 = 1 << 20;
 
 impl Session {
-    /// A file that is there already, found without asking anyone: a commit never changes.
+    /// A file that is there already, found without a request: a commit never changes.
     pub(super) fn present(&self, commit: &CommitHash, path: &RepoPath) -> Option<PlannedFile> {
         let (file, etag) = match &self.request.target {
             Destination::Cache => {
@@ -86,7 +86,7 @@ impl Session {
         }
     }
 
-    /// What `blobs/` has: one look at the folder instead of one for every file.
+    /// What `blobs/` has, in one listing of the folder instead of one system call a file.
     pub(super) fn blobs(&self) -> Blobs {
         let folder = self.repo.blobs();
         let (partials, complete) = blob_files(&folder)
@@ -124,7 +124,7 @@ impl Session {
                 ..OnDisk::default()
             };
         }
-        // Not there, or there in another form: a copy, a link of somebody else's making.
+        // Not there, or there in another form: a copy, or a link that another program made.
         let probe = Probe {
             commit,
             path,

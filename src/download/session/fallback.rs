@@ -14,12 +14,12 @@ use crate::hub::HubError;
 use crate::types::{CommitHash, RepoPath};
 
 impl Session {
-    /// Whether what an earlier download left would do.
+    /// Whether an earlier download may be used instead of the Hub.
     pub(super) fn may_fall_back(&self) -> bool {
         !self.request.force && !self.request.dry_run
     }
 
-    /// Whether there is one, as far as one look tells; whether it is whole is seen later.
+    /// Whether an earlier download exists; whether it is complete is checked later.
     pub(super) fn has_earlier_download(&self) -> bool {
         let commit = self.request.revision.as_commit();
         let commit = commit.or_else(|| read_ref(&self.repo, &self.request.revision));
@@ -76,8 +76,8 @@ impl Session {
         }
     }
 
-    /// Files that the remembered listing has and the folder has not. Without a listing nobody can
-    /// tell, and the folder is taken as it is.
+    /// Files that the remembered listing has and the folder has not. Without a listing
+    /// this is unknown, and the folder is taken as it is.
     fn missing_files(
         &self,
         commit: &CommitHash,

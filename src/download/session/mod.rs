@@ -87,7 +87,7 @@ impl Session {
     /// # Errors
     /// [`DownloadError`].
     pub async fn plan(&self) -> Result<Planned, DownloadError> {
-        // With an earlier download at hand nobody waits long for a Hub that is not there.
+        // Where an earlier download can serve, do not wait long for a Hub that does not answer.
         let hub = if self.may_fall_back() && self.has_earlier_download() {
             self.hub.with_retries(1)
         } else {
@@ -188,7 +188,7 @@ impl Session {
         };
         let mut listed = self.listing_of(&commit).await;
         if is_branch && matches!(listed, Err(HubError::RevisionNotFound)) {
-            // Perhaps the branch was moved between the two questions, and its commit is gone.
+            // The branch may have moved between the two requests, and its commit may be gone.
             commit = ask().await?;
             listed = self.listing_of(&commit).await;
         }
@@ -225,7 +225,7 @@ impl Session {
         }
     }
 
-    /// Says that files which were complete once are not any more.
+    /// Warns that files which were complete are damaged now.
     fn tell_of_damage(&self, files: u64, first: &RepoPath) {
         let what = match files {
             0 => return,
@@ -326,7 +326,7 @@ impl Session {
                 self.request.repo.repo_type, self.request.repo.id, self.request.revision
             )));
         } else if plan.is_ready() && matches!(self.request.target, Destination::Cache) {
-            // Everything is there: a read-only cache will do. Only the ref may be news.
+            // Everything is there, so a read-only cache suffices. Only the ref may be new.
             let _ = write_ref(&self.repo, &self.request.revision, &plan.commit);
             return Ok(result);
         }
@@ -334,7 +334,7 @@ impl Session {
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = &plan.new_listing {
-            // Spares the next download the question; not being able to is no reason to stop.
+            // Saves the next download a request; a failure to write it is no reason to stop.
             let _ = trees::write(&tree_file, listing);
         }
         let (bytes, done) = plan.fetched_bytes();
@@ -351,7 +351,7 @@ impl Session {
         }
         fetched?;
         if let Destination::Cache = self.request.target {
-            // Last of all: until now the previous snapshot was in force.
+            // Last of all: until now the ref names the previous snapshot.
             match write_ref(&self.repo, &self.request.revision, &plan.commit) {
                 Err(error) if is_clash(&error) => self.hub.tell(Notice::Warning(format!(
                     "Other programs will not find the revision {} in the cache: the name of another one is in its way ({}). The files themselves are there.",

@@ -1,4 +1,4 @@
-//! A branch that moves while it is downloaded, and whose former commit goes with it: a force-push.
+//! A branch that is force-pushed during its download, so that the planned commit is gone.
 
 use std::path::PathBuf;
 
@@ -13,8 +13,8 @@ const MOVES: usize = 3;
 
 impl Session {
     /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
-    /// the one file that was asked for. A branch that was moved meanwhile, so that the planned commit
-    /// is gone, is followed.
+    /// the one file that was asked for. When the branch was moved and the planned
+    /// commit is gone, the new commit is downloaded.
     ///
     /// # Errors
     /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.

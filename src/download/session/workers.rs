@@ -57,7 +57,7 @@ impl Session {
         while let Some(finished) = workers.join_next().await {
             let outcome = finished.map_err(DownloadError::from).flatten();
             if outcome.is_err() {
-                // Who tidies up next must find nobody at work.
+                // The clean-up that follows must not run beside a worker.
                 workers.shutdown().await;
                 return outcome;
             }

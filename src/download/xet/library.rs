@@ -1,4 +1,4 @@
-//! Setting up the Xet library: its configuration, its token, and its errors in our words.
+//! Sets up the Xet library: its configuration, its token, and messages for its errors.
 //!
 //! The crate `hf-xet` is its public face. What it is made of is used where the face hides something
 //! that is needed here: a hook that renews the token through our own Hub client, and the count of
@@ -42,9 +42,9 @@ pub fn silence(hub: &Hub) -> Duration {
 /// The library's name for its client over TCP.
 const CLIENT: &str = "tcp|";
 
-/// Whose content is wanted, and who asks.
+/// The client and the repository that access is requested for.
 #[derive(Clone)]
-pub struct Asker {
+pub struct XetCaller {
     /// The Hub, which gives access.
     pub hub: Hub,
     /// The repository.
@@ -53,7 +53,7 @@ pub struct Asker {
     pub commit: CommitHash,
 }
 
-impl Asker {
+impl XetCaller {
     async fn ask(&self) -> Result<XetAccess, HubError> {
         self.hub.xet_access(&self.repo, &self.commit).await
     }
@@ -61,7 +61,7 @@ impl Asker {
 
 /// The library calls it shortly before a token runs out.
 #[async_trait::async_trait]
-impl TokenRefresher for Asker {
+impl TokenRefresher for XetCaller {
     async fn refresh(&self) -> Result<(String, u64), AuthError> {
         let access = self.ask().await;
         let access = access.map_err(AuthError::token_refresh_failure)?;
@@ -75,18 +75,18 @@ impl TokenRefresher for Asker {
 /// # Errors
 /// The Hub gives no access, or the library does not start.
 pub async fn start(
-    asker: &Asker,
+    caller: &XetCaller,
     options: &XetOptions,
 ) -> Result<Arc<FileDownloadSession>, String> {
-    let access = asker.ask().await.map_err(|error| error.to_string())?;
+    let access = caller.ask().await.map_err(|error| error.to_string())?;
     let server = access.server.as_str().trim_end_matches('/').to_owned();
-    asker
+    caller
         .hub
         .trace(|| format!("Xet storage at {}", access.server.authority()));
     let runtime = tokio::runtime::Handle::current();
-    let (connect, silence) = (asker.hub.connect_timeout(), silence(&asker.hub));
+    let (connect, silence) = (caller.hub.connect_timeout(), silence(&caller.hub));
     let config = config(options.high_performance, connect, silence);
-    let client = asker.hub.storage_client(config.client.read_timeout);
+    let client = caller.hub.storage_client(config.client.read_timeout);
     let client = client.map_err(|error| error.to_string())?;
     let context = XetContext::from_external(runtime, config);
     // The library's own client reads the environment by its own rules. It looks here first, under
@@ -99,7 +99,7 @@ pub async fn start(
         auth: AuthConfig::maybe_new(
             Some(access.token.expose().to_owned()),
             Some(access.expires_at),
-            Some(Arc::new(asker.clone())),
+            Some(Arc::new(caller.clone())),
         ),
         custom_headers: None,
         repo_paths: vec![String::new()],
@@ -134,7 +134,7 @@ fn config(high_performance: bool, connect: Duration, silence: Duration) -> XetCo
     config.client.retry_base_delay = FIRST_WAIT;
     config.client.connect_timeout = connect;
     config.client.read_timeout = silence;
-    // The user's own tuning of the library stands above ours.
+    // The user's variables for the library override our configuration.
     let mut config = config.with_env_overrides();
     // It would report each transfer to the server; this program reports nothing.
     config.telemetry.enabled = false;

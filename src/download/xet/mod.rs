@@ -9,8 +9,8 @@
 //! Nothing is set up before the first file needs it, and then one session with one access token
 //! serves all workers. The library runs on our own runtime, so it ends with it.
 
+mod hash;
 mod library;
-mod name;
 mod progress;
 
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ use xet::xet_session::XetFileInfo;
 use xet_data::DataError;
 use xet_data::processing::{DownloadStream, FileDownloadSession};
 
-use self::library::{Asker, describe, detail};
-pub use self::name::has_name;
+pub use self::hash::has_xet_hash;
+use self::library::{XetCaller, describe, detail};
 use super::DownloadError;
 use super::partial::Partial;
 use crate::config::settings::Settings;
@@ -70,7 +70,7 @@ impl XetOptions {
 
 /// Xet storage for one repository at one commit.
 pub struct Xet {
-    asker: Asker,
+    caller: XetCaller,
     options: XetOptions,
     session: OnceCell<Arc<FileDownloadSession>>,
     counts: Mutex<Counts>,
@@ -79,21 +79,21 @@ pub struct Xet {
 
 /// Why one attempt ended before the content was complete.
 enum Trouble {
-    /// The disk, or something else that HTTP does not mend either.
+    /// The disk, or another failure that HTTP does not avoid either.
     Fatal(DownloadError),
     /// The storage.
     Storage(XetError),
     /// The stream ended without an error, yet too early.
     Short,
-    /// Nothing came for [`Xet::patience`].
+    /// Nothing came for [`Xet::longest_silence`].
     Silence,
 }
 
 impl Xet {
-    /// Prepares; nothing is set up and nobody is asked yet.
+    /// Prepares; no request is made yet.
     pub fn new(options: XetOptions, hub: Hub, repo: Repo, commit: CommitHash) -> Self {
         Xet {
-            asker: Asker { hub, repo, commit },
+            caller: XetCaller { hub, repo, commit },
             options,
             session: OnceCell::new(),
             counts: Mutex::default(),
@@ -101,11 +101,11 @@ impl Xet {
         }
     }
 
-    /// Fills the partial with the content named `hash` until it is whole and verified: `true`.
+    /// Fills the partial with the content of this Xet hash until it is whole and verified: `true`.
     /// `false`: HTTP has to do it; good bytes stay in the partial for it to go on from.
     ///
     /// # Errors
-    /// [`DownloadError`] for what HTTP would not mend: the disk.
+    /// [`DownloadError`] for failures that HTTP would not avoid: the disk.
     pub async fn fetch(
         &self,
         source: &Source<'_>,
@@ -138,7 +138,7 @@ impl Xet {
             }
             // The wrong bytes may be those that an earlier attempt, or another client, left.
         }
-        self.asker.hub.tell(Notice::Warning(format!(
+        self.caller.hub.tell(Notice::Warning(format!(
             "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
             source.path
         )));
@@ -165,7 +165,7 @@ impl Xet {
                 Err(Trouble::Silence) => "its server sends nothing",
                 Err(Trouble::Storage(error)) => {
                     let line = || format!("Xet storage, {}: {}", source.path, detail(&error));
-                    self.asker.hub.trace(line);
+                    self.caller.hub.trace(line);
                     describe(&error)
                 }
             };
@@ -173,7 +173,7 @@ impl Xet {
                 self.give_up(reason);
                 return Ok(None);
             }
-            self.asker.hub.tell(Notice::Waiting(format!(
+            self.caller.hub.tell(Notice::Waiting(format!(
                 "Xet storage broke off {} ({reason}); asking it for the rest",
                 source.path
             )));
@@ -187,17 +187,17 @@ impl Xet {
             if self.is_given_up.load(Ordering::Relaxed) {
                 return Err(());
             }
-            let started = library::start(&self.asker, &self.options).await;
+            let started = library::start(&self.caller, &self.options).await;
             started.map_err(|reason| self.give_up(&reason))
         });
         let session = started.await.ok()?;
         (!self.is_given_up.load(Ordering::Relaxed)).then_some(session)
     }
 
-    /// Leaves Xet storage alone from now on and says so, once.
+    /// Stops using Xet storage and warns, once.
     fn give_up(&self, reason: &str) {
         if !self.is_given_up.swap(true, Ordering::Relaxed) {
-            self.asker.hub.tell(Notice::Warning(format!(
+            self.caller.hub.tell(Notice::Warning(format!(
                 "Xet storage cannot be used ({reason}); downloading over HTTP instead."
             )));
         }
@@ -237,7 +237,7 @@ impl Xet {
         mut partial: Partial,
         meter: &mut Meter<'_>,
     ) -> (Option<Partial>, Result<(), Trouble>) {
-        // More bytes than the file has would be perhaps without end; their hash is wrong anyway.
+        // A stream longer than the file may have no end, and its hash is wrong anyway.
         while !partial.is_overfull() {
             let chunk = match self.next_chunk(session, &mut stream, meter).await {
                 Ok(Some(chunk)) => chunk,
@@ -263,8 +263,8 @@ impl Xet {
 
     /// Longest wait without a byte for any file. The library gives up on a connection sooner than
     /// that and tries another; this is for when it does not help.
-    fn patience(&self) -> Duration {
-        2 * library::silence(&self.asker.hub)
+    fn longest_silence(&self) -> Duration {
+        2 * library::silence(&self.caller.hub)
     }
 
     /// Waits for the next chunk, showing meanwhile what comes over the wire.
@@ -288,7 +288,7 @@ impl Xet {
             let bytes = on_the_wire(session);
             if bytes != last_sign.1 {
                 last_sign = (Instant::now(), bytes);
-            } else if last_sign.0.elapsed() > self.patience() {
+            } else if last_sign.0.elapsed() > self.longest_silence() {
                 return Err(Trouble::Silence);
             }
         }

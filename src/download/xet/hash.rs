@@ -1,4 +1,4 @@
-//! The name of a content in Xet storage: a hash over the hashes of its chunks.
+//! The Xet hash of a content: a hash over the hashes of its chunks.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use crate::types::hash::READ_SIZE;
 ///
 /// # Errors
 /// The system's reason.
-pub fn has_name(path: &Path, hash: &str) -> io::Result<bool> {
+pub fn has_xet_hash(path: &Path, hash: &str) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; READ_SIZE];
     let mut chunker = Chunker::default();
@@ -49,9 +49,9 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         // As `hf_xet.hash_files`, the Python client's library, computes it.
         let name = "77d1371ef7e1abcbe931aa87e2701875197a8814a6c43c76e29590cfefe52611";
-        assert!(has_name(&path, name).unwrap());
+        assert!(has_xet_hash(&path, name).unwrap());
         let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         std::io::Write::write_all(&mut file, b"x").unwrap();
-        assert!(!has_name(&path, name).unwrap());
+        assert!(!has_xet_hash(&path, name).unwrap());
     }
 }

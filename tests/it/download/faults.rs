@@ -248,7 +248,7 @@ fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
     assert_eq!(output.stdout(), "");
     let kept = output.stderr().strip_prefix("Stopped. ").unwrap();
     assert!(
-        kept.ends_with(" of 4.0M are kept; the same command goes on from here.\n"),
+        kept.ends_with(" of 4.0M are kept; the same command continues from here.\n"),
         "{output}"
     );
     assert!(kept.starts_with(['1', '2', '3', '4', '5', '6', '7', '8', '9']));
@@ -278,7 +278,7 @@ fn ctrl_c_promises_nothing_that_is_not_there() {
         let output = running.wait().fails(130);
         assert_eq!(
             output.stderr(),
-            "Stopped. Nothing of it is kept: the same command begins again.\n"
+            "Stopped. Nothing is kept: the same command starts again.\n"
         );
     }
 }

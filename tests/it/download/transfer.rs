@@ -202,7 +202,7 @@ fn a_limit_keeps_files_out_of_xet_storage() {
     let output = env.run(arguments).ok();
     assert_eq!(
         output.stderr(),
-        "Downloading over HTTP: Xet storage knows no --limit-rate.\n"
+        "Downloading over HTTP: Xet storage does not support --limit-rate.\n"
     );
     assert_eq!(hub.count(|r| r.path.contains("xet-read-token")), 0);
     assert_eq!(hub.content_bytes_sent(), 300_000);

@@ -142,7 +142,7 @@ fn few_descriptors_suffice() {
 }
 
 /// Wherever they run out, in the middle of a download too: it gets through, or names the limit. What is
-/// published is right, and the same command goes on from there.
+/// published is right, and the same command continues from there.
 #[test]
 fn descriptors_may_run_out_anywhere() {
     let hub = hub(12);

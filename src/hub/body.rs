@@ -125,7 +125,7 @@ impl Body {
     /// Keeps the connection even when it is very slow: the body cannot be resumed from the middle, and
     /// earlier connections were slow as well.
     #[must_use]
-    pub fn to_the_end(mut self) -> Self {
+    pub fn with_lenient_timer(mut self) -> Self {
         self.timer = self.stall.lenient_timer();
         self
     }
@@ -206,8 +206,8 @@ mod tests {
                 "{attempt}: {dropped:?}"
             );
         }
-        assert_eq!(received(slow().to_the_end()).await.unwrap(), 1000);
-        let silent = received(trickle(1, None, &patience).to_the_end()).await;
+        assert_eq!(received(slow().with_lenient_timer()).await.unwrap(), 1000);
+        let silent = received(trickle(1, None, &patience).with_lenient_timer()).await;
         assert!(
             matches!(silent, Err(HubError::Stalled { bytes: 0, .. })),
             "patience with slowness is none with silence: {silent:?}"

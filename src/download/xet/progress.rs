@@ -132,7 +132,8 @@ mod tests {
         meter.write(36, 120);
         second.write(50, 120);
         assert_eq!(shown.of_files(), [100, 50], "all is there");
-        (meter.end(0, 120), second.end(0, 120));
+        meter.end(0, 120);
+        second.end(0, 120);
         assert_eq!(shown.of_files(), [100, 50]);
     }
 

@@ -51,7 +51,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::types::listing::Checksum;
-use crate::types::{CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
+use crate::types::{CacheId, CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
 
 /// Name of the tag file that tells backup tools to skip the cache.
 pub const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
@@ -220,14 +220,17 @@ pub fn repo_folder_name(repo: &Repo) -> String {
 
 /// The repository a folder name stands for; `None` for a name that is none. Ids are taken as the
 /// Python client takes them: every further `--` is a slash.
-pub fn parse_repo_folder_name(name: &str) -> Option<(RepoType, String)> {
+pub fn parse_repo_folder_name(name: &str) -> Option<CacheId> {
     let (plural, rest) = name.split_once("--")?;
-    Some((RepoType::from_plural(plural)?, rest.replace("--", "/")))
+    Some(CacheId {
+        repo_type: RepoType::from_plural(plural)?,
+        id: rest.replace("--", "/"),
+    })
 }
 
 /// As [`parse_repo_folder_name`], when the id is a valid one.
 pub fn parse_repo_folder(name: &str) -> Option<Repo> {
-    let (repo_type, id) = parse_repo_folder_name(name)?;
+    let CacheId { repo_type, id } = parse_repo_folder_name(name)?;
     let id: RepoId = id.parse().ok()?;
     Some(Repo { repo_type, id })
 }

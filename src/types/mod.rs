@@ -1,6 +1,7 @@
 //! The terms of the Hub, validated once at the edge: repository, revision, commit, path, listing,
 //! hash, token. Imports nothing else of this program.
 
+pub(crate) mod cache_id;
 mod endpoint;
 pub(crate) mod hash;
 pub(crate) mod listing;
@@ -13,6 +14,7 @@ mod revision;
 pub(crate) mod target;
 pub(crate) mod token;
 
+pub use cache_id::CacheId;
 pub use endpoint::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use endpoint::{host, is_open_to_eavesdroppers, split_scheme, without_userinfo};
 pub use name::InvalidName;
@@ -20,6 +22,6 @@ pub(crate) use name::shortened;
 pub use path::RepoPath;
 pub(crate) use path::is_deceptive;
 pub use repo::{Repo, RepoId, RepoType};
-pub(crate) use revision::is_lower_hex;
+pub(crate) use revision::{is_commit_prefix, is_lower_hex};
 pub use revision::{CommitHash, Revision};
 pub use token::{InvalidToken, Token};

@@ -343,7 +343,7 @@ mod tests {
                 20,
             ),
         ] {
-            let eviction = evict(&report, &policy, |repo| repo.id == pinned, now);
+            let eviction = evict(&report, &policy, |repo| repo.id.id == pinned, now);
             assert_eq!(
                 (
                     format!("{:?}", eviction.selection.repos).as_str(),

@@ -35,7 +35,7 @@ impl DeletePlan {
         for repo in &self.repos {
             let is_whole = matches!(repo.extent, Extent::Whole { .. });
             if let Some(reason) = in_use::blocks(&self.root, &repo.folder, is_whole) {
-                let id = repo.cache_id.clone();
+                let id = repo.id.to_string();
                 outcome.busy.push(Spared { id, reason });
                 continue;
             }

@@ -38,6 +38,7 @@ use crate::cache::remove::targets::Selection;
 use crate::cache::scan::report::{CacheReport, CachedRepo, Incomplete};
 use crate::sys::FsError;
 use crate::sys::dir::{path_of, text_of};
+use crate::types::CacheId;
 
 /// What will be removed.
 #[derive(Debug, Default)]
@@ -66,8 +67,8 @@ pub struct DeletePlan {
 /// What will be removed of one repository.
 #[derive(Debug)]
 pub struct RepoDeletion {
-    /// `model/org/name`.
-    pub cache_id: String,
+    /// Which.
+    pub id: CacheId,
     folder: Vec<u8>,
     /// How much of it.
     pub extent: Extent,
@@ -133,25 +134,24 @@ impl DeletePlan {
         for (&index, revisions) in &selection.repos {
             let repo = &report.repos[index];
             let is_whole = revisions.len() == repo.revisions.len();
-            if plan.is_free(pins, &repo.folder, &repo.cache_id(), is_whole) {
+            if plan.is_free(pins, &repo.folder, &repo.id, is_whole) {
                 plan.add_repo(report, repo, revisions)?;
             }
         }
         for problem in &selection.damaged {
-            let (kind, id) = problem.repo().expect("selected by its id");
-            let cache_id = format!("{kind}/{id}");
-            if plan.is_free(pins, &problem.folder, &cache_id, true) {
-                plan.add_whole(report, problem.folder.clone(), cache_id, 0)?;
+            let id = problem.repo().expect("selected by its id");
+            if plan.is_free(pins, &problem.folder, &id, true) {
+                plan.add_whole(report, problem.folder.clone(), id, 0)?;
             }
         }
         let by_repo: BTreeSet<usize> = selection.files.iter().map(|&(repo, ..)| repo).collect();
         for index in by_repo {
             let repo = &report.repos[index];
-            if plan.is_free(pins, &repo.folder, &repo.cache_id(), false) {
+            if plan.is_free(pins, &repo.folder, &repo.id, false) {
                 plan.add_files(report, index, &selection.files);
             }
         }
-        plan.repos.sort_by(|a, b| a.cache_id.cmp(&b.cache_id));
+        plan.repos.sort_by(|a, b| a.id.cmp(&b.id));
         plan.keep_listed(report);
         plan.freed = plan.tally.freed(report);
         Ok(plan)
@@ -227,15 +227,15 @@ impl DeletePlan {
     }
 
     /// Whether the repository is not pinned and nobody downloads into it; remembers it otherwise.
-    fn is_free(&mut self, pins: &Pins, folder: &[u8], cache_id: &str, is_whole: bool) -> bool {
+    fn is_free(&mut self, pins: &Pins, folder: &[u8], id: &CacheId, is_whole: bool) -> bool {
         if pins.contains(folder) {
-            self.pinned.push(cache_id.to_owned());
+            self.pinned.push(id.to_string());
             return false;
         }
         let reason = in_use::blocks(&self.root, folder, is_whole);
         let is_free = reason.is_none();
         self.busy.extend(reason.map(|reason| Spared {
-            id: cache_id.to_owned(),
+            id: id.to_string(),
             reason,
         }));
         is_free
@@ -245,13 +245,13 @@ impl DeletePlan {
         &mut self,
         report: &CacheReport,
         folder: Vec<u8>,
-        cache_id: String,
+        id: CacheId,
         revisions: usize,
     ) -> Result<(), FsError> {
         let path = self.root.join(path_of(&folder));
         self.tally.add_folder(report, &path)?;
         self.repos.push(RepoDeletion {
-            cache_id,
+            id,
             folder,
             extent: Extent::Whole { revisions },
             blobs: Vec::new(),
@@ -272,7 +272,7 @@ impl DeletePlan {
             links.iter().any(|link| link.starts_with(&path))
         };
         if selected.len() == repo.revisions.len() && !is_needed() {
-            let (folder, id) = (repo.folder.clone(), repo.cache_id());
+            let (folder, id) = (repo.folder.clone(), repo.id.clone());
             return self.add_whole(report, folder, id, selected.len());
         }
         let path = repo.path(&self.root);
@@ -292,7 +292,7 @@ impl DeletePlan {
             }
         });
         self.repos.push(RepoDeletion {
-            cache_id: repo.cache_id(),
+            id: repo.id.clone(),
             folder: repo.folder.clone(),
             extent: Extent::Revisions(revisions.collect()),
             blobs,
@@ -319,7 +319,7 @@ impl DeletePlan {
             files.push((revision.name.clone(), name));
         }
         self.repos.push(RepoDeletion {
-            cache_id: repo.cache_id(),
+            id: repo.id.clone(),
             folder: repo.folder.clone(),
             extent: Extent::Files(files),
             blobs,
@@ -400,7 +400,7 @@ pub(super) fn spellings(target: &Path) -> Vec<PathBuf> {
 /// What to call a folder: the id of its repository, or its name.
 fn id_of(report: &CacheReport, folder: &[u8]) -> String {
     let repo = report.repos.iter().find(|repo| repo.folder == folder);
-    repo.map_or_else(|| text_of(folder), CachedRepo::cache_id)
+    repo.map_or_else(|| text_of(folder), |repo| repo.id.to_string())
 }
 
 /// A path relative to the cache's root.

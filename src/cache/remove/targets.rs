@@ -3,22 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cache::scan::report::{CacheReport, Problem};
-use crate::types::CommitHash;
+use crate::types::cache_id::{SeveralSpellings, find_by_id, find_by_name};
+use crate::types::{CacheId, is_commit_prefix};
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// `type/id`, as typed: see [`by_name`].
-    Repo(String),
+    /// A repository, spelled as typed: see [`find_by_id`].
+    Repo(CacheId),
     /// A commit or the beginning of one, in lower case.
     Commit(String),
     /// A file of a repository, in every revision that has it.
     File {
         /// As in [`Target::Repo`].
-        repo: String,
-        /// Path in the repository, as typed: see [`by_name`].
+        repo: CacheId,
+        /// Path in the repository, as typed: see [`find_by_name`].
         path: String,
     },
+    /// A word that can name nothing in a cache.
+    Nothing,
 }
 
 /// The targets make no sense together, or one of them stands for several things.
@@ -33,13 +36,8 @@ pub enum TargetError {
         candidates: Vec<String>,
     },
     /// A name that is there in several spellings, none of them the one given.
-    #[error("{name} could be {}: letters differ in case", candidates.join(" or "))]
-    Case {
-        /// What was asked for.
-        name: String,
-        /// The spellings that are there.
-        candidates: Vec<String>,
-    },
+    #[error(transparent)]
+    Case(#[from] SeveralSpellings),
     /// Files beside repositories or revisions.
     #[error("files cannot be removed together with repositories or revisions")]
     Mixed,
@@ -62,53 +60,10 @@ impl Target {
     /// The target that a word stands for, `hf://` apart. A word of hex digits alone is a commit;
     /// ids of the cache always have a slash.
     pub fn of_word(word: &str) -> Target {
-        let is_commit = (CommitHash::FEWEST_DIGITS..=CommitHash::DIGITS).contains(&word.len())
-            && word.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_commit {
-            Target::Commit(word.to_lowercase())
-        } else {
-            Target::Repo(word.to_owned())
+        if is_commit_prefix(word) {
+            return Target::Commit(word.to_ascii_lowercase());
         }
-    }
-}
-
-/// What a typed name stands for among those that are there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Named<T> {
-    /// Spelled exactly so; or the only one that differs in the case of its letters alone.
-    Found(T),
-    /// None is spelled exactly so, and several differ in case alone: their names.
-    Several(Vec<String>),
-    /// None.
-    Nothing,
-}
-
-/// Finds a typed name: THE rule of all commands that name something in the cache. The exact spelling
-/// wins always; the case of letters is ignored when nothing is spelled so and one thing alone is
-/// spelled so but for its case. What has the same name twice is one thing.
-pub fn by_name<N: AsRef<str>, T>(
-    wanted: &str,
-    all: impl IntoIterator<Item = (N, T)>,
-) -> Named<Vec<T>> {
-    let folded = wanted.to_lowercase();
-    let (mut exact, mut similar) = (Vec::new(), BTreeMap::<String, Vec<T>>::new());
-    for (name, item) in all {
-        let name = name.as_ref();
-        if name == wanted {
-            exact.push(item);
-        } else if name.to_lowercase() == folded {
-            similar.entry(name.to_owned()).or_default().push(item);
-        }
-    }
-    if !exact.is_empty() {
-        return Named::Found(exact);
-    }
-    if similar.len() > 1 {
-        return Named::Several(similar.into_keys().collect());
-    }
-    match similar.pop_first() {
-        Some((_, items)) => Named::Found(items),
-        None => Named::Nothing,
+        CacheId::parse(word).map_or(Target::Nothing, Target::Repo)
     }
 }
 
@@ -119,20 +74,13 @@ enum RepoIndex {
     Damaged(usize),
 }
 
-/// The repositories that a typed `type/id` stands for. Types are words of ours: their case is none.
-fn repos_by_name(report: &CacheReport, id: &str) -> Named<Vec<RepoIndex>> {
-    let wanted = match id.split_once('/') {
-        Some((kind, rest)) => format!("{}/{rest}", kind.to_lowercase()),
-        None => id.to_owned(),
-    };
+/// The repositories that a typed id names.
+fn repos_by_id(report: &CacheReport, id: &CacheId) -> Result<Vec<RepoIndex>, SeveralSpellings> {
     let healthy = report.repos.iter().enumerate();
+    let healthy = healthy.map(|(index, repo)| (repo.id.clone(), RepoIndex::Healthy(index)));
     let damaged = report.problems.iter().enumerate();
-    let damaged = damaged.filter_map(|(index, problem)| {
-        let (kind, id) = problem.repo()?;
-        Some((format!("{kind}/{id}"), RepoIndex::Damaged(index)))
-    });
-    let all = healthy.map(|(index, repo)| (repo.cache_id(), RepoIndex::Healthy(index)));
-    by_name(&wanted, all.chain(damaged))
+    let damaged = damaged.filter_map(|(index, p)| Some((p.repo()?, RepoIndex::Damaged(index))));
+    find_by_id(id, healthy.chain(damaged))
 }
 
 /// Finds the targets, each given with the word that the user typed.
@@ -156,6 +104,7 @@ pub fn select<'a>(
             Target::Repo(id) => select_repo(report, id, &mut selection)?,
             Target::Commit(prefix) => select_commit(report, prefix, &mut selection)?,
             Target::File { repo, path } => select_file(report, repo, path, &mut selection)?,
+            Target::Nothing => false,
         };
         if !found {
             selection.missing.push(word.clone());
@@ -166,10 +115,10 @@ pub fn select<'a>(
 
 fn select_repo<'a>(
     report: &'a CacheReport,
-    id: &str,
+    id: &CacheId,
     selection: &mut Selection<'a>,
 ) -> Result<bool, TargetError> {
-    let found = unambiguous(id, repos_by_name(report, id))?;
+    let found = repos_by_id(report, id)?;
     for &index in &found {
         match index {
             RepoIndex::Healthy(index) => {
@@ -187,17 +136,6 @@ fn select_repo<'a>(
     Ok(!found.is_empty())
 }
 
-fn unambiguous<T>(name: &str, named: Named<Vec<T>>) -> Result<Vec<T>, TargetError> {
-    match named {
-        Named::Found(items) => Ok(items),
-        Named::Nothing => Ok(Vec::new()),
-        Named::Several(candidates) => Err(TargetError::Case {
-            name: name.to_owned(),
-            candidates,
-        }),
-    }
-}
-
 fn select_commit(
     report: &CacheReport,
     prefix: &str,
@@ -207,7 +145,7 @@ fn select_commit(
     let mut places = Vec::new();
     for (index, repo) in report.repos.iter().enumerate() {
         for (number, revision) in repo.revisions.iter().enumerate() {
-            if revision.commit.to_lowercase().starts_with(prefix) {
+            if revision.commit.to_ascii_lowercase().starts_with(prefix) {
                 commits.insert(revision.commit.clone());
                 places.push((index, number));
             }
@@ -227,12 +165,12 @@ fn select_commit(
 
 fn select_file(
     report: &CacheReport,
-    id: &str,
+    id: &CacheId,
     path: &str,
     selection: &mut Selection<'_>,
 ) -> Result<bool, TargetError> {
     let mut files = Vec::new();
-    for repo in unambiguous(id, repos_by_name(report, id))? {
+    for repo in repos_by_id(report, id)? {
         let RepoIndex::Healthy(index) = repo else {
             continue;
         };
@@ -243,7 +181,7 @@ fn select_file(
             }
         }
     }
-    let found = unambiguous(path, by_name(path, files))?;
+    let found = find_by_name(path, files)?;
     let is_there = !found.is_empty();
     selection.files.extend(found);
     Ok(is_there)
@@ -293,7 +231,7 @@ mod tests {
             .map(|&word| {
                 let target = match word.strip_prefix("file:") {
                     Some(path) => Target::File {
-                        repo: "model/org/a".to_owned(),
+                        repo: CacheId::parse("model/org/a").unwrap(),
                         path: path.to_owned(),
                     },
                     None => Target::of_word(word),
@@ -313,22 +251,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_exact_spelling_wins_and_case_is_ignored_for_one_thing_alone() {
-        for (wanted, there, expected) in [
-            ("a/B", &["a/B", "a/b"][..], "Found([0])"),
-            ("a/b", &["a/B", "a/b"], "Found([1])"),
-            ("A/b", &["a/B", "a/b"], "Several([\"a/B\", \"a/b\"])"),
-            ("A/B", &["a/b", "a/c"], "Found([0])"),
-            ("A/b", &["a/B", "a/B"], "Found([0, 1])"),
-            ("a/d", &["a/b", "a/c"], "Nothing"),
-            ("", &[], "Nothing"),
-        ] {
-            let all = there.iter().enumerate().map(|(index, name)| (name, index));
-            assert_eq!(format!("{:?}", by_name(wanted, all)), expected, "{wanted}");
-        }
-    }
-
     /// Repositories, and files of one, that differ in case alone.
     #[test]
     fn twins() {
@@ -344,11 +266,15 @@ mod tests {
             std::fs::write(snapshot.join(file), "x").unwrap();
         }
         let report = scan(folder.path(), Detail::Files).unwrap();
-        let ids: Vec<String> = report.repos.iter().map(|repo| repo.cache_id()).collect();
+        let ids: Vec<String> = report
+            .repos
+            .iter()
+            .map(|repo| repo.id.to_string())
+            .collect();
         assert_eq!(ids, ["dataset/o/One", "model/O/M", "model/o/m"]);
-        let repo = |id: &str| Target::Repo(id.to_owned());
+        let repo = |id: &str| Target::Repo(CacheId::parse(id).unwrap());
         let file = |repo: &str, path: &str| Target::File {
-            repo: repo.to_owned(),
+            repo: CacheId::parse(repo).unwrap(),
             path: path.to_owned(),
         };
         for (target, expected) in [

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Cache;
 use crate::cache::scan::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
 use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
-use crate::types::RepoType;
+use crate::types::CacheId;
 
 /// A corrupted repository, with the path that is to blame.
 pub struct Corrupted(pub PathBuf, pub ProblemKind);
@@ -97,8 +97,7 @@ impl Blobs {
     pub fn into_repo(
         self,
         name: &[u8],
-        repo_type: RepoType,
-        id: String,
+        id: CacheId,
         revisions: Vec<CachedRevision>,
         own: &Stat,
     ) -> CachedRepo {
@@ -125,7 +124,6 @@ impl Blobs {
             .collect();
         CachedRepo {
             folder: name.to_vec(),
-            repo_type,
             id,
             size: blobs.iter().map(|blob| blob.size).sum(),
             revisions,

@@ -106,7 +106,7 @@ impl<'a> Scanner<'a> {
             })
         })?;
         let folder_name = text_of(name);
-        let (repo_type, id) = match layout::parse_repo_folder_name(&folder_name) {
+        let id = match layout::parse_repo_folder_name(&folder_name) {
             Some(known) => known,
             None => {
                 return Err(here(match folder_name.split_once("--") {
@@ -148,7 +148,7 @@ impl<'a> Scanner<'a> {
         }
         let own = dir.stat(c".", true).map_err(Corrupted::from)?;
         let problem = work.problem;
-        let repo = work.blobs.into_repo(name, repo_type, id, revisions, &own);
+        let repo = work.blobs.into_repo(name, id, revisions, &own);
         Ok(Scanned { repo, problem })
     }
 

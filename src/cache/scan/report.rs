@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::shared::Store;
 use crate::sys::dir::{path_of, text_of};
-use crate::types::RepoType;
+use crate::types::CacheId;
 
 /// The whole cache as it was when it was scanned.
 #[derive(Debug)]
@@ -33,10 +33,8 @@ pub struct CacheReport {
 pub struct CachedRepo {
     /// Name of its folder, as bytes of the file system.
     pub folder: Vec<u8>,
-    /// Model, dataset…
-    pub repo_type: RepoType,
-    /// `namespace/name`, or whatever the folder's name makes of it.
-    pub id: String,
+    /// What it is called, by the name of its folder.
+    pub id: CacheId,
     /// Its revisions, by commit.
     pub revisions: Vec<CachedRevision>,
     /// The different files that its snapshots lead to.
@@ -179,7 +177,7 @@ impl ProblemKind {
 
 impl Problem {
     /// The repository that the damaged folder was meant to be, when its name says so.
-    pub fn repo(&self) -> Option<(RepoType, String)> {
+    pub fn repo(&self) -> Option<CacheId> {
         crate::cache::layout::parse_repo_folder_name(&text_of(&self.folder))
     }
 }
@@ -196,6 +194,14 @@ impl CacheReport {
         problems.filter_map(|problem| problem.rest.as_deref())
     }
 
+    /// Ids and folders of all repositories: first the healthy ones, then the damaged ones.
+    pub fn ids(&self) -> impl Iterator<Item = (CacheId, &[u8])> {
+        let healthy = self.repos.iter();
+        let healthy = healthy.map(|repo| (repo.id.clone(), repo.folder.as_slice()));
+        let damaged = self.problems.iter();
+        healthy.chain(damaged.filter_map(|p| Some((p.repo()?, p.folder.as_slice()))))
+    }
+
     /// Bytes of all unfinished downloads.
     pub fn incomplete_size(&self) -> u64 {
         self.incomplete.iter().map(|file| file.size).sum()
@@ -203,11 +209,6 @@ impl CacheReport {
 }
 
 impl CachedRepo {
-    /// `model/org/name`: how this tool and the Python client name a cached repository.
-    pub fn cache_id(&self) -> String {
-        format!("{}/{}", self.repo_type, self.id)
-    }
-
     /// Path of the repository's folder.
     pub fn path(&self, root: &Path) -> PathBuf {
         root.join(path_of(&self.folder))

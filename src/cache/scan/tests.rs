@@ -80,7 +80,7 @@ fn sizes_counts_and_refs() {
     let [repo] = report.repos.as_slice() else {
         panic!("{:?}", report.repos)
     };
-    assert_eq!(repo.cache_id(), "model/o/n");
+    assert_eq!(repo.id.to_string(), "model/o/n");
     assert_eq!((repo.size, repo.blobs.len()), (8, 2));
     assert_eq!(repo.refs(), ["main", "refs/pr/1"]);
     let revisions: Vec<(&str, u64, u64, usize)> = repo
@@ -104,7 +104,7 @@ fn copies_instead_of_links_count_one_by_one() {
         .link("datasets--n/snapshots/c/l", "d/f");
     let report = tree.scan();
     let repo = &report.repos[0];
-    assert_eq!(repo.cache_id(), "dataset/n");
+    assert_eq!(repo.id.to_string(), "dataset/n");
     assert_eq!((repo.size, repo.blobs.len()), (10, 2));
     assert_eq!(repo.revisions[0].file_count, 3);
 }

@@ -9,14 +9,15 @@ use std::path::Path;
 use super::Payload;
 use crate::cache::expected::all_listings;
 use crate::cache::layout;
+use crate::types::CacheId;
 
 /// A payload without users that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// What stays.
     pub payload: Payload,
-    /// Whose listing names it: `model/org/name`.
-    pub cache_id: String,
+    /// The repository whose listing names it.
+    pub repo: CacheId,
 }
 
 /// Sorts payloads without users into those that may go and those that a listing still names where
@@ -33,12 +34,12 @@ pub fn split_listed(
         return (payloads, Vec::new());
     }
     let wanted: HashSet<&str> = payloads.iter().map(|p| p.hash.as_str()).collect();
-    let mut named: HashMap<String, String> = HashMap::new();
+    let mut named: HashMap<String, CacheId> = HashMap::new();
     let Ok(entries) = std::fs::read_dir(root) else {
         return (Vec::new(), Vec::new());
     };
     for folder in entries.flatten().map(|entry| entry.file_name()) {
-        let Some((kind, id)) = layout::parse_repo_folder_name(&folder.to_string_lossy()) else {
+        let Some(id) = layout::parse_repo_folder_name(&folder.to_string_lossy()) else {
             continue;
         };
         let repo = root.join(&folder);
@@ -52,9 +53,7 @@ pub fn split_listed(
                 let blob = repo.join("blobs").join(checksum.etag());
                 let has_own = blob.symlink_metadata().is_ok_and(|meta| meta.is_file());
                 if !has_own && !is_going(folder.as_encoded_bytes(), checksum.etag()) {
-                    named
-                        .entry(hash.to_owned())
-                        .or_insert_with(|| format!("{kind}/{id}"));
+                    named.entry(hash.to_owned()).or_insert_with(|| id.clone());
                 }
             }
         }
@@ -62,7 +61,7 @@ pub fn split_listed(
     let (mut free, mut listed) = (Vec::new(), Vec::new());
     for payload in payloads {
         match named.remove(&payload.hash) {
-            Some(cache_id) => listed.push(Listed { payload, cache_id }),
+            Some(repo) => listed.push(Listed { payload, repo }),
             None => free.push(payload),
         }
     }

@@ -147,7 +147,7 @@ fn is_blob_place(line: &str) -> bool {
         return false;
     };
     !matches!(name, "" | "." | "..")
-        && layout::parse_repo_folder_name(folder).is_some_and(|(_, id)| !id.is_empty())
+        && layout::parse_repo_folder_name(folder).is_some_and(|repo| !repo.id.is_empty())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::cache::layout::{CacheLayout, parse_repo_folder};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::types::target;
-use crate::types::{CommitHash, Repo, RepoType, Revision};
+use crate::types::{CacheId, CommitHash, Repo, RepoType, Revision, is_commit_prefix};
 
 /// Where to look, as the words before the cursor and the environment say.
 pub struct LocalNames {
@@ -57,7 +57,7 @@ impl LocalNames {
 
     /// `model/org/name`, as the cache commands write it.
     pub fn cache_ids(&self, _current: &str) -> Vec<String> {
-        self.named(|_| true, cache_id)
+        self.named(|_| true, |repo| CacheId::from(repo).to_string())
     }
 
     /// What `hf cache rm` takes: ids, `hf://…`, commits.
@@ -69,8 +69,7 @@ impl LocalNames {
         } else {
             self.cache_ids(current)
         };
-        let is_digit = |c: char| c.is_ascii_digit() || matches!(c, 'a'..='f');
-        if current.len() >= CommitHash::FEWEST_DIGITS && current.chars().all(is_digit) {
+        if is_commit_prefix(current) {
             for repo in self.repos() {
                 targets.extend(self.commits(&repo).iter().map(ToString::to_string));
             }
@@ -165,10 +164,6 @@ impl LocalNames {
             cached.contains(&target.repo).then_some(target.repo)
         })
     }
-}
-
-fn cache_id(repo: &Repo) -> String {
-    format!("{}/{}", repo.repo_type, repo.id)
 }
 
 /// The value of an option on the line, as `--name value` or `--name=value`.

@@ -119,12 +119,9 @@ fn items(report: &CacheReport, order: Option<Order>) -> Vec<Item> {
         let times = repo.revisions.iter().map(|revision| revision.modified);
         times.fold(f64::NEG_INFINITY, f64::max)
     };
-    let kind = |repo: &CachedRepo| repo.repo_type.as_str();
     repos.sort_by(|(_, a), (_, b)| match order {
-        None => (kind(a), &a.id).cmp(&(kind(b), &b.id)),
-        Some(Order::Alphabetical) => {
-            (kind(a), a.id.to_lowercase()).cmp(&(kind(b), b.id.to_lowercase()))
-        }
+        None => a.id.cmp(&b.id),
+        Some(Order::Alphabetical) => a.id.cmp_ignoring_case(&b.id),
         Some(Order::LastUpdated) => changed(b).total_cmp(&changed(a)),
         Some(Order::LastUsed) => b.accessed.total_cmp(&a.accessed),
         Some(Order::Size) => b.size.cmp(&a.size),
@@ -145,12 +142,12 @@ fn items(report: &CacheReport, order: Option<Order>) -> Vec<Item> {
 
 /// `Model org/name (2.7G, used 2 days ago)`.
 fn heading(repo: &CachedRepo, pins: &Pins, now: f64) -> String {
-    let kind = repo.repo_type.as_str();
+    let kind = repo.id.repo_type.as_str();
     text::escape(&format!(
         "{}{} {} ({}, used {}{})",
         kind[..1].to_uppercase(),
         &kind[1..],
-        repo.id,
+        repo.id.id,
         text::size(repo.size),
         text::legacy_age(now - repo.accessed),
         if pins.contains(&repo.folder) {

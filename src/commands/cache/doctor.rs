@@ -196,7 +196,7 @@ fn table(findings: &[Finding]) -> Table {
             json!(finding.detail),
             json!(finding.size),
             json!(modified),
-            json!(repo.map(|(kind, id)| format!("{kind}/{id}"))),
+            json!(repo.map(|repo| repo.to_string())),
             json!(finding.ailment.is_harmful()),
         ]);
     }

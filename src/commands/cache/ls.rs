@@ -122,9 +122,9 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
     for row in rows {
         let repo = row.repo;
         let mut cells = vec![
-            json!(repo.cache_id()),
-            json!(repo.id),
-            json!(repo.repo_type.as_str()),
+            json!(repo.id.to_string()),
+            json!(repo.id.id),
+            json!(repo.id.repo_type.as_str()),
             json!(text::size(repo.size)),
         ];
         cells.extend(
@@ -187,9 +187,9 @@ fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
         };
         let repo = row.repo;
         table.push(vec![
-            json!(repo.cache_id()),
-            json!(repo.id),
-            json!(repo.repo_type.as_str()),
+            json!(repo.id.to_string()),
+            json!(repo.id.id),
+            json!(repo.id.repo_type.as_str()),
             json!(revision.commit),
             path_value(&revision.path(&repo.path(&report.root))),
             json!(text::size(revision.size)),

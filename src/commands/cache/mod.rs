@@ -116,8 +116,8 @@ fn problem_text(problem: &Problem) -> String {
     let what = format!("{} {}", problem.path.display(), problem.kind);
     let is_unreadable = matches!(problem.kind, ProblemKind::Unreadable(_));
     match problem.repo() {
-        Some((kind, id)) if !is_unreadable => {
-            let id = text::escape(&format!("{kind}/{id}"));
+        Some(id) if !is_unreadable => {
+            let id = text::escape(&id.to_string());
             format!(
                 "{id} is damaged: {}. `hf cache doctor --fix` repairs what it can, `hf cache rm {id}` removes it.",
                 text::escape(&what)
@@ -187,7 +187,7 @@ fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
         text::size(plan.freed)
     )];
     for repo in &plan.repos {
-        let id = text::escape(&repo.cache_id);
+        let id = text::escape(&repo.id.to_string());
         match &repo.extent {
             Extent::Whole { .. } => lines.push(format!("  {id} (all of it)")),
             Extent::Revisions(revisions) => {
@@ -262,7 +262,7 @@ fn tell_listed(plan: &DeletePlan, context: &Context) {
             "{} ({}) is kept: {} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository.",
             shown(&listed.payload.place()),
             text::size(listed.payload.size),
-            text::escape(&listed.cache_id)
+            text::escape(&listed.repo.to_string())
         ));
     }
 }

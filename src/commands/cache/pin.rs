@@ -5,17 +5,14 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::cache_root;
-use super::names::{parse, repos};
+use super::names::repos;
 use crate::cache::pins::{self, Pins};
-use crate::cache::remove::targets::{Named, Target, TargetError, by_name};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
 use crate::console::{Table, text};
 use crate::sys::FsError;
-use crate::types::pattern::Pattern;
-use crate::types::target::{self, Form};
 
 /// Keep repositories from being deleted, or list those that are kept.
 ///
@@ -84,7 +81,7 @@ fn list(report: &CacheReport) -> Table {
         .right_aligned("size");
     for repo in report.repos.iter().filter(|r| pins.contains(&r.folder)) {
         table.push(vec![
-            json!(repo.cache_id()),
+            json!(repo.id.to_string()),
             json!(text::size(repo.size)),
             json!(repo.refs()),
             json!(repo.size),
@@ -103,15 +100,15 @@ fn apply(
 ) -> Result<(), CliError> {
     let (mut ids, mut missing) = (Vec::new(), Vec::new());
     for word in targets {
-        let found = Matcher::of(word, context)?.select(report)?;
+        let found = repos(report, word, context)?;
         if found.is_empty() {
             missing.push(text::escape(word));
         }
         for (id, folder) in found {
             if change(folder)? {
-                ids.push(id);
+                ids.push(id.to_string());
             } else {
-                let id = text::escape(&id);
+                let id = text::escape(&id.to_string());
                 context.console.say(&format!("{id} was {done} already."));
             }
         }
@@ -128,59 +125,4 @@ fn apply(
     let done = format!("{}{}", done[..1].to_uppercase(), &done[1..]);
     context.console.result(&format!("{done} {count}."), fields);
     Ok(())
-}
-
-/// What a target stands for: one repository by the rule of [`by_name`], or all that a pattern
-/// matches. A pattern that matches nothing as it is spelled is tried without regard to case.
-enum Matcher {
-    Id(String),
-    Pattern(String),
-}
-
-impl Matcher {
-    fn of(word: &str, context: &Context) -> Result<Matcher, CliError> {
-        if target::form(word) != Form::Uri {
-            let is_pattern = word.contains(['*', '?', '[']);
-            return Ok(match is_pattern {
-                true => Matcher::Pattern(word.to_owned()),
-                false => Matcher::Id(word.to_owned()),
-            });
-        }
-        match parse(word, context)? {
-            Target::Repo(id) => Ok(Matcher::Id(id)),
-            _ => Err(CliError::new(
-                Kind::Other,
-                "Only whole repositories can be pinned.",
-            )),
-        }
-    }
-
-    /// Those of the repositories that are meant.
-    fn select<'a>(&self, report: &'a CacheReport) -> Result<Vec<(String, &'a [u8])>, CliError> {
-        match self {
-            Matcher::Id(wanted) => {
-                let all = repos(report).map(|(id, folder)| (id.clone(), (id, folder)));
-                match by_name(wanted, all) {
-                    Named::Found(found) => Ok(found),
-                    Named::Nothing => Ok(Vec::new()),
-                    Named::Several(candidates) => {
-                        let name = wanted.clone();
-                        Err(TargetError::Case { name, candidates }.into())
-                    }
-                }
-            }
-            Matcher::Pattern(text) => {
-                let matching = |fold: fn(&str) -> String| -> Vec<(String, &'a [u8])> {
-                    let pattern = Pattern::new(&fold(text));
-                    let all = repos(report);
-                    all.filter(|(id, _)| pattern.matches(&fold(id))).collect()
-                };
-                let exact = matching(str::to_owned);
-                Ok(match exact.is_empty() {
-                    true => matching(str::to_lowercase),
-                    false => exact,
-                })
-            }
-        }
-    }
 }

@@ -17,6 +17,7 @@ use crate::cache::shared;
 use crate::commands::context::Context;
 use crate::commands::error::CliError;
 use crate::console::text;
+use crate::types::CacheId;
 use crate::types::pattern::Pattern;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
@@ -55,8 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let policy = args.policy()?;
     let root = cache_root(args.removal.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Files)?;
-    let pins = args.pins(&report);
-    args.tell_unmatched(&report, context);
+    let pins = args.pins(&report, context)?;
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
     let eviction = evict(&report, &policy, is_pinned, now());
     tell_size(&report, &policy, &eviction, context);
@@ -128,7 +128,7 @@ fn tell_size(report: &CacheReport, policy: &Policy, eviction: &Eviction<'_>, con
         has_damaged = true;
         context.console.warn(&format!(
             "{} is damaged and has {}, which counts for --max-size; it is left alone. `hf cache doctor` says what is wrong.",
-            text::escape(&repo.cache_id()),
+            text::escape(&repo.id.to_string()),
             text::size(repo.size)
         ));
     }
@@ -148,46 +148,24 @@ fn tell_size(report: &CacheReport, policy: &Policy, eviction: &Eviction<'_>, con
 }
 
 impl Args {
-    /// The remembered pins, and what this run says otherwise. A pattern of `--pin` wins.
-    fn pins(&self, report: &CacheReport) -> Pins {
-        let patterns = |words: &[String]| -> Vec<Pattern> {
-            words.iter().map(|text| Pattern::new(text)).collect()
-        };
-        let (pinned, unpinned) = (patterns(&self.pin), patterns(&self.unpin));
+    /// The stored pins, and what this run says otherwise; `--pin` wins over `--unpin`. Warns of words
+    /// that name no repository: with a typo, what was to be kept would be deleted.
+    fn pins(&self, report: &CacheReport, context: &Context) -> Result<Pins, CliError> {
         let mut pins = Pins::read(report);
-        for repo in &report.repos {
-            let id = repo.cache_id();
-            let is_any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(&id));
-            if is_any(&pinned) {
-                pins.set(&repo.folder, true);
-            } else if is_any(&unpinned) {
-                pins.set(&repo.folder, false);
+        for (flag, words, is_pinned) in
+            [("--unpin", &self.unpin, false), ("--pin", &self.pin, true)]
+        {
+            for word in words {
+                let found = repos(report, word, context)?;
+                if found.is_empty() {
+                    tell_unmatched(flag, word, report, context);
+                }
+                for (_, folder) in found {
+                    pins.set(folder, is_pinned);
+                }
             }
         }
-        pins
-    }
-
-    /// Warns of patterns that no repository matches: a typo would let go what was to be kept.
-    fn tell_unmatched(&self, report: &CacheReport, context: &Context) {
-        let ids: Vec<String> = repos(report).map(|(id, _)| id).collect();
-        let pinned = self.pin.iter().map(|word| ("--pin", word));
-        let unpinned = self.unpin.iter().map(|word| ("--unpin", word));
-        for (flag, word) in pinned.chain(unpinned) {
-            let pattern = Pattern::new(word);
-            if ids.iter().any(|id| pattern.matches(id)) {
-                continue;
-            }
-            let has_it_untyped = |id: &&String| {
-                id.split_once('/')
-                    .is_some_and(|(_, untyped)| pattern.matches(untyped))
-            };
-            let example = ids.iter().find(has_it_untyped).or(ids.first());
-            context.console.warn(&format!(
-                "{flag} {} matches no repository; ids look like {}.",
-                text::escape(word),
-                text::escape(example.map_or("model/org/name", |id| id))
-            ));
-        }
+        Ok(pins)
     }
 
     fn policy(&self) -> Result<Policy, CliError> {
@@ -206,6 +184,19 @@ impl Args {
             max_size: self.max_size.as_ref().map(bytes).transpose()?,
         })
     }
+}
+
+/// Warns of a word that names no repository, with an example of one that does.
+fn tell_unmatched(flag: &str, word: &str, report: &CacheReport, context: &Context) {
+    let pattern = Pattern::new(word);
+    let ids: Vec<CacheId> = report.ids().map(|(id, _)| id).collect();
+    let untyped = ids.iter().find(|id| pattern.matches(&id.id));
+    let example = untyped.or(ids.first()).map(CacheId::to_string);
+    context.console.warn(&format!(
+        "{flag} {} matches no repository; ids look like {}.",
+        text::escape(word),
+        text::escape(example.as_deref().unwrap_or("model/org/name"))
+    ));
 }
 
 /// Refuses a bare or negative number: 30 seconds, or 200 bytes, is hardly meant where so much would

@@ -108,8 +108,8 @@ fn repo_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
         .iter()
         .map(|repo| {
             vec![
-                text::escape(&repo.id),
-                repo.repo_type.to_string(),
+                text::escape(&repo.id.id),
+                repo.id.repo_type.to_string(),
                 format!("{:>12}", text::size(repo.size)),
                 repo.blobs.len().to_string(),
                 text::legacy_age(now - repo.accessed),
@@ -126,8 +126,8 @@ fn revision_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
         let folder = repo.path(&report.root);
         repo.revisions.iter().map(move |revision| {
             vec![
-                text::escape(&repo.id),
-                repo.repo_type.to_string(),
+                text::escape(&repo.id.id),
+                repo.id.repo_type.to_string(),
                 text::escape(&revision.commit),
                 format!("{:>12}", text::size(revision.size)),
                 revision.file_count.to_string(),
@@ -161,8 +161,8 @@ fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table {
     .only_in_json(&["size_bytes", "last_accessed_at", "last_modified_at"]);
     for repo in &report.repos {
         table.push(vec![
-            json!(repo.id),
-            json!(repo.repo_type.as_str()),
+            json!(repo.id.id),
+            json!(repo.id.repo_type.as_str()),
             json!(text::size(repo.size)),
             json!(repo.blobs.len()),
             json!(text::legacy_age(now - repo.accessed)),
@@ -196,8 +196,8 @@ fn revision_data(report: &CacheReport, now: f64) -> Table {
         let folder = repo.path(&report.root);
         for revision in &repo.revisions {
             table.push(vec![
-                json!(repo.id),
-                json!(repo.repo_type.as_str()),
+                json!(repo.id.id),
+                json!(repo.id.repo_type.as_str()),
                 json!(revision.commit),
                 json!(text::size(revision.size)),
                 json!(revision.file_count),

@@ -12,7 +12,7 @@ use crate::cache::check::verify::{
     snapshot_files,
 };
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
-use crate::cache::remove::targets::{Named, TargetError, by_name};
+use crate::cache::remove::targets::TargetError;
 use crate::cache::trees;
 use crate::commands::context::Context;
 use crate::commands::download::linking;
@@ -25,6 +25,7 @@ use crate::download::local_dir::LocalDir;
 use crate::download::request::{Destination, Request};
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
+use crate::types::cache_id::find_by_name;
 use crate::types::listing::Listing;
 use crate::types::{CommitHash, Repo, RepoType, Revision};
 
@@ -309,7 +310,7 @@ fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subjec
     })
 }
 
-/// The repository as it is spelled in the cache, by the rule of [`by_name`].
+/// The repository as it is spelled in the cache, by the rule of [`find_by_name`].
 fn as_cached(root: &Path, repo: Repo) -> Result<Repo, CliError> {
     if CacheLayout::new(root).repo(&repo).folder().is_dir() {
         return Ok(repo);
@@ -319,14 +320,8 @@ fn as_cached(root: &Path, repo: Repo) -> Result<Repo, CliError> {
         let found = parse_repo_folder(entry.file_name().to_str()?)?;
         (found.repo_type == repo.repo_type).then(|| (found.id.to_string(), found))
     });
-    match by_name(repo.id.as_str(), cached) {
-        Named::Found(mut found) => Ok(found.pop().unwrap_or(repo)),
-        Named::Nothing => Ok(repo),
-        Named::Several(candidates) => {
-            let name = repo.id.to_string();
-            Err(TargetError::Case { name, candidates }.into())
-        }
-    }
+    let found = find_by_name(repo.id.as_str(), cached).map_err(TargetError::from)?;
+    Ok(found.into_iter().next().unwrap_or(repo))
 }
 
 /// The commit of the snapshot that is meant, if it is there.

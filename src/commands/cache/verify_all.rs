@@ -39,7 +39,7 @@ pub fn verify_all(
             missing += plan.missing.len();
             unknown += not_known.len();
             revisions += 1;
-            let prefix = format!("{} {} ", repo.cache_id(), revision.commit);
+            let prefix = format!("{} {} ", repo.id, revision.commit);
             checks.extend(plan.checks.into_iter().map(|mut check| {
                 check.path.insert_str(0, &prefix);
                 check

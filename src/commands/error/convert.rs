@@ -197,7 +197,7 @@ impl From<TargetError> for CliError {
     fn from(error: TargetError) -> Self {
         let hint = match error {
             TargetError::Ambiguous { .. } => "give more digits of the commit",
-            TargetError::Case { .. } => "write it exactly as one of these",
+            TargetError::Case(_) => "write it exactly as one of these",
             TargetError::Mixed => "remove the files first, the rest with a second command",
         };
         CliError::new(Kind::Other, sentence(&escape(&error.to_string()))).hint(hint)

@@ -12,7 +12,7 @@ use hf_cli::testing::LocalDir;
 use hf_cli::testing::read_ref;
 use hf_cli::testing::{CacheLayout, parse_repo_folder_name, partial_etag};
 use hf_cli::testing::{shared, trees};
-use hf_cli::types::{Repo, RepoType, Revision};
+use hf_cli::types::{CacheId, Repo, RepoType, Revision};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
@@ -211,7 +211,7 @@ fn names_in_a_cache() {
     read_all(&path, right, || {
         let name = fs::read(&path).unwrap();
         if let Ok(text) = std::str::from_utf8(&name)
-            && let Some((_, id)) = parse_repo_folder_name(text)
+            && let Some(CacheId { id, .. }) = parse_repo_folder_name(text)
         {
             prop_assert!(!id.contains("--"), "{}", text);
         }

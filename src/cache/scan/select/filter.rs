@@ -129,7 +129,7 @@ impl Filter {
             Condition::Size(operator, limit) => operator.holds(i128::from(row.size()).cmp(limit)),
             Condition::Accessed(operator, limit) => age(*operator, row.accessed(), *limit),
             Condition::Modified(operator, limit) => age(*operator, row.modified(), *limit),
-            Condition::Type(name) => row.repo.repo_type.as_str() == name,
+            Condition::Type(name) => row.repo.id.repo_type.as_str() == name,
             Condition::Ref(name) => row.refs().iter().any(|r| r.to_lowercase() == *name),
         }
     }

@@ -73,7 +73,7 @@ pub fn rows(report: &CacheReport, by_revision: bool) -> Vec<Row<'_>> {
     let damaged = damaged.filter_map(|problem| Some((problem.rest.as_deref()?, Some(problem))));
     let healthy = report.repos.iter().map(|repo| (repo, None));
     let mut sorted: Vec<(&CachedRepo, Option<&Problem>)> = healthy.chain(damaged).collect();
-    sorted.sort_by_key(|(repo, _)| repo.cache_id());
+    sorted.sort_by_key(|(repo, _)| &repo.id);
     let mut rows = Vec::new();
     for (repo, problem) in sorted {
         let row = |revision| Row {
@@ -93,7 +93,7 @@ pub fn rows(report: &CacheReport, by_revision: bool) -> Vec<Row<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::RepoType;
+    use crate::types::{CacheId, RepoType};
 
     /// A report of these repositories.
     pub fn report(repos: Vec<CachedRepo>) -> CacheReport {
@@ -112,8 +112,10 @@ mod tests {
     pub fn repo(id: &str, size: u64, accessed: f64, refs: &[&str]) -> CachedRepo {
         CachedRepo {
             folder: Vec::new(),
-            repo_type: RepoType::Model,
-            id: id.to_owned(),
+            id: CacheId {
+                repo_type: RepoType::Model,
+                id: id.to_owned(),
+            },
             revisions: vec![CachedRevision {
                 name: "c".repeat(40).into_bytes(),
                 commit: "c".repeat(40),

@@ -54,11 +54,7 @@ impl Sort {
                 SortKey::Accessed => a.accessed().total_cmp(&b.accessed()),
                 SortKey::Modified => a.modified().total_cmp(&b.modified()),
                 SortKey::Size => a.size().cmp(&b.size()),
-                SortKey::Name => a
-                    .repo
-                    .cache_id()
-                    .to_lowercase()
-                    .cmp(&b.repo.cache_id().to_lowercase()),
+                SortKey::Name => a.repo.id.cmp_ignoring_case(&b.repo.id),
             };
             if self.descending {
                 ordering.reverse()
@@ -92,7 +88,7 @@ mod tests {
         ] {
             let mut sorted = rows(&report, false);
             text.parse::<Sort>().unwrap().apply(&mut sorted);
-            let ids: Vec<&str> = sorted.iter().map(|row| row.repo.id.as_str()).collect();
+            let ids: Vec<&str> = sorted.iter().map(|row| row.repo.id.id.as_str()).collect();
             assert_eq!(ids, expected, "{text}");
         }
         for bad in ["", "age", "size:up", "size:", ":asc", "size:asc:desc"] {

@@ -6,7 +6,7 @@ pub use crate::auth::resolve::plan as plan_token;
 pub use crate::auth::session::{Notice, Session};
 pub use crate::cache::check::verify::{Check, hash_all};
 pub use crate::cache::commit::read_ref;
-pub use crate::cache::layout::{CacheLayout, parse_repo_folder_name, partial_etag};
+pub use crate::cache::layout::{CacheLayout, PartialName, parse_repo_folder_name};
 pub use crate::cache::scan::{Detail, scan};
 pub use crate::cache::{shared, trees};
 #[cfg(feature = "cli")]

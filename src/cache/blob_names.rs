@@ -5,7 +5,7 @@
 //! finished (docs/reference.md#unfinished-downloads). What has no known form is another program's
 //! and never taken for an orphan: only what is named like an etag can be a blob.
 
-use super::layout;
+use super::layout::PartialName;
 
 /// What a name in `blobs/` stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum BlobName<'a> {
     /// Complete content, named by its etag.
     Blob,
     /// An unfinished download.
-    Partial(Partial<'a>),
+    Partial(PartialName<'a>),
     /// A lock file of the crate hf-hub, which has them beside the blobs.
     Lock,
     /// A file or link on its way to its own name, for moments only: ours, and the Python client's.
@@ -24,41 +24,15 @@ pub enum BlobName<'a> {
     Foreign,
 }
 
-/// An unfinished download.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Partial<'a> {
-    /// The etag of the content that is downloaded.
-    pub etag: &'a [u8],
-    /// How to find out whether somebody writes it.
-    pub writer: Writer,
-}
-
-/// What the program that writes an unfinished download does about locks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writer {
-    /// It holds `.locks/<repo>/<etag>.lock`: this program, and the Python client of today.
-    Locks,
-    /// It may hold `.locks/<repo>/<etag>.lock`, or no lock at all: `<etag>.incomplete` is the name
-    /// that the older Python client (with the lock) and `@huggingface/hub` (without) give, and this
-    /// program has names for file systems without locks.
-    MayLock,
-    /// It may hold `blobs/<etag>.lock`: the crate hf-hub.
-    MayLockBeside,
-    /// It holds no lock: llama.cpp, and `tmpXXXXXXXX` of huggingface_hub 0.16 to 0.20.
-    Never,
-}
-
 /// What a name in `blobs/` stands for.
 pub fn blob_name(name: &[u8]) -> BlobName<'_> {
     if is_stray(name) {
         return BlobName::Stray;
     }
-    let is_staging = name.starts_with(b".hf-") && name.ends_with(b".tmp")
-        || name.starts_with(b".") && name.ends_with(b".shared");
-    if is_staging {
+    if is_staging(name) {
         return BlobName::Staging;
     }
-    if let Some(partial) = partial(name) {
+    if let Some(partial) = PartialName::parse(name) {
         return BlobName::Partial(partial);
     }
     match name.strip_suffix(b".lock") {
@@ -68,26 +42,11 @@ pub fn blob_name(name: &[u8]) -> BlobName<'_> {
     }
 }
 
-/// The unfinished download that a name in `blobs/` stands for; `None` for any other name.
-pub fn partial(name: &[u8]) -> Option<Partial<'_>> {
-    let found = |etag, writer| Some(Partial { etag, writer });
-    if let Some(etag) = layout::partial_etag(name) {
-        return match without_unique(etag) {
-            Some(etag) => found(etag, Writer::MayLock),
-            None => found(etag, Writer::Locks),
-        };
-    }
-    let stem = |ending: &[u8]| name.strip_suffix(ending).filter(|stem| !stem.is_empty());
-    if let Some(etag) = stem(b".incomplete") {
-        return match without_unique(etag) {
-            Some(etag) => found(etag, Writer::Locks),
-            None => found(etag, Writer::MayLock),
-        };
-    }
-    if let Some(etag) = stem(b".sync.part").or_else(|| stem(b".part")) {
-        return found(etag, Writer::MayLockBeside);
-    }
-    found(stem(b".downloadInProgress")?, Writer::Never)
+/// Whether a file or link is on its way to its own name: ours (`.hf-….tmp`), and links into the shared
+/// store, ours and the Python client's (`.<etag>.….shared`).
+pub fn is_staging(name: &[u8]) -> bool {
+    name.starts_with(b".hf-") && name.ends_with(b".tmp")
+        || name.starts_with(b".") && name.ends_with(b".shared")
 }
 
 /// Whether a name in the cache's root is that of an unfinished download of huggingface_hub 0.16 to
@@ -96,14 +55,6 @@ pub fn is_root_partial(name: &[u8]) -> bool {
     let random = name.strip_prefix(b"tmp").unwrap_or_default();
     let is_random = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_';
     random.len() == 8 && random.iter().all(is_random)
-}
-
-/// `<etag>` of `<etag>.<8 hex>`.
-fn without_unique(stem: &[u8]) -> Option<&[u8]> {
-    let dot = stem.len().checked_sub(9)?;
-    let (etag, unique) = (&stem[..dot], &stem[dot + 1..]);
-    let is_unique = stem[dot] == b'.' && unique.iter().all(u8::is_ascii_hexdigit);
-    (is_unique && !etag.is_empty()).then_some(etag)
 }
 
 /// Whether a name has the form of an etag: a SHA-1 or SHA-256 in hex, or what S3 gives, an MD5 with
@@ -133,11 +84,18 @@ pub fn is_stray(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::layout::Writer;
 
     #[test]
     fn names() {
         let (sha1, sha256) = ("ab".repeat(20), "0c".repeat(32));
-        let partial = |writer| BlobName::Partial(Partial { etag: b"E", writer });
+        let partial = |writer, is_resumed| {
+            BlobName::Partial(PartialName {
+                etag: b"E",
+                writer,
+                is_resumed,
+            })
+        };
         for (name, expected) in [
             (sha1.as_str(), BlobName::Blob),
             (&sha256, BlobName::Blob),
@@ -147,15 +105,15 @@ mod tests {
             ("d41d8cd98f00b204e9800998ecf8427e-x", BlobName::Foreign),
             ("d41d8cd98f00b204e9800998ecf8427g", BlobName::Foreign),
             (&sha1[1..], BlobName::Foreign),
-            ("E.hf-part", partial(Writer::Locks)),
-            ("E.hf-part-3", partial(Writer::Locks)),
-            ("E.0123abcd.hf-part", partial(Writer::MayLock)),
-            ("E.0123abcd.hf-part-3", partial(Writer::MayLock)),
-            ("E.0123abcd.incomplete", partial(Writer::Locks)),
-            ("E.incomplete", partial(Writer::MayLock)),
-            ("E.part", partial(Writer::MayLockBeside)),
-            ("E.sync.part", partial(Writer::MayLockBeside)),
-            ("E.downloadInProgress", partial(Writer::Never)),
+            ("E.hf-part", partial(Writer::Locks, true)),
+            ("E.hf-part-3", partial(Writer::Locks, true)),
+            ("E.0123abcd.hf-part", partial(Writer::MayLock, true)),
+            ("E.0123abcd.hf-part-3", partial(Writer::MayLock, true)),
+            ("E.0123abcd.incomplete", partial(Writer::Locks, false)),
+            ("E.incomplete", partial(Writer::MayLock, true)),
+            ("E.part", partial(Writer::MayLockBeside, false)),
+            ("E.sync.part", partial(Writer::MayLockBeside, false)),
+            ("E.downloadInProgress", partial(Writer::Never, false)),
             ("E.lock", BlobName::Lock),
             (".lock", BlobName::Foreign),
             (".part", BlobName::Foreign),
@@ -167,20 +125,6 @@ mod tests {
             ("", BlobName::Foreign),
         ] {
             assert_eq!(blob_name(name.as_bytes()), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn etags_of_unfinished_downloads() {
-        for (name, expected) in [
-            ("abc.incomplete", "abc"),
-            ("abc.1234abcd.incomplete", "abc"),
-            ("abc.hf-part", "abc"),
-            ("abc.1234abc.incomplete", "abc.1234abc"),
-            ("d41d8-3.x.incomplete", "d41d8-3.x"),
-        ] {
-            let found = partial(name.as_bytes()).map(|partial| partial.etag);
-            assert_eq!(found, Some(expected.as_bytes()), "{name}");
         }
     }
 

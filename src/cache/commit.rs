@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target};
+use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target, staging_path};
 use crate::sys::{
     FsError, Mode, Opening, copy_file, create_dir_all, open_regular, read_text,
     refuse_foreign_link, replace, symlink_in_folder, sync_file, write_atomic_staged,
@@ -118,6 +118,8 @@ fn make_symlink(
     }
 }
 
+/// Replaces a pointer by a link that is made in `staging`. That is `blobs/`, where scanners do not look:
+/// in `snapshots/` the unfinished link would count as a file.
 #[cfg(unix)]
 fn replace_link(target: &Path, pointer: &Path, staging: &Path) -> io::Result<()> {
     let staged = staging_path(staging);
@@ -155,12 +157,6 @@ fn has_no_links(folder: &Path) -> bool {
         Err(error) if error.kind() == io::ErrorKind::StorageFull => false,
         Err(_) => tempfile::tempfile_in(folder).is_ok(),
     }
-}
-
-/// A name for a file on its way into a snapshot. It lies in `blobs/`, which scanners do not list:
-/// in `snapshots/` or `refs/` it would be taken for what it is not, if only for a moment.
-fn staging_path(folder: &Path) -> PathBuf {
-    folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
 }
 
 /// Records which commit a revision stands for. Nothing is written when that is known already, so a

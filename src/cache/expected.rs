@@ -4,12 +4,11 @@
 //! A blob is trusted by its name, which costs nothing; so does looking at its size, and after a power
 //! cut or on a full disk that is what is wrong.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
-
+use super::layout::RepoLayout;
 use super::trees;
 use crate::types::listing::{Checksum, Listing};
+use std::collections::HashMap;
+use std::fs;
 
 /// Git's hash and the SHA-256 of nothing: the names of empty blobs.
 const OF_NOTHING: [&str; 2] = [
@@ -40,7 +39,7 @@ impl Expected {
     }
 
     /// What all listings in a repository's folder say; those that are damaged say nothing.
-    pub fn read(repo: &Path) -> Expected {
+    pub fn read(repo: &RepoLayout) -> Expected {
         Expected::of(
             &all_listings(repo)
                 .into_iter()
@@ -80,8 +79,8 @@ fn may_be_empty(etag: &str) -> bool {
 }
 
 /// The listings in a repository's folder that can be read, by commit.
-pub fn all_listings(repo: &Path) -> Vec<(String, Listing)> {
-    let Ok(entries) = fs::read_dir(repo.join("trees")) else {
+pub fn all_listings(repo: &RepoLayout) -> Vec<(String, Listing)> {
+    let Ok(entries) = fs::read_dir(repo.trees()) else {
         return Vec::new();
     };
     let mut all: Vec<(String, Listing)> = entries

@@ -11,12 +11,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cache::layout::RepoLayout;
 use crate::cache::scan::report::CacheReport;
-use crate::sys::dir::path_of;
 use crate::sys::{FsError, Opening};
-
-/// Name of the file.
-pub const MARKER: &str = ".hf-pin";
 
 /// Names of the folders of pinned repositories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,5 +72,5 @@ pub fn unpin(root: &Path, folder: &[u8]) -> Result<bool, FsError> {
 }
 
 fn marker(root: &Path, folder: &[u8]) -> PathBuf {
-    root.join(path_of(folder)).join(MARKER)
+    RepoLayout::of_folder(root, folder).pin()
 }

@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use super::cache::shown;
 use crate::auth::git;
 use crate::auth::resolve::{self, Step, TokenSource};
-use crate::auth::session::now;
-use crate::cache::shared;
-use crate::commands::context::Context;
+use crate::cache::layout::CacheLayout;
+use crate::commands::context::{Context, now};
 use crate::commands::error::CliError;
 use crate::config::agent;
 use crate::config::env;
@@ -301,7 +300,7 @@ fn disk_facts(cache: &Path) -> Facts {
         Some(false) => "no",
         None => "unknown: nothing can be written there to try it",
     };
-    let marker = cache.join(shared::FOLDER).join(shared::MARKER);
+    let marker = CacheLayout::new(cache).shared_marker();
     vec![
         fact("Cache folder", state),
         fact("Free space of the cache", free),

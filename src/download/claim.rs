@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::cache::layout::PartialName;
 use crate::download::http::segments::remove_segments;
 use crate::sys::lockfile::holds_on_one_machine_only;
 use crate::sys::{LockGuard, Opening};
@@ -55,7 +55,7 @@ impl Claim {
                 own: None,
             },
             Claim::Own(_) => ClaimedPartial {
-                path: own_name(&common),
+                path: PartialName::unique_beside(&common),
                 own: Some(size),
             },
         }
@@ -103,13 +103,6 @@ fn is_ours(common: &Path) -> bool {
         }
         Err(_) => false,
     }
-}
-
-/// A name for a partial that no other process uses.
-fn own_name(common: &Path) -> PathBuf {
-    let name = common.file_stem().unwrap_or_default().to_string_lossy();
-    let unique = format!("{name}.{:08x}{PARTIAL_SUFFIX}", fastrand::u32(..));
-    common.with_file_name(unique)
 }
 
 #[cfg(test)]

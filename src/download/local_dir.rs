@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ring::digest;
 
 use crate::cache::commit::write_tag;
-use crate::cache::layout::{CACHEDIR_TAG, PARTIAL_SUFFIX, tree_file};
+use crate::cache::layout::{CACHEDIR_TAG, PartialName, tree_file};
 use crate::sys::{
     FsError, Mode, create_dir_all, read_text, refuse_foreign_link, remove_abandoned, write_atomic,
 };
@@ -96,7 +96,7 @@ impl LocalDir {
         let name = hex::encode(&digest.as_ref()[..16]);
         self.state_folder()
             .join("download")
-            .join(format!("{name}{PARTIAL_SUFFIX}"))
+            .join(PartialName::common(&name))
     }
 
     /// Where files lie on their way into the folder: on its file system, and not among its files.

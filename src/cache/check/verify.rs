@@ -100,7 +100,7 @@ pub fn against_cache(listing: Option<&Listing>, local: &LocalFiles) -> (VerifyPl
 fn blob_checksum(file: &Path) -> Option<Checksum> {
     let target = fs::read_link(file).ok()?;
     let blob = layout::normalize(&file.parent()?.join(target));
-    if blob.parent()?.file_name()? != "blobs" {
+    if blob.parent()?.file_name()? != layout::BLOBS {
         return None;
     }
     Checksum::from_etag(blob.file_name()?.to_str()?)

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use super::in_use::{self, Spared};
 use super::{DeletePlan, Extent, RepoDeletion, RevisionDeletion, blob_name};
 use crate::cache::commit::LONGEST_REF;
+use crate::cache::layout::{CacheLayout, RepoLayout, staging_path};
+use crate::cache::scan;
 use crate::cache::shared::{self, Store};
-use crate::cache::{layout, scan};
 use crate::sys::dir::{Dir, path_of};
 use crate::sys::lockfile::{self, Attempt, State};
 use crate::sys::{FsError, create_dir_all, read_limited};
@@ -68,22 +69,22 @@ impl DeletePlan {
     }
 
     fn delete_repo(&self, repo: &RepoDeletion) -> Result<(), FsError> {
-        let path = self.root.join(path_of(&repo.folder));
+        let layout = RepoLayout::of_folder(&self.root, &repo.folder);
         match &repo.extent {
-            Extent::Whole { .. } => delete_whole(&self.root, &path),
+            Extent::Whole { .. } => delete_whole(&self.root, &layout),
             Extent::Revisions(revisions) => {
-                check_inside(&path)?;
-                delete_revisions(&path, revisions)?;
-                self.delete_blobs(repo, &path)
+                check_inside(&layout)?;
+                delete_revisions(&layout, revisions)?;
+                self.delete_blobs(repo, &layout)
             }
             Extent::Files(files) => {
-                check_inside(&path)?;
+                check_inside(&layout)?;
                 for (commit, name) in files {
-                    let snapshot = path.join("snapshots").join(path_of(commit));
+                    let snapshot = layout.snapshot_named(commit);
                     check_folder(&snapshot)?;
                     remove(&snapshot.join(path_of(name)))?;
                 }
-                self.delete_blobs(repo, &path)
+                self.delete_blobs(repo, &layout)
             }
         }
     }
@@ -91,7 +92,7 @@ impl DeletePlan {
     /// Removes blobs unless a snapshot links to them by now: another process may have made one since
     /// the plan was built. Each goes under its lock; one that is held stays, and a young one where
     /// nobody can tell.
-    fn delete_blobs(&self, repo: &RepoDeletion, path: &Path) -> Result<(), FsError> {
+    fn delete_blobs(&self, repo: &RepoDeletion, layout: &RepoLayout) -> Result<(), FsError> {
         // When the rest cannot be read, nobody knows what it links to.
         let Ok(rest) = scan::scan_repo(&self.root, &repo.folder) else {
             return Ok(());
@@ -101,10 +102,9 @@ impl DeletePlan {
                 .blobs
                 .iter()
                 .any(|blob| blob_name(&blob.place) == Some(name));
-            let place = path.join("blobs").join(path_of(name));
+            let place = layout.blob_named(name);
             // Held until the blob is gone, where there is a lock.
-            let (lock, _guard) =
-                lockfile::hold(&in_use::lock_of_etag(&self.root, &repo.folder, name));
+            let (lock, _guard) = lockfile::hold(&layout.lock_named(name));
             let is_ours = match lock {
                 State::Held => false,
                 State::CannotTell => !is_young(&place),
@@ -118,16 +118,15 @@ impl DeletePlan {
     }
 }
 
-fn delete_revisions(path: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
-    delete_refs(&path.join("refs"), revisions)?;
-    delete_refs(&path.join(layout::ODD_REFS), revisions)?;
+fn delete_revisions(layout: &RepoLayout, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
+    delete_refs(&layout.refs(), revisions)?;
+    delete_refs(&layout.odd_refs(), revisions)?;
     for revision in revisions {
-        let name = path_of(&revision.name);
-        let tree = path_of(&[&revision.name, &b".json"[..]].concat());
+        let name = &revision.name;
         // Notes first: of a snapshot that is gone nobody would find them again.
-        remove(&path.join(".no_exist").join(&name))?;
-        remove(&path.join("trees").join(tree))?;
-        remove(&path.join("snapshots").join(&name))?;
+        remove(&layout.no_exists().join(path_of(name)))?;
+        remove(&layout.tree_named(name))?;
+        remove(&layout.snapshot_named(name))?;
     }
     Ok(())
 }
@@ -154,12 +153,13 @@ fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsEr
 
 /// Removes a repository's folder. `snapshots` goes last, and together with the folder itself: a
 /// repository without it would be a damaged one.
-fn delete_whole(root: &Path, path: &Path) -> Result<(), FsError> {
+fn delete_whole(root: &Path, layout: &RepoLayout) -> Result<(), FsError> {
+    let path = layout.folder();
     if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
         return remove(path);
     }
-    remove(&path.join("refs"))?;
-    let snapshots = path.join("snapshots");
+    remove(&layout.refs())?;
+    let snapshots = layout.snapshots();
     if snapshots.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
         remove_content(&snapshots)?;
     }
@@ -168,9 +168,9 @@ fn delete_whole(root: &Path, path: &Path) -> Result<(), FsError> {
             remove(&entry)?;
         }
     }
-    let locks = root.join(".locks");
+    let locks = CacheLayout::new(root).locks();
     create_dir_all(&locks)?;
-    let aside = locks.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
+    let aside = staging_path(&locks);
     fs::rename(path, &aside).map_err(FsError::of("remove", path))?;
     remove(&aside)
 }
@@ -206,10 +206,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
 }
 
 /// Refuses a repository whose folders are links: what they lead to is not the cache's.
-fn check_inside(path: &Path) -> Result<(), FsError> {
-    check_folder(path)?;
-    for name in ["snapshots", "refs", "blobs"] {
-        check_folder(&path.join(name))?;
+fn check_inside(layout: &RepoLayout) -> Result<(), FsError> {
+    check_folder(layout.folder())?;
+    for folder in [layout.snapshots(), layout.refs(), layout.blobs()] {
+        check_folder(&folder)?;
     }
     Ok(())
 }
@@ -287,7 +287,7 @@ mod tests {
         let place = root.join(payload.place());
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(
-            root.join("blobs").join(shared::MARKER),
+            root.join("blobs").join(crate::cache::layout::SHARED_MARKER),
             shared::MARKER_CONTENT,
         )
         .unwrap();
@@ -320,12 +320,13 @@ mod tests {
         let Extent::Revisions(revisions) = &plan.repos[0].extent else {
             panic!("one of two revisions");
         };
-        delete_revisions(&repo, revisions).unwrap();
-        let lock = in_use::lock_of_etag(&plan.root, b"models--n", held.as_bytes());
+        let layout = RepoLayout::of_folder(&plan.root, b"models--n");
+        delete_revisions(&layout, revisions).unwrap();
+        let lock = layout.lock_named(held.as_bytes());
         let Attempt::Taken(_guard) = lockfile::attempt(&lock) else {
             panic!("nobody else is here");
         };
-        plan.delete_blobs(&plan.repos[0], &repo).unwrap();
+        plan.delete_blobs(&plan.repos[0], &layout).unwrap();
         assert!(repo.join("blobs").join(&held).exists());
         assert!(!repo.join("blobs").join(&free).exists());
     }
@@ -348,7 +349,13 @@ mod tests {
     #[test]
     fn a_folder_without_the_mark_of_a_store_is_left_alone() {
         let (folder, payload) = store();
-        fs::remove_file(folder.path().join("blobs").join(shared::MARKER)).unwrap();
+        fs::remove_file(
+            folder
+                .path()
+                .join("blobs")
+                .join(crate::cache::layout::SHARED_MARKER),
+        )
+        .unwrap();
         let patience = Duration::from_millis(50);
         assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
         assert!(folder.path().join(payload.place()).exists());

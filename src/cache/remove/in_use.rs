@@ -8,11 +8,12 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::cache::blob_names::{self, BlobName, Writer};
+use crate::cache::blob_names::{self, BlobName};
+use crate::cache::layout::{self, PartialName, RepoLayout, Writer};
 use crate::cache::scan;
 use crate::cache::scan::report::Incomplete;
 use crate::sys::LockGuard;
-use crate::sys::dir::{is_absent, path_of};
+use crate::sys::dir::is_absent;
 use crate::sys::lockfile::{self, State};
 
 /// Why something is left alone.
@@ -50,9 +51,9 @@ fn reason(lock: State, writer: Writer, is_young: bool, path: &Path) -> Option<Us
 /// Whether somebody may be writing to a repository's folder: a lock is held, an unfinished download
 /// may be under way, or something in `blobs/` is young and nobody knows what it is for.
 fn of_repo(root: &Path, folder: &[u8]) -> Option<Use> {
-    let locks = root.join(".locks").join(path_of(folder));
+    let layout = RepoLayout::of_folder(root, folder);
     let mut cannot_tell = false;
-    match fs::read_dir(locks) {
+    match fs::read_dir(layout.locks()) {
         Err(error) => cannot_tell = !is_absent(&error),
         Ok(entries) => {
             for entry in entries {
@@ -84,7 +85,8 @@ pub fn blocks(root: &Path, folder: &[u8], is_whole: bool) -> Option<Use> {
 /// As [`of_repo`], by what lies in `blobs/`. `cannot_tell`: some lock of the repository did not say
 /// whether it is held.
 fn of_blobs(root: &Path, folder: &[u8], cannot_tell: bool) -> Option<Use> {
-    let blobs = root.join(path_of(folder)).join("blobs");
+    let layout = RepoLayout::of_folder(root, folder);
+    let blobs = layout.blobs();
     let entries = match fs::read_dir(&blobs) {
         Ok(entries) => entries,
         Err(error) if is_absent(&error) => return None,
@@ -103,7 +105,7 @@ fn of_blobs(root: &Path, folder: &[u8], cannot_tell: bool) -> Option<Use> {
         let is_file = !meta.is_symlink();
         let name = name.as_encoded_bytes();
         let of_entry = match blob_names::blob_name(name) {
-            BlobName::Partial(_) => claim_partial(root, folder, name, &meta, now).err(),
+            BlobName::Partial(_) => claim_partial(&layout, name, &meta, now).err(),
             BlobName::Lock if lockfile::state(&path) == State::Held => Some(Use::Held),
             BlobName::Foreign if is_young && is_file && !cannot_tell => {
                 unlinked.push((name.to_vec(), Use::Unlocked(path)));
@@ -134,7 +136,7 @@ fn first_unlinked(root: &Path, folder: &[u8], files: Vec<(Vec<u8>, Use)>) -> Opt
     }
     let repo = scan::scan_repo(root, folder).ok();
     let is_linked = |name: &[u8]| {
-        let place = [b"blobs/", name].concat();
+        let place = [layout::BLOBS.as_bytes(), b"/", name].concat();
         repo.as_ref()
             .is_some_and(|repo| repo.blobs.iter().any(|blob| *blob.place == *place))
     };
@@ -145,20 +147,19 @@ fn first_unlinked(root: &Path, folder: &[u8], files: Vec<(Vec<u8>, Use)>) -> Opt
 /// Whether somebody writes this unfinished download of a repository; the lock of its writer, when
 /// nobody does and there is one.
 fn claim_partial(
-    root: &Path,
-    folder: &[u8],
+    layout: &RepoLayout,
     name: &[u8],
     meta: &Metadata,
     now: SystemTime,
 ) -> Result<Option<LockGuard>, Use> {
-    let Some(partial) = blob_names::partial(name) else {
+    let Some(partial) = PartialName::parse(name) else {
         return Ok(None);
     };
     let (lock, guard) = match partial.writer {
         Writer::Never => (State::Absent, None),
-        _ => lockfile::hold(&lock_file(root, folder, &partial)),
+        _ => lockfile::hold(&lock_file(layout, &partial)),
     };
-    let path = root.join(path_of(folder)).join("blobs").join(path_of(name));
+    let path = layout.blob_named(name);
     match reason(lock, partial.writer, lockfile::is_young(meta, now), &path) {
         Some(reason) => Err(reason),
         None => Ok(guard),
@@ -179,7 +180,8 @@ pub fn claim(root: &Path, file: &Incomplete) -> Result<Option<LockGuard>, Use> {
     };
     let now = SystemTime::now();
     if !file.folder.is_empty() {
-        return claim_partial(root, &file.folder, &file.name, &meta, now);
+        let layout = RepoLayout::of_folder(root, &file.folder);
+        return claim_partial(&layout, &file.name, &meta, now);
     }
     let is_young = lockfile::is_young(&meta, now);
     reason(State::Absent, Writer::Never, is_young, &path).map_or(Ok(None), Err)
@@ -191,24 +193,11 @@ pub fn of_incomplete(root: &Path, file: &Incomplete) -> Option<Use> {
 }
 
 /// The lock that the writer of an unfinished download would hold.
-fn lock_file(root: &Path, folder: &[u8], partial: &blob_names::Partial<'_>) -> PathBuf {
+fn lock_file(layout: &RepoLayout, partial: &PartialName<'_>) -> PathBuf {
     match partial.writer {
-        Writer::MayLockBeside => {
-            let name = [partial.etag, b".lock"].concat();
-            root.join(path_of(folder))
-                .join("blobs")
-                .join(path_of(&name))
-        }
-        _ => lock_of_etag(root, folder, partial.etag),
+        Writer::MayLockBeside => layout.lock_beside(partial.etag),
+        _ => layout.lock_named(partial.etag),
     }
-}
-
-/// `.locks/<repo>/<etag>.lock`.
-pub fn lock_of_etag(root: &Path, folder: &[u8], etag: &[u8]) -> PathBuf {
-    let name = [etag, b".lock"].concat();
-    root.join(".locks")
-        .join(path_of(folder))
-        .join(path_of(&name))
 }
 
 #[cfg(test)]

@@ -30,8 +30,7 @@ pub(super) use self::execute::{remove, sweep};
 pub(super) use self::in_use::blocks;
 pub use self::in_use::{Spared, Use};
 use self::tally::Tally;
-use super::blob_names;
-use super::layout;
+use super::layout::{self, PartialName, RepoLayout};
 use super::pins::Pins;
 use super::shared::{Listed, Payload, split_listed};
 use crate::cache::remove::targets::Selection;
@@ -248,8 +247,8 @@ impl DeletePlan {
         id: CacheId,
         revisions: usize,
     ) -> Result<(), FsError> {
-        let path = self.root.join(path_of(&folder));
-        self.tally.add_folder(report, &path)?;
+        let layout = RepoLayout::of_folder(&self.root, &folder);
+        self.tally.add_folder(report, layout.folder())?;
         self.repos.push(RepoDeletion {
             id,
             folder,
@@ -267,17 +266,17 @@ impl DeletePlan {
     ) -> Result<(), FsError> {
         // What other repositories link to stays, and so does the folder that holds it.
         let is_needed = || {
-            let path = repo.path(&self.root);
             let links = links_between(report);
-            links.iter().any(|link| link.starts_with(&path))
+            links
+                .iter()
+                .any(|link| link.starts_with(repo.layout.folder()))
         };
         if selected.len() == repo.revisions.len() && !is_needed() {
             let (folder, id) = (repo.folder.clone(), repo.id.clone());
             return self.add_whole(report, folder, id, selected.len());
         }
-        let path = repo.path(&self.root);
         for &number in selected {
-            let snapshot = repo.revisions[number].path(&path);
+            let snapshot = repo.revisions[number].path(&repo.layout);
             self.tally.add_folder(report, &snapshot)?;
         }
         let removed = |number: usize, _: usize| selected.contains(&number);
@@ -307,14 +306,13 @@ impl DeletePlan {
         selected: &BTreeSet<(usize, usize, usize)>,
     ) {
         let repo = &report.repos[index];
-        let path = repo.path(&self.root);
         let removed = |number, file| selected.contains(&(index, number, file));
         let blobs = self.loose_blobs(report, repo, removed);
         let mut files = Vec::new();
         for &(_, number, file) in selected.iter().filter(|&&(repo, ..)| repo == index) {
             let revision = &repo.revisions[number];
             let name = revision.files[file].path.to_vec();
-            let place = revision.path(&path).join(path_of(&name));
+            let place = revision.path(&repo.layout).join(path_of(&name));
             self.tally.add_file(&self.root, &place);
             files.push((revision.name.clone(), name));
         }
@@ -344,7 +342,6 @@ impl DeletePlan {
                 }
             }
         }
-        let path = repo.path(&self.root);
         let linked_from_elsewhere = links_between(report);
         let mut names = Vec::new();
         for index in loose.into_iter().filter(|index| !used.contains(index)) {
@@ -352,7 +349,7 @@ impl DeletePlan {
             let Some(name) = blob_name(&blob.place) else {
                 continue;
             };
-            let place = path.join("blobs").join(path_of(name));
+            let place = repo.layout.blob_named(name);
             if !linked_from_elsewhere.contains(&place) {
                 self.tally.add_blob(report, &place);
                 names.push(name.to_vec());
@@ -412,7 +409,7 @@ fn relative<'a>(root: &Path, path: &'a Path) -> &'a Path {
 /// was begun more than once.
 pub fn downloads(files: &[Incomplete]) -> usize {
     let contents = files.iter().map(|file| {
-        let partial = blob_names::partial(&file.name);
+        let partial = PartialName::parse(&file.name);
         (
             file.folder.as_slice(),
             partial.map_or(file.name.as_slice(), |partial| partial.etag),
@@ -429,11 +426,6 @@ pub(super) fn is_busy(root: &Path, folder: &[u8]) -> bool {
 /// Whether the process that writes an unfinished download is still at work, or may be.
 pub(super) fn is_downloading(root: &Path, file: &Incomplete) -> bool {
     in_use::of_incomplete(root, file).is_some()
-}
-
-/// The etag that an unfinished download is for.
-pub(super) fn etag_of(name: &[u8]) -> &[u8] {
-    blob_names::partial(name).map_or(name, |partial| partial.etag)
 }
 
 /// Whether a process holds a lock file, or may.

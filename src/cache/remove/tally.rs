@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::relative;
+use crate::cache::layout::{BLOBS, SNAPSHOTS};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, Payload};
 use crate::sys::FsError;
@@ -71,11 +72,11 @@ impl Tally {
             let place = path.join(&entry);
             if !place.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
                 self.add_file(&report.root, &place);
-            } else if is_repo && entry == "blobs" {
+            } else if is_repo && entry == BLOBS {
                 for name in entries(&place)? {
                     self.add_blob(report, &place.join(name));
                 }
-            } else if !is_repo || entry == "snapshots" {
+            } else if !is_repo || entry == SNAPSHOTS {
                 self.add_folder(report, &place)?;
             }
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Cache;
+use crate::cache::layout::RepoLayout;
 use crate::cache::scan::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
 use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
 use crate::types::CacheId;
@@ -51,7 +52,7 @@ impl Blobs {
         &mut self,
         cache: &Cache<'_>,
         repo: &Dir,
-        path: &Path,
+        path: &RepoLayout,
         place: &[u8],
     ) -> Result<Option<u32>, Corrupted> {
         if let Some(&index) = self.by_place.get(place) {
@@ -65,7 +66,7 @@ impl Blobs {
         }
         let shared = cache.store.and_then(|store| {
             let target = repo.read_link(place).ok()?;
-            store.payload_of_link(cache.path, &path.join("blobs"), &target)
+            store.payload_of_link(cache.path, &path.blobs(), &target)
         });
         Ok(Some(self.add(place.into(), stat, shared)))
     }
@@ -96,6 +97,7 @@ impl Blobs {
 
     pub fn into_repo(
         self,
+        root: &Path,
         name: &[u8],
         id: CacheId,
         revisions: Vec<CachedRevision>,
@@ -124,6 +126,7 @@ impl Blobs {
             .collect();
         CachedRepo {
             folder: name.to_vec(),
+            layout: RepoLayout::of_folder(root, name),
             id,
             size: blobs.iter().map(|blob| blob.size).sum(),
             revisions,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::shared::{self, Store};
+use super::shared::Store;
 use super::{blob_names, layout};
 use crate::cache::scan::report::{CacheReport, CachedRepo, Incomplete, Problem, ProblemKind};
 use crate::sys::FsError;
@@ -147,9 +147,9 @@ fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result
     let mut names = Vec::new();
     dir.for_each(buffers, |name, kind, _| -> io::Result<()> {
         let name = name.to_bytes();
-        let is_ours = name == b".locks"
+        let is_ours = name == layout::LOCKS.as_bytes()
             || name == layout::CACHEDIR_TAG.as_bytes()
-            || (has_store && name == shared::FOLDER.as_bytes())
+            || (has_store && name == layout::SHARED.as_bytes())
             // Every transformers 4 writes it there: the version of its own cache, of no use to others.
             || (name == b"version.txt" && kind != EntryKind::Folder);
         if !is_ours && !blob_names::is_stray(name) {
@@ -224,10 +224,8 @@ fn physical_size(report: &CacheReport, repos: &[&CachedRepo]) -> u64 {
     let inside: HashSet<PathBuf> = repos
         .iter()
         .flat_map(|repo| {
-            let folder = repo.path(&report.root);
-            repo.blobs
-                .iter()
-                .map(move |blob| folder.join(path_of(&blob.place)))
+            let blobs = repo.blobs.iter();
+            blobs.map(|blob| repo.layout.inside(&blob.place))
         })
         .filter(|path| path.starts_with(&report.root))
         .collect();

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use super::blobs::{Blobs, Corrupted, missing_blob};
 use super::{Cache, Detail, Found, links};
+use crate::cache::blob_names;
 use crate::cache::blob_names::is_stray;
+use crate::cache::layout::{self, BLOBS, ODD_REFS, PartialName, REFS, RepoLayout, SNAPSHOTS};
 use crate::cache::scan::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
-use crate::cache::{blob_names, layout};
 use crate::sys::dir::{Buffers, Dir, EntryKind, LinkBuffer, is_absent, path_of, text_of};
 
 /// Most bytes read of a ref. A longer one is no commit anyway.
@@ -71,12 +72,12 @@ impl<'a> Scanner<'a> {
     /// Unfinished downloads are counted whatever else is wrong with the folder.
     fn incomplete(&mut self, name: &[u8]) -> Vec<Incomplete> {
         let mut found = Vec::new();
-        let Ok(blobs) = self.cache.dir.open_below([name, b"/blobs"].concat()) else {
+        let Ok(blobs) = self.cache.dir.open_below(join(name, BLOBS.as_bytes())) else {
             return found;
         };
         let listed: io::Result<()> = blobs.for_each(&mut self.buffers, |entry, _, _| {
             let bytes = entry.to_bytes();
-            if blob_names::partial(bytes).is_some()
+            if PartialName::parse(bytes).is_some()
                 && let Ok(stat) = blobs.stat(entry, true)
             {
                 found.push(Incomplete {
@@ -117,18 +118,18 @@ impl<'a> Scanner<'a> {
         };
         let mut work = RepoScan {
             cache: self.cache,
-            path: self.cache.path.join(path_of(name)),
+            path: RepoLayout::of_folder(self.cache.path, name),
             dir: &dir,
             blobs: Blobs::default(),
             problem: None,
         };
-        let snapshots = dir.open_below("snapshots").map_err(|error| {
+        let snapshots = dir.open_below(SNAPSHOTS).map_err(|error| {
             let kind = if is_absent(&error) {
                 ProblemKind::NoSnapshots
             } else {
                 ProblemKind::Unreadable(error)
             };
-            Corrupted("snapshots".into(), kind)
+            Corrupted(SNAPSHOTS.into(), kind)
         });
         let snapshots = work.note(snapshots);
         let mut refs = work.note(self.refs(&dir)).unwrap_or_default();
@@ -148,14 +149,16 @@ impl<'a> Scanner<'a> {
         }
         let own = dir.stat(c".", true).map_err(Corrupted::from)?;
         let problem = work.problem;
-        let repo = work.blobs.into_repo(name, id, revisions, &own);
+        let repo = work
+            .blobs
+            .into_repo(self.cache.path, name, id, revisions, &own);
         Ok(Scanned { repo, problem })
     }
 
     /// Adds the refs that `refs/` cannot hold. One that names nothing is no damage: no other client
     /// knows of it.
     fn add_odd_refs(&mut self, repo: &Dir, revisions: &mut [CachedRevision]) {
-        let Ok(folder) = repo.open_below(layout::ODD_REFS) else {
+        let Ok(folder) = repo.open_below(ODD_REFS) else {
             return;
         };
         let listed: io::Result<()> = folder.for_each(&mut self.buffers, |name, _, _| {
@@ -181,13 +184,13 @@ impl<'a> Scanner<'a> {
     fn refs(&mut self, repo: &Dir) -> Result<Refs, Corrupted> {
         let blame = |path: &[u8], kind| Corrupted(path_of(path), kind);
         let mut refs = Refs::new();
-        let root = match repo.open_below("refs") {
+        let root = match repo.open_below(REFS) {
             Ok(root) => root,
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(blame(b"refs", ProblemKind::RefsIsAFile));
+                return Err(blame(REFS.as_bytes(), ProblemKind::RefsIsAFile));
             }
             Err(error) if is_absent(&error) => return Ok(refs),
-            Err(error) => return Err(blame(b"refs", ProblemKind::Unreadable(error))),
+            Err(error) => return Err(blame(REFS.as_bytes(), ProblemKind::Unreadable(error))),
         };
         let mut folders = vec![Vec::new()];
         while let Some(folder) = folders.pop() {
@@ -197,7 +200,7 @@ impl<'a> Scanner<'a> {
             } else {
                 opened = root
                     .open_below(folder.as_slice())
-                    .map_err(|e| blame(b"refs", ProblemKind::Unreadable(e)))?;
+                    .map_err(|e| blame(REFS.as_bytes(), ProblemKind::Unreadable(e)))?;
                 &opened
             };
             dir.for_each(&mut self.buffers, |name, kind, _| {
@@ -208,7 +211,10 @@ impl<'a> Scanner<'a> {
                     EntryKind::Link if is_folder(dir, name) => {}
                     _ => {
                         let content = dir.read(name, LONGEST_REF).map_err(|error| {
-                            blame(&join(b"refs", &path), ProblemKind::Unreadable(error))
+                            blame(
+                                &join(REFS.as_bytes(), &path),
+                                ProblemKind::Unreadable(error),
+                            )
                         })?;
                         refs.entry(text_of(&content))
                             .or_default()
@@ -238,7 +244,7 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// An error about something in a snapshot.
 fn unreadable(commit: &[u8], folder: &[u8], name: &[u8], error: io::Error) -> Corrupted {
-    let path = PathBuf::from("snapshots").join(path_of(commit));
+    let path = PathBuf::from(SNAPSHOTS).join(path_of(commit));
     let path = path.join(path_of(&join(folder, name)));
     Corrupted(path, ProblemKind::Unreadable(error))
 }
@@ -255,7 +261,7 @@ fn missing(refs: Refs) -> Vec<(String, String)> {
 /// The snapshots of one repository.
 struct RepoScan<'a> {
     cache: &'a Cache<'a>,
-    path: PathBuf,
+    path: RepoLayout,
     dir: &'a Dir,
     blobs: Blobs,
     /// The first thing that is wrong.
@@ -277,13 +283,13 @@ impl RepoScan<'_> {
     /// Counts the blobs that no snapshot led to. They are of no revision, but where links are broken
     /// or gone they are what the repository holds.
     fn unlinked(&mut self, buffers: &mut Buffers) {
-        let Ok(blobs) = self.dir.open_below("blobs") else {
+        let Ok(blobs) = self.dir.open_below(BLOBS) else {
             return;
         };
         let mut places = Vec::new();
         let listed: io::Result<()> = blobs.for_each(buffers, |name, _, _| {
             if blob_names::blob_name(name.to_bytes()) == blob_names::BlobName::Blob {
-                places.push(join(b"blobs", name.to_bytes()));
+                places.push(join(BLOBS.as_bytes(), name.to_bytes()));
             }
             Ok(())
         });
@@ -308,7 +314,7 @@ impl RepoScan<'_> {
                 }
                 Ok::<(), io::Error>(())
             })
-            .map_err(|error| Corrupted("snapshots".into(), ProblemKind::Unreadable(error)))?;
+            .map_err(|error| Corrupted(SNAPSHOTS.into(), ProblemKind::Unreadable(error)))?;
         names.sort_by(|a, b| a.0.cmp(&b.0));
         let mut revisions = Vec::with_capacity(names.len());
         for (number, (name, kind)) in (1..).zip(&names) {
@@ -326,7 +332,7 @@ impl RepoScan<'_> {
     /// Opens the folder of a snapshot.
     fn snapshot(&self, snapshots: &Dir, name: &CStr, kind: EntryKind) -> Result<Dir, Corrupted> {
         let blame = |kind| {
-            let path = PathBuf::from("snapshots").join(path_of(name.to_bytes()));
+            let path = PathBuf::from(SNAPSHOTS).join(path_of(name.to_bytes()));
             Corrupted(path, kind)
         };
         let kind = match kind {
@@ -419,7 +425,7 @@ impl RepoScan<'_> {
         let failed = |error| unreadable(commit, folder, bytes, error);
         if kind != EntryKind::Link {
             let stat = dir.stat(name, false).map_err(failed)?;
-            let place = join(b"snapshots", &join(commit, &join(folder, bytes)));
+            let place = join(SNAPSHOTS.as_bytes(), &join(commit, &join(folder, bytes)));
             return Ok(Some(self.blobs.add(place.into(), stat, None)));
         }
         let depth = match folder {
@@ -445,12 +451,12 @@ impl RepoScan<'_> {
             return Ok(None);
         }
         let inner = inner.strip_suffix(b"/").unwrap_or(inner);
-        let folder = self.path.join("snapshots").join(path_of(inner));
-        let place = links::place(&self.path, &folder, target);
+        let folder = self.path.snapshot_named(inner);
+        let place = links::place(self.path.folder(), &folder, target);
         if let Some(&index) = self.blobs.by_place.get(&place) {
             return Ok(Some(index));
         }
-        let path = self.path.join(path_of(&place));
+        let path = self.path.inside(&place);
         let stat = self
             .dir
             .stat(&path, true)
@@ -459,7 +465,7 @@ impl RepoScan<'_> {
             let target = self.dir.read_link(&path).ok()?;
             let relative = path.strip_prefix(self.cache.path).ok()?;
             let mut parts = relative.iter();
-            let in_blobs = parts.nth(1)? == "blobs" && parts.count() == 1;
+            let in_blobs = parts.nth(1)? == BLOBS && parts.count() == 1;
             let folder = in_blobs.then(|| path.parent())??;
             store.payload_of_link(self.cache.path, folder, &target)
         });

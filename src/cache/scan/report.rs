@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cache::layout::{self, RepoLayout};
 use crate::cache::shared::Store;
 use crate::sys::dir::{path_of, text_of};
 use crate::types::CacheId;
@@ -33,6 +34,8 @@ pub struct CacheReport {
 pub struct CachedRepo {
     /// Name of its folder, as bytes of the file system.
     pub folder: Vec<u8>,
+    /// Its paths.
+    pub layout: RepoLayout,
     /// What it is called, by the name of its folder.
     pub id: CacheId,
     /// Its revisions, by commit.
@@ -178,7 +181,7 @@ impl ProblemKind {
 impl Problem {
     /// The repository that the damaged folder was meant to be, when its name says so.
     pub fn repo(&self) -> Option<CacheId> {
-        crate::cache::layout::parse_repo_folder_name(&text_of(&self.folder))
+        layout::parse_repo_folder_name(&text_of(&self.folder))
     }
 }
 
@@ -209,11 +212,6 @@ impl CacheReport {
 }
 
 impl CachedRepo {
-    /// Path of the repository's folder.
-    pub fn path(&self, root: &Path) -> PathBuf {
-        root.join(path_of(&self.folder))
-    }
-
     /// All refs, sorted.
     pub fn refs(&self) -> Vec<String> {
         let mut refs: Vec<String> = self
@@ -227,9 +225,9 @@ impl CachedRepo {
 }
 
 impl CachedRevision {
-    /// Path of the snapshot, given the repository's folder.
-    pub fn path(&self, repo: &Path) -> PathBuf {
-        repo.join("snapshots").join(path_of(&self.name))
+    /// Path of the snapshot, given its repository's.
+    pub fn path(&self, repo: &RepoLayout) -> PathBuf {
+        repo.snapshot_named(&self.name)
     }
 }
 
@@ -239,8 +237,6 @@ impl Incomplete {
         if self.folder.is_empty() {
             return root.join(path_of(&self.name));
         }
-        root.join(path_of(&self.folder))
-            .join("blobs")
-            .join(path_of(&self.name))
+        RepoLayout::of_folder(root, &self.folder).blob_named(&self.name)
     }
 }

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::cache::shared;
 
 /// A cache under construction: writes exactly what it is told.
 struct Tree(tempfile::TempDir);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Payload;
 use crate::cache::expected::all_listings;
-use crate::cache::layout;
+use crate::cache::layout::{self, RepoLayout};
 use crate::types::CacheId;
 
 /// A payload without users that stays.
@@ -42,7 +42,7 @@ pub fn split_listed(
         let Some(id) = layout::parse_repo_folder_name(&folder.to_string_lossy()) else {
             continue;
         };
-        let repo = root.join(&folder);
+        let repo = RepoLayout::of_folder(root, folder.as_encoded_bytes());
         for (_, listing) in all_listings(&repo) {
             for entry in listing.values() {
                 let hash = entry.xet_hash.as_deref();
@@ -50,7 +50,7 @@ pub fn split_listed(
                     continue;
                 };
                 let checksum = entry.checksum();
-                let blob = repo.join("blobs").join(checksum.etag());
+                let blob = repo.blob(&checksum);
                 let has_own = blob.symlink_metadata().is_ok_and(|meta| meta.is_file());
                 if !has_own && !is_going(folder.as_encoded_bytes(), checksum.etag()) {
                     named.entry(hash.to_owned()).or_insert_with(|| id.clone());

@@ -86,7 +86,7 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
     root.for_each(&mut buffers, |name, _, _| -> io::Result<()> {
         let is_repo = name
             .to_str()
-            .is_ok_and(|name| is_blob_place(&format!("{name}/blobs/x")));
+            .is_ok_and(|name| is_blob_place(&format!("{name}/{}/x", layout::BLOBS)));
         if is_repo {
             repos.push(name.to_bytes().to_vec());
         }
@@ -94,7 +94,7 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
     })?;
     let mut links = Vec::new();
     for repo in repos {
-        let folder = path_of(&repo).join("blobs");
+        let folder = path_of(&repo).join(layout::BLOBS);
         let Ok(blobs) = root.open_below(&folder) else {
             continue;
         };
@@ -141,7 +141,7 @@ pub fn unused(root: &Path, store: &Store) -> Vec<Payload> {
 /// Whether a manifest's line has the one form it may have: `<type>s--…/blobs/<name>`.
 fn is_blob_place(line: &str) -> bool {
     let mut parts = line.split('/');
-    let (Some(folder), Some("blobs"), Some(name), None) =
+    let (Some(folder), Some(layout::BLOBS), Some(name), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return false;

@@ -43,16 +43,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout;
+use super::layout::{self, SHARED, SHARED_MARKER};
 use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 pub use entry::{Entry, Linked};
 pub use listed::{Listed, split_listed};
 pub use manifest::{unused, users, write_manifest};
 
-/// Name of the store's folder in the cache's root.
-pub const FOLDER: &str = "blobs";
-/// Name of the marker file.
-pub const MARKER: &str = ".huggingface-shared-blobs";
 /// Content of the marker: the version of the layout.
 pub const MARKER_CONTENT: &[u8] = b"1\n";
 /// Digits of a xet hash.
@@ -78,7 +74,7 @@ pub struct Payload {
 impl Payload {
     /// `blobs/<xx>/<hash>`, relative to the cache's root.
     pub fn place(&self) -> PathBuf {
-        Path::new(FOLDER).join(&self.hash[..2]).join(&self.hash)
+        Path::new(SHARED).join(&self.hash[..2]).join(&self.hash)
     }
 }
 
@@ -90,7 +86,7 @@ impl Store {
             return None;
         }
         let mut store = Store::default();
-        let folder = root.open_below(FOLDER).ok()?;
+        let folder = root.open_below(SHARED).ok()?;
         let mut prefixes: Vec<Vec<u8>> = Vec::new();
         let listed: io::Result<()> = folder.for_each(buffers, |name, kind, _| {
             let name = name.to_bytes();
@@ -134,7 +130,7 @@ impl Store {
 
     /// The payload at an absolute path.
     pub fn payload_at(&self, root: &Path, path: &Path) -> Option<u32> {
-        let rest = path.strip_prefix(root).ok()?.strip_prefix(FOLDER).ok()?;
+        let rest = path.strip_prefix(root).ok()?.strip_prefix(SHARED).ok()?;
         let mut parts = rest.iter().map(|part| part.as_encoded_bytes());
         let (prefix, hash) = (parts.next()?, parts.next()?);
         if parts.next().is_some() || !hash.starts_with(prefix) || prefix.len() != 2 {
@@ -147,12 +143,12 @@ impl Store {
 
 /// Whether the cache has a store, owned by us and of a known version.
 pub fn is_store(root: &Dir) -> bool {
-    let marker = format!("{FOLDER}/{MARKER}");
+    let marker = format!("{SHARED}/{SHARED_MARKER}");
     let is = |name: &str, kind| {
         root.stat(name, false)
             .is_ok_and(|stat: crate::sys::dir::Stat| stat.kind == kind)
     };
-    is(FOLDER, EntryKind::Folder)
+    is(SHARED, EntryKind::Folder)
         && is(&marker, EntryKind::File)
         && root
             .read(marker.as_str(), MARKER_CONTENT.len() + 1)
@@ -192,9 +188,9 @@ mod tests {
     fn only_a_marked_folder_is_a_store() {
         let folder = tempfile::tempdir().unwrap();
         let root = Dir::open(folder.path()).unwrap();
-        let marker = folder.path().join(FOLDER).join(MARKER);
+        let marker = folder.path().join(SHARED).join(SHARED_MARKER);
         assert!(!is_store(&root));
-        std::fs::create_dir(folder.path().join(FOLDER)).unwrap();
+        std::fs::create_dir(folder.path().join(SHARED)).unwrap();
         assert!(!is_store(&root));
         for (text, expected) in [
             ("2\n", false),

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::{FOLDER, MARKER, MARKER_CONTENT, is_store, lock_of};
+use super::{MARKER_CONTENT, is_store, lock_of};
+use crate::cache::layout::{CacheLayout, SHARED_MARKER as MARKER};
 use crate::sys::dir::Dir;
 use crate::sys::{LockGuard, Opening, open_itself, set_mode};
 
@@ -61,7 +62,8 @@ pub fn prepare(root: &Path, place: &Path) -> io::Result<()> {
 
 /// Marks an empty folder as a store. A folder with anything in it is somebody else's.
 fn mark(root: &Path, modes: Modes) -> io::Result<()> {
-    let folder = root.join(FOLDER);
+    let layout = CacheLayout::new(root);
+    let folder = layout.shared();
     let dir = Dir::open(root)?;
     make_folder(&folder)?;
     for _ in 0..ATTEMPTS {
@@ -78,7 +80,7 @@ fn mark(root: &Path, modes: Modes) -> io::Result<()> {
             .exact_mode(modes.file)
             .open(&staged)
             .and_then(|mut file| file.write_all(MARKER_CONTENT))
-            .and_then(|()| fs::rename(&staged, folder.join(MARKER)));
+            .and_then(|()| fs::rename(&staged, layout.shared_marker()));
         match written {
             // Somebody else took it for abandoned, and marks the folder now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -217,14 +219,14 @@ mod tests {
             (Some(".huggingface-shared-blobs"), "2\n", false),
         ] {
             let root = tempfile::tempdir().unwrap();
-            fs::create_dir(root.path().join(FOLDER)).unwrap();
+            fs::create_dir(root.path().join("blobs")).unwrap();
             if let Some(name) = name {
-                fs::write(root.path().join(FOLDER).join(name), text).unwrap();
+                fs::write(root.path().join("blobs").join(name), text).unwrap();
             }
             let done = prepare(root.path(), place);
             assert_eq!(done.is_ok(), expected, "{name:?} {done:?}");
             assert_eq!(root.path().join("blobs/ab").exists(), expected, "{name:?}");
-            let left = fs::read_dir(root.path().join(FOLDER)).unwrap().count();
+            let left = fs::read_dir(root.path().join("blobs")).unwrap().count();
             assert_eq!(left, 1 + usize::from(expected), "{name:?}");
         }
     }

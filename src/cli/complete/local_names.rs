@@ -86,7 +86,7 @@ impl LocalNames {
             return Vec::new();
         };
         let mut names = Vec::new();
-        let refs = layout.repo(&repo).folder().join("refs");
+        let refs = layout.repo(&repo).refs();
         collect_refs(&refs, &refs, 0, &mut names);
         names.sort();
         if !current.is_empty() {

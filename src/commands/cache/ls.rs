@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
 
     let is_part = args.revisions || !filters.is_empty() || args.limit.is_some();
     let table = if args.revisions {
-        revision_table(&report, &rows, now)
+        revision_table(&rows, now)
     } else {
         let is_seen = context.console.mode() == Mode::Human && context.console.stdout_is_terminal();
         let extras = Extras {
@@ -142,7 +142,7 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
             json!(text::rfc3339(repo.accessed)),
             json!(text::rfc3339(repo.modified)),
             json!(repo.revisions.len()),
-            path_value(&repo.path(&report.root)),
+            path_value(repo.layout.folder()),
             // A column without a tick is not shown to people.
             json!(is_pinned.filter(|&pinned| pinned || !extras.share)),
         ]);
@@ -156,7 +156,7 @@ fn problem(row: &Row<'_>) -> Value {
     json!(row.problem.map(|problem| problem.kind.word()))
 }
 
-fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
+fn revision_table(rows: &[Row<'_>], now: f64) -> Table {
     let mut table = Table::new(&[
         "id",
         "repo_id",
@@ -191,7 +191,7 @@ fn revision_table(report: &CacheReport, rows: &[Row<'_>], now: f64) -> Table {
             json!(repo.id.id),
             json!(repo.id.repo_type.as_str()),
             json!(revision.commit),
-            path_value(&revision.path(&repo.path(&report.root))),
+            path_value(&revision.path(&repo.layout)),
             json!(text::size(revision.size)),
             json!(text::age(now - revision.modified)),
             json!(revision.refs),

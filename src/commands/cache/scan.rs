@@ -115,7 +115,7 @@ fn repo_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
                 text::legacy_age(now - repo.accessed),
                 text::legacy_age(now - repo.modified),
                 text::escape(&repo.refs().join(", ")),
-                shown(&repo.path(&report.root)),
+                shown(repo.layout.folder()),
             ]
         })
         .collect()
@@ -123,7 +123,6 @@ fn repo_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
 
 fn revision_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
     let rows = report.repos.iter().flat_map(|repo| {
-        let folder = repo.path(&report.root);
         repo.revisions.iter().map(move |revision| {
             vec![
                 text::escape(&repo.id.id),
@@ -133,7 +132,7 @@ fn revision_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
                 revision.file_count.to_string(),
                 text::legacy_age(now - revision.modified),
                 text::escape(&revision.refs.join(", ")),
-                shown(&revision.path(&folder)),
+                shown(&revision.path(&repo.layout)),
             ]
         })
     });
@@ -168,7 +167,7 @@ fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table {
             json!(text::legacy_age(now - repo.accessed)),
             json!(text::legacy_age(now - repo.modified)),
             json!(repo.refs()),
-            crate::console::paths::path_value(repo.path(&report.root)),
+            crate::console::paths::path_value(repo.layout.folder()),
             json!(repo.size),
             json!(text::rfc3339(repo.accessed)),
             json!(text::rfc3339(repo.modified)),
@@ -193,7 +192,6 @@ fn revision_data(report: &CacheReport, now: f64) -> Table {
     .only_in_json(&["size_bytes", "last_modified_at"])
     .with_id("revision");
     for repo in &report.repos {
-        let folder = repo.path(&report.root);
         for revision in &repo.revisions {
             table.push(vec![
                 json!(repo.id.id),
@@ -203,7 +201,7 @@ fn revision_data(report: &CacheReport, now: f64) -> Table {
                 json!(revision.file_count),
                 json!(text::legacy_age(now - revision.modified)),
                 json!(revision.refs),
-                crate::console::paths::path_value(revision.path(&folder)),
+                crate::console::paths::path_value(revision.path(&repo.layout)),
                 json!(revision.size),
                 json!(text::rfc3339(revision.modified)),
             ]);

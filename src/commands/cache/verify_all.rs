@@ -29,12 +29,9 @@ pub fn verify_all(
     }
     let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
     for repo in &report.repos {
-        let folder = repo.path(&report.root);
         for revision in &repo.revisions {
-            let tree = folder
-                .join("trees")
-                .join(format!("{}.json", revision.commit));
-            let local = snapshot_files(&revision.path(&folder))?;
+            let tree = repo.layout.tree_named(&revision.name);
+            let local = snapshot_files(&revision.path(&repo.layout))?;
             let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
             missing += plan.missing.len();
             unknown += not_known.len();

@@ -20,12 +20,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::cache::layout::PartialName;
 use crate::download::DownloadError;
 use crate::download::http::pace::{Pace, TICK};
 use crate::download::http::request::{INLINE_LIMIT, Span, complete};
-use crate::download::http::segments::{
-    SEGMENT, Segments, State, is_split, remove_segments, segment_path,
-};
+use crate::download::http::segments::{SEGMENT, Segments, State, is_split, remove_segments};
 use crate::download::http::source::Source;
 use crate::download::partial::Partial;
 use crate::sys::threads;
@@ -148,7 +147,7 @@ impl<'a> Fill<'a> {
         // What the partial is past already is a leftover of a crash.
         let ahead = partial.len().div_ceil(SEGMENT)..size.div_ceil(SEGMENT);
         let existing = ahead.map(|k| {
-            let length = length_of(&segment_path(path, k));
+            let length = length_of(&PartialName::segment_of(path, k));
             source.progress.advance(length);
             (k, length)
         });
@@ -224,7 +223,7 @@ impl<'a> Fill<'a> {
                         // No ranges, or no further connection for us (servers limit them): the main
                         // connection then fetches everything, and reports the error if there is one.
                         may_help = false;
-                        segments.found(k, length_of(&segment_path(path, k)));
+                        segments.found(k, length_of(&PartialName::segment_of(path, k)));
                         end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
                         false
                     }
@@ -289,7 +288,7 @@ impl<'a> Shared<'a> {
     /// Appends what there is of a segment to the partial and removes it. Killed in between, both hold its
     /// bytes; the next process sees that the partial is past it.
     fn absorb(self, mut partial: Partial, k: u64) -> Step<'a> {
-        let path = segment_path(self.path, k);
+        let path = PartialName::segment_of(self.path, k);
         Box::pin(async move {
             let absorbed = threads::run(move || {
                 let result = partial.append_file(&path);
@@ -322,7 +321,12 @@ impl<'a> Shared<'a> {
         let end = AtomicU64::new(start + length);
         // Nothing is known about the hash of a segment: the whole file's decides.
         let checksum = Checksum::Unknown("segment".to_owned());
-        let partial = open(&segment_path(self.path, k), &checksum, Some(length)).await?;
+        let partial = open(
+            &PartialName::segment_of(self.path, k),
+            &checksum,
+            Some(length),
+        )
+        .await?;
         let position = AtomicU64::new(start + partial.len());
         let span = Span {
             start,

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::cache::layout::PartialName;
+
 /// Length of a segment in bytes. Long enough that asking for it costs little, short enough that the
 /// front of the file does not wait long for the segment it runs into.
 pub const SEGMENT: u64 = 16 << 20;
@@ -17,20 +19,13 @@ pub fn is_split(size: Option<u64>) -> bool {
     size.is_some_and(|size| (2 * SEGMENT..=LARGEST).contains(&size))
 }
 
-/// Name of segment `k`.
-pub fn segment_path(partial: &Path, k: u64) -> PathBuf {
-    let mut name = partial.as_os_str().to_owned();
-    name.push(format!("-{k}"));
-    PathBuf::from(name)
-}
-
 /// Names of all segments that a content of this size could have.
 pub fn segment_paths(partial: &Path, size: Option<u64>) -> impl Iterator<Item = PathBuf> {
     let segments = match is_split(size) {
         true => size.unwrap_or(0).div_ceil(SEGMENT),
         false => 0,
     };
-    (0..segments).map(move |k| segment_path(partial, k))
+    (0..segments).map(move |k| PartialName::segment_of(partial, k))
 }
 
 /// Removes what is left of segments: after the file is complete they are of no use.

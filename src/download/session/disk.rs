@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Session;
-use crate::cache::layout::PARTIAL_SUFFIX;
+use crate::cache::layout::PartialName;
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::cache::trees;
 use crate::download::local_dir::LocalDir;
@@ -91,10 +91,10 @@ impl Session {
         let folder = self.repo.blobs();
         let (partials, complete) = blob_files(&folder)
             .into_iter()
-            .partition::<Vec<_>, _>(|name| name.ends_with(PARTIAL_SUFFIX));
-        let lengths = partials.into_iter().map(|name| {
-            let length = fs::metadata(folder.join(&name)).map_or(0, |metadata| metadata.len());
-            (name.trim_end_matches(PARTIAL_SUFFIX).to_owned(), length)
+            .partition::<Vec<_>, _>(|name| PartialName::stem_of_common(name).is_some());
+        let lengths = partials.iter().filter_map(|name| {
+            let length = fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len());
+            Some((PartialName::stem_of_common(name)?.to_owned(), length))
         });
         Blobs {
             folder: Dir::open(&folder).ok(),

@@ -10,7 +10,7 @@ use hf_cli::testing::Dir;
 use hf_cli::testing::Env;
 use hf_cli::testing::LocalDir;
 use hf_cli::testing::read_ref;
-use hf_cli::testing::{CacheLayout, parse_repo_folder_name, partial_etag};
+use hf_cli::testing::{CacheLayout, PartialName, parse_repo_folder_name};
 use hf_cli::testing::{shared, trees};
 use hf_cli::types::{CacheId, Repo, RepoType, Revision};
 use proptest::prelude::*;
@@ -215,7 +215,7 @@ fn names_in_a_cache() {
         {
             prop_assert!(!id.contains("--"), "{}", text);
         }
-        if let Some(etag) = partial_etag(&name) {
+        if let Some(PartialName { etag, .. }) = PartialName::parse(&name) {
             prop_assert!(etag.len() < name.len());
         }
         Ok(())

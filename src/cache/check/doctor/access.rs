@@ -7,8 +7,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::walk::names;
 use super::{Ailment, Finding, ModeChange, Remedy};
+use crate::cache::layout::{LOCKS, SHARED};
 use crate::cache::scan::report::CacheReport;
-use crate::cache::shared;
 
 /// Folders hand their group on to what is made in them.
 const SETGID: u32 = 0o2000;
@@ -61,15 +61,15 @@ pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
     };
     let want = wanted(meta.mode(), meta.uid(), meta.gid());
     let can_write = may(&report.root, Access::WRITE_OK);
-    let mut folders: Vec<Vec<u8>> = [&b".locks"[..]].map(<[u8]>::to_vec).into();
-    folders.extend(report.store.iter().map(|_| shared::FOLDER.into()));
+    let mut folders: Vec<Vec<u8>> = vec![LOCKS.into()];
+    folders.extend(report.store.iter().map(|_| SHARED.into()));
     folders.extend(report.repos.iter().map(|repo| repo.folder.clone()));
     let damaged = report.problems.iter().filter(|p| p.repo().is_some());
     folders.extend(damaged.map(|problem| problem.folder.clone()));
     for folder in folders {
         let mut look = Look {
             want: want.map(|want| Wanted {
-                file: if folder == b".locks" {
+                file: if folder == LOCKS.as_bytes() {
                     GROUP_READS_AND_WRITES
                 } else {
                     want.file
@@ -77,7 +77,7 @@ pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
                 ..want
             }),
             can_write,
-            locks: folder == b".locks",
+            locks: folder == LOCKS.as_bytes(),
             ..Look::default()
         };
         let path = report.root.join(crate::sys::dir::path_of(&folder));

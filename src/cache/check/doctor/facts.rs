@@ -8,7 +8,8 @@ use super::relink::{At, Has, Known};
 use super::walk::{is_own_folder, names, walk};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::expected::{Expected, all_listings};
-use crate::cache::{layout, remove};
+use crate::cache::layout::{self, RepoLayout};
+use crate::cache::remove;
 
 /// One repository.
 pub struct Facts {
@@ -27,12 +28,12 @@ pub struct Facts {
     pub has_links: bool,
     /// Names of all blobs that a link, whole or broken, or a listing asks for.
     pub needed: BTreeSet<String>,
-    folder: PathBuf,
+    layout: RepoLayout,
 }
 
 impl Facts {
     /// Reads a repository's folder. `root` is the cache's.
-    pub fn read(root: &Path, repo: &Path) -> Facts {
+    pub fn read(root: &Path, repo: &RepoLayout) -> Facts {
         let listings = all_listings(repo);
         let mut facts = Facts {
             expected: Expected::of(listings.iter().map(|(_, listing)| listing)),
@@ -41,11 +42,11 @@ impl Facts {
                 listings,
             },
             used: None,
-            blobs: blobs(&repo.join("blobs")),
+            blobs: blobs(&repo.blobs()),
             commits: Vec::new(),
             has_links: false,
             needed: BTreeSet::new(),
-            folder: repo.to_path_buf(),
+            layout: repo.clone(),
         };
         facts.read_snapshots(root);
         facts.needed = facts.known.needed();
@@ -53,7 +54,7 @@ impl Facts {
     }
 
     fn read_snapshots(&mut self, root: &Path) {
-        let snapshots = self.folder.join("snapshots");
+        let snapshots = self.layout.snapshots();
         let entries = names(&snapshots).unwrap_or_default().into_iter();
         let folders = entries.filter(|name| is_own_folder(&snapshots.join(name)));
         self.commits = folders.filter_map(|name| name.into_string().ok()).collect();
@@ -88,7 +89,7 @@ impl Facts {
 
     /// Path of a blob.
     pub fn blob(&self, etag: &str) -> PathBuf {
-        self.folder.join("blobs").join(etag)
+        self.layout.blob_named(etag.as_bytes())
     }
 
     /// Whether a blob is here and has the size it should have.
@@ -166,15 +167,14 @@ fn blobs(folder: &Path) -> BTreeMap<String, Option<u64>> {
 /// What a link at a place of a snapshot has to say to mean a blob; `place` is
 /// `<commit>/<path in the repository>`.
 pub fn link_text(place: &Path, etag: &str) -> PathBuf {
-    let up = "../".repeat(place.components().count());
-    PathBuf::from(format!("{up}blobs/{etag}"))
+    layout::link_to_blob(place.components().count(), etag)
 }
 
 /// Whether a broken link says what it should and only lacks its blob.
-pub fn says_right(repo: &Path, place: &Path, target: &Path, etag: &str) -> bool {
-    let link = repo.join("snapshots").join(place);
-    let folder = link.parent().unwrap_or(repo);
-    layout::normalize(&folder.join(target)) == repo.join("blobs").join(etag)
+pub fn says_right(repo: &RepoLayout, place: &Path, target: &Path, etag: &str) -> bool {
+    let link = repo.snapshots().join(place);
+    let folder = link.parent().unwrap_or(repo.folder());
+    layout::normalize(&folder.join(target)) == repo.blob_named(etag.as_bytes())
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
             commits: owned(commits),
             needed: BTreeSet::new(),
             has_links,
-            folder: PathBuf::new(),
+            layout: RepoLayout::of_folder(Path::new(""), b""),
         }
     }
 
@@ -246,7 +246,7 @@ mod tests {
         for (place, expected) in [("c/f", "../../blobs/e"), ("c/d/f", "../../../blobs/e")] {
             assert_eq!(link_text(Path::new(place), "e"), Path::new(expected));
         }
-        let repo = Path::new("/c/models--o--n");
+        let repo = RepoLayout::of_folder(Path::new("/c"), b"models--o--n");
         for (target, expected) in [
             ("../../blobs/e", true),
             ("/c/models--o--n/blobs/e", true),
@@ -254,7 +254,7 @@ mod tests {
             ("/old/models--o--n/blobs/e", false),
             ("../blobs/e", false),
         ] {
-            let found = says_right(repo, Path::new("c/f"), Path::new(target), "e");
+            let found = says_right(&repo, Path::new("c/f"), Path::new(target), "e");
             assert_eq!(found, expected, "{target}");
         }
     }

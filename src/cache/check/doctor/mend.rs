@@ -13,8 +13,9 @@ use super::walk::{is_there, names, walk};
 use super::{Finding, ModeChange, Remedy};
 use crate::cache::commit::LONGEST_REF;
 use crate::cache::expected::Expected;
+use crate::cache::layout::{RepoLayout, staging_path};
 use crate::cache::remove::{self, Spared};
-use crate::sys::dir::{path_of, text_of};
+use crate::sys::dir::text_of;
 use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
 /// What mending came to.
@@ -71,15 +72,15 @@ struct Seen {
 }
 
 impl Seen {
-    fn is_orphan(&mut self, root: &Path, repo: &Path, blob: &Path) -> bool {
-        let facts = self.repos.entry(repo.to_path_buf());
+    fn is_orphan(&mut self, root: &Path, repo: &RepoLayout, blob: &Path) -> bool {
+        let facts = self.repos.entry(repo.folder().to_path_buf());
         let facts = facts.or_insert_with(|| Facts::read(root, repo));
         facts.is_orphan(&name_of(blob))
     }
 
     /// Whether a blob is there and has the size it should have; a link is followed.
-    fn is_whole(&mut self, repo: &Path, blob: &Path) -> bool {
-        let expected = self.expected.entry(repo.to_path_buf());
+    fn is_whole(&mut self, repo: &RepoLayout, blob: &Path) -> bool {
+        let expected = self.expected.entry(repo.folder().to_path_buf());
         let expected = expected.or_insert_with(|| Expected::read(repo));
         let size = fs::metadata(blob).map(|meta| meta.len());
         size.is_ok_and(|size| !expected.is_wrong(&name_of(blob), size))
@@ -89,7 +90,7 @@ impl Seen {
 /// Answers the bytes that became free.
 fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsError> {
     let path = &finding.path;
-    let repo = root.join(path_of(&finding.folder));
+    let repo = RepoLayout::of_folder(root, &finding.folder);
     match &finding.remedy {
         Remedy::Advice(_) => Ok(0),
         Remedy::RemoveRef | Remedy::SetRefAside => {
@@ -108,15 +109,15 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
             if content.trim() != commit {
                 return Ok(0);
             }
-            create_dir_all(&repo.join("blobs"))?;
-            let blobs = repo.join("blobs");
+            let blobs = repo.blobs();
+            create_dir_all(&blobs)?;
             write_atomic_staged(path, commit.as_bytes(), Mode::Umask, &blobs).map(|()| 0)
         }
         Remedy::Restore(sources) => {
             restore(root, path, sources, || !seen.is_whole(&repo, path)).map(|_| 0)
         }
         Remedy::Relink(etag) => {
-            let blob = repo.join("blobs").join(etag);
+            let blob = repo.blob_named(etag.as_bytes());
             if !seen.is_whole(&repo, &blob) {
                 let reason = io::Error::other("its blob is not here");
                 return Err(FsError::of("create the link", path)(reason));
@@ -144,7 +145,7 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
         }
         Remedy::MakeFolder => {
             // Tells this repository from one whose deletion was killed: see `Patient::blobs`.
-            create_dir_all(&repo.join("refs"))?;
+            create_dir_all(&repo.refs())?;
             create_dir_all(path).map(|()| 0)
         }
         Remedy::RemoveShell => remove_shell(&repo).map(|()| 0),
@@ -167,7 +168,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Makes a snapshot's link to a blob, unless a file or a link to a file of this cache stands there.
-fn relink(root: &Path, repo: &Path, path: &Path, etag: &str) -> Result<(), FsError> {
+fn relink(root: &Path, repo: &RepoLayout, path: &Path, etag: &str) -> Result<(), FsError> {
     let is_dead = || path.is_symlink() && !path.exists();
     let leads_out = || {
         let target = path.canonicalize();
@@ -179,9 +180,8 @@ fn relink(root: &Path, repo: &Path, path: &Path, etag: &str) -> Result<(), FsErr
     if let Some(folder) = path.parent() {
         create_dir_all(folder)?;
     }
-    let place = path.strip_prefix(repo.join("snapshots")).unwrap_or(path);
-    let name = format!(".hf-{:016x}.tmp", fastrand::u64(..));
-    let staged = repo.join("blobs").join(name);
+    let place = path.strip_prefix(repo.snapshots()).unwrap_or(path);
+    let staged = staging_path(&repo.blobs());
     std::os::unix::fs::symlink(link_text(place, etag), &staged)
         .and_then(|()| fs::rename(&staged, path))
         .inspect_err(|_| drop(fs::remove_file(&staged)))
@@ -189,9 +189,9 @@ fn relink(root: &Path, repo: &Path, path: &Path, etag: &str) -> Result<(), FsErr
 }
 
 /// Removes the links of all snapshots that lead to a blob.
-fn unlink(repo: &Path, blob: &Path) -> Result<(), FsError> {
-    for link in walk(&repo.join("snapshots")).files {
-        let folder = link.parent().unwrap_or(repo);
+fn unlink(repo: &RepoLayout, blob: &Path) -> Result<(), FsError> {
+    for link in walk(&repo.snapshots()).files {
+        let folder = link.parent().unwrap_or(repo.folder());
         let Ok(target) = fs::read_link(&link) else {
             continue;
         };
@@ -216,8 +216,8 @@ fn is_last_name(path: &Path) -> bool {
 }
 
 /// Moves a file to `<repo>/set-aside/`, under a name that is free there.
-fn set_aside(repo: &Path, path: &Path) -> Result<(), FsError> {
-    let folder = repo.join("set-aside");
+fn set_aside(repo: &RepoLayout, path: &Path) -> Result<(), FsError> {
+    let folder = repo.moved();
     create_dir_all(&folder)?;
     let name = path.file_name().unwrap_or_default();
     let free = (0_u32..).map(|number| {
@@ -234,14 +234,14 @@ fn set_aside(repo: &Path, path: &Path) -> Result<(), FsError> {
 
 /// Removes a repository's folder that has notes and no content. What came to be in it meanwhile
 /// stays.
-fn remove_shell(repo: &Path) -> Result<(), FsError> {
-    if !holds_no_content(repo) || is_there(&repo.join("snapshots")) {
+fn remove_shell(repo: &RepoLayout) -> Result<(), FsError> {
+    if !holds_no_content(repo) || is_there(&repo.snapshots()) {
         return Ok(());
     }
-    for notes in ["refs", "trees", ".no_exist"] {
-        remove::remove(&repo.join(notes))?;
+    for notes in [repo.refs(), repo.trees(), repo.no_exists()] {
+        remove::remove(&notes)?;
     }
-    for folder in [&repo.join("blobs"), repo] {
+    for folder in [&repo.blobs(), repo.folder()] {
         match fs::remove_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(FsError::of("remove", folder))?,

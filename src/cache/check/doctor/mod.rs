@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 pub use self::mend::mend;
 pub use self::restore::Source;
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
-use crate::cache::shared::{self, Payload};
+use crate::cache::shared::Payload;
 use crate::cache::{blob_names, layout};
 
 /// What a finding is.
@@ -392,7 +392,7 @@ fn of_problem(problem: &Problem) -> Finding {
             Ailment::Damaged,
             "check who owns it; run the command as that user",
         ),
-        ProblemKind::NotARepo if problem.folder == shared::FOLDER.as_bytes() => (
+        ProblemKind::NotARepo if problem.folder == layout::SHARED.as_bytes() => (
             Ailment::UnmarkedStore,
             "it is left alone: move it away if it is not of use",
         ),
@@ -418,13 +418,6 @@ fn of_problem(problem: &Problem) -> Finding {
     finding
         .with_size(size)
         .with_detail(problem.kind.to_string())
-}
-
-/// Names of files on their way into place: ours (`.hf-….tmp`), and links into the shared store, ours
-/// and the Python client's (`.<etag>.….shared`).
-fn is_staging(name: &[u8]) -> bool {
-    name.starts_with(b".hf-") && name.ends_with(b".tmp")
-        || name.starts_with(b".") && name.ends_with(b".shared")
 }
 
 /// Whether a chain of links leaves the cache at any hop.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::cache::layout::BLOBS;
 use crate::types::RepoPath;
 use crate::types::listing::{Checksum, Listing};
 
@@ -67,7 +68,7 @@ pub struct Wanted {
 /// a hash.
 pub fn blob_named(target: &Path) -> Option<&str> {
     let name = target.file_name()?.to_str()?;
-    let is_in_blobs = || Some(target.parent()?.file_name()? == "blobs");
+    let is_in_blobs = || Some(target.parent()?.file_name()? == BLOBS);
     let is_hash = matches!(
         Checksum::from_etag(name)?,
         Checksum::Sha256(_) | Checksum::GitSha1(_)

@@ -12,12 +12,13 @@ use super::walk::{is_own_folder, is_there, names, walk};
 use super::{Ailment, Finding, Remedy, leads_out};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::commit::LONGEST_REF;
+use crate::cache::layout::{BLOBS, NO_EXIST, REFS, RepoLayout, TREES};
 use crate::cache::scan::report::CacheReport;
-use crate::sys::dir::{is_absent, path_of};
+use crate::sys::dir::is_absent;
 use crate::types::CommitHash;
 
 /// What a repository's folder may hold without holding content: notes that a download makes anew.
-const NOTES: [&str; 4] = ["blobs", "refs", "trees", ".no_exist"];
+const NOTES: [&str; 4] = [BLOBS, REFS, TREES, NO_EXIST];
 
 /// What the user can do about blobs that lost all their snapshots.
 const RELINKED: &str =
@@ -43,11 +44,11 @@ pub fn examine(
     sources: &mut Sources<'_>,
     findings: &mut Vec<Finding>,
 ) {
-    let path = report.root.join(path_of(folder));
-    if !is_own_folder(&path) {
+    let layout = RepoLayout::of_folder(&report.root, folder);
+    if !is_own_folder(layout.folder()) {
         return;
     }
-    let snapshots = path.join("snapshots");
+    let snapshots = layout.snapshots();
     let is_usual = snapshots.is_file() || !is_there(&snapshots) || is_own_folder(&snapshots);
     if !is_usual {
         return;
@@ -55,13 +56,13 @@ pub fn examine(
     let mut patient = Patient {
         root: &report.root,
         folder,
-        path: &path,
-        facts: Facts::read(&report.root, &path),
+        facts: Facts::read(&report.root, &layout),
+        layout: &layout,
         restored: BTreeSet::new(),
         links: Vec::new(),
         findings,
     };
-    let blobs = path.join("blobs");
+    let blobs = layout.blobs();
     if blobs.is_symlink() && !blobs.exists() {
         // Every link is broken with it, and whole again when the disk is back.
         patient.add(Ailment::BrokenLink, blobs, Remedy::Advice(UNMOUNTED));
@@ -80,7 +81,7 @@ pub fn examine(
 struct Patient<'a> {
     root: &'a Path,
     folder: &'a [u8],
-    path: &'a Path,
+    layout: &'a RepoLayout,
     facts: Facts,
     /// Blobs that a remedy brings back.
     restored: BTreeSet<String>,
@@ -166,8 +167,8 @@ impl Patient<'_> {
         self.links = self.facts.known.links(has);
         let refs = self.named_commits();
         for link in self.links.clone() {
-            let path = self.path.join("snapshots").join(&link.place);
-            let is_right = |target: &Path| says_right(self.path, &link.place, target, &link.etag);
+            let path = self.layout.snapshots().join(&link.place);
+            let is_right = |target: &Path| says_right(self.layout, &link.place, target, &link.etag);
             let ailment = match &link.was {
                 Some(At::Broken(target)) if is_right(target) => continue,
                 Some(At::Broken(_)) => Ailment::BrokenLink,
@@ -182,9 +183,9 @@ impl Patient<'_> {
         let broken = places.filter(|(_, at)| matches!(at, At::Broken(_)));
         let lost: Vec<PathBuf> = broken
             .filter(|(place, _)| !made.contains(place))
-            .map(|(place, _)| self.path.join("snapshots").join(place))
+            .map(|(place, _)| self.layout.snapshots().join(place))
             .collect();
-        let is_behind_link = self.path.join("blobs").is_symlink();
+        let is_behind_link = self.layout.blobs().is_symlink();
         for file in lost {
             self.broken_link(file, is_behind_link);
         }
@@ -205,7 +206,7 @@ impl Patient<'_> {
 
     /// Whether there is a folder of snapshots; tells if there is none.
     fn has_snapshots_folder(&mut self) -> bool {
-        let snapshots = self.path.join("snapshots");
+        let snapshots = self.layout.snapshots();
         let is_file = snapshots.is_file();
         if is_file {
             self.add(Ailment::StrayFile, snapshots.clone(), Remedy::SetAside);
@@ -216,7 +217,7 @@ impl Patient<'_> {
         let is_shell = !is_file
             && self.links.is_empty()
             && self.restored.is_empty()
-            && holds_no_content(self.path);
+            && holds_no_content(self.layout);
         let remedy = match is_shell {
             true => Remedy::RemoveShell,
             false => Remedy::MakeFolder,
@@ -230,7 +231,7 @@ impl Patient<'_> {
 
     /// What the refs say: path and content, `None` when it cannot be read.
     fn read_refs(&self) -> Vec<(PathBuf, Option<String>)> {
-        let files = walk(&self.path.join("refs")).files.into_iter();
+        let files = walk(&self.layout.refs()).files.into_iter();
         let files = files.filter(|file| !file.is_dir());
         files
             .map(|file| {
@@ -250,7 +251,7 @@ impl Patient<'_> {
     }
 
     fn refs(&mut self) {
-        let refs = self.path.join("refs");
+        let refs = self.layout.refs();
         if refs.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
             return self.add(Ailment::StrayFile, refs, Remedy::SetAside);
         }
@@ -259,10 +260,10 @@ impl Patient<'_> {
             let Some(content) = content else { continue };
             let commit = content.trim();
             let will_be_there = |commit: &str| {
-                has_snapshot(self.path, commit)
+                has_snapshot(self.layout, commit)
                     || self.links.iter().any(|link| link.place.starts_with(commit))
             };
-            if has_snapshot(self.path, &content) || content == commit && will_be_there(commit) {
+            if has_snapshot(self.layout, &content) || content == commit && will_be_there(commit) {
                 continue;
             }
             if !commit.is_empty() && will_be_there(commit) {
@@ -290,7 +291,7 @@ impl Patient<'_> {
 
     /// The commits that refs name, also those that were set aside. `None`: there is no folder of refs.
     fn known_refs(&self) -> Option<Vec<String>> {
-        let set_aside = self.path.join("set-aside");
+        let set_aside = self.layout.moved();
         let set_aside = names(&set_aside)
             .unwrap_or_default()
             .into_iter()
@@ -300,7 +301,7 @@ impl Patient<'_> {
                 Some(content.trim().parse::<CommitHash>().ok()?.to_string())
             });
         let mut all: Vec<String> = set_aside.collect();
-        let has_folder = is_own_folder(&self.path.join("refs"));
+        let has_folder = is_own_folder(&self.layout.refs());
         if has_folder {
             all.extend(self.named_commits());
         }
@@ -308,7 +309,7 @@ impl Patient<'_> {
     }
 
     fn stray_files(&mut self) {
-        let snapshots = self.path.join("snapshots");
+        let snapshots = self.layout.snapshots();
         for name in names(&snapshots).unwrap_or_default() {
             let entry = snapshots.join(name);
             if entry.is_file() {
@@ -321,7 +322,7 @@ impl Patient<'_> {
 
     /// What in `blobs/` is of no use, or not known to be.
     fn blobs(&mut self, linked_from_elsewhere: &HashSet<PathBuf>) {
-        let blobs = self.path.join("blobs");
+        let blobs = self.layout.blobs();
         let refs = self.known_refs();
         let may_have_lost_links = self.facts.may_have_lost_links(refs.as_deref());
         let linked_soon: HashSet<String> =
@@ -387,14 +388,14 @@ pub fn ref_text(file: &Path) -> io::Result<String> {
 }
 
 /// Whether a text is the very name of a snapshot.
-pub fn has_snapshot(repo: &Path, commit: &str) -> bool {
+pub fn has_snapshot(repo: &RepoLayout, commit: &str) -> bool {
     let is_name = !commit.is_empty() && !commit.contains(['/', '\0']);
-    is_name && !matches!(commit, "." | "..") && repo.join("snapshots").join(commit).is_dir()
+    is_name && !matches!(commit, "." | "..") && repo.snapshot_named(commit.as_bytes()).is_dir()
 }
 
 /// Whether a repository's folder has nothing but notes: no blob, nothing foreign.
-pub fn holds_no_content(repo: &Path) -> bool {
+pub fn holds_no_content(repo: &RepoLayout) -> bool {
     let is_note = |name: &std::ffi::OsString| NOTES.iter().any(|note| name == note);
-    let has_no_blob = names(&repo.join("blobs")).is_some_and(|names| names.is_empty());
-    names(repo).is_some_and(|names| names.iter().all(is_note)) && has_no_blob
+    let has_no_blob = names(&repo.blobs()).is_some_and(|names| names.is_empty());
+    names(repo.folder()).is_some_and(|names| names.iter().all(is_note)) && has_no_blob
 }

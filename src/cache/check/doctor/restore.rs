@@ -9,7 +9,9 @@ use super::relink::Wanted;
 use super::walk::names;
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::last_used;
-use crate::cache::layout::{CacheLayout, parse_repo_folder, parse_repo_folder_name};
+use crate::cache::layout::{
+    self, CacheLayout, RepoLayout, parse_repo_folder, parse_repo_folder_name, staging_path,
+};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, Entry, Linked, Payload};
 use crate::sys::dir::Dir;
@@ -96,7 +98,7 @@ impl<'a> Sources<'a> {
 pub fn payload_named(target: &Path) -> Option<String> {
     let hash = target.file_name()?.to_str()?;
     let prefix = target.parent()?.file_name()?.to_str()?;
-    let is_store = target.parent()?.parent()?.file_name()? == shared::FOLDER;
+    let is_store = target.parent()?.parent()?.file_name()? == layout::SHARED;
     let is_hash = hash.len() == 64 && crate::types::is_lower_hex(hash);
     (is_store && is_hash && prefix.len() == 2 && hash.starts_with(prefix)).then(|| hash.to_owned())
 }
@@ -105,7 +107,7 @@ fn all_blobs(root: &Path) -> BTreeMap<String, Vec<PathBuf>> {
     let mut all: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let repos = names(root).unwrap_or_default().into_iter();
     for repo in repos.filter(|name| parse_repo_folder_name(&name.to_string_lossy()).is_some()) {
-        let folder = root.join(repo).join("blobs");
+        let folder = RepoLayout::of_folder(root, repo.as_encoded_bytes()).blobs();
         for name in names(&folder).unwrap_or_default() {
             let path = folder.join(&name);
             let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
@@ -182,7 +184,7 @@ fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
         ));
     }
     let folder = blob.parent().unwrap_or(Path::new("."));
-    let staged = folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)));
+    let staged = staging_path(folder);
     let copied = fs::hard_link(other, &staged).or_else(|_| {
         let mut copy = Opening::new_file().open(&staged)?;
         io::copy(&mut open_regular(other)?, &mut copy)?;

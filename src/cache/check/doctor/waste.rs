@@ -4,10 +4,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::walk::{is_own_folder, is_there, names};
-use super::{Ailment, Finding, Remedy, is_staging};
-use crate::cache::blob_names::{self, Writer};
+use super::{Ailment, Finding, Remedy};
+use crate::cache::blob_names::is_staging;
+use crate::cache::layout::{self, CacheLayout, LOCKS, PartialName, RepoLayout, SHARED, Writer};
 use crate::cache::scan::report::{CacheReport, Incomplete};
-use crate::cache::{layout, remove, shared};
+use crate::cache::{remove, shared};
 use crate::sys::dir::Dir;
 
 /// Longest manifest that is read, in bytes, as of the shared store.
@@ -41,17 +42,12 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
 fn of_partial(report: &CacheReport, file: &Incomplete) -> Remedy {
     const OF_ANOTHER: Remedy =
         Remedy::Advice("another program began it; `hf cache prune` removes it");
-    match blob_names::partial(&file.name).map(|partial| partial.writer) {
-        None | Some(Writer::Never | Writer::MayLockBeside) => return OF_ANOTHER,
-        Some(Writer::Locks | Writer::MayLock) => {}
-    }
-    let etag = remove::etag_of(&file.name);
-    let is_done = file
-        .path(&report.root)
-        .with_file_name(crate::sys::dir::path_of(etag));
-    let plain = [etag, b".incomplete"].concat();
-    let is_resumed = layout::partial_etag(&file.name).is_some() || file.name == plain;
-    if is_there(&is_done) || !is_resumed {
+    let partial = match PartialName::parse(&file.name) {
+        Some(partial) if matches!(partial.writer, Writer::Locks | Writer::MayLock) => partial,
+        _ => return OF_ANOTHER,
+    };
+    let blob = RepoLayout::of_folder(&report.root, &file.folder).blob_named(partial.etag);
+    if is_there(&blob) || !partial.is_resumed {
         Remedy::Remove
     } else {
         Remedy::Advice("`hf download` goes on with it, `hf cache prune` removes it")
@@ -60,13 +56,13 @@ fn of_partial(report: &CacheReport, file: &Incomplete) -> Remedy {
 
 /// Lock files of repositories that are gone, and what deletions left among the locks.
 pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
-    let locks = root.join(".locks");
+    let locks = CacheLayout::new(root).locks();
     for name in names(&locks).unwrap_or_default() {
         let place = locks.join(&name);
         let bytes = name.as_encoded_bytes();
         if is_staging(bytes) {
             let size = super::walk::bytes(&place);
-            let finding = Finding::new(Ailment::Leftover, b".locks", place, Remedy::Remove);
+            let finding = Finding::new(Ailment::Leftover, LOCKS.as_bytes(), place, Remedy::Remove);
             findings.push(finding.with_size(size));
         } else if is_own_folder(&place)
             && layout::parse_repo_folder_name(&name.to_string_lossy()).is_some()
@@ -98,8 +94,7 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
     };
     for payload in &store.payloads {
         let place = report.root.join(payload.place());
-        let add =
-            |ailment, path, remedy| Finding::new(ailment, shared::FOLDER.as_bytes(), path, remedy);
+        let add = |ailment, path, remedy| Finding::new(ailment, SHARED.as_bytes(), path, remedy);
         let sweep = || Remedy::Sweep(payload.clone());
         match shared::users(&dir, &report.root, payload) {
             None => findings.push(add(
@@ -129,7 +124,7 @@ pub fn store_leftovers(report: &CacheReport, findings: &mut Vec<Finding>) {
     if report.store.is_none() {
         return;
     }
-    let store = report.root.join(shared::FOLDER);
+    let store = CacheLayout::new(&report.root).shared();
     for prefix in names(&store).unwrap_or_default() {
         let folder = store.join(prefix);
         let files = names(&folder).unwrap_or_default();
@@ -140,9 +135,8 @@ pub fn store_leftovers(report: &CacheReport, findings: &mut Vec<Finding>) {
             continue;
         }
         for (name, place) in files.iter().zip(places()) {
-            let of_store = |ailment, remedy| {
-                Finding::new(ailment, shared::FOLDER.as_bytes(), place.clone(), remedy)
-            };
+            let of_store =
+                |ailment, remedy| Finding::new(ailment, SHARED.as_bytes(), place.clone(), remedy);
             if is_staging(name.as_encoded_bytes()) {
                 findings.push(of_store(Ailment::Leftover, Remedy::Remove));
             } else if let Some(payload) = payload_of_manifest(&place)

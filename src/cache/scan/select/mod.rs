@@ -93,6 +93,7 @@ pub fn rows(report: &CacheReport, by_revision: bool) -> Vec<Row<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::layout::RepoLayout;
     use crate::types::{CacheId, RepoType};
 
     /// A report of these repositories.
@@ -112,6 +113,7 @@ mod tests {
     pub fn repo(id: &str, size: u64, accessed: f64, refs: &[&str]) -> CachedRepo {
         CachedRepo {
             folder: Vec::new(),
+            layout: RepoLayout::of_folder(std::path::Path::new(""), b""),
             id: CacheId {
                 repo_type: RepoType::Model,
                 id: id.to_owned(),

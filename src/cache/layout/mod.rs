@@ -48,8 +48,12 @@
 //! Source: docs/reference.md#folders-and-files, checked against huggingface_hub 2.4.0 and 0.36.2 by
 //! the interop tests.
 
+mod partial;
+
 use std::path::{Component, Path, PathBuf};
 
+pub use self::partial::{PartialName, Writer};
+use crate::sys::dir::path_of;
 use crate::types::listing::Checksum;
 use crate::types::{CacheId, CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
 
@@ -62,28 +66,30 @@ pub const CACHEDIR_TAG_CONTENT: &str = "Signature: 8a477f597d28d172789f06886806b
 # For information about cache directory tags, see:\n\
 #\thttps://bford.info/cachedir/\n";
 
-/// Folder of a repository with the refs that `refs/` cannot hold: one is a file where another needs a
-/// folder. Ours; no other client looks there. `/` and `%` of their names are percent-encoded.
+/// Locks, in the cache's root, where scanners do not look.
+pub const LOCKS: &str = ".locks";
+/// The shared store, in the cache's root: see [`super::shared`].
+pub const SHARED: &str = "blobs";
+/// Marker in the shared store.
+pub const SHARED_MARKER: &str = ".huggingface-shared-blobs";
+
+/// Blobs of a repository.
+pub const BLOBS: &str = "blobs";
+/// Refs of a repository.
+pub const REFS: &str = "refs";
+/// Snapshots of a repository.
+pub const SNAPSHOTS: &str = "snapshots";
+/// Stored listings of a repository.
+pub const TREES: &str = "trees";
+/// Stored "there is no such file" of a repository.
+pub const NO_EXIST: &str = ".no_exist";
+/// Refs that [`REFS`] cannot hold: one is a file where another needs a folder. Ours; no other client
+/// looks there. `/` and `%` of their names are percent-encoded.
 pub const ODD_REFS: &str = ".hf-refs";
-
-/// Ending of our unfinished downloads. See the module text for why it is not `.incomplete`.
-pub const PARTIAL_SUFFIX: &str = ".hf-part";
-
-/// The etag of one of our unfinished downloads: `<etag>.hf-part`, or a segment ahead of it,
-/// `<etag>.hf-part-<k>` ([`crate::download::http::parallel`]). `None` for any other name.
-pub fn partial_etag(name: &[u8]) -> Option<&[u8]> {
-    let suffix = PARTIAL_SUFFIX.as_bytes();
-    let digits = name
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let stem = match name[..name.len() - digits].strip_suffix(b"-") {
-        Some(stem) if digits > 0 => stem,
-        _ => name,
-    };
-    stem.strip_suffix(suffix)
-}
+/// Pin of a repository: see [`super::pins`]. Ours.
+pub const PIN: &str = ".hf-pin";
+/// What `hf cache doctor --fix` moved out of the way. Ours.
+pub const MOVED: &str = "set-aside";
 
 /// Paths of a cache with a given root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +98,6 @@ pub struct CacheLayout {
 }
 
 impl CacheLayout {
-    /// `.locks/`, where scanners do not look.
-    pub fn locks(&self) -> PathBuf {
-        self.root.join(".locks")
-    }
-
     /// A cache below `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         CacheLayout { root: root.into() }
@@ -112,13 +113,24 @@ impl CacheLayout {
         self.root.join(CACHEDIR_TAG)
     }
 
+    /// `.locks/`.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join(LOCKS)
+    }
+
+    /// `blobs/`, the shared store.
+    pub fn shared(&self) -> PathBuf {
+        self.root.join(SHARED)
+    }
+
+    /// The marker in the shared store.
+    pub fn shared_marker(&self) -> PathBuf {
+        self.shared().join(SHARED_MARKER)
+    }
+
     /// Paths of one repository.
     pub fn repo(&self, repo: &Repo) -> RepoLayout {
-        let name = repo_folder_name(repo);
-        RepoLayout {
-            folder: self.root.join(&name),
-            locks: self.locks().join(name),
-        }
+        RepoLayout::of_folder(&self.root, repo_folder_name(repo).as_bytes())
     }
 }
 
@@ -130,6 +142,55 @@ pub struct RepoLayout {
 }
 
 impl RepoLayout {
+    /// The repository in the folder `name` of a cache's root, whatever that is called.
+    pub fn of_folder(root: &Path, name: &[u8]) -> RepoLayout {
+        let name = path_of(name);
+        RepoLayout {
+            locks: root.join(LOCKS).join(&name),
+            folder: root.join(name),
+        }
+    }
+
+    /// A path relative to the folder, as a scan gives it.
+    pub fn inside(&self, place: &[u8]) -> PathBuf {
+        self.folder.join(path_of(place))
+    }
+
+    /// `.locks/models--org--name/`.
+    pub fn locks(&self) -> &Path {
+        &self.locks
+    }
+
+    /// `refs/`.
+    pub fn refs(&self) -> PathBuf {
+        self.folder.join(REFS)
+    }
+
+    /// `.hf-refs/`.
+    pub fn odd_refs(&self) -> PathBuf {
+        self.folder.join(ODD_REFS)
+    }
+
+    /// `trees/`.
+    pub fn trees(&self) -> PathBuf {
+        self.folder.join(TREES)
+    }
+
+    /// `.no_exist/`.
+    pub fn no_exists(&self) -> PathBuf {
+        self.folder.join(NO_EXIST)
+    }
+
+    /// `.hf-pin`.
+    pub fn pin(&self) -> PathBuf {
+        self.folder.join(PIN)
+    }
+
+    /// `set-aside/`.
+    pub fn moved(&self) -> PathBuf {
+        self.folder.join(MOVED)
+    }
+
     /// `<root>/models--org--name`.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -137,44 +198,63 @@ impl RepoLayout {
 
     /// `blobs/`.
     pub fn blobs(&self) -> PathBuf {
-        self.folder.join("blobs")
+        self.folder.join(BLOBS)
     }
 
     /// `blobs/<etag>`.
     pub fn blob(&self, checksum: &Checksum) -> PathBuf {
-        self.blobs().join(checksum.etag())
+        self.blob_named(checksum.etag().as_bytes())
+    }
+
+    /// `blobs/<name>`.
+    pub fn blob_named(&self, name: &[u8]) -> PathBuf {
+        self.blobs().join(path_of(name))
     }
 
     /// `blobs/<etag>.hf-part`.
     pub fn partial(&self, checksum: &Checksum) -> PathBuf {
-        self.blobs()
-            .join(format!("{}{PARTIAL_SUFFIX}", checksum.etag()))
+        self.blobs().join(PartialName::common(checksum.etag()))
     }
 
     /// `.locks/<repo>/<etag>.lock`.
     pub fn lock(&self, checksum: &Checksum) -> PathBuf {
-        self.locks.join(format!("{}.lock", checksum.etag()))
+        self.lock_named(checksum.etag().as_bytes())
+    }
+
+    /// `.locks/<repo>/<name>.lock`.
+    pub fn lock_named(&self, name: &[u8]) -> PathBuf {
+        lock_in(&self.locks, name)
+    }
+
+    /// `blobs/<name>.lock`, as the crate hf-hub has it.
+    pub fn lock_beside(&self, name: &[u8]) -> PathBuf {
+        lock_in(&self.blobs(), name)
     }
 
     /// `refs/<revision>`.
     pub fn reference(&self, revision: &Revision) -> PathBuf {
-        self.folder.join("refs").join(revision.as_str())
+        self.refs().join(revision.as_str())
     }
 
     /// `.hf-refs/<revision>`, in one name: see [`ODD_REFS`].
     pub fn odd_reference(&self, revision: &Revision) -> PathBuf {
         let name = revision.as_str().replace('%', "%25").replace('/', "%2F");
-        self.folder.join(ODD_REFS).join(name)
+        self.odd_refs().join(name)
     }
 
     /// `snapshots/`.
     pub fn snapshots(&self) -> PathBuf {
-        self.folder.join("snapshots")
+        self.folder.join(SNAPSHOTS)
     }
 
     /// `snapshots/<commit>`.
     pub fn snapshot(&self, commit: &CommitHash) -> PathBuf {
-        self.snapshots().join(commit.as_str())
+        self.snapshot_named(commit.as_str().as_bytes())
+    }
+
+    /// `snapshots/<name>`.
+    pub fn snapshot_named(&self, name: &[u8]) -> PathBuf {
+        self.snapshots().join(path_of(name))
     }
 
     /// `snapshots/<commit>/<path>`.
@@ -187,26 +267,43 @@ impl RepoLayout {
         tree_file(&self.folder, commit)
     }
 
+    /// `trees/<name>.json`.
+    pub fn tree_named(&self, name: &[u8]) -> PathBuf {
+        self.trees().join(path_of(&[name, b".json"].concat()))
+    }
+
     /// `.no_exist/<commit>/<path>`.
     pub fn no_exist(&self, commit: &CommitHash, path: &RepoPath) -> PathBuf {
-        self.folder
-            .join(".no_exist")
-            .join(commit.as_str())
-            .join(path.as_str())
+        self.no_exists().join(commit.as_str()).join(path.as_str())
     }
 }
 
 /// `<folder>/trees/<commit>.json`: the folder is a repository's, or `.cache/huggingface` of a
 /// `--local-dir`.
 pub fn tree_file(folder: &Path, commit: &CommitHash) -> PathBuf {
-    folder.join("trees").join(format!("{commit}.json"))
+    folder.join(TREES).join(format!("{commit}.json"))
+}
+
+/// The path of a file that is written in `folder` and renamed when it is complete. The name is random:
+/// `.hf-<16 hex>.tmp`.
+pub fn staging_path(folder: &Path) -> PathBuf {
+    folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
+}
+
+/// `<folder>/<name>.lock`.
+fn lock_in(folder: &Path, name: &[u8]) -> PathBuf {
+    folder.join(path_of(&[name, b".lock"].concat()))
 }
 
 /// What the pointer of `path` holds: `../../blobs/<etag>` with one more `../` for every folder in
 /// the path.
 pub fn pointer_target(path: &RepoPath, checksum: &Checksum) -> PathBuf {
-    let up = "../".repeat(path.parts().count() + 1);
-    PathBuf::from(format!("{up}blobs/{}", checksum.etag()))
+    link_to_blob(path.parts().count() + 1, checksum.etag())
+}
+
+/// `blobs/<etag>` of a repository, from a folder that lies `depth` levels below the repository's.
+pub fn link_to_blob(depth: usize, etag: &str) -> PathBuf {
+    PathBuf::from(format!("{}{BLOBS}/{etag}", "../".repeat(depth)))
 }
 
 /// `models--org--name`.
@@ -319,31 +416,5 @@ mod tests {
         ] {
             assert_eq!(normalize(Path::new(path)), Path::new(expected), "{path}");
         }
-    }
-
-    #[test]
-    fn partials_and_their_segments() {
-        for (name, etag) in [
-            ("abc.hf-part", Some("abc")),
-            ("abc.hf-part-0", Some("abc")),
-            ("abc.hf-part-12", Some("abc")),
-            ("d41d8-3.hf-part", Some("d41d8-3")),
-            ("abc.hf-part-", None),
-            ("abc-12", None),
-            ("abc", None),
-            ("12", None),
-            ("", None),
-        ] {
-            assert_eq!(
-                partial_etag(name.as_bytes()),
-                etag.map(str::as_bytes),
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_tag_is_the_python_clients() {
-        assert_eq!(CACHEDIR_TAG_CONTENT.len(), 191);
     }
 }

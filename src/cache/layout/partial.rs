@@ -1,0 +1,167 @@
+//! Names of unfinished downloads: ours and those of the programs that share the cache
+//! (docs/reference.md#unfinished-downloads). Pure, but for the random part of a name.
+//!
+//! | name | written by |
+//! | --- | --- |
+//! | `<etag>.hf-part`, `<etag>.hf-part-<k>` | this program: the file from its start, and from segment `k` on |
+//! | `<etag>.<8 hex>.hf-part` | this program, where locks do not work |
+//! | `<etag>.<8 hex>.incomplete` | the Python client of today, a new name for each attempt |
+//! | `<etag>.incomplete` | the older Python client, and `@huggingface/hub` |
+//! | `<etag>.part`, `<etag>.sync.part` | the crate hf-hub |
+//! | `<etag>.downloadInProgress` | llama.cpp |
+
+use std::path::{Path, PathBuf};
+
+/// Ending of our unfinished downloads. Not `.incomplete`: see [`super`].
+const OURS: &str = ".hf-part";
+/// Ending of those of the Python clients.
+const INCOMPLETE: &str = ".incomplete";
+
+/// The name of an unfinished download, read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialName<'a> {
+    /// The etag of the content that is downloaded.
+    pub etag: &'a [u8],
+    /// Which lock shows whether a process writes it.
+    pub writer: Writer,
+    /// Whether a later download by a program that we know continues it.
+    pub is_resumed: bool,
+}
+
+/// What the program that writes an unfinished download does about locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// It holds `.locks/<repo>/<etag>.lock`: this program, and the Python client of today.
+    Locks,
+    /// It may hold `.locks/<repo>/<etag>.lock`, or no lock at all: `<etag>.incomplete` is the name
+    /// that the older Python client (with the lock) and `@huggingface/hub` (without) give, and this
+    /// program uses a random name on file systems without locks.
+    MayLock,
+    /// It may hold `blobs/<etag>.lock`: the crate hf-hub.
+    MayLockBeside,
+    /// It holds no lock: llama.cpp, and `tmpXXXXXXXX` of huggingface_hub 0.16 to 0.20.
+    Never,
+}
+
+impl<'a> PartialName<'a> {
+    /// Reads a name in `blobs/`; `None` when it is not that of an unfinished download.
+    pub fn parse(name: &'a [u8]) -> Option<Self> {
+        let found = |etag, writer, is_resumed| {
+            Some(PartialName {
+                etag,
+                writer,
+                is_resumed,
+            })
+        };
+        if let Some(etag) = without_segment(name).strip_suffix(OURS.as_bytes()) {
+            return match without_unique(etag) {
+                Some(etag) => found(etag, Writer::MayLock, true),
+                None => found(etag, Writer::Locks, true),
+            };
+        }
+        let stem = |ending: &str| {
+            let stem = name.strip_suffix(ending.as_bytes());
+            stem.filter(|stem| !stem.is_empty())
+        };
+        if let Some(etag) = stem(INCOMPLETE) {
+            return match without_unique(etag) {
+                Some(etag) => found(etag, Writer::Locks, false),
+                None => found(etag, Writer::MayLock, true),
+            };
+        }
+        if let Some(etag) = stem(".sync.part").or_else(|| stem(".part")) {
+            return found(etag, Writer::MayLockBeside, false);
+        }
+        found(stem(".downloadInProgress")?, Writer::Never, false)
+    }
+
+    /// `<stem>.hf-part`, the name that all processes share. The stem is an etag.
+    pub fn common(stem: &str) -> String {
+        format!("{stem}{OURS}")
+    }
+
+    /// The stem of [`PartialName::common`]; `None` for any other name.
+    pub fn stem_of_common(name: &str) -> Option<&str> {
+        name.strip_suffix(OURS)
+    }
+
+    /// Beside a common partial, a path that no other process uses: `<etag>.<8 hex>.hf-part`.
+    pub fn unique_beside(common: &Path) -> PathBuf {
+        let stem = common.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{stem}.{:08x}", fastrand::u32(..));
+        common.with_file_name(PartialName::common(&name))
+    }
+
+    /// The path of segment `k` of a partial: `….hf-part-<k>`.
+    pub fn segment_of(partial: &Path, k: u64) -> PathBuf {
+        let mut name = partial.as_os_str().to_owned();
+        name.push(format!("-{k}"));
+        PathBuf::from(name)
+    }
+}
+
+/// A name without the `-<k>` of a segment.
+fn without_segment(name: &[u8]) -> &[u8] {
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let digits = name.iter().rev().take_while(is_digit).count();
+    match name[..name.len() - digits].strip_suffix(b"-") {
+        Some(stem) if digits > 0 => stem,
+        _ => name,
+    }
+}
+
+/// `<etag>` of `<etag>.<8 hex>`.
+fn without_unique(stem: &[u8]) -> Option<&[u8]> {
+    let dot = stem.len().checked_sub(9)?;
+    let (etag, unique) = (&stem[..dot], &stem[dot + 1..]);
+    let is_unique = stem[dot] == b'.' && unique.iter().all(u8::is_ascii_hexdigit);
+    (is_unique && !etag.is_empty()).then_some(etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn etags_of_unfinished_downloads() {
+        for (name, expected) in [
+            ("abc.incomplete", Some("abc")),
+            ("abc.1234abcd.incomplete", Some("abc")),
+            ("abc.1234abc.incomplete", Some("abc.1234abc")),
+            ("d41d8-3.x.incomplete", Some("d41d8-3.x")),
+            ("abc.hf-part", Some("abc")),
+            ("abc.hf-part-0", Some("abc")),
+            ("abc.hf-part-12", Some("abc")),
+            ("d41d8-3.hf-part", Some("d41d8-3")),
+            ("abc.hf-part-", None),
+            ("abc-12", None),
+            ("abc", None),
+            ("12", None),
+            ("", None),
+        ] {
+            let found = PartialName::parse(name.as_bytes()).map(|partial| partial.etag);
+            assert_eq!(found, expected.map(str::as_bytes), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let common = PathBuf::from("/c").join(PartialName::common("abc"));
+        assert_eq!(common, Path::new("/c/abc.hf-part"));
+        assert_eq!(PartialName::stem_of_common("abc.hf-part"), Some("abc"));
+        assert_eq!(PartialName::stem_of_common("abc.hf-part-1"), None);
+        let unique = PartialName::unique_beside(&common);
+        assert_ne!(unique, common);
+        for (path, writer) in [
+            (common.clone(), Writer::Locks),
+            (PartialName::segment_of(&common, 7), Writer::Locks),
+            (unique.clone(), Writer::MayLock),
+            (PartialName::segment_of(&unique, 7), Writer::MayLock),
+        ] {
+            let name = path.file_name().unwrap().as_encoded_bytes();
+            let read = PartialName::parse(name).unwrap();
+            assert_eq!((read.etag, read.writer), (&b"abc"[..], writer), "{path:?}");
+            assert!(read.is_resumed);
+        }
+    }
+}

@@ -1,13 +1,13 @@
-//! What a name in a repository's `blobs/` says about the file: whose it is, and which lock its writer
-//! holds. Pure.
+//! What a name in the `blobs/` of a repository says about the file: which program wrote it, and which
+//! lock the writer holds. Pure.
 //!
-//! Several programs download into the same cache, and each has names of its own for what is not
-//! finished (docs/reference.md#unfinished-downloads). What has no known form is another program's
-//! and never taken for an orphan: only what is named like an etag can be a blob.
+//! Several programs download into the same cache, and each has its own names for unfinished files
+//! (docs/reference.md#unfinished-downloads). A name of no known form belongs to another program and
+//! never counts as an orphan: only a name in the form of an etag can be a blob.
 
 use super::layout::PartialName;
 
-/// What a name in `blobs/` stands for.
+/// What a name in `blobs/` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobName<'a> {
     /// Complete content, named by its etag.
@@ -16,15 +16,15 @@ pub enum BlobName<'a> {
     Partial(PartialName<'a>),
     /// A lock file of the crate hf-hub, which has them beside the blobs.
     Lock,
-    /// A file or link on its way to its own name, for moments only: ours, and the Python client's.
+    /// A file or link that will be renamed in a moment: ours, and the Python client's.
     Staging,
-    /// What operating systems strew about.
+    /// A file that operating systems leave in every folder.
     Stray,
     /// Anything else.
-    Foreign,
+    Unknown,
 }
 
-/// What a name in `blobs/` stands for.
+/// What a name in `blobs/` means.
 pub fn blob_name(name: &[u8]) -> BlobName<'_> {
     if is_stray(name) {
         return BlobName::Stray;
@@ -38,12 +38,12 @@ pub fn blob_name(name: &[u8]) -> BlobName<'_> {
     match name.strip_suffix(b".lock") {
         Some(stem) if !stem.is_empty() => BlobName::Lock,
         _ if is_etag(name) => BlobName::Blob,
-        _ => BlobName::Foreign,
+        _ => BlobName::Unknown,
     }
 }
 
-/// Whether a file or link is on its way to its own name: ours (`.hf-….tmp`), and links into the shared
-/// store, ours and the Python client's (`.<etag>.….shared`).
+/// Whether a file or link will be renamed when it is complete: ours (`.hf-….tmp`), and links into
+/// the shared store, ours and the Python client's (`.<etag>.….shared`).
 pub fn is_staging(name: &[u8]) -> bool {
     name.starts_with(b".hf-") && name.ends_with(b".tmp")
         || name.starts_with(b".") && name.ends_with(b".shared")
@@ -101,10 +101,10 @@ mod tests {
             (&sha256, BlobName::Blob),
             ("d41d8cd98f00b204e9800998ecf8427e", BlobName::Blob),
             ("d41d8cd98f00b204e9800998ecf8427e-12", BlobName::Blob),
-            ("d41d8cd98f00b204e9800998ecf8427e-", BlobName::Foreign),
-            ("d41d8cd98f00b204e9800998ecf8427e-x", BlobName::Foreign),
-            ("d41d8cd98f00b204e9800998ecf8427g", BlobName::Foreign),
-            (&sha1[1..], BlobName::Foreign),
+            ("d41d8cd98f00b204e9800998ecf8427e-", BlobName::Unknown),
+            ("d41d8cd98f00b204e9800998ecf8427e-x", BlobName::Unknown),
+            ("d41d8cd98f00b204e9800998ecf8427g", BlobName::Unknown),
+            (&sha1[1..], BlobName::Unknown),
             ("E.hf-part", partial(Writer::Locks, true)),
             ("E.hf-part-3", partial(Writer::Locks, true)),
             ("E.0123abcd.hf-part", partial(Writer::MayLock, true)),
@@ -115,14 +115,14 @@ mod tests {
             ("E.sync.part", partial(Writer::MayLockBeside, false)),
             ("E.downloadInProgress", partial(Writer::Never, false)),
             ("E.lock", BlobName::Lock),
-            (".lock", BlobName::Foreign),
-            (".part", BlobName::Foreign),
+            (".lock", BlobName::Unknown),
+            (".part", BlobName::Unknown),
             (".hf-0123.tmp", BlobName::Staging),
             (".E.hf.shared", BlobName::Staging),
             (".DS_Store", BlobName::Stray),
-            ("notes.txt", BlobName::Foreign),
-            ("E.tmp", BlobName::Foreign),
-            ("", BlobName::Foreign),
+            ("notes.txt", BlobName::Unknown),
+            ("E.tmp", BlobName::Unknown),
+            ("", BlobName::Unknown),
         ] {
             assert_eq!(blob_name(name.as_bytes()), expected, "{name}");
         }

@@ -14,7 +14,7 @@ use crate::types::listing::Checksum;
 use crate::types::{CommitHash, RepoPath, Revision};
 
 /// Longest ref that is read, in bytes: a commit is 40.
-pub const LONGEST_REF: u64 = 4096;
+pub const LONGEST_REF: u16 = 4096;
 
 /// How pointers are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +25,16 @@ pub enum Linking {
     Files,
 }
 
-/// Makes the cache root and its tag for backup tools. The tag is a courtesy: failing to write it is
-/// no error.
+/// Makes the cache root and its tag for backup tools. The tag is optional: failing to write it is no
+/// error.
 ///
 /// # Errors
 /// [`FsError`] when the root cannot be made.
 pub fn prepare_root(layout: &CacheLayout) -> Result<(), FsError> {
     refuse_foreign_link(layout.root())?;
     create_dir_all(layout.root())?;
-    // In the root itself, what a killed process leaves would count as damage.
+    // The tag is staged there: in the root itself, a leftover of a killed process would count as
+    // damage.
     create_dir_all(&layout.locks())?;
     write_tag(&layout.cachedir_tag(), &layout.locks());
     Ok(())
@@ -51,7 +52,7 @@ pub fn write_tag(path: &Path, staging: &Path) {
 ///
 /// Its bytes are flushed to the disk first. Otherwise a power cut may keep the new name and lose the
 /// bytes, and a file that is empty or full of zeros would count as complete. The folder is not
-/// flushed: a name that is lost means that the file is fetched again, which is no damage.
+/// flushed: when the name is lost, the file is fetched again.
 ///
 /// # Errors
 /// [`FsError`]; the partial is then still there.
@@ -90,7 +91,7 @@ pub fn link(
     copy_file(&blob, &pointer, &repo.blobs())
 }
 
-/// Makes the symlink, replacing whatever stands there by a rename. `Ok(false)`: no links here.
+/// Makes the symlink; a rename replaces what has its name. `Ok(false)`: this file system has no links.
 #[cfg(unix)]
 fn make_symlink(
     repo: &RepoLayout,
@@ -104,7 +105,7 @@ fn make_symlink(
         if fs::read_link(pointer).is_ok_and(|found| found == target) {
             return Ok(true);
         }
-        // Another process may have been faster, or an old pointer is to be replaced.
+        // Another process made it, or an old pointer has to be replaced.
         result = replace_link(&target, pointer, &repo.blobs());
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::CrossesDevices) {
             // `blobs/` lies on another disk.
@@ -118,8 +119,8 @@ fn make_symlink(
     }
 }
 
-/// Replaces a pointer by a link that is made in `staging`. That is `blobs/`, where scanners do not look:
-/// in `snapshots/` the unfinished link would count as a file.
+/// Replaces a pointer by a link that is made in `staging`. That is `blobs/`, where scanners do not
+/// look: in `snapshots/` the unfinished link would count as a file.
 #[cfg(unix)]
 fn replace_link(target: &Path, pointer: &Path, staging: &Path) -> io::Result<()> {
     let staged = staging_path(staging);
@@ -144,7 +145,7 @@ fn make_symlink(
 }
 
 /// Whether files can be made in a folder and links cannot: FAT, some network mounts and overlays.
-/// Found out by trying, since each of them has another word for it (EPERM, ENOTSUP, EINVAL, EIO, 524).
+/// It is tried, since each of them has another error for it (EPERM, ENOTSUP, EINVAL, EIO, 524).
 #[cfg(unix)]
 fn has_no_links(folder: &Path) -> bool {
     let probe = staging_path(folder);
@@ -153,19 +154,18 @@ fn has_no_links(folder: &Path) -> bool {
             let _ = fs::remove_file(&probe);
             false
         }
-        // A full disk is no reason to lay files out in another way.
+        // A full disk says nothing about links.
         Err(error) if error.kind() == io::ErrorKind::StorageFull => false,
         Err(_) => tempfile::tempfile_in(folder).is_ok(),
     }
 }
 
-/// Records which commit a revision stands for. Nothing is written when that is known already, so a
-/// read-only cache can be used, nor when the revision is the commit itself.
+/// Records the commit of a revision. Nothing is written when the ref says so already, so that a
+/// read-only cache can be used, or when the revision is the commit itself.
 ///
 /// Where `refs/` has a file in the place of a folder, or the other way around (`feature` beside
-/// `feature/x`, which Git allows one after the other), the name is noted in
-/// `layout::ODD_REFS` instead: this program finds it there, other clients do not, which is why it
-/// is an error all the same.
+/// `feature/x`, which Git allows one after the other), the ref is written to `layout::ODD_REFS`
+/// instead. This program finds it there. Other clients do not, so it is still an error.
 ///
 /// # Errors
 /// [`FsError`] naming the ref; see [`is_clash`].
@@ -188,7 +188,7 @@ pub fn write_ref(
     let odd = repo.odd_reference(revision);
     match write(&repo.reference(revision)) {
         Ok(()) => {
-            // What was noted while the clash lasted is over.
+            // The clash is over.
             let _ = fs::remove_file(odd);
             Ok(())
         }
@@ -201,7 +201,7 @@ pub fn write_ref(
     }
 }
 
-/// Whether a ref could not be written because another ref is in its way: see [`write_ref`].
+/// Whether a ref could not be written because it clashes with another ref: see [`write_ref`].
 pub fn is_clash(error: &FsError) -> bool {
     matches!(
         error.source.kind(),
@@ -215,14 +215,14 @@ pub fn is_clash(error: &FsError) -> bool {
 /// The commit that a revision stood for when it was last fetched.
 pub fn read_ref(repo: &RepoLayout, revision: &Revision) -> Option<CommitHash> {
     let read = |path: PathBuf| {
-        let text = read_text(&path, LONGEST_REF).ok()?;
+        let text = read_text(&path, LONGEST_REF.into()).ok()?;
         text.trim_end().parse().ok()
     };
     read(repo.reference(revision)).or_else(|| read(repo.odd_reference(revision)))
 }
 
-/// Remembers that a commit has no such file (`.no_exist`), as the Python client does to spare
-/// libraries the question. A courtesy: failing is no error.
+/// Stores that a commit has no such file (`.no_exist`), as the Python client does, so that libraries do
+/// not ask again. Optional: failing is no error.
 pub fn remember_absence(repo: &RepoLayout, commit: &CommitHash, path: &RepoPath) {
     let marker = repo.no_exist(commit, path);
     let _ = Opening::update().open_in_folder(&marker, "write");

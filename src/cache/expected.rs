@@ -1,8 +1,8 @@
-//! What is known of a blob before anything of it is read: its size. The listings of its repository
-//! say it (`trees/`), and its name says whether it may be empty.
+//! The size that a blob should have. The listings of its repository have it (`trees/`), and its name
+//! says whether it may be empty.
 //!
-//! A blob is trusted by its name, which costs nothing; so does looking at its size, and after a power
-//! cut or on a full disk that is what is wrong.
+//! A complete blob is recognized by its name alone. After a power cut or on a full disk its size is
+//! what is wrong, and checking the size is cheap.
 
 use super::layout::RepoLayout;
 use super::trees;
@@ -24,7 +24,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What these listings say. Pure.
+    /// The sizes in these listings. Pure.
     pub fn of<'a>(listings: impl IntoIterator<Item = &'a Listing>) -> Expected {
         let mut sizes: HashMap<String, Option<u64>> = HashMap::new();
         for entry in listings.into_iter().flat_map(|listing| listing.values()) {
@@ -38,7 +38,7 @@ impl Expected {
         Expected { sizes }
     }
 
-    /// What all listings in a repository's folder say; those that are damaged say nothing.
+    /// The sizes in all stored listings of a repository; damaged listings are ignored.
     pub fn read(repo: &RepoLayout) -> Expected {
         Expected::of(
             &all_listings(repo)
@@ -68,8 +68,8 @@ impl Expected {
     }
 }
 
-/// Whether the hash that a blob is named by can be that of nothing. A name that is no hash says
-/// nothing about it.
+/// Whether the hash in the name of a blob can be that of an empty file. A name that is no hash does
+/// not exclude it.
 fn may_be_empty(etag: &str) -> bool {
     OF_NOTHING.contains(&etag)
         || !matches!(

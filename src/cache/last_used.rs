@@ -1,10 +1,9 @@
 //! When a file of the cache was last used.
 //!
-//! What is used least is what an eviction lets go first, and "used" is the time of a blob's last read
-//! as the file system keeps it. Many keep it late (`relatime`: once a day) or never (`noatime`), and a
-//! download that finds everything in place reads nothing. So it says itself that it used the files,
-//! in the one place where every program looks: the time of the last read. The time of the last write
-//! stays.
+//! An eviction deletes the least recently used files first. "Used" is the time of the last read of a
+//! blob, as the file system keeps it. Many file systems update it late (`relatime`: once a day) or
+//! never (`noatime`), and a download that finds every file complete reads nothing. So a download sets
+//! the time of the last read itself. The time of the last write stays.
 
 use std::fs::File;
 use std::io;
@@ -13,14 +12,14 @@ use std::time::Duration;
 #[cfg(any(test, not(unix)))]
 use std::time::SystemTime;
 
-/// A time of last use is renewed when it is older than this: no write for every look.
+/// The time of last use is set when it is older than this, to avoid a write for every use.
 const STALE: Duration = Duration::from_secs(3600);
 
-/// Notes that these files, or what the links lead to, are used now. Nothing is done for what belongs
-/// to somebody else, lies on a read-only disk or is not there: it is a courtesy.
+/// Marks these files, or the targets of these links, as used now. Files of other users, on read-only
+/// disks or missing are skipped without an error.
 ///
-/// It ends at the first file that was used lately: a repository counts as used when its latest file
-/// was, so the others would add nothing but a look at each.
+/// It stops at the first file that was used recently: a repository counts as used when its latest file
+/// was, so the other files change nothing.
 pub fn mark(paths: impl IntoIterator<Item = PathBuf>) {
     for path in paths {
         if mark_one(&path) == Before::Lately {
@@ -46,7 +45,7 @@ fn mark_one(path: &Path) -> Before {
     Before::LongAgo
 }
 
-/// Notes the same of the files below a folder, links to folders not entered.
+/// Marks the files below a folder; links to folders are not followed.
 pub fn mark_below(path: &Path) {
     if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
         return mark([path.to_path_buf()]);
@@ -59,8 +58,8 @@ pub fn mark_below(path: &Path) {
     folders.iter().for_each(|folder| mark_below(folder));
 }
 
-/// Opens a file to check it, which is no use of it: where the system lets us, reading leaves the time
-/// of the last read alone. Linux lets the owner of a file, and nobody else.
+/// Opens a file for a check, which does not count as use: where the system allows it, reading keeps
+/// the time of the last read. Linux allows it to the owner of the file only.
 ///
 /// # Errors
 /// Those of opening a file.
@@ -125,12 +124,12 @@ mod tests {
             assert_eq!(after.mtime(), before.mtime());
             assert_eq!(after.atime() > before.atime(), is_renewed, "{age}");
         }
-        // The future stays: it is for the owner of the clock to mend.
+        // The future stays: a wrong clock is not corrected here.
         let times = FileTimes::new().set_accessed(now + Duration::from_secs(86_400));
         File::open(&file).unwrap().set_times(times).unwrap();
         mark([file.clone()]);
         assert!(file.metadata().unwrap().accessed().unwrap() > now);
-        // What was used lately spares a look at what comes behind it, and at nothing else.
+        // A file used recently ends the marking of those after it, and of no others.
         let old = folder.path().join("old");
         std::fs::write(&old, "x").unwrap();
         let times = FileTimes::new().set_accessed(ago(86_400));

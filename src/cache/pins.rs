@@ -1,10 +1,9 @@
 //! Which repositories are pinned: kept by `cache rm`, `cache delete` and `cache prune`.
 //!
-//! A pin is an empty file `.hf-pin` in the repository's folder. There it belongs to the cache and not
-//! to a user, goes wherever the folder goes, and disturbs nobody: the Python clients look at
-//! `blobs`, `refs`, `snapshots` and `trees` of a repository and at nothing else, while an unknown
-//! entry in the cache's root would be an inconsistency to them. They know nothing of pins either:
-//! their own commands remove a pinned repository.
+//! A pin is an empty file `.hf-pin` in the repository's folder. So it belongs to the cache and not to
+//! a user, and moves with the folder. The Python clients do not mind it: they read only `blobs`,
+//! `refs`, `snapshots` and `trees` of a repository, while an unknown entry in the root of the cache
+//! would be an inconsistency to them. They do not know pins: their commands remove a pinned repository.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,7 +34,7 @@ impl Pins {
         self.0.contains(folder)
     }
 
-    /// Counts a repository as pinned or not, whatever the disk says: for one run.
+    /// Treats a repository as pinned or not in this run, whatever the disk says.
     pub fn set(&mut self, folder: &[u8], pinned: bool) {
         if pinned {
             self.0.insert(folder.to_vec());

@@ -1,7 +1,7 @@
 //! Whether the files of a snapshot are there, for all of them at once.
 //!
 //! A pointer is followed by reading the link in its open folder and looking its blob up in a listing
-//! of `blobs/`: two thousand files take a fifth of the time that asking for each by its path does.
+//! of `blobs/`. For two thousand files that takes a fifth of the time of one `stat` per path.
 
 use std::collections::HashSet;
 use std::io;
@@ -29,8 +29,8 @@ impl Pointers {
         }
     }
 
-    /// Whether the pointer of `path` is a link and holds just what a client writes for this content.
-    /// Whether the blob is there is another question.
+    /// Whether the pointer of `path` is a link with exactly the text that a client writes for this
+    /// content. Whether the blob exists is not checked.
     pub fn names(&mut self, path: &RepoPath, checksum: &Checksum) -> bool {
         let Some(snapshot) = &self.snapshot else {
             return false;
@@ -59,7 +59,7 @@ pub fn blob_files(blobs: &Path) -> HashSet<String> {
     let Ok(dir) = Dir::open(blobs) else {
         return files;
     };
-    // What a listing that breaks off leaves out is looked for by its path.
+    // After an error in the listing, the other blobs are looked up by path.
     let _ = dir.for_each(&mut Buffers::new(), |name, kind, _| -> io::Result<()> {
         if let (EntryKind::File, Ok(name)) = (kind, name.to_str()) {
             files.insert(name.to_owned());

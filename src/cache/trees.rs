@@ -1,5 +1,5 @@
-//! `trees/<commit>.json`: the listing of a commit, remembered. A commit never changes, so a
-//! remembered listing is never stale. The text is byte for byte what huggingface_hub 2.4.0 writes.
+//! `trees/<commit>.json`: the stored listing of a commit. A commit never changes, so a stored listing
+//! is never stale. The text is byte for byte what huggingface_hub 2.4.0 writes.
 
 use std::fmt;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -14,8 +14,8 @@ use crate::types::listing::{FileEntry, Lfs, Listing, file_and_folder};
 
 const FORMAT_VERSION: u64 = 1;
 
-/// A remembered listing larger than this, in bytes, is parsed as it is read, which is slower and
-/// spares its length in memory: that of a million files is 300 MB.
+/// A stored listing larger than this, in bytes, is parsed while it is read. That is slower and does not
+/// hold the text in memory: for a million files it is 300 MB.
 const LARGE: u64 = 32 << 20;
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct Entry {
     xet_hash: Option<String>,
 }
 
-/// The files, checked one by one as they are parsed: nothing is held twice.
+/// The files, checked one by one while they are parsed, so that nothing is in memory twice.
 struct Files(Listing);
 
 impl<'de> Deserialize<'de> for Files {
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for Files {
 }
 
 impl Entry {
-    /// The entry, if its hashes are some.
+    /// The entry, if its hashes are valid.
     fn check(self) -> Option<FileEntry> {
         let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
         let is_right = is_hash(&self.blob_id, 40)
@@ -80,8 +80,8 @@ impl Entry {
     }
 }
 
-/// Reads a remembered listing. `None` when there is none, or when it is of another version, damaged
-/// or lists a file as a folder of others: it is then fetched again.
+/// Reads a stored listing. `None` when there is none, or when it has another version, is damaged or
+/// lists a path both as a file and as a folder: the caller then fetches it again.
 pub fn read(path: &Path) -> Option<Listing> {
     let mut file = sys::open_regular(path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -97,11 +97,11 @@ pub fn read(path: &Path) -> Option<Listing> {
     is_right.then_some(listing)
 }
 
-/// Remembers a listing. Nothing is written when a xet hash has an unknown form: the Python client
+/// Stores a listing. Nothing is written when a xet hash has an unknown form: the Python client
 /// would refuse the file.
 ///
 /// # Errors
-/// [`FsError`] when the file cannot be written; the caller may well go on without it.
+/// [`FsError`] when the file cannot be written; the caller can continue without it.
 pub fn write(path: &Path, listing: &Listing) -> Result<(), FsError> {
     let all_valid = listing.everything().all(|(_, entry)| {
         entry
@@ -157,8 +157,7 @@ fn render(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
     out.write_all(if is_empty { b"}\n}" } else { b"\n }\n}" })
 }
 
-/// A name as the JSON string that Python writes: ASCII only, with the short escapes where there are
-/// some.
+/// A name as the JSON string that Python writes: ASCII only, with short escapes where they exist.
 fn quote(out: &mut impl Write, text: &str) -> io::Result<()> {
     out.write_all(b"\"")?;
     for c in text.chars() {

@@ -22,6 +22,6 @@ pub(crate) use name::shortened;
 pub use path::RepoPath;
 pub(crate) use path::is_deceptive;
 pub use repo::{Repo, RepoId, RepoType};
-pub(crate) use revision::{is_commit_prefix, is_lower_hex};
 pub use revision::{CommitHash, Revision};
+pub(crate) use revision::{is_commit_prefix, is_lower_hex};
 pub use token::{InvalidToken, Token};

@@ -99,7 +99,8 @@ impl fmt::Display for CommitHash {
 
 /// Whether a word may be a commit or the beginning of one.
 pub fn is_commit_prefix(word: &str) -> bool {
-    (CommitHash::FEWEST_DIGITS..=CommitHash::DIGITS).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_hexdigit())
+    (CommitHash::FEWEST_DIGITS..=CommitHash::DIGITS).contains(&word.len())
+        && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Whether a text holds nothing but `0-9a-f`.

@@ -1,5 +1,5 @@
-//! Are the files on disk what they should be: hashes against a listing that is given, or against
-//! what the cache itself says (blob names and `trees/`).
+//! Compares the hashes of files on disk with a listing, or with what the cache itself knows (names of
+//! blobs and `trees/`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ pub struct Check {
     pub path: String,
     /// Path on disk.
     pub file: PathBuf,
-    /// Proof of the right content.
+    /// The hash it should have.
     pub expected: Checksum,
 }
 
@@ -75,9 +75,9 @@ pub fn against_listing(listing: &Listing, local: &LocalFiles) -> VerifyPlan {
     plan
 }
 
-/// Checks a snapshot against what the cache itself knows: the remembered listing where there is
-/// one, else the names of the blobs that its links lead to. Files that nothing is known about are
-/// answered as the second value.
+/// Compares a snapshot with what the cache itself knows: the stored listing where there is one, else
+/// the names of the blobs that its links lead to. The second value lists the files without a known
+/// hash.
 pub fn against_cache(listing: Option<&Listing>, local: &LocalFiles) -> (VerifyPlan, Vec<String>) {
     if let Some(listing) = listing {
         return (against_listing(listing, local), Vec::new());
@@ -155,14 +155,13 @@ fn files_but(
     Ok(files)
 }
 
-/// Hashes all files, on all cores, each content once however many names it has. Answers what is
-/// wrong, by path.
+/// Hashes all files on all cores, and each content only once. Returns what is wrong, by path.
 ///
 /// # Errors
 /// [`FsError`] for the first file that cannot be read.
 pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatch>, FsError> {
     let mut jobs = jobs(checks)?;
-    // The largest first, so that no core is left with a giant when the others are done.
+    // The largest first, so that the cores finish at about the same time.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
     progress.event(Event::Begun {
         files: jobs.len() as u64,
@@ -186,7 +185,7 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatc
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 1..cores.min(jobs.len()) {
-            // Without a thread the others do its share.
+            // Without this thread the others do all the work.
             let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
@@ -197,7 +196,7 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatc
     Ok(mismatches)
 }
 
-/// One content to hash, and everything that is to be told of it.
+/// One content to hash, with all checks that need its hash.
 struct Job<'a> {
     checks: Vec<&'a Check>,
     size: u64,
@@ -270,7 +269,7 @@ impl Job<'_> {
     }
 }
 
-/// Tells the system to read ahead. Advice: failing changes nothing.
+/// Asks the system to read ahead. Failing changes nothing.
 fn advise_sequential(file: &File) {
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);

@@ -6,27 +6,27 @@
 //! correct because of four rules, which every writer keeps:
 //!
 //! 1. **Blobs are named by their content.** `blobs/<etag>` is either absent or complete: whatever
-//!    writes it, writes elsewhere and renames. A reader never needs a lock.
+//!    writes it writes elsewhere and renames. A reader never needs a lock.
 //! 2. **A snapshot is links.** `snapshots/<commit>/<path>` is a relative symlink to a blob and is
-//!    made after the blob. If the pointer exists, the file is there, and asking the network is
-//!    needless: commits never change. Where links do not work the pointer is the file itself.
+//!    made after the blob. If the pointer exists, the file is there, and no request is
+//!    needed: commits never change. Where links do not work the pointer is the file itself.
 //! 3. **Refs come last.** `refs/<revision>` holds a commit without a newline and is replaced by a
 //!    rename. We write it when the snapshot it names is complete, so an interrupted download leaves
-//!    the previous one in force.
+//!    the previous ref.
 //! 4. **One writer per blob.** `.locks/<repo folder>/<etag>.lock` is held with `flock(2)` while a
 //!    blob is fetched and linked. Lock files stay: a process may be waiting on one. Only `hf cache
-//!    doctor` removes them, of a repository that is gone, when nobody took one for a day.
+//!    doctor` removes them: those of a deleted repository that no process has taken for a day.
 //!
 //! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order, and
 //! `blobs/<etag>.hf-part-<k>`: the same from segment `k` on (see `download/parallel.rs`). The names
 //! matter: the Python clients append to (legacy) or delete (modern's `prune`) what ends in
-//! `.incomplete`, and would trust bytes that are not theirs. A partial is worth nothing until the
-//! whole file's hash is right.
+//! `.incomplete`, and would trust bytes that are not theirs. A partial is not used until the
+//! hash of the whole file is right.
 //!
 //! A blob of a file in Xet storage may itself be a relative link, into the store that all
 //! repositories of a cache share: `blobs/<etag> -> ../../blobs/<xx>/<xet hash>`. Rule 1 holds for it
-//! too, since a payload is hashed before the link is made; [`super::shared`] tells the rest. On its
-//! way to that name the link is called `blobs/.<etag>.hf.shared`.
+//! too, since a shared blob is hashed before the link is made; see [`super::shared`]. Until it is
+//! renamed, the link is called `blobs/.<etag>.hf.shared`.
 //!
 //! ```text
 //! <root>/CACHEDIR.TAG
@@ -36,8 +36,8 @@
 //!                         snapshots/<commit>/<path>  ->  ../../blobs/<etag>
 //!                         trees/<commit>.json
 //!                         .no_exist/<commit>/<path>
-//!                         .hf-refs/<revision>            ours: refs that another ref is in the way of
-//!                         .hf-pin                        ours: not to be deleted (pins.rs)
+//!                         .hf-refs/<revision>            ours: refs that clash with another ref
+//!                         .hf-pin                        ours: pinned, not deleted (pins.rs)
 //!                         set-aside/                     ours: what doctor moved out of the way
 //!       blobs/.huggingface-shared-blobs
 //!             <xx>/<xet hash>
@@ -49,13 +49,14 @@
 //! the interop tests.
 
 mod partial;
+mod repo;
 
 use std::path::{Component, Path, PathBuf};
 
 pub use self::partial::{PartialName, Writer};
-use crate::sys::dir::path_of;
+pub use self::repo::RepoLayout;
 use crate::types::listing::Checksum;
-use crate::types::{CacheId, CommitHash, Repo, RepoId, RepoPath, RepoType, Revision};
+use crate::types::{CacheId, CommitHash, Repo, RepoId, RepoPath, RepoType};
 
 /// Name of the tag file that tells backup tools to skip the cache.
 pub const CACHEDIR_TAG: &str = "CACHEDIR.TAG";
@@ -134,150 +135,6 @@ impl CacheLayout {
     }
 }
 
-/// Paths of one repository in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepoLayout {
-    folder: PathBuf,
-    locks: PathBuf,
-}
-
-impl RepoLayout {
-    /// The repository in the folder `name` of a cache's root, whatever that is called.
-    pub fn of_folder(root: &Path, name: &[u8]) -> RepoLayout {
-        let name = path_of(name);
-        RepoLayout {
-            locks: root.join(LOCKS).join(&name),
-            folder: root.join(name),
-        }
-    }
-
-    /// A path relative to the folder, as a scan gives it.
-    pub fn inside(&self, place: &[u8]) -> PathBuf {
-        self.folder.join(path_of(place))
-    }
-
-    /// `.locks/models--org--name/`.
-    pub fn locks(&self) -> &Path {
-        &self.locks
-    }
-
-    /// `refs/`.
-    pub fn refs(&self) -> PathBuf {
-        self.folder.join(REFS)
-    }
-
-    /// `.hf-refs/`.
-    pub fn odd_refs(&self) -> PathBuf {
-        self.folder.join(ODD_REFS)
-    }
-
-    /// `trees/`.
-    pub fn trees(&self) -> PathBuf {
-        self.folder.join(TREES)
-    }
-
-    /// `.no_exist/`.
-    pub fn no_exists(&self) -> PathBuf {
-        self.folder.join(NO_EXIST)
-    }
-
-    /// `.hf-pin`.
-    pub fn pin(&self) -> PathBuf {
-        self.folder.join(PIN)
-    }
-
-    /// `set-aside/`.
-    pub fn moved(&self) -> PathBuf {
-        self.folder.join(MOVED)
-    }
-
-    /// `<root>/models--org--name`.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// `blobs/`.
-    pub fn blobs(&self) -> PathBuf {
-        self.folder.join(BLOBS)
-    }
-
-    /// `blobs/<etag>`.
-    pub fn blob(&self, checksum: &Checksum) -> PathBuf {
-        self.blob_named(checksum.etag().as_bytes())
-    }
-
-    /// `blobs/<name>`.
-    pub fn blob_named(&self, name: &[u8]) -> PathBuf {
-        self.blobs().join(path_of(name))
-    }
-
-    /// `blobs/<etag>.hf-part`.
-    pub fn partial(&self, checksum: &Checksum) -> PathBuf {
-        self.blobs().join(PartialName::common(checksum.etag()))
-    }
-
-    /// `.locks/<repo>/<etag>.lock`.
-    pub fn lock(&self, checksum: &Checksum) -> PathBuf {
-        self.lock_named(checksum.etag().as_bytes())
-    }
-
-    /// `.locks/<repo>/<name>.lock`.
-    pub fn lock_named(&self, name: &[u8]) -> PathBuf {
-        lock_in(&self.locks, name)
-    }
-
-    /// `blobs/<name>.lock`, as the crate hf-hub has it.
-    pub fn lock_beside(&self, name: &[u8]) -> PathBuf {
-        lock_in(&self.blobs(), name)
-    }
-
-    /// `refs/<revision>`.
-    pub fn reference(&self, revision: &Revision) -> PathBuf {
-        self.refs().join(revision.as_str())
-    }
-
-    /// `.hf-refs/<revision>`, in one name: see [`ODD_REFS`].
-    pub fn odd_reference(&self, revision: &Revision) -> PathBuf {
-        let name = revision.as_str().replace('%', "%25").replace('/', "%2F");
-        self.odd_refs().join(name)
-    }
-
-    /// `snapshots/`.
-    pub fn snapshots(&self) -> PathBuf {
-        self.folder.join(SNAPSHOTS)
-    }
-
-    /// `snapshots/<commit>`.
-    pub fn snapshot(&self, commit: &CommitHash) -> PathBuf {
-        self.snapshot_named(commit.as_str().as_bytes())
-    }
-
-    /// `snapshots/<name>`.
-    pub fn snapshot_named(&self, name: &[u8]) -> PathBuf {
-        self.snapshots().join(path_of(name))
-    }
-
-    /// `snapshots/<commit>/<path>`.
-    pub fn pointer(&self, commit: &CommitHash, path: &RepoPath) -> PathBuf {
-        self.snapshot(commit).join(path.as_str())
-    }
-
-    /// `trees/<commit>.json`.
-    pub fn tree(&self, commit: &CommitHash) -> PathBuf {
-        tree_file(&self.folder, commit)
-    }
-
-    /// `trees/<name>.json`.
-    pub fn tree_named(&self, name: &[u8]) -> PathBuf {
-        self.trees().join(path_of(&[name, b".json"].concat()))
-    }
-
-    /// `.no_exist/<commit>/<path>`.
-    pub fn no_exist(&self, commit: &CommitHash, path: &RepoPath) -> PathBuf {
-        self.no_exists().join(commit.as_str()).join(path.as_str())
-    }
-}
-
 /// `<folder>/trees/<commit>.json`: the folder is a repository's, or `.cache/huggingface` of a
 /// `--local-dir`.
 pub fn tree_file(folder: &Path, commit: &CommitHash) -> PathBuf {
@@ -288,11 +145,6 @@ pub fn tree_file(folder: &Path, commit: &CommitHash) -> PathBuf {
 /// `.hf-<16 hex>.tmp`.
 pub fn staging_path(folder: &Path) -> PathBuf {
     folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
-}
-
-/// `<folder>/<name>.lock`.
-fn lock_in(folder: &Path, name: &[u8]) -> PathBuf {
-    folder.join(path_of(&[name, b".lock"].concat()))
 }
 
 /// What the pointer of `path` holds: `../../blobs/<etag>` with one more `../` for every folder in
@@ -315,7 +167,7 @@ pub fn repo_folder_name(repo: &Repo) -> String {
     )
 }
 
-/// The repository a folder name stands for; `None` for a name that is none. Ids are taken as the
+/// The repository that a folder name means; `None` for any other name. Ids are taken as the
 /// Python client takes them: every further `--` is a slash.
 pub fn parse_repo_folder_name(name: &str) -> Option<CacheId> {
     let (plural, rest) = name.split_once("--")?;
@@ -332,7 +184,7 @@ pub fn parse_repo_folder(name: &str) -> Option<Repo> {
     Some(Repo { repo_type, id })
 }
 
-/// A path with `.`, `..` and doubled slashes worked out without looking at the disk, as Python's
+/// A path with `.`, `..` and doubled slashes resolved without reading the disk, as Python's
 /// `os.path.normpath` does it. `..` at the root stays at the root.
 pub fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();

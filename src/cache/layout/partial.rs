@@ -80,6 +80,11 @@ impl<'a> PartialName<'a> {
         format!("{stem}{OURS}")
     }
 
+    /// `<stem>.incomplete`, the name of the older Python client.
+    pub fn legacy(stem: &str) -> String {
+        format!("{stem}{INCOMPLETE}")
+    }
+
     /// The stem of [`PartialName::common`]; `None` for any other name.
     pub fn stem_of_common(name: &str) -> Option<&str> {
         name.strip_suffix(OURS)

@@ -1,15 +1,15 @@
-//! Which repositories and revisions have to go so that the cache keeps a policy. Pure.
+//! Which repositories and revisions a policy removes. Pure.
 //!
-//! What is used least goes first. "Used" is the later of the last read and the last write: many
-//! file systems are mounted so that reads leave no trace, and a fresh download must not count as
-//! never used.
+//! The least recently used are removed first. "Used" is the later of the last read and the last write:
+//! many file systems are mounted without times of reads, and a new download must not count as never
+//! used.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::cache::remove::targets::{Selection, detached};
 use crate::cache::scan::report::{Blob, CacheReport, CachedRepo, CachedRevision};
 
-/// What to keep. Without any rule only detached revisions go.
+/// What to keep. Without any rule only detached revisions are removed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     /// Repositories that were not used for so many seconds go.
@@ -17,17 +17,17 @@ pub struct Policy {
     /// Of each repository only so many revisions stay, those written last. Detached ones go anyway
     /// and do not count.
     pub keep_last: Option<usize>,
-    /// Repositories go until the rest has at most so many bytes. Damaged ones count and stay: what
-    /// is left of them may be all that there is.
+    /// Repositories are removed until the rest has at most so many bytes. Damaged ones count and stay:
+    /// their files may be the only copy.
     pub max_size: Option<u64>,
 }
 
-/// What the policy comes to.
+/// What the policy removes.
 #[derive(Debug, Default)]
 pub struct Eviction<'a> {
     /// What goes.
     pub selection: Selection<'a>,
-    /// Bytes of content that stay, a shared payload once.
+    /// Bytes of content that stay, a shared blob once.
     pub remaining: u64,
     /// Whether repositories had to go, or had to stay, because of [`Policy::max_size`].
     pub is_over: bool,
@@ -50,8 +50,8 @@ pub fn evict<'a>(
         if policy.older_than.is_some_and(|age| now - used(repo) > age) {
             selection.repos.entry(index).or_default().extend(all);
         } else if let Some(count) = policy.keep_last {
-            // One that goes anyway must not take the place of one that is of use, least of all what a
-            // deletion that was killed has left: its empty folder was written last.
+            // Revisions that are removed anyway do not count. A killed deletion leaves an empty folder
+            // that was written last.
             let going = selection.repos.get(&index);
             let stays = |number: &usize| !going.is_some_and(|going| going.contains(number));
             let kept = newest_first(repo).into_iter().filter(stays);
@@ -108,9 +108,9 @@ fn newest_first(repo: &CachedRepo) -> Vec<usize> {
 
 /// Bytes in use, kept up to date while repositories go.
 struct Usage {
-    /// Per repository: bytes of its own, and the payloads it uses.
+    /// Per repository: bytes of its own, and the shared blobs it uses.
     repos: Vec<(u64, HashSet<u32>)>,
-    /// Payload → how many repositories use it.
+    /// Shared blob → how many repositories use it.
     users: HashMap<u32, usize>,
     total: u64,
 }
@@ -140,46 +140,48 @@ impl Usage {
         for repo in report.damaged_repos() {
             usage.add(repo.blobs.iter());
         }
-        let payloads = usage.users.keys();
-        usage.total += payloads.map(|&payload| size(report, payload)).sum::<u64>();
+        let shared_blobs = usage.users.keys();
+        usage.total += shared_blobs
+            .map(|&shared_blob| size(report, shared_blob))
+            .sum::<u64>();
         usage
     }
 
-    /// Counts what a repository uses: bytes of its own, and payloads.
+    /// Counts what a repository uses: bytes of its own, and shared blobs.
     fn add<'a>(&mut self, blobs: impl Iterator<Item = &'a Blob>) -> (u64, HashSet<u32>) {
-        let (mut own, mut payloads) = (0, HashSet::new());
+        let (mut own, mut shared_blobs) = (0, HashSet::new());
         for blob in blobs {
             match blob.shared {
-                Some(payload) => drop(payloads.insert(payload)),
+                Some(shared_blob) => drop(shared_blobs.insert(shared_blob)),
                 None if blob.place.first() == Some(&b'/') => {}
                 None => own += blob.size,
             }
         }
-        for &payload in &payloads {
-            *self.users.entry(payload).or_default() += 1;
+        for &shared_blob in &shared_blobs {
+            *self.users.entry(shared_blob).or_default() += 1;
         }
         self.total += own;
-        (own, payloads)
+        (own, shared_blobs)
     }
 
     /// Takes a repository out; answers whether anything was left of it.
     fn drop_repo(&mut self, report: &CacheReport, index: usize) -> bool {
-        let (own, payloads) = std::mem::take(&mut self.repos[index]);
+        let (own, shared_blobs) = std::mem::take(&mut self.repos[index]);
         self.total -= own;
-        for payload in &payloads {
-            let users = self.users.get_mut(payload).expect("counted before");
+        for shared_blob in &shared_blobs {
+            let users = self.users.get_mut(shared_blob).expect("counted before");
             *users -= 1;
             if *users == 0 {
-                self.total -= size(report, *payload);
+                self.total -= size(report, *shared_blob);
             }
         }
-        own > 0 || !payloads.is_empty()
+        own > 0 || !shared_blobs.is_empty()
     }
 }
 
-fn size(report: &CacheReport, payload: u32) -> u64 {
+fn size(report: &CacheReport, shared_blob: u32) -> u64 {
     let store = report.store.as_ref();
-    store.map_or(0, |store| store.payloads[payload as usize].size)
+    store.map_or(0, |store| store.shared_blobs[shared_blob as usize].size)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Doing what a plan says, in an order that leaves a valid cache at every step.
+//! Carries out a plan in an order that leaves a valid cache at every step.
 
 use std::fs;
 use std::io;
@@ -15,22 +15,22 @@ use crate::sys::dir::{Dir, path_of};
 use crate::sys::lockfile::{self, Attempt, State};
 use crate::sys::{FsError, create_dir_all, read_limited};
 
-/// How long to wait for a payload's lock. It is held for moments only.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the lock of a shared blob. It is held only briefly.
+const STORE_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How it went.
+/// The result.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Bytes the disk got back.
     pub freed: u64,
     /// What could not be removed, and why.
     pub failures: Vec<FsError>,
-    /// Repositories that somebody has begun to download into since the plan was made.
+    /// Repositories that a process has started to download into since the plan was made.
     pub busy: Vec<Spared>,
 }
 
 impl DeletePlan {
-    /// Removes what the plan says. It goes on after a failure, and tells of all.
+    /// Removes what the plan says. It continues after a failure, and returns all of them.
     pub fn execute(&self, store: Option<&Store>) -> Outcome {
         let mut outcome = Outcome::default();
         for repo in &self.repos {
@@ -45,7 +45,7 @@ impl DeletePlan {
             }
         }
         for file in &self.incomplete {
-            // Its lock is held until it is gone: nobody goes on with it meanwhile.
+            // The lock is held until the file is deleted, so no process continues it.
             let Ok(_guard) = in_use::claim(&self.root, file) else {
                 continue;
             };
@@ -56,11 +56,11 @@ impl DeletePlan {
         outcome.freed = self.tally.freed_by_now(&self.root);
         let linked = self.tally.links.keys().filter_map(|&index| {
             let store = store?;
-            let payload = store.payloads.get(index as usize)?;
-            (!self.tally.kept.contains(&payload.hash)).then_some(payload)
+            let shared_blob = store.shared_blobs.get(index as usize)?;
+            (!self.tally.kept.contains(&shared_blob.hash)).then_some(shared_blob)
         });
-        for payload in self.unused.iter().chain(linked) {
-            match sweep(&self.root, payload) {
+        for shared_blob in self.unused.iter().chain(linked) {
+            match sweep(&self.root, shared_blob) {
                 Ok(bytes) => outcome.freed += bytes,
                 Err(error) => outcome.failures.push(error),
             }
@@ -90,10 +90,10 @@ impl DeletePlan {
     }
 
     /// Removes blobs unless a snapshot links to them by now: another process may have made one since
-    /// the plan was built. Each goes under its lock; one that is held stays, and a young one where
-    /// nobody can tell.
+    /// the plan was built. Each is removed under its lock. A blob whose lock is held stays, and so does
+    /// a young one where the state of the lock is unknown.
     fn delete_blobs(&self, repo: &RepoDeletion, layout: &RepoLayout) -> Result<(), FsError> {
-        // When the rest cannot be read, nobody knows what it links to.
+        // When the rest cannot be read, it is unknown what it links to.
         let Ok(rest) = scan::scan_repo(&self.root, &repo.folder) else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ fn delete_revisions(layout: &RepoLayout, revisions: &[RevisionDeletion]) -> Resu
     delete_refs(&layout.odd_refs(), revisions)?;
     for revision in revisions {
         let name = &revision.name;
-        // Notes first: of a snapshot that is gone nobody would find them again.
+        // The snapshot last: without it the other two would never be found again.
         remove(&layout.no_exists().join(path_of(name)))?;
         remove(&layout.tree_named(name))?;
         remove(&layout.snapshot_named(name))?;
@@ -132,7 +132,7 @@ fn delete_revisions(layout: &RepoLayout, revisions: &[RevisionDeletion]) -> Resu
 }
 
 /// Removes the refs that name one of the revisions, and folders such as `refs/refs/pr` when this was
-/// their last ref. What they hold counts, not what the plan knew: a ref may have moved on since.
+/// their last ref. Their present content counts: a ref may have changed since the plan was made.
 fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsError> {
     if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
         return Ok(());
@@ -142,7 +142,7 @@ fn delete_refs(folder: &Path, revisions: &[RevisionDeletion]) -> Result<(), FsEr
             delete_refs(&entry, revisions)?;
             // Fails while it holds anything.
             let _ = fs::remove_dir(&entry);
-        } else if read_limited(&entry, LONGEST_REF)
+        } else if read_limited(&entry, LONGEST_REF.into())
             .is_ok_and(|commit| revisions.iter().any(|r| r.name == commit))
         {
             remove(&entry)?;
@@ -205,7 +205,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
         .map_err(FsError::of("read", folder))
 }
 
-/// Refuses a repository whose folders are links: what they lead to is not the cache's.
+/// Refuses a repository whose folders are links: their targets are not part of the cache.
 fn check_inside(layout: &RepoLayout) -> Result<(), FsError> {
     check_folder(layout.folder())?;
     for folder in [layout.snapshots(), layout.refs(), layout.blobs()] {
@@ -224,19 +224,19 @@ fn check_folder(path: &Path) -> Result<(), FsError> {
     }
 }
 
-/// Removes a payload of the shared store when its manifest has no true line left, under its lock;
-/// otherwise the manifest is cut down to its true lines. A manifest whose payload is gone goes in the
-/// same way. Answers the bytes that became free.
-pub fn sweep(root: &Path, payload: &shared::Payload) -> Result<u64, FsError> {
-    sweep_within(root, payload, STORE_PATIENCE)
+/// Removes a shared blob when its manifest has no true line left, under its
+/// lock; otherwise only the true lines of the manifest are kept. A manifest without its shared blob
+/// is handled the same way. Returns the bytes that became free.
+pub fn sweep(root: &Path, shared_blob: &shared::SharedBlob) -> Result<u64, FsError> {
+    sweep_within(root, shared_blob, STORE_LOCK_TIMEOUT)
 }
 
 fn sweep_within(
     root: &Path,
-    payload: &shared::Payload,
-    patience: Duration,
+    shared_blob: &shared::SharedBlob,
+    timeout: Duration,
 ) -> Result<u64, FsError> {
-    let place = root.join(payload.place());
+    let place = root.join(shared_blob.place());
     let manifest = shared::manifest_of(&place);
     let open = |path: &Path| Dir::open(path).map_err(FsError::of("read", path));
     let dir = open(root)?;
@@ -245,20 +245,20 @@ fn sweep_within(
         return Ok(0);
     }
     let lock = shared::lock_of(&place);
-    let _guard = match lockfile::wait_for_all(&lock, patience) {
+    let _guard = match lockfile::wait_for_all(&lock, timeout) {
         Attempt::Taken(guard) => Some(guard),
-        // A payload in use at this moment has a user: it stays.
+        // A shared blob in use at this moment has a user: it stays.
         Attempt::Held => return Ok(0),
-        // Whoever is about to link to it has written to its manifest just now.
+        // A process that is about to link to it has just written to its manifest.
         Attempt::CannotTell(_) if is_young(&place) || is_young(&manifest) => return Ok(0),
         Attempt::CannotTell(_) => None,
     };
-    match shared::users(&dir, root, payload) {
+    match shared::users(&dir, root, shared_blob) {
         None => Ok(0),
         Some(users) if users.is_empty() => {
             remove(&place)?;
             remove(&manifest)?;
-            Ok(payload.size)
+            Ok(shared_blob.size)
         }
         Some(users) => {
             shared::write_manifest(&manifest, &users)?;
@@ -276,15 +276,15 @@ fn is_young(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// A store with one payload that nobody uses.
-    fn store() -> (tempfile::TempDir, shared::Payload) {
+    /// A store with one shared blob that nobody uses.
+    fn store() -> (tempfile::TempDir, shared::SharedBlob) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        let payload = shared::Payload {
+        let shared_blob = shared::SharedBlob {
             hash: "ab".repeat(32),
             size: 5,
         };
-        let place = root.join(payload.place());
+        let place = root.join(shared_blob.place());
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(
             root.join("blobs").join(crate::cache::layout::SHARED_MARKER),
@@ -293,7 +293,7 @@ mod tests {
         .unwrap();
         fs::write(&place, "12345").unwrap();
         fs::write(shared::manifest_of(&place), "models--gone/blobs/x\n").unwrap();
-        (folder, payload)
+        (folder, shared_blob)
     }
 
     /// Between the look at the repository and its blobs a download may begin.
@@ -324,7 +324,7 @@ mod tests {
         delete_revisions(&layout, revisions).unwrap();
         let lock = layout.lock_named(held.as_bytes());
         let Attempt::Taken(_guard) = lockfile::attempt(&lock) else {
-            panic!("nobody else is here");
+            panic!("no other process is here");
         };
         plan.delete_blobs(&plan.repos[0], &layout).unwrap();
         assert!(repo.join("blobs").join(&held).exists());
@@ -332,23 +332,29 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_whose_lock_is_held_stays() {
-        let (folder, payload) = store();
-        let place = folder.path().join(payload.place());
+    fn a_shared_blob_whose_lock_is_held_stays() {
+        let (folder, shared_blob) = store();
+        let place = folder.path().join(shared_blob.place());
         let Attempt::Taken(guard) = lockfile::attempt(&shared::lock_of(&place)) else {
-            panic!("nobody else is here");
+            panic!("no other process is here");
         };
-        let patience = Duration::from_millis(50);
-        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
+        let timeout = Duration::from_millis(50);
+        assert_eq!(
+            sweep_within(folder.path(), &shared_blob, timeout).unwrap(),
+            0
+        );
         assert!(place.exists() && shared::manifest_of(&place).exists());
         drop(guard);
-        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 5);
+        assert_eq!(
+            sweep_within(folder.path(), &shared_blob, timeout).unwrap(),
+            5
+        );
         assert!(!place.exists() && !shared::manifest_of(&place).exists());
     }
 
     #[test]
     fn a_folder_without_the_mark_of_a_store_is_left_alone() {
-        let (folder, payload) = store();
+        let (folder, shared_blob) = store();
         fs::remove_file(
             folder
                 .path()
@@ -356,32 +362,35 @@ mod tests {
                 .join(crate::cache::layout::SHARED_MARKER),
         )
         .unwrap();
-        let patience = Duration::from_millis(50);
-        assert_eq!(sweep_within(folder.path(), &payload, patience).unwrap(), 0);
-        assert!(folder.path().join(payload.place()).exists());
+        let timeout = Duration::from_millis(50);
+        assert_eq!(
+            sweep_within(folder.path(), &shared_blob, timeout).unwrap(),
+            0
+        );
+        assert!(folder.path().join(shared_blob.place()).exists());
     }
 
     #[test]
-    fn a_payload_whose_lock_cannot_be_taken_goes_when_it_is_old() {
-        let (folder, payload) = store();
-        let place = folder.path().join(payload.place());
+    fn a_shared_blob_whose_lock_cannot_be_taken_goes_when_it_is_old() {
+        let (folder, shared_blob) = store();
+        let place = folder.path().join(shared_blob.place());
         // A link in the place of the lock: nobody can lock through it.
         std::os::unix::fs::symlink("elsewhere", shared::lock_of(&place)).unwrap();
         let old = SystemTime::now() - Duration::from_secs(2 * 86_400);
-        let patience = Duration::from_millis(50);
+        let timeout = Duration::from_millis(50);
         let manifest = shared::manifest_of(&place);
-        for (payload_is_old, manifest_is_old, freed) in [
+        for (blob_is_old, manifest_is_old, freed) in [
             (false, false, 0),
             (true, false, 0),
             (false, true, 0),
             (true, true, 5),
         ] {
-            for (path, is_old) in [(&place, payload_is_old), (&manifest, manifest_is_old)] {
+            for (path, is_old) in [(&place, blob_is_old), (&manifest, manifest_is_old)] {
                 let time = if is_old { old } else { SystemTime::now() };
                 fs::File::open(path).unwrap().set_modified(time).unwrap();
             }
-            let done = sweep_within(folder.path(), &payload, patience).unwrap();
-            assert_eq!(done, freed, "{payload_is_old} {manifest_is_old}");
+            let done = sweep_within(folder.path(), &shared_blob, timeout).unwrap();
+            assert_eq!(done, freed, "{blob_is_old} {manifest_is_old}");
         }
         assert!(!place.exists());
     }

@@ -1,8 +1,8 @@
-//! Whether somebody may be writing what is about to be deleted.
+//! Whether a process may be writing what is about to be deleted.
 //!
-//! A lock that is held says so. Where no lock tells (another program takes none, or the file system
-//! does not say), what was written within [`lockfile::YOUNG`] counts as being written: "cannot tell"
-//! is never "free to delete".
+//! A held lock shows it. Where there is no such lock (another program takes none, or the file system
+//! does not report it), what was written within [`lockfile::YOUNG`] counts as being written: "unknown"
+//! never means "free to delete".
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ use crate::sys::lockfile::{self, State};
 pub enum Use {
     /// A process holds a lock.
     Held,
-    /// This was written lately, and the file system does not say whether its lock is held.
+    /// This was written recently, and the file system does not report whether its lock is held.
     CannotTell(PathBuf),
-    /// This was written lately, by a program that takes no lock or one that nobody knows.
+    /// This was written recently, by a program that takes no lock or an unknown program.
     Unlocked(PathBuf),
 }
 
@@ -36,11 +36,11 @@ pub struct Spared {
     pub reason: Use,
 }
 
-/// Whether somebody writes a file, given the state of the lock that its writer would hold. Pure.
+/// Whether a process writes a file, given the state of the lock that the writer would hold. Pure.
 fn reason(lock: State, writer: Writer, is_young: bool, path: &Path) -> Option<Use> {
     match lock {
         State::Held => Some(Use::Held),
-        // Its writer would hold the lock, and nobody does.
+        // Its writer would hold the lock, and no process does.
         State::Free if writer == Writer::Locks => None,
         _ if !is_young => None,
         State::CannotTell => Some(Use::CannotTell(path.to_path_buf())),
@@ -48,8 +48,8 @@ fn reason(lock: State, writer: Writer, is_young: bool, path: &Path) -> Option<Us
     }
 }
 
-/// Whether somebody may be writing to a repository's folder: a lock is held, an unfinished download
-/// may be under way, or something in `blobs/` is young and nobody knows what it is for.
+/// Whether a process may be writing to a repository's folder: a lock is held, an unfinished download
+/// may be running, or an unknown file in `blobs/` is young.
 fn of_repo(root: &Path, folder: &[u8]) -> Option<Use> {
     let layout = RepoLayout::of_folder(root, folder);
     let mut cannot_tell = false;
@@ -76,8 +76,8 @@ fn of_repo(root: &Path, folder: &[u8]) -> Option<Use> {
 }
 
 /// Why a repository is to be left alone when all of it is to go (`is_whole`), or a part of what its
-/// snapshots link to. What another program writes without a lock is in the way of the whole folder
-/// alone.
+/// snapshots link to. What another program writes without a lock prevents only the removal
+/// of the whole folder.
 pub fn blocks(root: &Path, folder: &[u8], is_whole: bool) -> Option<Use> {
     of_repo(root, folder).filter(|why| is_whole || !matches!(why, Use::Unlocked(_)))
 }
@@ -96,23 +96,23 @@ fn of_blobs(root: &Path, folder: &[u8], cannot_tell: bool) -> Option<Use> {
     let (mut found, mut unlinked) = (None, Vec::new());
     for entry in entries.flatten() {
         let (name, path) = (entry.file_name(), entry.path());
-        // Gone by now: it was about to become something else.
+        // It was renamed in the meantime.
         let Ok(meta) = path.symlink_metadata() else {
             continue;
         };
         let is_young = lockfile::is_young(&meta, now);
-        // Nobody writes to a link; but one into the shared store is a blob.
+        // No program writes to a link; but a link into the shared store is a blob.
         let is_file = !meta.is_symlink();
         let name = name.as_encoded_bytes();
         let of_entry = match blob_names::blob_name(name) {
             BlobName::Partial(_) => claim_partial(&layout, name, &meta, now).err(),
             BlobName::Lock if lockfile::state(&path) == State::Held => Some(Use::Held),
-            BlobName::Foreign if is_young && is_file && !cannot_tell => {
+            BlobName::Unknown if is_young && is_file && !cannot_tell => {
                 unlinked.push((name.to_vec(), Use::Unlocked(path)));
                 None
             }
             BlobName::Staging if is_young && cannot_tell => Some(Use::CannotTell(path)),
-            BlobName::Blob | BlobName::Foreign if is_young && cannot_tell => {
+            BlobName::Blob | BlobName::Unknown if is_young && cannot_tell => {
                 unlinked.push((name.to_vec(), Use::CannotTell(path)));
                 None
             }
@@ -129,7 +129,7 @@ fn of_blobs(root: &Path, folder: &[u8], cannot_tell: bool) -> Option<Use> {
 }
 
 /// The first of these files in `blobs/` that no snapshot links to: a blob may have been downloaded just
-/// now, and what has no known name may be another program's.
+/// now, and a file with an unknown name may be of another program.
 fn first_unlinked(root: &Path, folder: &[u8], files: Vec<(Vec<u8>, Use)>) -> Option<Use> {
     if files.is_empty() {
         return None;
@@ -144,8 +144,8 @@ fn first_unlinked(root: &Path, folder: &[u8], files: Vec<(Vec<u8>, Use)>) -> Opt
     unlinked.map(|(_, reason)| reason)
 }
 
-/// Whether somebody writes this unfinished download of a repository; the lock of its writer, when
-/// nobody does and there is one.
+/// Whether a process writes this unfinished download of a repository. If not, the lock of its writer,
+/// where there is one.
 fn claim_partial(
     layout: &RepoLayout,
     name: &[u8],
@@ -166,11 +166,11 @@ fn claim_partial(
     }
 }
 
-/// Takes an unfinished download for oneself: nobody writes it, and nobody begins to while the guard
-/// lives, where there is a lock. One that is gone is written by nobody.
+/// Claims an unfinished download: no process writes it, and none starts while the guard lives, where
+/// there is a lock. No process writes a deleted one.
 ///
 /// # Errors
-/// Somebody writes it, or may.
+/// A process writes it, or may.
 pub fn claim(root: &Path, file: &Incomplete) -> Result<Option<LockGuard>, Use> {
     let path = file.path(root);
     let meta = match path.symlink_metadata() {
@@ -187,7 +187,7 @@ pub fn claim(root: &Path, file: &Incomplete) -> Result<Option<LockGuard>, Use> {
     reason(State::Absent, Writer::Never, is_young, &path).map_or(Ok(None), Err)
 }
 
-/// Whether somebody may be writing an unfinished download.
+/// Whether a process may be writing an unfinished download.
 pub fn of_incomplete(root: &Path, file: &Incomplete) -> Option<Use> {
     claim(root, file).err()
 }

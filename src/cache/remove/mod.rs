@@ -9,358 +9,33 @@
 //!
 //! Nothing outside of the cache is ever touched: links are removed, never followed, and a repository
 //! whose own folders are links elsewhere is refused. A repository that another process downloads
-//! into, or may download into (`in_use`), is left alone and named. Lock files stay.
+//! into, or may download into (`in_use`), is left alone and reported. Lock files stay.
 //!
 //! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
-//! and a shared payload that another repository uses count nothing. Only content is counted, as the
-//! Python client does, not refs, links and folders; and by their length, as it does too, so that of
-//! a file with holes, or on a file system that compresses, `du` sees less become free.
+//! and a shared blob that another repository uses count nothing. Only content is counted, as the
+//! Python client does, not refs, links and folders; and by their length, as it does too, so for
+//! a sparse or compressed file `du` shows less.
 
 pub mod evict;
 mod execute;
 mod in_use;
+mod plan;
 mod tally;
 pub mod targets;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub use self::execute::Outcome;
 pub(super) use self::execute::{remove, sweep};
 pub(super) use self::in_use::blocks;
 pub use self::in_use::{Spared, Use};
-use self::tally::Tally;
-use super::layout::{self, PartialName, RepoLayout};
-use super::pins::Pins;
-use super::shared::{Listed, Payload, split_listed};
-use crate::cache::remove::targets::Selection;
-use crate::cache::scan::report::{CacheReport, CachedRepo, Incomplete};
-use crate::sys::FsError;
-use crate::sys::dir::{path_of, text_of};
-use crate::types::CacheId;
+pub use self::plan::{DeletePlan, Extent, RepoDeletion, RevisionDeletion};
+use super::layout::{self, PartialName};
+use crate::cache::scan::report::{CacheReport, Incomplete};
+use crate::sys::dir::path_of;
 
-/// What will be removed.
-#[derive(Debug, Default)]
-pub struct DeletePlan {
-    root: PathBuf,
-    /// Repositories and revisions, by id.
-    pub repos: Vec<RepoDeletion>,
-    /// Unfinished downloads.
-    pub incomplete: Vec<Incomplete>,
-    /// Payloads of the shared store that nobody uses.
-    pub unused: Vec<Payload>,
-    /// Payloads that nobody would use and that stay, since a listing names them where their link is
-    /// missing.
-    pub listed: Vec<Listed>,
-    /// Repositories that somebody downloads into, or may: they are left alone.
-    pub busy: Vec<Spared>,
-    /// Unfinished downloads that are left alone, since nobody can tell that they are not under way.
-    pub fresh: Vec<Incomplete>,
-    /// Ids of repositories that are pinned: they are left alone too.
-    pub pinned: Vec<String>,
-    /// Bytes the disk will get back.
-    pub freed: u64,
-    tally: Tally,
-}
-
-/// What will be removed of one repository.
-#[derive(Debug)]
-pub struct RepoDeletion {
-    /// Which.
-    pub id: CacheId,
-    folder: Vec<u8>,
-    /// How much of it.
-    pub extent: Extent,
-    /// Names in `blobs/` that nothing will link to any more.
-    blobs: Vec<Vec<u8>>,
-}
-
-/// How much of a repository is removed.
-#[derive(Debug)]
-pub enum Extent {
-    /// Its whole folder, with so many revisions.
-    Whole {
-        /// How many revisions it has; none when it is damaged.
-        revisions: usize,
-    },
-    /// Some revisions.
-    Revisions(Vec<RevisionDeletion>),
-    /// Some files: (name of the snapshot's folder, path).
-    Files(Vec<(Vec<u8>, Vec<u8>)>),
-}
-
-/// A revision to remove.
-#[derive(Debug)]
-pub struct RevisionDeletion {
-    /// Its commit.
-    pub commit: String,
-    /// Name of its folder.
-    name: Vec<u8>,
-    /// The refs that name it, which go too.
-    pub refs: Vec<String>,
-    /// Bytes it shows; not all of them need become free.
-    pub size: u64,
-}
-
-/// How many things a plan removes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Whole repositories.
-    pub repos: usize,
-    /// Revisions, those of whole repositories included.
-    pub revisions: usize,
-    /// Revisions of repositories that stay.
-    pub partial_revisions: usize,
-    /// Files.
-    pub files: usize,
-}
-
-impl DeletePlan {
-    /// Plans the removal of a selection, without what is pinned. The report must have been made with
-    /// [`super::scan::Detail::Files`].
-    ///
-    /// # Errors
-    /// [`FsError`] when a folder to be removed cannot be read.
-    pub fn build(
-        report: &CacheReport,
-        selection: &Selection<'_>,
-        pins: &Pins,
-    ) -> Result<Self, FsError> {
-        let mut plan = DeletePlan {
-            root: report.root.clone(),
-            ..DeletePlan::default()
-        };
-        for (&index, revisions) in &selection.repos {
-            let repo = &report.repos[index];
-            let is_whole = revisions.len() == repo.revisions.len();
-            if plan.is_free(pins, &repo.folder, &repo.id, is_whole) {
-                plan.add_repo(report, repo, revisions)?;
-            }
-        }
-        for problem in &selection.damaged {
-            let id = problem.repo().expect("selected by its id");
-            if plan.is_free(pins, &problem.folder, &id, true) {
-                plan.add_whole(report, problem.folder.clone(), id, 0)?;
-            }
-        }
-        let by_repo: BTreeSet<usize> = selection.files.iter().map(|&(repo, ..)| repo).collect();
-        for index in by_repo {
-            let repo = &report.repos[index];
-            if plan.is_free(pins, &repo.folder, &repo.id, false) {
-                plan.add_files(report, index, &selection.files);
-            }
-        }
-        plan.repos.sort_by(|a, b| a.id.cmp(&b.id));
-        plan.keep_listed(report);
-        plan.freed = plan.tally.freed(report);
-        Ok(plan)
-    }
-
-    /// Keeps payloads whose last links go while a listing of another repository names them.
-    fn keep_listed(&mut self, report: &CacheReport) {
-        let last = self.tally.payloads_to_go(report);
-        let (_, listed) = split_listed(&self.root, last, |f, etag| self.removes(f, etag));
-        let kept = listed.iter().map(|listed| listed.payload.hash.clone());
-        self.tally.kept = kept.collect();
-        self.listed = listed;
-    }
-
-    /// Whether the plan removes a blob of a repository.
-    fn removes(&self, folder: &[u8], etag: &str) -> bool {
-        let mut repos = self.repos.iter().filter(|repo| repo.folder == folder);
-        repos.any(|repo| {
-            let mut blobs = repo.blobs.iter();
-            matches!(repo.extent, Extent::Whole { .. }) || blobs.any(|name| name == etag.as_bytes())
-        })
-    }
-
-    /// Adds what else `cache prune` removes: unfinished downloads and unused payloads. Downloads
-    /// that are under way, or may be, are left out and named, and so are payloads that a listing
-    /// names.
-    pub fn add_waste(&mut self, report: &CacheReport, unused: Vec<Payload>) {
-        for file in &report.incomplete {
-            match in_use::of_incomplete(&self.root, file) {
-                Some(Use::Held) => {
-                    let id = id_of(report, &file.folder);
-                    if self.busy.iter().all(|spared| spared.id != id) {
-                        let reason = Use::Held;
-                        self.busy.push(Spared { id, reason });
-                    }
-                }
-                Some(_) => self.fresh.push(file.clone()),
-                None => {
-                    self.tally.add_file(&self.root, &file.path(&self.root));
-                    self.incomplete.push(file.clone());
-                }
-            }
-        }
-        let (unused, listed) = split_listed(&self.root, unused, |f, etag| self.removes(f, etag));
-        self.unused = unused;
-        self.listed.extend(listed);
-        self.freed =
-            self.tally.freed(report) + self.unused.iter().map(|payload| payload.size).sum::<u64>();
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.repos.is_empty() && self.incomplete.is_empty() && self.unused.is_empty()
-    }
-
-    /// How many things will go.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for repo in &self.repos {
-            match &repo.extent {
-                Extent::Whole { revisions } => {
-                    counts.repos += 1;
-                    counts.revisions += revisions;
-                }
-                Extent::Revisions(revisions) => {
-                    counts.revisions += revisions.len();
-                    counts.partial_revisions += revisions.len();
-                }
-                Extent::Files(files) => counts.files += files.len(),
-            }
-        }
-        counts
-    }
-
-    /// Whether the repository is not pinned and nobody downloads into it; remembers it otherwise.
-    fn is_free(&mut self, pins: &Pins, folder: &[u8], id: &CacheId, is_whole: bool) -> bool {
-        if pins.contains(folder) {
-            self.pinned.push(id.to_string());
-            return false;
-        }
-        let reason = in_use::blocks(&self.root, folder, is_whole);
-        let is_free = reason.is_none();
-        self.busy.extend(reason.map(|reason| Spared {
-            id: id.to_string(),
-            reason,
-        }));
-        is_free
-    }
-
-    fn add_whole(
-        &mut self,
-        report: &CacheReport,
-        folder: Vec<u8>,
-        id: CacheId,
-        revisions: usize,
-    ) -> Result<(), FsError> {
-        let layout = RepoLayout::of_folder(&self.root, &folder);
-        self.tally.add_folder(report, layout.folder())?;
-        self.repos.push(RepoDeletion {
-            id,
-            folder,
-            extent: Extent::Whole { revisions },
-            blobs: Vec::new(),
-        });
-        Ok(())
-    }
-
-    fn add_repo(
-        &mut self,
-        report: &CacheReport,
-        repo: &CachedRepo,
-        selected: &BTreeSet<usize>,
-    ) -> Result<(), FsError> {
-        // What other repositories link to stays, and so does the folder that holds it.
-        let is_needed = || {
-            let links = links_between(report);
-            links
-                .iter()
-                .any(|link| link.starts_with(repo.layout.folder()))
-        };
-        if selected.len() == repo.revisions.len() && !is_needed() {
-            let (folder, id) = (repo.folder.clone(), repo.id.clone());
-            return self.add_whole(report, folder, id, selected.len());
-        }
-        for &number in selected {
-            let snapshot = repo.revisions[number].path(&repo.layout);
-            self.tally.add_folder(report, &snapshot)?;
-        }
-        let removed = |number: usize, _: usize| selected.contains(&number);
-        let blobs = self.loose_blobs(report, repo, removed);
-        let revisions = selected.iter().map(|&number| {
-            let revision = &repo.revisions[number];
-            RevisionDeletion {
-                commit: revision.commit.clone(),
-                name: revision.name.clone(),
-                refs: revision.refs.clone(),
-                size: revision.size,
-            }
-        });
-        self.repos.push(RepoDeletion {
-            id: repo.id.clone(),
-            folder: repo.folder.clone(),
-            extent: Extent::Revisions(revisions.collect()),
-            blobs,
-        });
-        Ok(())
-    }
-
-    fn add_files(
-        &mut self,
-        report: &CacheReport,
-        index: usize,
-        selected: &BTreeSet<(usize, usize, usize)>,
-    ) {
-        let repo = &report.repos[index];
-        let removed = |number, file| selected.contains(&(index, number, file));
-        let blobs = self.loose_blobs(report, repo, removed);
-        let mut files = Vec::new();
-        for &(_, number, file) in selected.iter().filter(|&&(repo, ..)| repo == index) {
-            let revision = &repo.revisions[number];
-            let name = revision.files[file].path.to_vec();
-            let place = revision.path(&repo.layout).join(path_of(&name));
-            self.tally.add_file(&self.root, &place);
-            files.push((revision.name.clone(), name));
-        }
-        self.repos.push(RepoDeletion {
-            id: repo.id.clone(),
-            folder: repo.folder.clone(),
-            extent: Extent::Files(files),
-            blobs,
-        });
-    }
-
-    /// The names in `blobs/` that only removed files use, counted in the tally. `removed` is asked
-    /// with a revision's and a file's number.
-    fn loose_blobs(
-        &mut self,
-        report: &CacheReport,
-        repo: &CachedRepo,
-        removed: impl Fn(usize, usize) -> bool,
-    ) -> Vec<Vec<u8>> {
-        let (mut loose, mut used) = (BTreeSet::new(), HashSet::new());
-        for (number, revision) in repo.revisions.iter().enumerate() {
-            for (index, file) in revision.files.iter().enumerate() {
-                if removed(number, index) {
-                    loose.insert(file.blob);
-                } else {
-                    used.insert(file.blob);
-                }
-            }
-        }
-        let linked_from_elsewhere = links_between(report);
-        let mut names = Vec::new();
-        for index in loose.into_iter().filter(|index| !used.contains(index)) {
-            let blob = &repo.blobs[index as usize];
-            let Some(name) = blob_name(&blob.place) else {
-                continue;
-            };
-            let place = repo.layout.blob_named(name);
-            if !linked_from_elsewhere.contains(&place) {
-                self.tally.add_blob(report, &place);
-                names.push(name.to_vec());
-            }
-        }
-        names
-    }
-}
-
-/// The name of a blob that lies in its repository's own `blobs/`. Any other place is not ours to
-/// clean up.
+/// The name of a blob in the repository's own `blobs/`. Files elsewhere are not removed.
 fn blob_name(place: &[u8]) -> Option<&[u8]> {
     let name = place.strip_prefix(b"blobs/")?;
     (!name.contains(&b'/')).then_some(name)
@@ -376,8 +51,8 @@ pub(super) fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
         .collect()
 }
 
-/// The path that a link means, worked out as text, and with the links in its folders resolved: a
-/// cache may be reached by several names.
+/// The path that a link means, resolved as text, and with the links in its folders followed: a cache
+/// can have several paths.
 pub(super) fn spellings(target: &Path) -> Vec<PathBuf> {
     let resolved = || {
         Some(
@@ -394,19 +69,13 @@ pub(super) fn spellings(target: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What to call a folder: the id of its repository, or its name.
-fn id_of(report: &CacheReport, folder: &[u8]) -> String {
-    let repo = report.repos.iter().find(|repo| repo.folder == folder);
-    repo.map_or_else(|| text_of(folder), |repo| repo.id.to_string())
-}
-
 /// A path relative to the cache's root.
 fn relative<'a>(root: &Path, path: &'a Path) -> &'a Path {
     path.strip_prefix(root).unwrap_or(path)
 }
 
-/// How many downloads the unfinished files are of: one may have several, when it came in pieces or
-/// was begun more than once.
+/// How many downloads the unfinished files belong to: one has several files when it was fetched in
+/// segments or started more than once.
 pub fn downloads(files: &[Incomplete]) -> usize {
     let contents = files.iter().map(|file| {
         let partial = PartialName::parse(&file.name);
@@ -418,12 +87,12 @@ pub fn downloads(files: &[Incomplete]) -> usize {
     contents.collect::<HashSet<_>>().len()
 }
 
-/// Whether somebody downloads into the repository, or may be about to link a blob of it.
+/// Whether a process downloads into the repository, or may be about to link a blob of it.
 pub(super) fn is_busy(root: &Path, folder: &[u8]) -> bool {
     in_use::blocks(root, folder, false).is_some()
 }
 
-/// Whether the process that writes an unfinished download is still at work, or may be.
+/// Whether the process that writes an unfinished download is still running, or may be.
 pub(super) fn is_downloading(root: &Path, file: &Incomplete) -> bool {
     in_use::of_incomplete(root, file).is_some()
 }

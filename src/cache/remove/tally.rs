@@ -1,4 +1,4 @@
-//! How many bytes the disk gets back when a set of names goes.
+//! How many bytes become free when a set of names is removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::relative;
 use crate::cache::layout::{BLOBS, SNAPSHOTS};
 use crate::cache::scan::report::CacheReport;
-use crate::cache::shared::{self, Payload};
+use crate::cache::shared::{self, SharedBlob};
 use crate::sys::FsError;
 use crate::sys::dir::Dir;
 
@@ -17,9 +17,9 @@ use crate::sys::dir::Dir;
 pub struct Tally {
     /// Regular files, relative to the cache's root.
     files: BTreeMap<PathBuf, Facts>,
-    /// Payload of the shared store (index) → links to it, relative to the cache's root.
+    /// Shared blob of the shared store (index) → links to it, relative to the cache's root.
     pub links: BTreeMap<u32, BTreeSet<PathBuf>>,
-    /// Hashes of payloads that stay though their last links go.
+    /// Hashes of shared blobs that stay though their last links go.
     pub kept: BTreeSet<String>,
 }
 
@@ -47,15 +47,15 @@ impl Tally {
 
     /// Counts an entry of a repository's `blobs/`: a file, or a link into the shared store.
     pub fn add_blob(&mut self, report: &CacheReport, path: &Path) {
-        let payload = report.store.as_ref().and_then(|store| {
+        let shared_blob = report.store.as_ref().and_then(|store| {
             let target = std::fs::read_link(path).ok()?;
             let target = target.as_os_str().as_encoded_bytes().to_vec();
-            store.payload_of_link(&report.root, path.parent()?, &target)
+            store.shared_blob_of_link(&report.root, path.parent()?, &target)
         });
-        match payload {
-            Some(payload) => {
+        match shared_blob {
+            Some(shared_blob) => {
                 let link = relative(&report.root, path).to_path_buf();
-                self.links.entry(payload).or_default().insert(link);
+                self.links.entry(shared_blob).or_default().insert(link);
             }
             None => self.add_file(&report.root, path),
         }
@@ -85,26 +85,26 @@ impl Tally {
 
     /// Bytes that become free when all these names go.
     pub fn freed(&self, report: &CacheReport) -> u64 {
-        let payloads = self.payloads_to_go(report).into_iter();
-        let shared: u64 = payloads.map(|payload| payload.size).sum();
+        let shared_blobs = self.shared_blobs_to_go(report).into_iter();
+        let shared: u64 = shared_blobs.map(|shared_blob| shared_blob.size).sum();
         shared + bytes_of(self.files.values())
     }
 
-    /// Payloads that lose their last links, without those that are kept.
-    pub fn payloads_to_go(&self, report: &CacheReport) -> Vec<Payload> {
+    /// Shared blobs that lose their last links, without those that are kept.
+    pub fn shared_blobs_to_go(&self, report: &CacheReport) -> Vec<SharedBlob> {
         let (Some(store), Ok(root)) = (&report.store, Dir::open(&report.root)) else {
             return Vec::new();
         };
         let going = self.links.iter().filter_map(|(&index, links)| {
-            let payload = &store.payloads[index as usize];
-            let users = shared::users(&root, &report.root, payload)?;
+            let shared_blob = &store.shared_blobs[index as usize];
+            let users = shared::users(&root, &report.root, shared_blob)?;
             let all = !users.is_empty() && users.iter().all(|user| links.contains(user));
-            (all && !self.kept.contains(&payload.hash)).then(|| payload.clone())
+            (all && !self.kept.contains(&shared_blob.hash)).then(|| shared_blob.clone())
         });
         going.collect()
     }
 
-    /// Bytes of the names that are really gone by now, shared payloads apart.
+    /// Bytes of the names that are really gone by now, shared blobs apart.
     pub fn freed_by_now(&self, root: &Path) -> u64 {
         bytes_of(self.files.iter().filter_map(|(path, facts)| {
             let gone = root.join(path).symlink_metadata();
@@ -114,7 +114,7 @@ impl Tally {
     }
 }
 
-/// A file is free when as many names go as it has.
+/// A file becomes free when all of its names are removed.
 fn bytes_of<'a>(files: impl Iterator<Item = &'a Facts>) -> u64 {
     let mut going: HashMap<(u64, u64), (u64, Facts)> = HashMap::new();
     for facts in files {

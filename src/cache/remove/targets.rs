@@ -1,4 +1,4 @@
-//! What `cache rm` was asked to remove, found in a report. Pure.
+//! Finds the targets of `cache rm` in a report. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub enum Target {
     Nothing,
 }
 
-/// The targets make no sense together, or one of them stands for several things.
+/// The targets cannot be combined, or one of them is ambiguous.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// A short commit that several commits begin with.
@@ -57,7 +57,7 @@ pub struct Selection<'a> {
 }
 
 impl Target {
-    /// The target that a word stands for, `hf://` apart. A word of hex digits alone is a commit;
+    /// The target that a word means, without `hf://` addresses. A word of hex digits alone is a commit;
     /// ids of the cache always have a slash.
     pub fn of_word(word: &str) -> Target {
         if is_commit_prefix(word) {

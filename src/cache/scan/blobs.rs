@@ -1,4 +1,4 @@
-//! The blobs of one repository, each asked for its size once.
+//! The blobs of one repository; the size of each is read once.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,11 +10,11 @@ use crate::cache::scan::report::{Blob, CachedRepo, CachedRevision, ProblemKind};
 use crate::sys::dir::{Dir, EntryKind, Stat, is_absent, path_of};
 use crate::types::CacheId;
 
-/// A corrupted repository, with the path that is to blame.
+/// A corrupted repository, with the path that is wrong.
 pub struct Corrupted(pub PathBuf, pub ProblemKind);
 
 impl From<io::Error> for Corrupted {
-    /// For errors that are not about one path: the caller's folder is meant.
+    /// For errors without a path: they are about the caller's folder.
     fn from(error: io::Error) -> Self {
         Corrupted(PathBuf::new(), ProblemKind::Unreadable(error))
     }
@@ -36,7 +36,7 @@ struct Known {
     counted_in: u32,
 }
 
-/// A link's target cannot be looked at.
+/// The target of a link cannot be read.
 pub fn missing_blob(path: &Path, error: io::Error) -> Corrupted {
     let kind = if is_absent(&error) {
         ProblemKind::BlobMissing
@@ -47,7 +47,7 @@ pub fn missing_blob(path: &Path, error: io::Error) -> Corrupted {
 }
 
 impl Blobs {
-    /// The blob at `blobs/<name>`, asked for its size on first sight. `None` when it is a folder.
+    /// The blob at `blobs/<name>`; its size is read the first time. `None` when it is a folder.
     pub fn usual(
         &mut self,
         cache: &Cache<'_>,
@@ -66,7 +66,7 @@ impl Blobs {
         }
         let shared = cache.store.and_then(|store| {
             let target = repo.read_link(place).ok()?;
-            store.payload_of_link(cache.path, &path.blobs(), &target)
+            store.shared_blob_of_link(cache.path, &path.blobs(), &target)
         });
         Ok(Some(self.add(place.into(), stat, shared)))
     }

@@ -1,12 +1,12 @@
-//! What a snapshot's link means. Pure.
+//! What a link in a snapshot means. Pure.
 
 use std::path::Path;
 
 use crate::cache::layout;
 use crate::sys::dir::path_of;
 
-/// The name below `blobs/`, when a link says just what a client writes: one `../` for every folder
-/// between it and the repository, then `blobs/<name>`. The answer includes `blobs/`. `depth` counts
+/// `blobs/<name>`, when a link has exactly the text that a client writes: one `../` for every folder
+/// between it and the repository, then `blobs/<name>`. `depth` counts
 /// the folders inside the snapshot.
 pub fn usual_blob(target: &[u8], depth: usize) -> Option<&[u8]> {
     let mut rest = target;
@@ -18,7 +18,7 @@ pub fn usual_blob(target: &[u8], depth: usize) -> Option<&[u8]> {
     is_plain.then_some(rest)
 }
 
-/// Where any other link leads, worked out without looking at the disk: relative to the repository's
+/// Where any other link leads, resolved without reading the disk: relative to the repository's
 /// folder when inside of it, else absolute. `folder` is the absolute path of the link's folder.
 pub fn place(repo: &Path, folder: &Path, target: &[u8]) -> Box<[u8]> {
     let absolute = layout::normalize(&folder.join(path_of(target)));

@@ -1,19 +1,21 @@
-//! THE scan: what is in the cache. Reads only.
+//! The scan: what is in the cache. Reads only.
 //!
 //! It agrees with `scan_cache_dir` of huggingface_hub 2.4.0 on every size, count, age, ref and
-//! problem (docs/reference.md#damaged-repositories), and is built to be quick: every folder is
-//! listed once, a snapshot's links are read but not followed, each blob is asked for its size once
-//! per repository, and the repositories are shared out between two threads. Folders that cannot be
-//! read are a problem here; the Python client fails as a whole on some of them and takes others for
+//! problem (docs/reference.md#damaged-repositories), and it is fast: every folder is listed
+//! once, the links of a snapshot are read but not followed, the size of each blob is read once per
+//! repository, and two threads divide the repositories. Folders that cannot be
+//! read are a problem here; the Python client fails on some of them and treats others as
 //! empty.
 
 mod blobs;
 mod links;
+mod refs;
 mod repo;
 pub mod report;
 pub mod select;
 
 use std::collections::HashSet;
+use std::ffi::CStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -71,7 +73,7 @@ struct Found {
 ///
 /// # Errors
 /// [`ScanError`] when the root is missing, no folder, or unreadable. Whatever is wrong further down
-/// is told in [`CacheReport::problems`].
+/// is listed in [`CacheReport::problems`].
 pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
     let path = std::fs::canonicalize(root).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ScanError::NotFound(root.to_path_buf()),
@@ -150,7 +152,7 @@ fn root_entries(dir: &Dir, has_store: bool, buffers: &mut Buffers) -> io::Result
         let is_ours = name == layout::LOCKS.as_bytes()
             || name == layout::CACHEDIR_TAG.as_bytes()
             || (has_store && name == layout::SHARED.as_bytes())
-            // Every transformers 4 writes it there: the version of its own cache, of no use to others.
+            // transformers 4 writes it there: the version of its own cache.
             || (name == b"version.txt" && kind != EntryKind::Folder);
         if !is_ours && !blob_names::is_stray(name) {
             names.push(name.to_vec());
@@ -189,7 +191,7 @@ fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {
     let all = Mutex::new(Vec::with_capacity(names.len()));
     std::thread::scope(|scope| {
         for _ in 1..THREADS {
-            // Without a thread the others do its share.
+            // Without this thread the others do all the work.
             let _ = std::thread::Builder::new().spawn_scoped(scope, || {
                 let found = work();
                 all.lock().unwrap().extend(found);
@@ -201,14 +203,29 @@ fn scan_all(cache: &Cache<'_>, names: &[Vec<u8>]) -> Vec<Found> {
     all.into_inner().unwrap()
 }
 
+/// Whether a name is a folder, links followed.
+fn is_folder(dir: &Dir, name: &CStr) -> bool {
+    dir.stat(name, true)
+        .is_ok_and(|stat| stat.kind == EntryKind::Folder)
+}
+
+/// A path of the file system as bytes.
+fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    if folder.is_empty() {
+        name.to_vec()
+    } else {
+        [folder, b"/", name].concat()
+    }
+}
+
 /// Bytes on disk: what lies inside the repositories, what they link to elsewhere (once, and not when
 /// it was counted before), and the store.
 fn physical_size(report: &CacheReport, repos: &[&CachedRepo]) -> u64 {
     let mut size: u64 = report
         .store
         .iter()
-        .flat_map(|store| &store.payloads)
-        .map(|payload| payload.size)
+        .flat_map(|store| &store.shared_blobs)
+        .map(|shared_blob| shared_blob.size)
         .sum();
     let mut outside = Vec::new();
     for blob in repos.iter().flat_map(|repo| &repo.blobs) {
@@ -235,7 +252,7 @@ fn physical_size(report: &CacheReport, repos: &[&CachedRepo]) -> u64 {
         let in_store = report
             .store
             .as_ref()
-            .is_some_and(|store| store.payload_at(&report.root, &path).is_some());
+            .is_some_and(|store| store.shared_blob_at(&report.root, &path).is_some());
         if !in_store && blob.shared.is_none() && !inside.contains(&path) && counted.insert(path) {
             size += blob.size;
         }

@@ -1,22 +1,19 @@
 //! One repository's folder.
 
-use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::path::PathBuf;
 
 use super::blobs::{Blobs, Corrupted, missing_blob};
-use super::{Cache, Detail, Found, links};
+use super::refs::{self, Refs};
+use super::{Cache, Detail, Found, is_folder, join, links};
 use crate::cache::blob_names;
 use crate::cache::blob_names::is_stray;
-use crate::cache::layout::{self, BLOBS, ODD_REFS, PartialName, REFS, RepoLayout, SNAPSHOTS};
+use crate::cache::layout::{self, BLOBS, PartialName, RepoLayout, SNAPSHOTS};
 use crate::cache::scan::report::{
     CachedFile, CachedRepo, CachedRevision, Incomplete, Problem, ProblemKind,
 };
 use crate::sys::dir::{Buffers, Dir, EntryKind, LinkBuffer, is_absent, path_of, text_of};
-
-/// Most bytes read of a ref. A longer one is no commit anyway.
-const LONGEST_REF: usize = 4096;
 
 /// A worker: scans one repository after the other, keeping its buffers.
 pub struct Scanner<'a> {
@@ -29,9 +26,6 @@ struct Scanned {
     repo: CachedRepo,
     problem: Option<Corrupted>,
 }
-
-/// Refs of a repository: content → names.
-type Refs = HashMap<String, Vec<String>>;
 
 impl<'a> Scanner<'a> {
     pub fn new(cache: &'a Cache<'a>) -> Self {
@@ -69,7 +63,7 @@ impl<'a> Scanner<'a> {
         Found { repo, incomplete }
     }
 
-    /// Unfinished downloads are counted whatever else is wrong with the folder.
+    /// The unfinished downloads, whatever else is wrong with the folder.
     fn incomplete(&mut self, name: &[u8]) -> Vec<Incomplete> {
         let mut found = Vec::new();
         let Ok(blobs) = self.cache.dir.open_below(join(name, BLOBS.as_bytes())) else {
@@ -88,12 +82,12 @@ impl<'a> Scanner<'a> {
             }
             Ok(())
         });
-        // A folder that cannot be read shows none; the snapshots tell whether it matters.
+        // A folder that cannot be read has none; whether that matters shows in the snapshots.
         listed.ok();
         found
     }
 
-    /// Reads a repository. What is wrong in it does not end the scan: the rest is read all the same.
+    /// Reads a repository. The scan continues after a problem.
     ///
     /// # Errors
     /// It is no repository, or cannot be entered.
@@ -132,7 +126,9 @@ impl<'a> Scanner<'a> {
             Corrupted(SNAPSHOTS.into(), kind)
         });
         let snapshots = work.note(snapshots);
-        let mut refs = work.note(self.refs(&dir)).unwrap_or_default();
+        let mut refs = work
+            .note(refs::read(&dir, &mut self.buffers))
+            .unwrap_or_default();
         let mut revisions = match snapshots {
             Some(snapshots) => {
                 let revisions = work.revisions(&snapshots, &mut refs, &mut self.buffers);
@@ -140,9 +136,9 @@ impl<'a> Scanner<'a> {
             }
             None => Vec::new(),
         };
-        self.add_odd_refs(&dir, &mut revisions);
+        refs::add_odd(&dir, &mut revisions, &mut self.buffers);
         if !refs.is_empty() {
-            work.note::<()>(Err(here(ProblemKind::RefToMissing(missing(refs)))));
+            work.note::<()>(Err(here(ProblemKind::RefToMissing(refs::sorted(refs)))));
         }
         if work.problem.is_some() {
             work.unlinked(&mut self.buffers);
@@ -154,92 +150,6 @@ impl<'a> Scanner<'a> {
             .into_repo(self.cache.path, name, id, revisions, &own);
         Ok(Scanned { repo, problem })
     }
-
-    /// Adds the refs that `refs/` cannot hold. One that names nothing is no damage: no other client
-    /// knows of it.
-    fn add_odd_refs(&mut self, repo: &Dir, revisions: &mut [CachedRevision]) {
-        let Ok(folder) = repo.open_below(ODD_REFS) else {
-            return;
-        };
-        let listed: io::Result<()> = folder.for_each(&mut self.buffers, |name, _, _| {
-            let commit = folder.read(name, LONGEST_REF)?;
-            let named = revisions
-                .iter_mut()
-                .find(|revision| revision.name == commit);
-            if let Some(revision) = named {
-                let name = text_of(name.to_bytes());
-                let name = name.replace("%2F", "/").replace("%25", "%");
-                if !revision.refs.contains(&name) {
-                    revision.refs.push(name);
-                    revision.refs.sort();
-                }
-            }
-            Ok(())
-        });
-        // What cannot be read names nothing.
-        listed.ok();
-    }
-
-    /// Reads `refs/`, which may be absent.
-    fn refs(&mut self, repo: &Dir) -> Result<Refs, Corrupted> {
-        let blame = |path: &[u8], kind| Corrupted(path_of(path), kind);
-        let mut refs = Refs::new();
-        let root = match repo.open_below(REFS) {
-            Ok(root) => root,
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(blame(REFS.as_bytes(), ProblemKind::RefsIsAFile));
-            }
-            Err(error) if is_absent(&error) => return Ok(refs),
-            Err(error) => return Err(blame(REFS.as_bytes(), ProblemKind::Unreadable(error))),
-        };
-        let mut folders = vec![Vec::new()];
-        while let Some(folder) = folders.pop() {
-            let opened;
-            let dir = if folder.is_empty() {
-                &root
-            } else {
-                opened = root
-                    .open_below(folder.as_slice())
-                    .map_err(|e| blame(REFS.as_bytes(), ProblemKind::Unreadable(e)))?;
-                &opened
-            };
-            dir.for_each(&mut self.buffers, |name, kind, _| {
-                let path = join(&folder, name.to_bytes());
-                match kind {
-                    EntryKind::Folder => folders.push(path),
-                    _ if is_stray(name.to_bytes()) => {}
-                    EntryKind::Link if is_folder(dir, name) => {}
-                    _ => {
-                        let content = dir.read(name, LONGEST_REF).map_err(|error| {
-                            blame(
-                                &join(REFS.as_bytes(), &path),
-                                ProblemKind::Unreadable(error),
-                            )
-                        })?;
-                        refs.entry(text_of(&content))
-                            .or_default()
-                            .push(text_of(&path));
-                    }
-                }
-                Ok::<(), Corrupted>(())
-            })?;
-        }
-        refs.values_mut().for_each(|names| names.sort());
-        Ok(refs)
-    }
-}
-
-fn is_folder(dir: &Dir, name: &CStr) -> bool {
-    dir.stat(name, true)
-        .is_ok_and(|stat| stat.kind == EntryKind::Folder)
-}
-
-fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    if folder.is_empty() {
-        name.to_vec()
-    } else {
-        [folder, b"/", name].concat()
-    }
 }
 
 /// An error about something in a snapshot.
@@ -247,15 +157,6 @@ fn unreadable(commit: &[u8], folder: &[u8], name: &[u8], error: io::Error) -> Co
     let path = PathBuf::from(SNAPSHOTS).join(path_of(commit));
     let path = path.join(path_of(&join(folder, name)));
     Corrupted(path, ProblemKind::Unreadable(error))
-}
-
-fn missing(refs: Refs) -> Vec<(String, String)> {
-    let mut missing: Vec<(String, String)> = refs
-        .into_iter()
-        .flat_map(|(commit, names)| names.into_iter().map(move |name| (name, commit.clone())))
-        .collect();
-    missing.sort();
-    missing
 }
 
 /// The snapshots of one repository.
@@ -269,7 +170,7 @@ struct RepoScan<'a> {
 }
 
 impl RepoScan<'_> {
-    /// Remembers what is wrong, if it is the first such thing, and goes on without.
+    /// Keeps the first problem; the scan continues without the part that is wrong.
     fn note<T>(&mut self, found: Result<T, Corrupted>) -> Option<T> {
         match found {
             Ok(found) => Some(found),
@@ -280,8 +181,8 @@ impl RepoScan<'_> {
         }
     }
 
-    /// Counts the blobs that no snapshot led to. They are of no revision, but where links are broken
-    /// or gone they are what the repository holds.
+    /// Adds the blobs that no snapshot links to. They belong to no revision, but where links are broken
+    /// or missing they are the content of the repository.
     fn unlinked(&mut self, buffers: &mut Buffers) {
         let Ok(blobs) = self.dir.open_below(BLOBS) else {
             return;
@@ -467,7 +368,7 @@ impl RepoScan<'_> {
             let mut parts = relative.iter();
             let in_blobs = parts.nth(1)? == BLOBS && parts.count() == 1;
             let folder = in_blobs.then(|| path.parent())??;
-            store.payload_of_link(self.cache.path, folder, &target)
+            store.shared_blob_of_link(self.cache.path, folder, &target)
         });
         Ok(Some(self.blobs.add(place, stat, shared)))
     }

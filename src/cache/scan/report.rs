@@ -22,7 +22,7 @@ pub struct CacheReport {
     pub incomplete: Vec<Incomplete>,
     /// The shared blob store, when there is one.
     pub store: Option<Store>,
-    /// Bytes on disk: every blob once, and a shared payload once, used or not. Damaged repositories
+    /// Bytes on disk: every blob once, and a shared blob once, used or not. Damaged repositories
     /// do not count, as for the Python client.
     pub size: u64,
     /// The same with damaged repositories.
@@ -89,7 +89,7 @@ pub struct Blob {
     pub identity: (u64, u64),
     /// How many names the file has; more than one means that another place keeps it alive.
     pub names: u64,
-    /// The payload in the shared store that it links to: index into [`Store::payloads`].
+    /// The shared blob that it links to: index into [`Store::shared blobs`].
     pub shared: Option<u32>,
 }
 
@@ -105,7 +105,7 @@ pub struct Incomplete {
     pub size: u64,
 }
 
-/// Something that should not be in a cache.
+/// Something that is wrong in a cache.
 #[derive(Debug)]
 pub struct Problem {
     /// Name of the entry in the cache's root.
@@ -114,7 +114,7 @@ pub struct Problem {
     pub path: PathBuf,
     /// What it is.
     pub kind: ProblemKind,
-    /// The repository without what is wrong, when it is one: its whole revisions, what else could be
+    /// The rest of the repository, when the folder is one: its complete revisions, what could be
     /// read of the others, and the blobs that nothing links to.
     pub rest: Option<Box<CachedRepo>>,
 }
@@ -163,11 +163,11 @@ fn refs_text(refs: &[(String, String)]) -> String {
 }
 
 impl ProblemKind {
-    /// What it is in a word: the same as `hf cache doctor` says.
+    /// A short name, the same as in `hf cache doctor`.
     pub fn word(&self) -> &'static str {
         match self {
             ProblemKind::NotAFolder | ProblemKind::NotARepo | ProblemKind::UnknownType(_) => {
-                "foreign"
+                "unknown-entry"
             }
             ProblemKind::NoSnapshots => "missing-snapshots",
             ProblemKind::RefsIsAFile | ProblemKind::FileInSnapshots => "stray-file",
@@ -179,7 +179,7 @@ impl ProblemKind {
 }
 
 impl Problem {
-    /// The repository that the damaged folder was meant to be, when its name says so.
+    /// The repository that the folder belongs to, by its name.
     pub fn repo(&self) -> Option<CacheId> {
         layout::parse_repo_folder_name(&text_of(&self.folder))
     }

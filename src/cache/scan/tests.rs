@@ -223,7 +223,7 @@ fn every_corruption() {
     }
 }
 
-/// A store with one payload that two repositories use and one that nobody uses.
+/// A store with one shared blob that two repositories use and one that nobody uses.
 fn with_store() -> (Tree, String) {
     let (used, unused) = ("ab".repeat(32), "cd".repeat(32));
     let tree = Tree::new();
@@ -236,7 +236,7 @@ fn with_store() -> (Tree, String) {
         .file(&format!("blobs/ab/{used}.lock"), "")
         .file(&format!("blobs/cd/{unused}"), "123")
         .file(&format!("blobs/cd/{unused}.refs"), "models--gone/blobs/x\n")
-        .file("blobs/zz/not-a-payload", "1234567");
+        .file("blobs/zz/not-a-shared-blob", "1234567");
     for repo in ["models--a", "models--b"] {
         tree.link(
             &format!("{repo}/blobs/x"),
@@ -248,14 +248,14 @@ fn with_store() -> (Tree, String) {
 }
 
 #[test]
-fn a_shared_payload_belongs_to_every_repository_and_once_to_the_cache() {
+fn a_shared_blob_belongs_to_every_repository_and_once_to_the_cache() {
     let (tree, used) = with_store();
     let report = tree.scan();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert!(report.repos.iter().all(|repo| repo.size == 5));
     assert_eq!(report.size, 8, "5 shared and 3 unused");
     let store = report.store.as_ref().unwrap();
-    assert_eq!(store.payloads[0].hash, used);
+    assert_eq!(store.shared_blobs[0].hash, used);
     assert!(
         report
             .repos
@@ -263,7 +263,7 @@ fn a_shared_payload_belongs_to_every_repository_and_once_to_the_cache() {
             .all(|repo| repo.blobs[0].shared == Some(0))
     );
     let root = Dir::open(&report.root).unwrap();
-    let users = |index: usize| shared::users(&root, &report.root, &store.payloads[index]);
+    let users = |index: usize| shared::users(&root, &report.root, &store.shared_blobs[index]);
     assert_eq!(
         users(0).unwrap(),
         [
@@ -273,7 +273,7 @@ fn a_shared_payload_belongs_to_every_repository_and_once_to_the_cache() {
     );
     assert_eq!(users(1).unwrap(), Vec::<PathBuf>::new());
     fs::remove_file(tree.path(&format!("blobs/ab/{used}.refs"))).unwrap();
-    assert_eq!(users(0), None, "without a manifest nobody knows");
+    assert_eq!(users(0), None, "without a manifest it is unknown");
 }
 
 #[test]

@@ -6,21 +6,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::permissions::{Modes, lock, prepare, seal};
-use super::{Payload, is_hash, is_store, manifest};
+use super::{SharedBlob, is_hash, is_store, manifest};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::sys::dir::Dir;
 use crate::sys::{copy_file, open_itself};
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
 
-/// How often a payload that changes under our eyes is looked at again.
+/// How often a shared blob is read again when it changes during the check.
 const ATTEMPTS: usize = 4;
 
 /// The place of one content in the store and in one repository.
 #[derive(Debug, Clone)]
 pub struct Entry {
     root: PathBuf,
-    payload: Payload,
+    shared_blob: SharedBlob,
     /// The repository's `blobs/<etag>`.
     blob: PathBuf,
     checksum: Checksum,
@@ -29,17 +29,17 @@ pub struct Entry {
 /// How linking went.
 #[derive(Debug)]
 pub enum Linked {
-    /// The repository's blob is a link to a payload that was found to be right.
+    /// The repository's blob is a link to a shared blob that was found to be right.
     Yes,
-    /// There is no such payload that could be used.
+    /// There is no such shared blob that could be used.
     Absent,
-    /// The payload's bytes are not what the etag says.
+    /// The shared blob's bytes are not what the etag says.
     Wrong,
     /// It could not be tried: permissions, no locks, no links.
     Failed(io::Error),
 }
 
-/// What lies where the payload belongs.
+/// What is at the path of the shared blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -54,11 +54,11 @@ enum Found {
 /// How a fresh blob gets into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// The payload there is used, the fresh bytes are let go.
+    /// The shared blob there is used, and the fetched blob is deleted.
     Use,
     /// Moved there.
     Move,
-    /// Moved over what is there, if its Xet hash is the payload's name.
+    /// Moved over what is there, if its Xet hash is the shared blob's name.
     Replace,
 }
 
@@ -85,7 +85,7 @@ impl Entry {
     ) -> Option<Entry> {
         is_hash(xet_hash.as_bytes()).then(|| Entry {
             root: cache.root().to_path_buf(),
-            payload: Payload {
+            shared_blob: SharedBlob {
                 hash: xet_hash.to_owned(),
                 size,
             },
@@ -94,22 +94,22 @@ impl Entry {
         })
     }
 
-    /// Path of the payload.
+    /// Path of the shared blob.
     pub fn place(&self) -> PathBuf {
-        self.root.join(self.payload.place())
+        self.root.join(self.shared_blob.place())
     }
 
-    /// Whether a payload of the right size could be read, in a cache that has a store. Its bytes are
-    /// not looked at: this is for plans.
+    /// Whether a shared blob of the right size could be read, in a cache that has a store. Its bytes
+    /// are not looked at: this is for plans.
     pub fn is_promising(&self) -> bool {
         let place = self.place();
         place
             .symlink_metadata()
-            .is_ok_and(|meta| meta.is_file() && meta.len() == self.payload.size)
+            .is_ok_and(|meta| meta.is_file() && meta.len() == self.shared_blob.size)
             && rustix::fs::access(&place, rustix::fs::Access::READ_OK).is_ok()
     }
 
-    /// Makes the repository's blob a link to the payload, after reading and hashing all of it.
+    /// Makes the repository's blob a link to the shared blob, after reading and hashing all of it.
     pub fn link(&self) -> Linked {
         self.try_link().unwrap_or_else(Linked::Failed)
     }
@@ -120,7 +120,7 @@ impl Entry {
         }
         self.check_inside()?;
         for _ in 0..ATTEMPTS {
-            // Read without the lock: others need that for moments only.
+            // Read without the lock: other processes must not wait for the hashing.
             let (found, identity) = self.examine()?;
             match found {
                 Found::Nothing | Found::Unusable => return Ok(Linked::Absent),
@@ -145,11 +145,11 @@ impl Entry {
     /// could not be put back.
     pub fn publish(&self, has_name: impl Fn(&Path, &str) -> io::Result<bool>) -> io::Result<bool> {
         self.check_inside()?;
-        prepare(&self.root, &self.payload.place())?;
+        prepare(&self.root, &self.shared_blob.place())?;
         for _ in 0..ATTEMPTS {
             let (found, identity) = self.examine()?;
             let step = step(found);
-            if step == Step::Replace && !has_name(&self.blob, &self.payload.hash)? {
+            if step == Step::Replace && !has_name(&self.blob, &self.shared_blob.hash)? {
                 return Ok(false);
             }
             let _guard = lock(&self.place())?;
@@ -175,7 +175,7 @@ impl Entry {
     fn show_staged(&self, step: Step, staged: &Path) -> io::Result<()> {
         let user = self.blob.strip_prefix(&self.root);
         let user = user.map_err(|_| io::Error::other("the blob is not in the cache"))?;
-        manifest::add_user(&self.root, &self.payload, user)?;
+        manifest::add_user(&self.root, &self.shared_blob, user)?;
         if step == Step::Use {
             return fs::rename(staged, &self.blob);
         }
@@ -184,13 +184,13 @@ impl Entry {
         seal(&self.blob, prefix, Modes::of_root(&self.root)?.file)?;
         fs::rename(&self.blob, &place)?;
         fs::rename(staged, &self.blob).inspect_err(|_| {
-            // While we hold the lock nobody takes it for unused.
+            // While we hold the lock no process removes it as unused.
             let _ = copy_file(&place, &self.blob, prefix);
         })
     }
 
     /// Makes the link beside the blob. Its name is always the same, so that what a killed process
-    /// left is replaced; the locks of the etag and of the payload keep others from it.
+    /// left is replaced; the locks of the etag and of the shared blob keep others from it.
     fn stage_link(&self) -> io::Result<PathBuf> {
         let name = self.blob.file_name().unwrap_or_default().to_string_lossy();
         let staged = self.blob.with_file_name(format!(".{name}.hf.shared"));
@@ -198,12 +198,12 @@ impl Entry {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let target = Path::new("../..").join(self.payload.place());
+        let target = Path::new("../..").join(self.shared_blob.place());
         std::os::unix::fs::symlink(target, &staged)?;
         Ok(staged)
     }
 
-    /// Refuses a repository whose folders are links to elsewhere: a relative link would lead nowhere.
+    /// Refuses a repository whose folders are links: a relative link in them would not reach the store.
     fn check_inside(&self) -> io::Result<()> {
         let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
         let folder = self.blob.parent().unwrap_or(&self.root);
@@ -214,7 +214,7 @@ impl Entry {
         Err(io::Error::other("the repository's folder is elsewhere"))
     }
 
-    /// Looks at what lies where the payload belongs, and reads it if it could be the content.
+    /// Checks what is at the path of the shared blob, and hashes it if it could be the content.
     fn examine(&self) -> io::Result<(Found, Identity)> {
         let identity = self.identity()?;
         if identity.is_none() {
@@ -224,9 +224,9 @@ impl Entry {
             return Ok((Found::Unusable, identity));
         }
         let file = open_itself(&self.place())?;
-        let mut hasher = ContentHasher::new(&self.checksum, Some(self.payload.size));
+        let mut hasher = ContentHasher::new(&self.checksum, Some(self.shared_blob.size));
         let size = hasher.update_from(file)?;
-        let found = if size == self.payload.size && hasher.matches() {
+        let found = if size == self.shared_blob.size && hasher.matches() {
             Found::Right
         } else {
             Found::Wrong
@@ -256,7 +256,7 @@ mod tests {
 
     const CONTENT: &[u8] = b"the content";
 
-    /// A store with a damaged payload, and a repository with the right content as a blob.
+    /// A store with a damaged shared blob, and a repository with the right content as a blob.
     fn damaged() -> (tempfile::TempDir, Entry) {
         let folder = tempfile::tempdir().unwrap();
         let cache = CacheLayout::new(folder.path());
@@ -277,15 +277,15 @@ mod tests {
         let entry = entry.unwrap();
         fs::create_dir_all(repo.blobs()).unwrap();
         fs::write(&entry.blob, CONTENT).unwrap();
-        prepare(folder.path(), &entry.payload.place()).unwrap();
+        prepare(folder.path(), &entry.shared_blob.place()).unwrap();
         fs::write(entry.place(), "other bytes").unwrap();
         (folder, entry)
     }
 
-    /// What is put into the payload's place while the blob is hashed is looked at again: another
+    /// A shared blob that is replaced during the hashing is checked again: another
     /// process may have repaired it, and its readers have it open.
     #[test]
-    fn a_payload_that_changes_meanwhile_is_looked_at_again() {
+    fn a_shared_blob_that_changes_meanwhile_is_looked_at_again() {
         let (_folder, entry) = damaged();
         let looks = std::cell::Cell::new(0);
         let published = entry.publish(|_, _| {

@@ -1,39 +1,39 @@
-//! Payloads that a listing names in a repository which has no link to them.
+//! Shared blobs that a listing names in a repository which has no link to them.
 //!
-//! A copy that leaves links out leaves the store and the listings: the manifests of the payloads then
-//! name no link that is there, and still they are what the repository consists of.
+//! When a cache is copied without its links, the store and the listings remain. The manifests then name
+//! no link that exists, but the shared blobs are still the content of the repository.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::Payload;
+use super::SharedBlob;
 use crate::cache::expected::all_listings;
 use crate::cache::layout::{self, RepoLayout};
 use crate::types::CacheId;
 
-/// A payload without users that stays.
+/// A shared blob without users that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// What stays.
-    pub payload: Payload,
+    pub shared_blob: SharedBlob,
     /// The repository whose listing names it.
     pub repo: CacheId,
 }
 
-/// Sorts payloads without users into those that may go and those that a listing still names where
-/// the repository has no file of its own. `is_going` is asked with the name of a repository's folder
-/// and of a blob: whether that blob is about to be removed, so that its listing does not count. Reads
-/// the listings of all repositories, unless there are no payloads. When the cache cannot be read,
-/// none may go.
+/// Splits shared blobs without users into those that can be removed and those that a listing still
+/// names where the repository has no file of its own. `is_going` gets the name of a repository's
+/// folder and of a blob, and says whether that blob is about to be removed: then its listing does
+/// not count. Reads the listings of all repositories, unless there are no shared blobs. When the
+/// cache cannot be read, none can be removed.
 pub fn split_listed(
     root: &Path,
-    payloads: Vec<Payload>,
+    shared_blobs: Vec<SharedBlob>,
     is_going: impl Fn(&[u8], &str) -> bool,
-) -> (Vec<Payload>, Vec<Listed>) {
-    if payloads.is_empty() {
-        return (payloads, Vec::new());
+) -> (Vec<SharedBlob>, Vec<Listed>) {
+    if shared_blobs.is_empty() {
+        return (shared_blobs, Vec::new());
     }
-    let wanted: HashSet<&str> = payloads.iter().map(|p| p.hash.as_str()).collect();
+    let wanted: HashSet<&str> = shared_blobs.iter().map(|p| p.hash.as_str()).collect();
     let mut named: HashMap<String, CacheId> = HashMap::new();
     let Ok(entries) = std::fs::read_dir(root) else {
         return (Vec::new(), Vec::new());
@@ -59,10 +59,10 @@ pub fn split_listed(
         }
     }
     let (mut free, mut listed) = (Vec::new(), Vec::new());
-    for payload in payloads {
-        match named.remove(&payload.hash) {
-            Some(repo) => listed.push(Listed { payload, repo }),
-            None => free.push(payload),
+    for shared_blob in shared_blobs {
+        match named.remove(&shared_blob.hash) {
+            Some(repo) => listed.push(Listed { shared_blob, repo }),
+            None => free.push(shared_blob),
         }
     }
     (free, listed)

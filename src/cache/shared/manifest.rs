@@ -1,23 +1,23 @@
-//! Who uses a payload: its manifest, and what of it is true.
+//! Which links use a shared blob: its manifest, and which of its lines are true.
 
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::permissions::FOR_ALL;
-use super::{Payload, Store, manifest_of};
+use super::{SharedBlob, Store, manifest_of};
 use crate::cache::layout;
 use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::sys::{FsError, Mode, write_atomic};
 
-/// Largest manifest that is read, in bytes: some 150,000 users of one payload.
-const LARGEST_MANIFEST: usize = 16 << 20;
+/// Largest manifest that is read, in bytes: some 150,000 users of one shared blob.
+pub const LARGEST_MANIFEST: usize = 16 << 20;
 
-/// The links that use a payload, relative to the cache's root and sorted: the lines of its manifest
-/// that are true. `None` when nobody can know: the manifest is missing, unreadable or no regular
-/// file, or a link cannot be looked at.
-pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<PathBuf>> {
-    let place = payload.place();
+/// The links that use a shared blob, relative to the cache's root and sorted: the lines of its manifest
+/// that are true. `None` when that is unknown: the manifest is missing, unreadable or no regular
+/// file, or a link cannot be read.
+pub fn users(root: &Dir, root_path: &Path, shared_blob: &SharedBlob) -> Option<Vec<PathBuf>> {
+    let place = shared_blob.place();
     let manifest = manifest_of(&place);
     if root.stat(&manifest, false).ok()?.kind != EntryKind::File {
         return None;
@@ -31,7 +31,7 @@ pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<Path
     for line in text.lines().filter(|line| is_blob_place(line)) {
         let target = match root.read_link(line) {
             Ok(target) => target,
-            // Gone, or a file of its own by now.
+            // The link was deleted, or is a file by now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
             Err(_) => return None,
@@ -47,20 +47,20 @@ pub fn users(root: &Dir, root_path: &Path, payload: &Payload) -> Option<Vec<Path
     Some(users)
 }
 
-/// Adds a link that is about to show, on disk before this returns. The caller holds the payload's
-/// lock. A payload that is there without a manifest may have users: they are looked for and written
-/// down first, since with a manifest of one line it would go with that one user.
+/// Adds a link before it is made; the line is on disk when this returns. The caller holds the lock of
+/// the shared blob. A shared blob without a manifest may have users: they are searched and written
+/// first. Otherwise the file would be deleted together with its only listed user.
 ///
 /// # Errors
 /// The system's reason; the manifest may then name the link already, which does no harm.
-pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
-    let manifest = root.join(manifest_of(&payload.place()));
+pub fn add_user(root: &Path, shared_blob: &SharedBlob, user: &Path) -> io::Result<()> {
+    let manifest = root.join(manifest_of(&shared_blob.place()));
     let is_missing = |path: &Path| {
         let meta = path.symlink_metadata();
         meta.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     };
-    if is_missing(&manifest) && !is_missing(&root.join(payload.place())) {
-        let mut users = links_to(root, payload)?;
+    if is_missing(&manifest) && !is_missing(&root.join(shared_blob.place())) {
+        let mut users = links_to(root, shared_blob)?;
         users.push(user.to_path_buf());
         users.sort();
         users.dedup();
@@ -72,14 +72,14 @@ pub fn add_user(root: &Path, payload: &Payload, user: &Path) -> io::Result<()> {
     if length > 0 {
         file.read_exact_at(&mut last, length - 1)?;
     }
-    // The end of a line that a crash has cut off.
+    // A crash may have cut off the last line.
     let start = if last == [b'\n'] { "" } else { "\n" };
     file.write_all(format!("{start}{}\n", user.display()).as_bytes())?;
     file.sync_all()
 }
 
-/// All links to a payload in all repositories, relative to the cache's root.
-fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
+/// All links to a shared blob in all repositories, relative to the cache's root.
+fn links_to(root_path: &Path, shared_blob: &SharedBlob) -> io::Result<Vec<PathBuf>> {
     let root = Dir::open(root_path)?;
     let mut buffers = Buffers::new();
     let mut repos: Vec<Vec<u8>> = Vec::new();
@@ -103,7 +103,7 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
             if kind == EntryKind::Link && !name.to_bytes().starts_with(b".") {
                 let target = path_of(link.read(&blobs, name)?);
                 let absolute = layout::normalize(&root_path.join(&folder).join(target));
-                if absolute == root_path.join(payload.place()) {
+                if absolute == root_path.join(shared_blob.place()) {
                     links.push(folder.join(path_of(name.to_bytes())));
                 }
             }
@@ -113,7 +113,7 @@ fn links_to(root_path: &Path, payload: &Payload) -> io::Result<Vec<PathBuf>> {
     Ok(links)
 }
 
-/// Replaces a manifest by these lines, on disk before it shows.
+/// Replaces a manifest by these lines, which are on disk before the rename.
 ///
 /// # Errors
 /// [`FsError`] naming the manifest; the old one is then still there.
@@ -125,15 +125,15 @@ pub fn write_manifest(manifest: &Path, users: &[PathBuf]) -> Result<(), FsError>
     write_atomic(manifest, text.as_bytes(), Mode::Everyone)
 }
 
-/// Payloads that nobody uses, and of which that is known.
-pub fn unused(root: &Path, store: &Store) -> Vec<Payload> {
+/// Shared blobs that are known to have no users.
+pub fn unused(root: &Path, store: &Store) -> Vec<SharedBlob> {
     let Ok(dir) = Dir::open(root) else {
         return Vec::new();
     };
     store
-        .payloads
+        .shared_blobs
         .iter()
-        .filter(|payload| users(&dir, root, payload).is_some_and(|users| users.is_empty()))
+        .filter(|shared_blob| users(&dir, root, shared_blob).is_some_and(|users| users.is_empty()))
         .cloned()
         .collect()
 }
@@ -154,16 +154,16 @@ fn is_blob_place(line: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A link that cannot be looked at may be one: a disk that does not answer, a folder of another
+    /// A link that cannot be read may be a user: a disk that does not answer, a folder of another
     /// user. Here it is a circle of links.
     #[test]
     fn a_user_that_cannot_be_looked_at_makes_all_unknown() {
         let folder = tempfile::tempdir().unwrap();
-        let payload = Payload {
+        let shared_blob = SharedBlob {
             hash: "ab".repeat(32),
             size: 1,
         };
-        let place = folder.path().join(payload.place());
+        let place = folder.path().join(shared_blob.place());
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::write(&place, "1").unwrap();
         std::os::unix::fs::symlink("models--loop", folder.path().join("models--loop")).unwrap();
@@ -176,7 +176,7 @@ mod tests {
             ("models--gone/blobs/x\nmodels--loop/blobs/x\n", None),
         ] {
             std::fs::write(manifest_of(&place), lines).unwrap();
-            let users = users(&root, folder.path(), &payload);
+            let users = users(&root, folder.path(), &shared_blob);
             assert_eq!(users.map(|users| users.len()), expected, "{lines}");
         }
     }

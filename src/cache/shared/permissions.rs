@@ -1,6 +1,6 @@
-//! Making the store: its folder and marker, and the folders of payloads, as open as the cache's root
-//! is. Who can enter the root can read payloads, nobody can write them, and everybody who can write
-//! the root can add some (docs/reference.md#shared-blob-store).
+//! Making the store: its folder and marker, and the folders of shared blobs, with the permissions
+//! of the root. Who can enter the root can read shared blobs, no user can write them, and every user
+//! who can write the root can add some (docs/reference.md#shared-blob-store).
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -12,20 +12,20 @@ use crate::cache::layout::{CacheLayout, SHARED_MARKER as MARKER};
 use crate::sys::dir::Dir;
 use crate::sys::{LockGuard, Opening, open_itself, set_mode};
 
-/// How often the store is tried to be marked while others do the same.
+/// How often marking the store is tried while other processes do the same.
 const ATTEMPTS: usize = 5;
 
 /// Permission bits in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Modes {
-    /// Of payloads and the marker.
+    /// Of shared blobs and the marker.
     pub file: u32,
     /// Of folders.
     pub folder: u32,
 }
 
 impl Modes {
-    /// What follows from the mode of the cache's root.
+    /// The modes that follow from that of the root.
     pub fn of(root: u32) -> Modes {
         let group = if root & 0o010 == 0 { 0 } else { 0o040 };
         let others = if root & 0o001 == 0 { 0 } else { 0o004 };
@@ -44,7 +44,7 @@ impl Modes {
     }
 }
 
-/// Makes the store and the folder that a payload lies in, unless they are there.
+/// Makes the store and the folder that a shared blob lies in, unless they are there.
 ///
 /// # Errors
 /// The system's reason, or that `blobs/` is not ours.
@@ -55,12 +55,14 @@ pub fn prepare(root: &Path, place: &Path) -> io::Result<()> {
     let prefix = prefix.parent().unwrap_or(root);
     make_folder(prefix)?;
     if !is_folder(prefix) {
-        return Err(io::Error::other("a folder of the shared store is none"));
+        return Err(io::Error::other(
+            "an entry of the shared store is not a folder",
+        ));
     }
-    mend_mode(prefix, modes.folder)
+    correct_mode(prefix, modes.folder)
 }
 
-/// Marks an empty folder as a store. A folder with anything in it is somebody else's.
+/// Marks an empty folder as a store. A folder that is not empty belongs to another program.
 fn mark(root: &Path, modes: Modes) -> io::Result<()> {
     let layout = CacheLayout::new(root);
     let folder = layout.shared();
@@ -73,8 +75,8 @@ fn mark(root: &Path, modes: Modes) -> io::Result<()> {
         if !is_folder(&folder) || !clear_abandoned_markers(&folder)? {
             continue;
         }
-        mend_mode(&folder, modes.folder)?;
-        // The name that the Python client gives it as well: after a crash either of us takes it away.
+        correct_mode(&folder, modes.folder)?;
+        // The same name as in the Python client: after a crash either program removes it.
         let staged = folder.join(format!("{MARKER}.{:08x}.tmp", fastrand::u32(..)));
         let written = Opening::new_file()
             .exact_mode(modes.file)
@@ -82,7 +84,7 @@ fn mark(root: &Path, modes: Modes) -> io::Result<()> {
             .and_then(|mut file| file.write_all(MARKER_CONTENT))
             .and_then(|()| fs::rename(&staged, layout.shared_marker()));
         match written {
-            // Somebody else took it for abandoned, and marks the folder now.
+            // Another process removed it as abandoned, and marks the folder now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 let _ = fs::remove_file(&staged);
@@ -97,7 +99,7 @@ fn mark(root: &Path, modes: Modes) -> io::Result<()> {
     Err(io::Error::other("the folder blobs/ is not a shared store"))
 }
 
-/// Removes markers that never got their name; whether the folder is empty then.
+/// Removes markers that were never renamed. Returns whether the folder is empty then.
 fn clear_abandoned_markers(folder: &Path) -> io::Result<bool> {
     let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let is_abandoned = |entry: &fs::DirEntry| {
@@ -132,17 +134,17 @@ fn is_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
-fn mend_mode(path: &Path, mode: u32) -> io::Result<()> {
+fn correct_mode(path: &Path, mode: u32) -> io::Result<()> {
     if path.symlink_metadata()?.mode() & 0o7777 == mode {
         return Ok(());
     }
     set_mode(path, mode)
 }
 
-/// Makes a blob what a payload is: read-only, for those who may enter the root.
+/// Gives a blob the mode and group of a shared blob: read-only, for users who may enter the root.
 ///
 /// # Errors
-/// The system's reason. A payload that others could see and not read is refused.
+/// The system's reason. A shared blob that others could see and not read is refused.
 pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
     let blob = open_itself(blob)?;
     blob.set_permissions(Permissions::from_mode(mode))?;
@@ -156,7 +158,8 @@ pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Takes a payload's lock, waiting as long as somebody holds it. `place` is the payload's path.
+/// Takes the lock of a shared blob, and waits while another process holds it. `place` is the path of
+/// the shared blob.
 ///
 /// # Errors
 /// The system's reason: no permission, or a file system without locks.
@@ -164,7 +167,7 @@ pub fn lock(place: &Path) -> io::Result<LockGuard> {
     let path = lock_of(place);
     loop {
         let guard = LockGuard::wait(FOR_ALL.open(&path)?)?;
-        // A lock file that somebody has deleted meanwhile keeps nobody out.
+        // A lock on a file that was deleted in the meantime excludes no other process.
         if guard.is_at(&path) {
             return Ok(guard);
         }
@@ -244,7 +247,7 @@ mod tests {
         assert!(!folder.path().join("elsewhere").exists());
     }
 
-    /// Waits until somebody waits for the lock on a file; the kernel lists who does.
+    /// Waits until a process waits for the lock on a file; the kernel lists those.
     #[cfg(target_os = "linux")]
     fn wait_for_a_waiter(lock: &File) {
         let inode = format!(":{} ", lock.metadata().unwrap().ino());
@@ -256,13 +259,16 @@ mod tests {
         };
         let start = std::time::Instant::now();
         while !is_waiting() {
-            assert!(start.elapsed().as_secs() < 60, "nobody waits for the lock");
+            assert!(
+                start.elapsed().as_secs() < 60,
+                "no process waits for the lock"
+            );
             std::thread::yield_now();
         }
     }
 
-    /// Who waits for a lock whose file is deleted meanwhile must not believe to hold it: the next one
-    /// makes a new file, and both would be at work.
+    /// A process that waits for a lock whose file is deleted must take the lock again: the next process
+    /// makes a new file, and both would write.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_lock_file_that_was_deleted_keeps_nobody_out() {

@@ -1,5 +1,5 @@
-//! Names that are on this machine: repositories and revisions in the cache, saved tokens. What
-//! cannot be read has no names.
+//! Names on this machine: repositories and revisions in the cache, saved tokens. A folder or file that
+//! cannot be read has none.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::config::settings::Settings;
 use crate::types::target;
 use crate::types::{CacheId, CommitHash, Repo, RepoType, Revision, is_commit_prefix};
 
-/// Where to look, as the words before the cursor and the environment say.
+/// Where to search, by the words before the cursor and the environment.
 pub struct LocalNames {
     env: Env,
     settings: Option<Settings>,

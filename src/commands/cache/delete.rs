@@ -269,7 +269,7 @@ fn file_text(report: &CacheReport, items: &[Item], pins: &Pins, now: f64) -> Str
     text
 }
 
-/// What the edited file chooses: indices, and words that are no commit of the list.
+/// What the edited file selects: indices, and words that are not a commit of the list.
 fn read_choice<'a>(
     text: &'a str,
     report: &CacheReport,
@@ -333,7 +333,7 @@ fn choose_in_file(
             return Ok(chosen);
         }
         console.warn(&format!(
-            "The file names what is not in the list: {}.",
+            "The file has commits that are not in the list: {}.",
             text::escape(&unknown.join(", "))
         ));
     }

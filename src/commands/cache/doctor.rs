@@ -1,11 +1,11 @@
-//! `hf cache doctor`: everything that is wrong in the cache, what it costs, and its cure.
+//! `hf cache doctor`: everything that is wrong in the cache, what it costs, and what fixes it.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::{ask, cache_root, now, push_bytes, shown, tell_busy, tell_failures};
-use crate::cache::check::doctor::{Ailment, Examination, Finding, Remedy, examine, mend};
+use crate::cache::check::doctor::{Finding, FindingKind, Fix, Report, examine, fix};
 use crate::cache::layout;
 use crate::cache::remove::Outcome;
 use crate::cache::scan::{Detail, scan};
@@ -13,24 +13,24 @@ use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
 use crate::console::{Mode, Table, text};
 
-/// Most findings of one kind that are named to a person.
+/// How many findings of one kind are listed for a person.
 const NAMED: usize = 20;
 
-/// Find what is wrong in the cache, and mend it.
+/// Find what is wrong in the cache, and fix it.
 ///
-/// Found are the inconsistencies for which Python libraries ignore a repository (refs to missing
-/// snapshots, broken links, stray files, missing folders), what a group that shares the cache cannot
-/// use, blobs that are not as long as they should be, what is foreign, and what takes room for nothing (orphaned blobs, unused shared files,
-/// unfinished downloads, leftovers). --fix links again what is here, without a request, removes what is
-/// of no use to anybody, and touches nothing that is valid.
+/// It reports what makes Python libraries ignore a repository (refs to missing snapshots, broken links,
+/// stray files, missing folders), files that the group of a shared cache cannot use, blobs of a wrong
+/// size, unknown entries, and what wastes disk space (orphaned blobs, unused shared files, unfinished
+/// downloads, leftovers). --fix makes missing links again without a request, removes what nothing
+/// uses, and changes nothing that is valid.
 ///
-/// Exit code 1 when something is (still) there that programs trip over, else 0.
+/// Exit code 1 while there is a problem that makes programs fail, else 0.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Cache folder to look into [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
-    /// Mend what is wrong, after asking.
+    /// Fix what is wrong, after asking.
     #[arg(long)]
     fix: bool,
     /// Do not ask.
@@ -38,61 +38,61 @@ pub struct Args {
     yes: bool,
 }
 
-/// Examines the cache, and mends it with --fix.
+/// Examines the cache, and fixes it with --fix.
 ///
 /// # Errors
-/// Something harmful is (still) there, a "no", or something that cannot be mended.
+/// A harmful problem (still) exists, the answer is "no", or something cannot be fixed.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let root = cache_root(args.cache_dir.as_deref(), context);
     let report = scan(&root, Detail::Totals)?;
-    let examination = examine(&report, now());
-    let findings = &examination.findings;
-    tell_live(&examination, context);
-    let curable = findings.iter().filter(|f| f.remedy.is_cure()).count();
+    let found = examine(&report, now());
+    let findings = &found.findings;
+    tell_live(&found, context);
+    let automatic = findings.iter().filter(|f| f.fix.is_automatic()).count();
     if !args.fix {
         show(&report.root, findings, context);
-        if curable > 0 {
-            let count = text::count(curable as u64, "finding");
+        if automatic > 0 {
+            let count = text::count(automatic as u64, "finding");
             console.hint(&format!("`hf cache doctor --fix` deals with {count}"));
         }
         return verdict(findings);
     }
-    if curable == 0 {
-        console.say("There is nothing that --fix could mend.");
+    if automatic == 0 {
+        console.say("There is nothing for --fix to do.");
         return verdict(findings);
     }
-    let cures: Vec<Finding> = findings
+    let fixes: Vec<Finding> = findings
         .iter()
-        .filter(|finding| finding.remedy.is_cure())
+        .filter(|finding| finding.fix.is_automatic())
         .cloned()
         .collect();
     if matches!(console.mode(), Mode::Human | Mode::Agent) {
-        console.say(&groups(&report.root, &cures, true));
+        console.say(&groups(&report.root, &fixes, true));
     }
     ask("Do this?", args.yes, context)?;
-    let mended = mend(&report.root, &cures);
-    tell_busy(&mended.busy, context);
+    let fixed = fix(&report.root, &fixes);
+    tell_busy(&fixed.busy, context);
     tell_failures(&Outcome {
-        freed: mended.freed,
-        failures: mended.failures,
+        freed: fixed.freed,
+        failures: fixed.failures,
         ..Outcome::default()
     })?;
-    let freed = text::size(mended.freed);
-    let mut fields = vec![("mended", json!(mended.mended)), ("freed", json!(freed))];
-    push_bytes(&mut fields, "freed_bytes", mended.freed, context);
-    let count = text::count(mended.mended as u64, "finding");
-    console.result(&format!("Mended {count}; {freed} freed."), fields);
+    let freed = text::size(fixed.freed);
+    let mut fields = vec![("fixed", json!(fixed.fixed)), ("freed", json!(freed))];
+    push_bytes(&mut fields, "freed_bytes", fixed.freed, context);
+    let count = text::count(fixed.fixed as u64, "finding");
+    console.result(&format!("Fixed {count}; {freed} freed."), fields);
     verdict(&examine(&scan(&root, Detail::Totals)?, now()).findings)
 }
 
-/// Downloads under way are no findings; that they are there explains what is not said of them.
-fn tell_live(examination: &Examination, context: &Context) {
-    if !examination.live.is_empty() {
-        let files = text::count(examination.live.len() as u64, "file");
+/// Running downloads are not findings. The line explains why their files are not listed.
+fn tell_live(report: &Report, context: &Context) {
+    if !report.live.is_empty() {
+        let files = text::count(report.live.len() as u64, "file");
         context
             .console
-            .say(&format!("Downloads of {files} are under way: left alone."));
+            .say(&format!("Downloads of {files} are running: left alone."));
     }
 }
 
@@ -105,15 +105,14 @@ fn show(root: &Path, findings: &[Finding], context: &Context) {
     }
 }
 
-/// For people: findings of a kind under one heading that says what they are, cost, and get. `is_asked`
-/// says that it is about to be done.
+/// For people: findings of a kind below one heading with their meaning, cost and fix. `is_asked`: the
+/// question whether to do it follows.
 fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
-    let remedy = if is_asked { "will be done" } else { "--fix" };
+    let fix = if is_asked { "will be done" } else { "--fix" };
     let mut blocks = Vec::new();
-    let same =
-        |a: &Finding, b: &Finding| a.ailment == b.ailment && a.remedy.text() == b.remedy.text();
+    let same = |a: &Finding, b: &Finding| a.kind == b.kind && a.fix.text() == b.fix.text();
     let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by_key(|finding| (finding.ailment, finding.remedy.text()));
+    sorted.sort_by_key(|finding| (finding.kind, finding.fix.text()));
     for group in sorted.chunk_by(|a, b| same(a, b)) {
         let first = group[0];
         let bytes: u64 = group.iter().map(|finding| finding.size).sum();
@@ -122,15 +121,15 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
             bytes => format!(" ({})", text::size(bytes)),
         };
         let mut lines = vec![
-            format!("{}: {}", first.ailment.as_str(), first.ailment.meaning()),
-            format!("  costs: {}{bytes}", first.ailment.cost()),
-            match &first.remedy {
-                Remedy::Advice(advice) => format!("  to do: {advice}"),
-                cure => format!("  {remedy}: {}", cure.text()),
+            format!("{}: {}", first.kind.as_str(), first.kind.meaning()),
+            format!("  costs: {}{bytes}", first.kind.cost()),
+            match &first.fix {
+                Fix::Advice(advice) => format!("  to do: {advice}"),
+                cure => format!("  {fix}: {}", cure.text()),
             },
         ];
-        // What is about to be removed is named, however much it is.
-        let count = match is_asked && first.remedy.removes_content() {
+        // Content that will be removed is listed in full.
+        let count = match is_asked && first.fix.removes_content() {
             true => group.len(),
             false => NAMED.min(group.len()),
         };
@@ -138,7 +137,7 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
         lines.extend(named.map(|finding| format!("    {}", line(root, finding))));
         if group.len() > count {
             let more = group.len() - count;
-            lines.push(format!("    … and {more} more; --format agent names all"));
+            lines.push(format!("    … and {more} more; --format agent lists all"));
         }
         blocks.push(lines.join("\n"));
     }
@@ -154,8 +153,8 @@ fn line(root: &Path, finding: &Finding) -> String {
         parts.push(text::size(finding.size));
     }
     if matches!(
-        finding.ailment,
-        Ailment::Unfinished | Ailment::Leftover | Ailment::StaleLocks
+        finding.kind,
+        FindingKind::Unfinished | FindingKind::Leftover | FindingKind::StaleLocks
     ) {
         parts.extend(age(finding));
     }
@@ -163,7 +162,7 @@ fn line(root: &Path, finding: &Finding) -> String {
     parts.join("  ")
 }
 
-#[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
+#[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
 fn age(finding: &Finding) -> Option<String> {
     let modified = finding.modified?;
     Some(text::age(now() - modified as f64))
@@ -172,7 +171,7 @@ fn age(finding: &Finding) -> Option<String> {
 fn table(findings: &[Finding]) -> Table {
     let only_in_json = ["size_bytes", "modified_at", "repo", "harmful"];
     let mut columns = vec![
-        "path", "ailment", "size", "age", "cost", "fixable", "remedy", "detail",
+        "path", "problem", "size", "age", "cost", "fixable", "fix", "detail",
     ];
     columns.extend(only_in_json);
     let mut table = Table::new(&columns).only_in_json(&only_in_json);
@@ -187,25 +186,25 @@ fn table(findings: &[Finding]) -> Table {
         let modified = finding.modified.and_then(|time| text::rfc3339(time as f64));
         table.push(vec![
             crate::console::paths::path_value(&finding.path),
-            json!(finding.ailment.as_str()),
+            json!(finding.kind.as_str()),
             size,
             json!(age(finding)),
-            json!(finding.ailment.cost()),
-            json!(finding.remedy.is_cure()),
-            json!(finding.remedy.text()),
+            json!(finding.kind.cost()),
+            json!(finding.fix.is_automatic()),
+            json!(finding.fix.text()),
             json!(finding.detail),
             json!(finding.size),
             json!(modified),
             json!(repo.map(|repo| repo.to_string())),
-            json!(finding.ailment.is_harmful()),
+            json!(finding.kind.is_harmful()),
         ]);
     }
     table
 }
 
-/// Fails while something harmful is there.
+/// Fails while there is a harmful problem.
 fn verdict(findings: &[Finding]) -> Result<(), CliError> {
-    let harmful = || findings.iter().filter(|f| f.ailment.is_harmful());
+    let harmful = || findings.iter().filter(|f| f.kind.is_harmful());
     let count = harmful().count();
     if count == 0 {
         return Ok(());
@@ -213,13 +212,13 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
     Err(CliError::new(
         Kind::Corrupt,
         format!(
-            "The cache has {} that programs trip over.",
-            text::count(count as u64, "entry")
+            "The cache has {} that makes programs fail.",
+            text::count(count as u64, "problem")
         ),
     )
-    .hint(if harmful().any(|finding| finding.remedy.is_cure()) {
-        "`hf cache doctor --fix` mends what it can; the next download brings back what is missing"
+    .hint(if harmful().any(|finding| finding.fix.is_automatic()) {
+        "`hf cache doctor --fix` fixes what it can; the next download fetches what is missing"
     } else {
-        "what is foreign is yours to move away; `hf cache rm type/name` removes a damaged repository"
+        "move unknown entries away yourself; `hf cache rm type/name` removes a damaged repository"
     }))
 }

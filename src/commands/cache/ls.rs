@@ -38,7 +38,7 @@ pub struct Args {
     /// Show at most this many rows.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<usize>,
-    /// Tell what is wrong in the cache, entry by entry.
+    /// List what is wrong in the cache, entry by entry.
     #[arg(long, overrides_with = "no_show_warnings")]
     show_warnings: bool,
     #[arg(long, hide = true)]
@@ -48,7 +48,7 @@ pub struct Args {
 /// Lists the cache.
 ///
 /// # Errors
-/// A filter or sort key that makes no sense, or a cache that cannot be read.
+/// An invalid filter or sort key, or a cache that cannot be read.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let filters: Vec<Filter> = args
         .filter
@@ -94,7 +94,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     )
 }
 
-/// What only people at a terminal are shown: a pipe gets the rows and columns of the Python client.
+/// Shown only at a terminal: a pipe gets the rows and columns of the Python client.
 struct Extras {
     /// A bar for each repository's share of the cache.
     share: bool,
@@ -232,7 +232,7 @@ fn tell_totals(report: &CacheReport, rows: &[Row<'_>], is_part: bool, context: &
     ));
 }
 
-/// Points at the cure for the damaged repositories that are listed.
+/// Names the command that repairs the damaged repositories in the list.
 fn tell_damaged(report: &CacheReport, rows: &[Row<'_>], all: bool, context: &Context) {
     let listed: BTreeSet<&[u8]> = rows
         .iter()
@@ -254,7 +254,7 @@ fn tell_damaged(report: &CacheReport, rows: &[Row<'_>], all: bool, context: &Con
     ));
 }
 
-/// Points at what `hf cache prune` would remove and the table does not show.
+/// Reports what `hf cache prune` would remove and the table does not show.
 fn tell_waste(report: &CacheReport, context: &Context) {
     if !report.incomplete.is_empty() {
         context.console.hint(&format!(
@@ -270,7 +270,7 @@ fn tell_waste(report: &CacheReport, context: &Context) {
         .unwrap_or_default();
     let (unused, _) = shared::split_listed(&report.root, unused, |_, _| false);
     if !unused.is_empty() {
-        let bytes = unused.iter().map(|payload| payload.size).sum();
+        let bytes = unused.iter().map(|shared_blob| shared_blob.size).sum();
         context.console.hint(&format!(
             "{} in the shared store, {}, used by no repository, can be removed with `hf cache prune`",
             text::count(unused.len() as u64, "file"),

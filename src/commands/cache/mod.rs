@@ -68,7 +68,7 @@ struct RemovalArgs {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
-    /// Only tell what would be removed.
+    /// Only list what would be removed.
     #[arg(long, overrides_with = "no_dry_run")]
     dry_run: bool,
     #[arg(long, hide = true)]
@@ -76,7 +76,7 @@ struct RemovalArgs {
 }
 
 impl RemovalArgs {
-    /// Asks, removes what the plan says, and tells what could not be.
+    /// Asks, carries out the plan, and reports what could not be removed.
     fn carry_out(
         &self,
         plan: &DeletePlan,
@@ -111,7 +111,7 @@ pub(crate) fn shown(path: &Path) -> String {
     text::escape(&path.display().to_string())
 }
 
-/// A problem in words, with the command that ends it where the folder's name says what it was.
+/// A problem in words, with the command that fixes it where the folder has the name of a repository.
 fn problem_text(problem: &Problem) -> String {
     let what = format!("{} {}", problem.path.display(), problem.kind);
     let is_unreadable = matches!(problem.kind, ProblemKind::Unreadable(_));
@@ -130,14 +130,13 @@ fn problem_text(problem: &Problem) -> String {
 /// Whether damaged repositories are among the rows that were shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damaged {
-    /// They are, and were spoken of.
+    /// They are, and were reported.
     Listed,
     /// They are not, as for the Python clients.
     LeftOut,
 }
 
-/// Tells of problems: each of them when `all`, else how many, besides what cannot be read, which is
-/// named always.
+/// Reports problems: each of them when `all`, else how many. What cannot be read is always listed.
 ///
 /// # Errors
 /// Something could not be read: what was shown is not all there is.
@@ -160,7 +159,7 @@ fn report_problems(
         }
     } else if !others.is_empty() {
         context.console.warn(&format!(
-            "{} in the cache left out as damaged or foreign; {flag} tells which.",
+            "{} in the cache left out as damaged or unknown; {flag} lists them.",
             text::count(others.len() as u64, "entry")
         ));
     }
@@ -177,7 +176,7 @@ fn report_problems(
     .hint("check who owns these folders; run the command as that user to see all"))
 }
 
-/// Says what a plan will remove: talk for a person, before the question.
+/// Shows a person what a plan will remove, before the question.
 fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
     if !matches!(context.console.mode(), Mode::Human | Mode::Agent) {
         return;
@@ -212,9 +211,12 @@ fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
         let path = shown(&file.path(Path::new("")));
         lines.push(format!("  {path} (unfinished) {}", text::size(file.size)));
     }
-    for payload in &plan.unused {
-        let path = shown(&payload.place());
-        lines.push(format!("  {path} (unused) {}", text::size(payload.size)));
+    for shared_blob in &plan.unused {
+        let path = shown(&shared_blob.place());
+        lines.push(format!(
+            "  {path} (unused) {}",
+            text::size(shared_blob.size)
+        ));
     }
     context.console.say(&lines.join("\n"));
 }
@@ -231,7 +233,7 @@ fn tell_spared(plan: &DeletePlan, context: &Context) {
     }
 }
 
-/// Names the repositories that are left alone because somebody downloads into them, or may.
+/// Names the repositories that are left alone because a process downloads into them, or may.
 fn tell_busy(busy: &[Spared], context: &Context) {
     for spared in busy {
         let why = why_spared(spared);
@@ -255,13 +257,13 @@ fn why_spared(spared: &Spared) -> String {
     }
 }
 
-/// Names the payloads that no link uses and that a plan keeps.
+/// Names the shared blobs that no link uses and that a plan keeps.
 fn tell_listed(plan: &DeletePlan, context: &Context) {
     for listed in &plan.listed {
         context.console.warn(&format!(
             "{} ({}) is kept: {} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository.",
-            shown(&listed.payload.place()),
-            text::size(listed.payload.size),
+            shown(&listed.shared_blob.place()),
+            text::size(listed.shared_blob.size),
             text::escape(&listed.repo.to_string())
         ));
     }
@@ -293,7 +295,7 @@ fn summary(parts: &[(usize, &str)]) -> String {
 /// Asks before something is lost, unless `yes`.
 ///
 /// # Errors
-/// The answer is no, or nobody can be asked in this output format.
+/// The answer is no, or this output format cannot ask.
 fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
     if yes {
         return Ok(());
@@ -307,13 +309,13 @@ fn ask(question: &str, yes: bool, context: &Context) -> Result<(), CliError> {
     }
     match context.console.ask_yes_no_or_end(question, false) {
         Ok(None) => Err(CliError::new(Kind::Aborted, "Aborted.")
-            .hint("nothing was deleted; nobody answered the question, and --yes does")),
+            .hint("nothing was deleted; the question was not answered: pass --yes")),
         answer => answered(answer.map(|answer| answer == Some(true))),
     }
 }
 
-/// Asks where the user has just chosen by hand. By the legacy name an empty line means yes, as in the
-/// legacy client, and a "no" is a good end, and answered; else both are as everywhere.
+/// Asks after the user has chosen by hand. Under the legacy name an empty line means yes and a "no" is
+/// success, as in the legacy client.
 ///
 /// # Errors
 /// The answer is no, or there is none.
@@ -333,7 +335,7 @@ fn answered(answer: std::io::Result<bool>) -> Result<(), CliError> {
     }
 }
 
-/// Makes an error of what could not be removed; the first reason stands for all.
+/// An error for what could not be removed, with the first reason.
 fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
     let Some(first) = outcome.failures.first() else {
         return Ok(());
@@ -352,12 +354,12 @@ fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
         )),
     )
     .hint(format!(
-        "the rest is done, with {} freed; check who owns that folder and run the command again",
+        "everything else was done and {} freed; check who owns that folder and run the command again",
         text::size(outcome.freed)
     )))
 }
 
-/// Adds a number of bytes beside the size in words: for JSON alone, where keys may be added.
+/// Adds the number of bytes beside the formatted size, in JSON only: there keys may be added.
 fn push_bytes(fields: &mut Fields, key: &'static str, bytes: u64, context: &Context) {
     if context.console.mode() == Mode::Json {
         fields.push((key, bytes.into()));

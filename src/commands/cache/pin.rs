@@ -1,4 +1,4 @@
-//! `hf cache pin` and `hf cache unpin`: repositories that are not to be deleted.
+//! `hf cache pin` and `hf cache unpin`: repositories that must not be deleted.
 
 use std::path::PathBuf;
 
@@ -90,7 +90,7 @@ fn list(report: &CacheReport) -> Table {
     table
 }
 
-/// Changes the pins of all targets; `done` is what the changed ones are then.
+/// Changes the pins of all targets; `done` is the new state, for messages.
 fn apply(
     report: &CacheReport,
     targets: &[String],

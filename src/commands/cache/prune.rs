@@ -1,4 +1,4 @@
-//! `hf cache prune`: what nothing refers to any more, and what a policy lets go.
+//! `hf cache prune`: deletes what nothing refers to any more, and what a policy says.
 
 use serde_json::json;
 
@@ -22,8 +22,8 @@ use crate::types::pattern::Pattern;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
 ///
-/// With --older-than, --keep-last or --max-size also whole repositories or revisions, what is used
-/// least first.
+/// With --older-than, --keep-last or --max-size also whole repositories or revisions, the least
+/// recently used first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Also remove repositories that were not used for this long, as in 30d, 8w or 6mo. What counts
@@ -33,14 +33,14 @@ pub struct Args {
     /// Also remove all but the last N revisions of each repository.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     keep_last: Option<usize>,
-    /// Also remove repositories, least used first, until the cache is no larger, as in 200GB.
+    /// Also remove repositories, least recently used first, until the cache is no larger, as in 200GB.
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     max_size: Option<String>,
     /// Keep everything of the repositories whose id (type/name, as `hf cache ls` shows it) matches
     /// this pattern, in this run. May be given several times. See also `hf cache pin`.
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<String>,
-    /// In this run, do not mind the pins of the repositories whose id matches this pattern.
+    /// In this run, ignore the pins of the repositories whose id matches this pattern.
     #[arg(long, value_name = "PATTERN")]
     unpin: Vec<String>,
     #[command(flatten)]
@@ -118,7 +118,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Names what stays of a cache that is too large for `--max-size`.
+/// Names what stays in a cache that is larger than `--max-size`.
 fn tell_size(report: &CacheReport, policy: &Policy, eviction: &Eviction<'_>, context: &Context) {
     if !eviction.is_over {
         return;
@@ -169,7 +169,7 @@ impl Args {
     }
 
     fn policy(&self) -> Result<Policy, CliError> {
-        #[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
+        #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
         let seconds = |text: &String| {
             with_unit("--older-than", text, "30d")?;
             Ok::<f64, CliError>(select::duration(text)? as f64)
@@ -199,8 +199,7 @@ fn tell_unmatched(flag: &str, word: &str, report: &CacheReport, context: &Contex
     ));
 }
 
-/// Refuses a bare or negative number: 30 seconds, or 200 bytes, is hardly meant where so much would
-/// be lost.
+/// Refuses a bare or negative number. A bare 30 would mean 30 seconds, and delete almost everything.
 fn with_unit(flag: &str, text: &str, example: &str) -> Result<(), CliError> {
     let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(|c: char| c.is_ascii_alphabetic());

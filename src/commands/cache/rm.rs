@@ -28,8 +28,8 @@ pub struct Args {
 /// Removes the targets, after asking.
 ///
 /// # Errors
-/// A target that makes no sense, a "no", a repository in use, or something that cannot be removed.
-/// A target that is not in the cache is a warning.
+/// An invalid target, a "no", a repository in use, or something that cannot be removed. A target that
+/// is not in the cache is only a warning.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let targets: Vec<(String, Target)> = args
@@ -57,7 +57,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     let plan = DeletePlan::build(&report, &selection, &Pins::read(&report))?;
     if plan.is_empty() {
-        // The error says it all, one reason at a time.
+        // The error names one reason; it is not repeated here.
         if !plan.pinned.is_empty() {
             tell_busy(&plan.busy, context);
         } else if plan.busy.is_empty() {
@@ -111,7 +111,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     refused(&[plan.busy, outcome.busy].concat(), &plan.pinned)
 }
 
-/// What was asked for by name and left alone makes the command fail.
+/// The command fails when something that was named was left alone.
 fn refused(busy: &[Spared], pinned: &[String]) -> Result<(), CliError> {
     if !pinned.is_empty() {
         let ids = text::escape(&pinned.join(", "));

@@ -19,7 +19,7 @@ pub struct Args {
     /// Cache folder to look into [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// One row a revision; three times: also tell what is wrong in the cache.
+    /// One row a revision; three times: also list what is wrong in the cache.
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
 }
@@ -52,8 +52,8 @@ const NUMBER: &str = "NB FILES";
 /// Scans and shows the cache.
 ///
 /// # Errors
-/// The cache cannot be read. A missing one is told on stdout and is no error, as in the legacy
-/// client.
+/// The cache cannot be read. A missing one is reported on stdout and is no error, as in the
+/// legacy client.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let start = Instant::now();
     let console = &context.console;

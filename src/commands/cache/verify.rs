@@ -32,7 +32,7 @@ use crate::types::{CommitHash, Repo, RepoType, Revision};
 /// Check cached files against their hashes.
 ///
 /// The files of one revision are compared with what the Hub lists for it. With --offline, and with
-/// --all, nobody is asked: the cache's own listings and the names of its blobs are the proof.
+/// --all, no request is sent: the cache's own listings and the names of its blobs have the hashes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Repository: `namespace/name`, `datasets/namespace/name` or `hf://…`.
@@ -62,7 +62,7 @@ pub struct Args {
     /// Fail when there are files here that the Hub does not have.
     #[arg(long)]
     fail_on_extra_files: bool,
-    /// Fetch wrong files anew.
+    /// Fetch wrong files again.
     #[arg(long, conflicts_with_all = ["offline", "all"])]
     fix: bool,
     /// Check every revision of every repository in the cache, without asking the Hub.
@@ -74,12 +74,12 @@ pub struct Args {
     progress: ProgressArgs,
 }
 
-/// Where the files are and which revision they should be.
+/// Where the files are, and of which revision they should be.
 struct Subject {
     repo: Repo,
     revision: Revision,
     folder: PathBuf,
-    /// Listing remembered for the commit, when it is known which.
+    /// The stored listing of the commit, when the commit is known.
     tree: Option<PathBuf>,
 }
 
@@ -124,7 +124,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     if !unknown.is_empty() {
         context.console.warn(&format!(
-            "{} cannot be checked offline: nothing here tells what they should be.",
+            "{} cannot be checked offline: the cache does not have their hashes.",
             text::count(unknown.len() as u64, "file")
         ));
     }
@@ -185,7 +185,7 @@ impl Args {
         })
     }
 
-    /// Fetches wrong files anew, each over the one that is there.
+    /// Fetches wrong files again and replaces each.
     fn refetch(
         &self,
         subject: &Subject,
@@ -222,12 +222,12 @@ impl Args {
             };
             context.block_on_then(fetched, |error| about.explain(error))?;
             let path = text::escape(&file.path);
-            context.console.say(&format!("Fetched {path} anew."));
+            context.console.say(&format!("Fetched {path} again."));
         }
         Ok(())
     }
 
-    /// Tells what was found.
+    /// Reports the result.
     fn judge(
         &self,
         subject: &Subject,
@@ -273,7 +273,7 @@ impl Args {
                     shown(&subject.folder)
                 ),
             )
-            .hint("--fix fetches wrong files anew, and `hf download` missing ones"));
+            .hint("--fix fetches wrong files again, and `hf download` missing ones"));
         }
         console.result(
             &format!(

@@ -13,7 +13,7 @@ use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
 use crate::console::{ProgressStyle, text};
 
-/// Checks everything against what the cache knows.
+/// Checks every file against the listings and blob names of the cache.
 ///
 /// # Errors
 /// A wrong file or a damaged repository, or something that cannot be read.
@@ -46,12 +46,12 @@ pub fn verify_all(
     let wrong = hash_all(&checks, context.console.progress(style).as_ref())?;
     tell_wrong(&wrong, context);
     for (count, what) in [
-        (missing, "listed for their revisions and not here"),
-        (unknown, "of unknown hash and were not checked"),
+        (missing, "missing, though listed for its revision"),
+        (unknown, "not checked: the hash is unknown"),
     ] {
         if count > 0 {
             let files = text::count(count as u64, "file");
-            context.console.warn(&format!("{files} are {what}."));
+            context.console.warn(&format!("{files} {what}."));
         }
     }
     if !wrong.is_empty() || !report.problems.is_empty() {
@@ -61,13 +61,13 @@ pub fn verify_all(
                 "The cache in {} has {} and {}.",
                 shown(&report.root),
                 text::count(wrong.len() as u64, "wrong file"),
-                text::count(report.problems.len() as u64, "damaged or foreign entry")
+                text::count(report.problems.len() as u64, "damaged or unknown entry")
             ),
         )
-        .hint("`hf cache rm` removes a repository or file, `hf download` fetches it anew"));
+        .hint("`hf cache rm` removes a repository or file, `hf download` fetches it again"));
     }
     context.console.result(
-        "The cache is sound.",
+        "Every file of the cache is right.",
         vec![
             ("checked", json!(checks.len())),
             ("repos", json!(report.repos.len())),

@@ -1,4 +1,4 @@
-//! `hf cache doctor`: finds everything, mends what can be mended, and touches nothing else.
+//! `hf cache doctor`: finds everything, fixes what can be fixed, and touches nothing else.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -17,13 +17,13 @@ pub fn findings(env: &TestEnv, code: i32) -> Vec<Value> {
     let short = |row: &Value| {
         let path = row["path"].as_str().unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
-        json!([row["ailment"], name, row["size_bytes"]])
+        json!([row["problem"], name, row["size_bytes"]])
     };
     rows.as_array().expect("a list").iter().map(short).collect()
 }
 
 #[test]
-fn every_ailment_is_found_and_mended() {
+fn every_problem_is_found_and_fixed() {
     let env = TestEnv::new();
     let tree = CacheTree::at(env.cache());
     let repo = tree.model("org/name");
@@ -62,7 +62,7 @@ fn every_ailment_is_found_and_mended() {
     );
 
     let output = env.run(["cache", "doctor", "--fix", "-y", "--json"]).ok();
-    assert_eq!(output.json()["mended"], 7);
+    assert_eq!(output.json()["fixed"], 7);
     // Nobody knows whether the ref that named a snapshot needs the blob: both are kept.
     assert_eq!(
         findings(&env, 0),
@@ -82,7 +82,7 @@ fn every_ailment_is_found_and_mended() {
 }
 
 #[test]
-fn what_cannot_be_mended_is_told_and_stays() {
+fn what_cannot_be_fixed_is_listed_and_stays() {
     let env = TestEnv::new();
     let tree = CacheTree::at(env.cache());
     tree.stray_file("notes.txt", "mine")
@@ -108,7 +108,7 @@ fn what_cannot_be_mended_is_told_and_stays() {
     }
     let output = env.run(["cache", "doctor", "--fix", "-y"]).fails(1);
     assert!(
-        output.stderr().contains("nothing that --fix could mend"),
+        output.stderr().contains("nothing for --fix to do"),
         "{output}"
     );
     assert_eq!(tree_of(env.cache()), before);
@@ -227,16 +227,16 @@ fn whatever_was_made_up_scans_clean_after_fix_but_for_what_is_foreign() {
         let rows: Value = serde_json::from_str(left.stdout()).expect("rows");
         for row in rows.as_array().expect("rows") {
             assert_eq!(row["fixable"], false, "seed {seed} {row}");
-            let kind = row["ailment"].as_str().unwrap_or_default();
+            let kind = row["problem"].as_str().unwrap_or_default();
             assert!(
-                ["foreign", "unfinished"].contains(&kind),
+                ["unknown-entry", "unfinished"].contains(&kind),
                 "seed {seed} {row}"
             );
         }
         let foreign = rows.as_array().expect("rows");
         let foreign = foreign
             .iter()
-            .filter(|row| row["ailment"] == "foreign")
+            .filter(|row| row["problem"] == "unknown-entry")
             .count();
         if let (Some(modern), 320..324) = (&modern, seed) {
             let code = "from huggingface_hub import scan_cache_dir as s; print(len(s().warnings))";
@@ -316,7 +316,7 @@ fn every_format() {
     assert!(
         agent
             .stdout()
-            .starts_with("path\tailment\tsize\tage\tcost\tfixable\tremedy\tdetail\n"),
+            .starts_with("path\tproblem\tsize\tage\tcost\tfixable\tfix\tdetail\n"),
         "{agent}"
     );
     let rows = env.run(["cache", "doctor", "--json"]).fails(1).json();

@@ -290,7 +290,7 @@ fn a_blob_that_another_repository_has_is_taken_from_there() {
         let found = env.run(["cache", "doctor", "--json"]).fails(1).json();
         let row = &found[0];
         assert_eq!(
-            (&row["ailment"], &row["fixable"]),
+            (&row["problem"], &row["fixable"]),
             (&json!("lost-blob"), &json!(true))
         );
         let detail = row["detail"].as_str().unwrap();
@@ -388,7 +388,7 @@ fn links_into_the_shared_store_are_made_again() {
         assert!(
             !findings(&env, 0)
                 .iter()
-                .any(|row| row[0] == "unused-payload")
+                .any(|row| row[0] == "unused-shared-blob")
         );
         env.run(["cache", "prune", "-y"]).ok();
         assert_eq!(
@@ -472,7 +472,7 @@ fn the_version_that_transformers_writes_is_no_damage() {
     // A folder of that name is none of theirs.
     fs::remove_file(env.cache().join("version.txt")).unwrap();
     fs::create_dir(env.cache().join("version.txt")).unwrap();
-    assert_eq!(kinds(&env, 1), ["foreign"]);
+    assert_eq!(kinds(&env, 1), ["unknown-entry"]);
 }
 
 /// A copy without links has no user of the payload left; the listing still names it.

@@ -63,9 +63,7 @@ fn downloads_are_told_apart() {
         ]
     );
     assert!(
-        output
-            .stderr()
-            .contains("Downloads of 1 file are under way"),
+        output.stderr().contains("Downloads of 1 file are running"),
         "{output}"
     );
     drop(lock);
@@ -143,14 +141,17 @@ fn the_shared_store_is_swept_by_its_rules() {
     assert_eq!(
         findings(&env, 0),
         [
-            json!(["unused-payload", unused, 2]),
-            json!(["unknown-payload", unknown, 3]),
+            json!(["unused-shared-blob", unused, 2]),
+            json!(["unlisted-shared-blob", unknown, 3]),
             json!(["stale-manifest", format!("{used}.refs"), 0]),
         ]
     );
     let output = env.run(["cache", "doctor", "--fix", "-y", "--json"]).ok();
     assert_eq!(output.json()["freed_bytes"], 2);
-    assert_eq!(findings(&env, 0), [json!(["unknown-payload", unknown, 3])]);
+    assert_eq!(
+        findings(&env, 0),
+        [json!(["unlisted-shared-blob", unknown, 3])]
+    );
     let manifest = env.cache().join(format!("blobs/ab/{used}.refs"));
     assert_eq!(
         fs::read_to_string(manifest).unwrap(),

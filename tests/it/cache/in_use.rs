@@ -256,7 +256,7 @@ fn an_old_unfinished_download_of_another_program_is_listed_and_pruned() {
         .unwrap()
         .iter()
         .map(|row| {
-            assert_eq!(row["ailment"], "unfinished", "{row}");
+            assert_eq!(row["problem"], "unfinished", "{row}");
             assert_eq!(row["fixable"], false, "{row}");
             row["path"].as_str().unwrap().rsplit('/').next().unwrap()
         })

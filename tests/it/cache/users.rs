@@ -156,7 +156,7 @@ fn doctor_names_what_belongs_to_another_user() {
     let output = become_stranger(&env, &["cache", "doctor", "--json"]).fails(1);
     let rows = output.json();
     assert_eq!(rows.as_array().map(Vec::len), Some(1), "{output}");
-    assert_eq!(rows[0]["ailment"], "no-access");
+    assert_eq!(rows[0]["problem"], "no-access");
     assert_eq!(rows[0]["repo"], "model/o/theirs");
     assert_eq!(rows[0]["detail"], "belongs to user 0");
     // A cache that is one to read only lacks nothing.

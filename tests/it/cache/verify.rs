@@ -181,7 +181,7 @@ fn fix_fetches_wrong_files_and_no_others() {
     ];
     let output = env.run(args).ok();
     assert!(
-        output.stderr().contains("Fetched sub/copy.json anew"),
+        output.stderr().contains("Fetched sub/copy.json again"),
         "{output}"
     );
     assert_eq!(

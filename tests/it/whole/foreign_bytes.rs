@@ -188,16 +188,18 @@ fn variables_of_a_file() {
 #[test]
 fn users_of_a_payload() {
     let folder = tempfile::tempdir().unwrap();
-    let payload = shared::Payload {
+    let shared_blob = shared::SharedBlob {
         hash: "ab".repeat(32),
         size: 1,
     };
-    let manifest = folder.path().join(shared::manifest_of(&payload.place()));
+    let manifest = folder
+        .path()
+        .join(shared::manifest_of(&shared_blob.place()));
     let right = "models--o--m/blobs/aaaa\ndatasets--d/blobs/b\nmodels--x/blobs/c\n";
     let root = Dir::open(folder.path()).unwrap();
     read_all(&manifest, right, || {
         // There is no link, so no line is true. A user that cannot be read counts as one.
-        let users = shared::users(&root, folder.path(), &payload);
+        let users = shared::users(&root, folder.path(), &shared_blob);
         prop_assert!(users.is_none_or(|users| users.is_empty()));
         Ok(())
     });

@@ -1,4 +1,4 @@
-//! Modes and owners: can the group of a shared cache use it, and can this user?
+//! Modes and owners: whether the group of a shared cache can use it, and whether this user can.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::walk::names;
-use super::{Ailment, Finding, ModeChange, Remedy};
+use super::{Finding, FindingKind, Fix, ModeChange};
 use crate::cache::layout::{LOCKS, SHARED};
 use crate::cache::scan::report::CacheReport;
 
-/// Folders hand their group on to what is made in them.
+/// New files in a folder get the group of the folder.
 const SETGID: u32 = 0o2000;
 /// The group reads.
 const GROUP_READS: u32 = 0o040;
@@ -19,10 +19,10 @@ const GROUP_READS_AND_WRITES: u32 = 0o060;
 /// The group does everything.
 const GROUP_ALL: u32 = 0o070;
 
-/// What an entry of the cache has to grant.
+/// The permissions that an entry of the cache needs.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
-    /// Bits for files; lock files are written by all, payloads of the store by nobody.
+    /// Bits for files. Every user writes lock files, and no user writes shared blobs.
     file: u32,
     /// Bits for folders.
     folder: u32,
@@ -30,8 +30,8 @@ struct Wanted {
     group: u32,
 }
 
-/// What the root says about sharing: `None` when a single user owns the cache. A group of the same
-/// number as its user is that user's own.
+/// What the mode of the root requires: `None` when one user owns the cache. A group with the number of
+/// its user is that user's own.
 fn wanted(mode: u32, owner: u32, group: u32) -> Option<Wanted> {
     let is_shared = mode & SETGID != 0 || (mode & 0o020 != 0 && owner != group);
     is_shared.then_some(Wanted {
@@ -45,7 +45,7 @@ fn wanted(mode: u32, owner: u32, group: u32) -> Option<Wanted> {
 fn change(path: &Path, mode: u32, group: u32, is_folder: bool, want: Wanted) -> Option<ModeChange> {
     let bits = if is_folder { want.folder } else { want.file };
     let is_other_group = group != want.group;
-    // Everybody's rights are the group's too.
+    // The permissions of all users are the group's too.
     let is_open = (mode | (mode & 0o007) << 3) & bits == bits;
     (!is_open || is_other_group).then(|| ModeChange {
         path: path.to_path_buf(),
@@ -54,7 +54,7 @@ fn change(path: &Path, mode: u32, group: u32, is_folder: bool, want: Wanted) -> 
     })
 }
 
-/// Looks at every file and folder of the cache.
+/// Checks every file and folder of the cache.
 pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
     let Ok(meta) = report.root.metadata() else {
         return;
@@ -90,14 +90,14 @@ pub fn examine(report: &CacheReport, findings: &mut Vec<Finding>) {
 #[derive(Default)]
 struct Look {
     want: Option<Wanted>,
-    /// This user may write into the root: else the cache is one to read only.
+    /// Whether this user may write into the root. Otherwise the cache is read-only for this user.
     can_write: bool,
     locks: bool,
-    /// Things of this user, or for the superuser of anybody.
+    /// Files of this user; for the superuser, of all users.
     own: Vec<ModeChange>,
-    /// Things of others.
+    /// Files of other users.
     others: usize,
-    /// Things that this user cannot use, and whose the first one is.
+    /// Files that this user cannot use, with their owner.
     barred: Vec<(PathBuf, u32)>,
 }
 
@@ -137,27 +137,27 @@ impl Look {
     }
 
     fn tell(self, path: &Path, folder: &[u8], findings: &mut Vec<Finding>) {
-        let mut add = |ailment, path: &Path, remedy, detail: String| {
-            let finding = Finding::new(ailment, folder, path.to_path_buf(), remedy);
+        let mut add = |kind, path: &Path, fix, detail: String| {
+            let finding = Finding::new(kind, folder, path.to_path_buf(), fix);
             findings.push(finding.with_size(0).with_detail(detail));
         };
         if !self.own.is_empty() {
             let detail = format!("files and folders: {}", self.own.len());
-            add(Ailment::Modes, path, Remedy::SetModes(self.own), detail);
+            add(FindingKind::Modes, path, Fix::SetModes(self.own), detail);
         }
         if self.others > 0 {
-            let remedy = Remedy::Advice("only their owners can: `hf cache doctor --fix` as them");
+            let fix = Fix::Advice("only their owners can fix this, with `hf cache doctor --fix`");
             let detail = format!("files and folders of other users: {}", self.others);
-            add(Ailment::Modes, path, remedy, detail);
+            add(FindingKind::Modes, path, fix, detail);
         }
         if let Some((first, owner)) = self.barred.first() {
-            let remedy = Remedy::Advice("ask its owner or `sudo chown -R` it to yourself");
+            let fix = Fix::Advice("ask its owner or `sudo chown -R` it to yourself");
             let more = match self.barred.len() - 1 {
                 0 => String::new(),
                 more => format!(", and {more} more"),
             };
             let detail = format!("belongs to user {owner}{more}");
-            add(Ailment::NoAccess, first, remedy, detail);
+            add(FindingKind::NoAccess, first, fix, detail);
         }
     }
 }

@@ -1,15 +1,18 @@
-//! What one repository's folder holds: read once, nothing judged.
+//! The content of one repository's folder, read once. It does not decide what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::relink::{At, Has, Known};
 use super::walk::{is_own_folder, names, walk};
 use crate::cache::blob_names::{BlobName, blob_name};
+use crate::cache::commit::LONGEST_REF;
 use crate::cache::expected::{Expected, all_listings};
-use crate::cache::layout::{self, RepoLayout};
+use crate::cache::layout::{self, BLOBS, NO_EXIST, REFS, RepoLayout, TREES};
 use crate::cache::remove;
+use crate::sys::dir::is_absent;
 
 /// One repository.
 pub struct Facts {
@@ -17,16 +20,16 @@ pub struct Facts {
     pub known: Known,
     /// What its listings say about the sizes of blobs.
     pub expected: Expected,
-    /// Files that links of snapshots lead to. `None` when not every link could be seen: only who has
-    /// seen them all may call a blob an orphan.
+    /// Files that links of snapshots lead to. `None` when a link could not be read: then no blob counts
+    /// as an orphan.
     pub used: Option<HashSet<PathBuf>>,
-    /// Blobs by name: bytes, or `None` for a link that leads nowhere.
+    /// Blobs by name: bytes, or `None` for a broken link.
     pub blobs: BTreeMap<String, Option<u64>>,
     /// Names of the folders in `snapshots/`.
     pub commits: Vec<String>,
     /// There is at least one link in the snapshots.
     pub has_links: bool,
-    /// Names of all blobs that a link, whole or broken, or a listing asks for.
+    /// Names of all blobs that a link, valid or broken, or a listing needs.
     pub needed: BTreeSet<String>,
     layout: RepoLayout,
 }
@@ -119,15 +122,15 @@ impl Facts {
         wrong.collect()
     }
 
-    /// Whether nothing links to a blob, or could: no link of a snapshot, whole or broken, and no
-    /// listing. What cannot be seen might.
+    /// Whether nothing needs a blob: no link of a snapshot, valid or broken, and no listing. A link
+    /// that cannot be read might.
     pub fn is_orphan(&self, etag: &str) -> bool {
         let used = self.used.as_ref();
         used.is_some_and(|used| !used.contains(&self.blob(etag))) && !self.needed.contains(etag)
     }
 
-    /// Whether links may have been lost of which nothing tells: nobody knows then what the blobs are
-    /// for. `refs` are the commits that refs name; `None` when there is no folder of refs, which a
+    /// Whether links may have been lost without a trace: then it is unknown what the blobs are for.
+    /// `refs` are the commits that refs name; `None` when there is no folder of refs, which a
     /// deletion removes before anything else.
     pub fn may_have_lost_links(&self, refs: Option<&[String]>) -> bool {
         let is_listed = |commit: &String| {
@@ -164,17 +167,45 @@ fn blobs(folder: &Path) -> BTreeMap<String, Option<u64>> {
     blobs.collect()
 }
 
-/// What a link at a place of a snapshot has to say to mean a blob; `place` is
+/// The text of a link to a blob at a place of a snapshot; `place` is
 /// `<commit>/<path in the repository>`.
 pub fn link_text(place: &Path, etag: &str) -> PathBuf {
     layout::link_to_blob(place.components().count(), etag)
 }
 
-/// Whether a broken link says what it should and only lacks its blob.
+/// Whether a broken link has the right text and only its blob is missing.
 pub fn says_right(repo: &RepoLayout, place: &Path, target: &Path, etag: &str) -> bool {
     let link = repo.snapshots().join(place);
     let folder = link.parent().unwrap_or(repo.folder());
     layout::normalize(&folder.join(target)) == repo.blob_named(etag.as_bytes())
+}
+
+/// What a repository's folder may hold without content: a download writes these again.
+const NOTES: [&str; 4] = [BLOBS, REFS, TREES, NO_EXIST];
+
+/// The text of a ref; empty for a broken link.
+///
+/// # Errors
+/// It cannot be read.
+pub fn ref_text(file: &Path) -> io::Result<String> {
+    match crate::sys::read_limited(file, LONGEST_REF.into()) {
+        Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
+        Err(error) if is_absent(&error) => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a text is exactly the name of a snapshot.
+pub fn has_snapshot(repo: &RepoLayout, commit: &str) -> bool {
+    let is_name = !commit.is_empty() && !commit.contains(['/', '\0']);
+    is_name && !matches!(commit, "." | "..") && repo.snapshot_named(commit.as_bytes()).is_dir()
+}
+
+/// Whether a repository's folder has no content: no blob, no unknown file.
+pub fn holds_no_content(repo: &RepoLayout) -> bool {
+    let is_note = |name: &std::ffi::OsString| NOTES.iter().any(|note| name == note);
+    let has_no_blob = names(&repo.blobs()).is_some_and(|names| names.is_empty());
+    names(repo.folder()).is_some_and(|names| names.iter().all(is_note)) && has_no_blob
 }
 
 #[cfg(test)]
@@ -213,7 +244,7 @@ mod tests {
         let cases: [Case; 12] = [
             // Some link is there: they were not lost.
             (&["a"], &[], true, Some(&["a"]), false),
-            // None is there, and nothing says what there was.
+            // There is none, and no listing says what there was.
             (&["a"], &[], false, Some(&["a"]), true),
             (&["a"], &[], false, None, true),
             (&["a", "b"], &["a"], false, Some(&[]), true),

@@ -1,7 +1,6 @@
-//! Which links of a repository's snapshots can be made again from what is here: blobs, and listings
-//! that say which blob belongs where. Pure.
+//! Which links of a repository's snapshots can be made again from blobs and listings. Pure.
 //!
-//! Links get lost when a cache is copied without them, and break when one with absolute links is
+//! Links get lost when a cache is copied without them, and break when a cache with absolute links is
 //! moved. The content is still there then, and no request is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +10,12 @@ use crate::cache::layout::BLOBS;
 use crate::types::RepoPath;
 use crate::types::listing::{Checksum, Listing};
 
-/// What stands at a place in a snapshot.
+/// What is at a place in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum At {
     /// A file, or a link to a file of this cache.
     Fine,
-    /// A link to nowhere.
+    /// A link without its target.
     Broken(PathBuf),
     /// A link that leads to a file outside of this cache.
     Outside(PathBuf),
@@ -49,7 +48,7 @@ pub struct NewLink {
     pub place: PathBuf,
     /// Name of the blob.
     pub etag: String,
-    /// What stands there now, if anything.
+    /// What is there now.
     pub was: Option<At>,
 }
 
@@ -60,7 +59,7 @@ pub struct Wanted {
     pub etag: String,
     /// Hash by which the shared store names it, where a listing says it.
     pub xet_hash: Option<String>,
-    /// A link asks for it. Else only a listing does: it may never have been downloaded.
+    /// A link needs it. Otherwise only a listing names it: it may never have been downloaded.
     pub is_linked: bool,
 }
 
@@ -77,7 +76,7 @@ pub fn blob_named(target: &Path) -> Option<&str> {
 }
 
 impl Known {
-    /// The blob that a listing wants at a place.
+    /// The blob that belongs at a place by a listing.
     fn listed(&self, place: &Path) -> Option<String> {
         let mut parts = place.iter();
         let commit = parts.next()?.to_str()?;
@@ -93,7 +92,7 @@ impl Known {
             let listed = self.listed(place);
             let etag = match at {
                 At::Fine => None,
-                // A listing knows better than a link, which may be of another repository's making.
+                // A listing is more reliable than a link.
                 At::Broken(target) => listed
                     .or_else(|| blob_named(target).map(str::to_owned))
                     .filter(|etag| has(etag) != Has::Absent),
@@ -112,7 +111,7 @@ impl Known {
             for (path, entry) in listing {
                 let place = Path::new(commit).join(path.as_str());
                 let etag = entry.checksum().etag().to_owned();
-                // What another snapshot links to may be missing here because nobody asked for it.
+                // A blob that another snapshot links to may never have been requested for this one.
                 if !self.places.contains_key(&place) && has(&etag) == Has::Unlinked {
                     links.push(NewLink {
                         place,
@@ -126,7 +125,7 @@ impl Known {
         links
     }
 
-    /// Contents that links or listings ask for and the repository has not.
+    /// Contents that links or listings need and the repository does not have.
     pub fn wanted(&self, has: impl Fn(&str) -> Has) -> BTreeSet<Wanted> {
         let mut wanted = BTreeMap::new();
         for (place, at) in &self.places {
@@ -162,7 +161,7 @@ impl Known {
             .collect()
     }
 
-    /// Whether some broken link says nothing about what it was a link to.
+    /// Whether a broken link does not show which blob it was for.
     pub fn has_unknown_target(&self) -> bool {
         let mut places = self.places.iter();
         places.any(|(place, at)| match at {
@@ -171,7 +170,7 @@ impl Known {
         })
     }
 
-    /// Names of all blobs that a link, whole or broken, or a listing asks for: none is an orphan.
+    /// Names of all blobs that a link, valid or broken, or a listing needs: none is an orphan.
     pub fn needed(&self) -> BTreeSet<String> {
         let linked = self.places.values().filter_map(|at| match at {
             At::Fine => None,

@@ -2,33 +2,28 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::facts::{Facts, says_right};
+use super::facts::{Facts, has_snapshot, holds_no_content, ref_text, says_right};
 use super::relink::{At, Has, NewLink, Wanted};
-use super::restore::{Sources, payload_named};
+use super::restore::{Sources, shared_blob_named};
 use super::walk::{is_own_folder, is_there, names, walk};
-use super::{Ailment, Finding, Remedy, leads_out};
+use super::{Finding, FindingKind, Fix, leads_out};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::commit::LONGEST_REF;
-use crate::cache::layout::{BLOBS, NO_EXIST, REFS, RepoLayout, TREES};
+use crate::cache::layout::RepoLayout;
 use crate::cache::scan::report::CacheReport;
-use crate::sys::dir::is_absent;
 use crate::types::CommitHash;
 
-/// What a repository's folder may hold without holding content: notes that a download makes anew.
-const NOTES: [&str; 4] = [BLOBS, REFS, TREES, NO_EXIST];
-
-/// What the user can do about blobs that lost all their snapshots.
+/// Advice for blobs of which no snapshot is left.
 const RELINKED: &str =
     "the next download links it without fetching it; `hf cache rm` removes the repository";
 
-/// What is true of a blob that has no place to be linked to though a listing names it.
+/// Advice for a blob that a listing names and no snapshot can link to.
 const LISTED: &str = "a listing names it: it is kept, and the next download uses it";
 
-const FOREIGN: &str =
-    "it is another program's and is left alone: remove it yourself if it is of no use";
+const UNKNOWN_BLOB: &str =
+    "it belongs to another program and is left alone: remove it yourself if you do not need it";
 
 const UNMOUNTED: &str = "it leads out of the cache: mount the disk, or remove the link yourself";
 
@@ -36,7 +31,7 @@ const UNMOUNTED: &str = "it leads out of the cache: mount the disk, or remove th
 const STORE_DELETED: &str = "its file in the shared store is gone: huggingface_hub up to 1.0.1 \
     deletes it with the first repository that used it";
 
-/// Looks at one repository. `linked_from_elsewhere` are the files that other repositories link to.
+/// Examines one repository. `linked_from_elsewhere` are the files that other repositories link to.
 pub fn examine(
     report: &CacheReport,
     folder: &[u8],
@@ -53,7 +48,7 @@ pub fn examine(
     if !is_usual {
         return;
     }
-    let mut patient = Patient {
+    let mut patient = RepoCheck {
         root: &report.root,
         folder,
         facts: Facts::read(&report.root, &layout),
@@ -64,8 +59,8 @@ pub fn examine(
     };
     let blobs = layout.blobs();
     if blobs.is_symlink() && !blobs.exists() {
-        // Every link is broken with it, and whole again when the disk is back.
-        patient.add(Ailment::BrokenLink, blobs, Remedy::Advice(UNMOUNTED));
+        // All links are broken until the disk is mounted again.
+        patient.add(FindingKind::BrokenLink, blobs, Fix::Advice(UNMOUNTED));
         patient.stray_files();
         return patient.refs();
     }
@@ -78,30 +73,30 @@ pub fn examine(
     }
 }
 
-struct Patient<'a> {
+struct RepoCheck<'a> {
     root: &'a Path,
     folder: &'a [u8],
     layout: &'a RepoLayout,
     facts: Facts,
-    /// Blobs that a remedy brings back.
+    /// Blobs that a fix restores.
     restored: BTreeSet<String>,
-    /// Links that a remedy makes.
+    /// Links that a fix makes.
     links: Vec<NewLink>,
     findings: &'a mut Vec<Finding>,
 }
 
-impl Patient<'_> {
-    fn add(&mut self, ailment: Ailment, path: PathBuf, remedy: Remedy) {
-        let finding = Finding::new(ailment, self.folder, path, remedy);
+impl RepoCheck<'_> {
+    fn add(&mut self, kind: FindingKind, path: PathBuf, fix: Fix) {
+        let finding = Finding::new(kind, self.folder, path, fix);
         self.findings.push(finding);
     }
 
-    fn add_with(&mut self, ailment: Ailment, path: PathBuf, remedy: Remedy, detail: String) {
-        let finding = Finding::new(ailment, self.folder, path, remedy);
+    fn add_with(&mut self, kind: FindingKind, path: PathBuf, fix: Fix, detail: String) {
+        let finding = Finding::new(kind, self.folder, path, fix);
         self.findings.push(finding.with_detail(detail));
     }
 
-    /// Blobs that are missing or not what they should be, and where the same content is.
+    /// Blobs that are missing or wrong, and where the same content is.
     fn contents(&mut self, sources: &mut Sources<'_>) {
         let wrong: Vec<(String, Option<u64>)> = self
             .facts
@@ -118,10 +113,10 @@ impl Patient<'_> {
                 continue;
             }
             let finding = Finding::new(
-                Ailment::LostBlob,
+                FindingKind::LostBlob,
                 self.folder,
                 blob.clone(),
-                Remedy::Restore(sources),
+                Fix::Restore(sources),
             );
             self.findings.push(match self.is_dead_store_link(&blob) {
                 true => finding.with_detail(STORE_DELETED),
@@ -141,21 +136,21 @@ impl Patient<'_> {
             xet_hash: None,
             is_linked: !blob.is_symlink(),
         };
-        let remedy = match sources.of(&wanted, &blob, size) {
-            sources if sources.is_empty() => Remedy::RemoveWrong,
-            sources => Remedy::Restore(sources),
+        let fix = match sources.of(&wanted, &blob, size) {
+            sources if sources.is_empty() => Fix::RemoveWrong,
+            sources => Fix::Restore(sources),
         };
         let detail = match size {
             Some(size) => format!("should have {size} bytes"),
-            None => "is empty, and its name is not the hash of nothing".to_owned(),
+            None => "is empty, and its name is not the hash of an empty file".to_owned(),
         };
-        self.add_with(Ailment::WrongSize, blob, remedy, detail);
+        self.add_with(FindingKind::WrongSize, blob, fix, detail);
     }
 
-    /// Whether a blob is a link to a payload of the shared store that is gone.
+    /// Whether a blob is a link to a shared blob that is gone.
     fn is_dead_store_link(&self, blob: &Path) -> bool {
         let target = fs::read_link(blob);
-        target.is_ok_and(|target| payload_named(&target).is_some()) && !blob.exists()
+        target.is_ok_and(|target| shared_blob_named(&target).is_some()) && !blob.exists()
     }
 
     /// Links that are broken or gone.
@@ -169,14 +164,14 @@ impl Patient<'_> {
         for link in self.links.clone() {
             let path = self.layout.snapshots().join(&link.place);
             let is_right = |target: &Path| says_right(self.layout, &link.place, target, &link.etag);
-            let ailment = match &link.was {
+            let kind = match &link.was {
                 Some(At::Broken(target)) if is_right(target) => continue,
-                Some(At::Broken(_)) => Ailment::BrokenLink,
-                None if is_in_one_of(&link.place, &refs) => Ailment::LostLink,
-                _ => Ailment::UnlinkedBlob,
+                Some(At::Broken(_)) => FindingKind::BrokenLink,
+                None if is_in_one_of(&link.place, &refs) => FindingKind::LostLink,
+                _ => FindingKind::UnlinkedBlob,
             };
             let detail = format!("to blobs/{}", link.etag);
-            self.add_with(ailment, path, Remedy::Relink(link.etag), detail);
+            self.add_with(kind, path, Fix::Relink(link.etag), detail);
         }
         let made: HashSet<&PathBuf> = self.links.iter().map(|link| &link.place).collect();
         let places = self.facts.known.places.iter();
@@ -193,43 +188,43 @@ impl Patient<'_> {
 
     fn broken_link(&mut self, file: PathBuf, is_behind_link: bool) {
         let is_of_store = self.is_dead_store_link(&file);
-        let remedy = if is_behind_link || leads_out(self.root, &file) {
-            Remedy::Advice(UNMOUNTED)
+        let fix = if is_behind_link || leads_out(self.root, &file) {
+            Fix::Advice(UNMOUNTED)
         } else {
-            Remedy::RemoveLink
+            Fix::RemoveLink
         };
         match is_of_store {
-            true => self.add_with(Ailment::BrokenLink, file, remedy, STORE_DELETED.to_owned()),
-            false => self.add(Ailment::BrokenLink, file, remedy),
+            true => self.add_with(FindingKind::BrokenLink, file, fix, STORE_DELETED.to_owned()),
+            false => self.add(FindingKind::BrokenLink, file, fix),
         }
     }
 
-    /// Whether there is a folder of snapshots; tells if there is none.
+    /// Whether there is a folder of snapshots; adds a finding if not.
     fn has_snapshots_folder(&mut self) -> bool {
         let snapshots = self.layout.snapshots();
         let is_file = snapshots.is_file();
         if is_file {
-            self.add(Ailment::StrayFile, snapshots.clone(), Remedy::SetAside);
+            self.add(FindingKind::StrayFile, snapshots.clone(), Fix::MoveAway);
         }
         if !is_file && is_there(&snapshots) {
             return true;
         }
-        let is_shell = !is_file
+        let is_empty_repo = !is_file
             && self.links.is_empty()
             && self.restored.is_empty()
             && holds_no_content(self.layout);
-        let remedy = match is_shell {
-            true => Remedy::RemoveShell,
-            false => Remedy::MakeFolder,
+        let fix = match is_empty_repo {
+            true => Fix::RemoveEmptyRepo,
+            false => Fix::MakeFolder,
         };
-        self.add(Ailment::MissingSnapshots, snapshots, remedy);
-        if !is_shell {
+        self.add(FindingKind::MissingSnapshots, snapshots, fix);
+        if !is_empty_repo {
             self.refs();
         }
         false
     }
 
-    /// What the refs say: path and content, `None` when it cannot be read.
+    /// The refs: path and content, `None` when it cannot be read.
     fn read_refs(&self) -> Vec<(PathBuf, Option<String>)> {
         let files = walk(&self.layout.refs()).files.into_iter();
         let files = files.filter(|file| !file.is_dir());
@@ -253,10 +248,10 @@ impl Patient<'_> {
     fn refs(&mut self) {
         let refs = self.layout.refs();
         if refs.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-            return self.add(Ailment::StrayFile, refs, Remedy::SetAside);
+            return self.add(FindingKind::StrayFile, refs, Fix::MoveAway);
         }
         for (file, content) in self.read_refs() {
-            // Told of as damaged: a scan stops here.
+            // The scan reports it as unreadable.
             let Some(content) = content else { continue };
             let commit = content.trim();
             let will_be_there = |commit: &str| {
@@ -267,20 +262,20 @@ impl Patient<'_> {
                 continue;
             }
             if !commit.is_empty() && will_be_there(commit) {
-                let remedy = Remedy::RewriteRef(commit.to_owned());
-                self.add(Ailment::UntidyRef, file, remedy);
+                let fix = Fix::RewriteRef(commit.to_owned());
+                self.add(FindingKind::UntidyRef, file, fix);
             } else {
                 let detail = format!("names {commit:?}");
-                let remedy = match self.may_need_blobs(commit) {
-                    true => Remedy::SetRefAside,
-                    false => Remedy::RemoveRef,
+                let fix = match self.may_need_blobs(commit) {
+                    true => Fix::MoveRefAway,
+                    false => Fix::RemoveRef,
                 };
-                self.add_with(Ailment::DanglingRef, file, remedy, detail);
+                self.add_with(FindingKind::DanglingRef, file, fix, detail);
             }
         }
     }
 
-    /// Whether there are blobs of which nobody knows whether they are of a commit's snapshot.
+    /// Whether there are blobs that may belong to the snapshot of a commit.
     fn may_need_blobs(&self, commit: &str) -> bool {
         let is_commit = commit.parse::<CommitHash>().is_ok();
         let mut listings = self.facts.known.listings.iter();
@@ -289,18 +284,18 @@ impl Patient<'_> {
         is_commit && !is_listed && blobs.any(|etag| self.facts.is_orphan(etag))
     }
 
-    /// The commits that refs name, also those that were set aside. `None`: there is no folder of refs.
+    /// The commits that refs name, also refs moved to `set-aside`. `None`: there is no folder of refs.
     fn known_refs(&self) -> Option<Vec<String>> {
-        let set_aside = self.layout.moved();
-        let set_aside = names(&set_aside)
+        let move_away = self.layout.moved();
+        let move_away = names(&move_away)
             .unwrap_or_default()
             .into_iter()
             .filter_map(|name| {
-                let path = set_aside.join(name);
-                let content = crate::sys::read_text(&path, LONGEST_REF).ok()?;
+                let path = move_away.join(name);
+                let content = crate::sys::read_text(&path, LONGEST_REF.into()).ok()?;
                 Some(content.trim().parse::<CommitHash>().ok()?.to_string())
             });
-        let mut all: Vec<String> = set_aside.collect();
+        let mut all: Vec<String> = move_away.collect();
         let has_folder = is_own_folder(&self.layout.refs());
         if has_folder {
             all.extend(self.named_commits());
@@ -313,14 +308,14 @@ impl Patient<'_> {
         for name in names(&snapshots).unwrap_or_default() {
             let entry = snapshots.join(name);
             if entry.is_file() {
-                self.add(Ailment::StrayFile, entry, Remedy::SetAside);
+                self.add(FindingKind::StrayFile, entry, Fix::MoveAway);
             } else if entry.is_symlink() && !entry.exists() {
                 self.broken_link(entry, false);
             }
         }
     }
 
-    /// What in `blobs/` is of no use, or not known to be.
+    /// Files in `blobs/` that are not used, or perhaps not.
     fn blobs(&mut self, linked_from_elsewhere: &HashSet<PathBuf>) {
         let blobs = self.layout.blobs();
         let refs = self.known_refs();
@@ -344,26 +339,26 @@ impl Patient<'_> {
                     || linked_from_elsewhere.contains(&place)
             };
             match kind {
-                BlobName::Staging => self.add(Ailment::Leftover, place, Remedy::Remove),
+                BlobName::Staging => self.add(FindingKind::Leftover, place, Fix::Remove),
                 BlobName::Partial(_) | BlobName::Lock | BlobName::Stray => {}
                 _ if self.restored.contains(&text) => {}
                 _ if place.is_symlink() && !place.exists() => self.broken_link(place, false),
                 _ if is_used() => {}
-                BlobName::Foreign => {
-                    self.add(Ailment::ForeignBlob, place, Remedy::Advice(FOREIGN));
+                BlobName::Unknown => {
+                    self.add(FindingKind::UnknownBlob, place, Fix::Advice(UNKNOWN_BLOB));
                 }
                 BlobName::Blob if linked_soon.contains(&text) => {}
-                // Told of already.
+                // Reported already.
                 BlobName::Blob if wrong.contains(&text) => {}
                 BlobName::Blob if needed.contains(&text) => {
-                    self.add(Ailment::UnlinkedBlob, place, Remedy::Advice(LISTED));
+                    self.add(FindingKind::UnlinkedBlob, place, Fix::Advice(LISTED));
                 }
                 BlobName::Blob => {
-                    let remedy = match may_have_lost_links {
-                        true => Remedy::Advice(RELINKED),
-                        false => Remedy::RemoveBlob,
+                    let fix = match may_have_lost_links {
+                        true => Fix::Advice(RELINKED),
+                        false => Fix::RemoveBlob,
                     };
-                    self.add(Ailment::OrphanBlob, place, remedy);
+                    self.add(FindingKind::OrphanBlob, place, fix);
                 }
             }
         }
@@ -373,29 +368,4 @@ impl Patient<'_> {
 /// Whether a place, `<commit>/…`, is in the snapshot of one of these commits.
 fn is_in_one_of(place: &Path, commits: &[String]) -> bool {
     commits.iter().any(|commit| place.starts_with(commit))
-}
-
-/// What a ref says; nothing where a link leads nowhere.
-///
-/// # Errors
-/// It cannot be read: nobody knows what it says then.
-pub fn ref_text(file: &Path) -> io::Result<String> {
-    match crate::sys::read_limited(file, LONGEST_REF) {
-        Ok(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
-        Err(error) if is_absent(&error) => Ok(String::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a text is the very name of a snapshot.
-pub fn has_snapshot(repo: &RepoLayout, commit: &str) -> bool {
-    let is_name = !commit.is_empty() && !commit.contains(['/', '\0']);
-    is_name && !matches!(commit, "." | "..") && repo.snapshot_named(commit.as_bytes()).is_dir()
-}
-
-/// Whether a repository's folder has nothing but notes: no blob, nothing foreign.
-pub fn holds_no_content(repo: &RepoLayout) -> bool {
-    let is_note = |name: &std::ffi::OsString| NOTES.iter().any(|note| name == note);
-    let has_no_blob = names(&repo.blobs()).is_some_and(|names| names.is_empty());
-    names(repo.folder()).is_some_and(|names| names.iter().all(is_note)) && has_no_blob
 }

@@ -13,7 +13,7 @@ use crate::cache::layout::{
     self, CacheLayout, RepoLayout, parse_repo_folder, parse_repo_folder_name, staging_path,
 };
 use crate::cache::scan::report::CacheReport;
-use crate::cache::shared::{self, Entry, Linked, Payload};
+use crate::cache::shared::{self, Entry, Linked, SharedBlob};
 use crate::sys::dir::Dir;
 use crate::sys::{FsError, Opening, open_regular, sync_file};
 use crate::types::hash::ContentHasher;
@@ -24,8 +24,8 @@ use crate::types::listing::Checksum;
 pub enum Source {
     /// A blob of another repository.
     Blob(PathBuf),
-    /// A payload of the shared store.
-    Payload(Payload),
+    /// A shared blob.
+    SharedBlob(SharedBlob),
 }
 
 /// Where contents are, in the whole cache.
@@ -44,18 +44,19 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Where a content that a repository wants can be had. `blob` is where it belongs, `size` how
-    /// long it should be. What a listing alone asks for is had from the store, and only when no
-    /// repository uses it there: else nobody says that it ever was in this one.
+    /// Sources of a content that a repository needs. `blob` is its path, `size` its length. A content
+    /// that only a listing names is taken from the store, and only when no repository uses it there:
+    /// otherwise it may never have been in this repository.
     pub fn of(&mut self, wanted: &Wanted, blob: &Path, size: Option<u64>) -> Vec<Source> {
         let was_here = wanted.is_linked || blob.is_symlink();
         let is_right = |found: u64| size.is_none_or(|size| size == found);
-        let named = || payload_named(&fs::read_link(blob).ok()?);
+        let named = || shared_blob_named(&fs::read_link(blob).ok()?);
         let hash = wanted.xet_hash.clone().or_else(named);
-        let payload = hash.and_then(|hash| self.payload(&hash));
-        let payload = payload
-            .filter(|payload| is_right(payload.size) && (was_here || self.is_unused(payload)));
-        let mut sources: Vec<Source> = payload.map(Source::Payload).into_iter().collect();
+        let shared_blob = hash.and_then(|hash| self.shared_blob(&hash));
+        let shared_blob = shared_blob.filter(|shared_blob| {
+            is_right(shared_blob.size) && (was_here || self.is_unused(shared_blob))
+        });
+        let mut sources: Vec<Source> = shared_blob.map(Source::SharedBlob).into_iter().collect();
         if was_here {
             sources.extend(self.blobs(&wanted.etag, blob, is_right));
         }
@@ -80,27 +81,27 @@ impl<'a> Sources<'a> {
         found.into_iter()
     }
 
-    fn payload(&self, hash: &str) -> Option<Payload> {
-        let payloads = &self.report.store.as_ref()?.payloads;
-        let index = payloads.binary_search_by(|payload| payload.hash.as_str().cmp(hash));
-        index.ok().map(|index| payloads[index].clone())
+    fn shared_blob(&self, hash: &str) -> Option<SharedBlob> {
+        let shared_blobs = &self.report.store.as_ref()?.shared_blobs;
+        let index =
+            shared_blobs.binary_search_by(|shared_blob| shared_blob.hash.as_str().cmp(hash));
+        index.ok().map(|index| shared_blobs[index].clone())
     }
 
-    fn is_unused(&self, payload: &Payload) -> bool {
+    fn is_unused(&self, shared_blob: &SharedBlob) -> bool {
         Dir::open(&self.report.root)
             .ok()
-            .and_then(|root| shared::users(&root, &self.report.root, payload))
+            .and_then(|root| shared::users(&root, &self.report.root, shared_blob))
             .is_some_and(|users| users.is_empty())
     }
 }
 
-/// The hash of the payload that a link into a shared store names: `…/blobs/<xx>/<hash>`.
-pub fn payload_named(target: &Path) -> Option<String> {
-    let hash = target.file_name()?.to_str()?;
-    let prefix = target.parent()?.file_name()?.to_str()?;
+/// The hash of the shared blob that a link into a shared store names: `…/blobs/<xx>/<hash>`.
+pub fn shared_blob_named(target: &Path) -> Option<String> {
     let is_store = target.parent()?.parent()?.file_name()? == layout::SHARED;
-    let is_hash = hash.len() == 64 && crate::types::is_lower_hex(hash);
-    (is_store && is_hash && prefix.len() == 2 && hash.starts_with(prefix)).then(|| hash.to_owned())
+    shared::hash_in(target)
+        .filter(|_| is_store)
+        .map(str::to_owned)
 }
 
 fn all_blobs(root: &Path) -> BTreeMap<String, Vec<PathBuf>> {
@@ -122,8 +123,8 @@ fn all_blobs(root: &Path) -> BTreeMap<String, Vec<PathBuf>> {
     all
 }
 
-/// Brings a blob back from the first source that proves to be right: all of it is hashed.
-/// `is_due` is asked at the last moment whether it is still wanted. Answers whether it was.
+/// Restores a blob from the first source with the right hash. `is_due` says, just before, whether it is
+/// still needed. Returns whether it was.
 ///
 /// # Errors
 /// No source is right, or the blob cannot be made.
@@ -134,16 +135,16 @@ pub fn restore(
     mut is_due: impl FnMut() -> bool,
 ) -> Result<bool, FsError> {
     let name = blob.file_name().unwrap_or_default().to_string_lossy();
-    let mut last = io::Error::other("its content is nowhere else in the cache");
+    let mut last = io::Error::other("its content is not elsewhere in the cache");
     let Some(checksum) = Checksum::from_etag(&name) else {
-        return Err(FsError::of("bring back", blob)(last));
+        return Err(FsError::of("restore", blob)(last));
     };
     for source in sources {
         if !is_due() {
             return Ok(false);
         }
         let done = match source {
-            Source::Payload(payload) => from_store(root, blob, &checksum, payload),
+            Source::SharedBlob(shared_blob) => from_store(root, blob, &checksum, shared_blob),
             Source::Blob(other) => from_blob(blob, &checksum, other),
         };
         match done {
@@ -151,28 +152,41 @@ pub fn restore(
             Err(error) => last = error,
         }
     }
-    Err(FsError::of("bring back", blob)(last))
+    Err(FsError::of("restore", blob)(last))
 }
 
-/// Links to a payload by the store's own protocol: hashed, under its lock, its manifest first.
-fn from_store(root: &Path, blob: &Path, checksum: &Checksum, payload: &Payload) -> io::Result<()> {
+/// Links to a shared blob by the store's own protocol: hashed, under its lock, its manifest first.
+fn from_store(
+    root: &Path,
+    blob: &Path,
+    checksum: &Checksum,
+    shared_blob: &SharedBlob,
+) -> io::Result<()> {
     let folder = blob.parent().and_then(Path::parent);
     let folder = folder.and_then(Path::file_name).unwrap_or_default();
     let entry = parse_repo_folder(&folder.to_string_lossy()).and_then(|repo| {
         let cache = CacheLayout::new(root);
         let layout = cache.repo(&repo);
-        Entry::new(&cache, &layout, checksum, &payload.hash, payload.size)
+        Entry::new(
+            &cache,
+            &layout,
+            checksum,
+            &shared_blob.hash,
+            shared_blob.size,
+        )
     });
     match entry.map(|entry| entry.link()) {
         Some(Linked::Yes) => Ok(()),
         Some(Linked::Failed(error)) => Err(error),
         Some(Linked::Wrong) => Err(io::Error::other("the file of the shared store is damaged")),
-        Some(Linked::Absent) | None => Err(io::Error::other("the shared store has it no more")),
+        Some(Linked::Absent) | None => Err(io::Error::other(
+            "the shared store does not have it any more",
+        )),
     }
 }
 
-/// Takes over a blob of another repository: as a further name of the same file where that works, so
-/// that it needs no room, and each of them can be deleted without the other.
+/// Copies a blob of another repository: as a hard link where that works, which needs no disk space.
+/// Each of the two can be deleted without the other.
 fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
     let file = last_used::open_unmarked(other)?;
     let mut hasher = ContentHasher::new(checksum, Some(file.metadata()?.len()));
@@ -193,7 +207,7 @@ fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
     copied
         .and_then(|()| fs::rename(&staged, blob))
         .inspect_err(|_| drop(fs::remove_file(&staged)))?;
-    // Renaming one name of a file over another of its names does nothing, and leaves both.
+    // Renaming a hard link over another one of the same file does nothing, and leaves both.
     let _ = fs::remove_file(&staged);
     Ok(())
 }
@@ -213,7 +227,7 @@ mod tests {
             (format!("../../store/ab/{hash}"), false),
             (format!("../../blobs/ab/{}", &hash[1..]), false),
         ] {
-            let found = payload_named(Path::new(&target));
+            let found = shared_blob_named(Path::new(&target));
             assert_eq!(found.is_some(), expected, "{target}");
         }
     }

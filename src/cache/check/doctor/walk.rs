@@ -1,19 +1,19 @@
-//! Looking through folders without ever following a link.
+//! Lists folders without following links.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What lies below a folder.
+/// The content of a folder.
 pub struct Walked {
     /// Files and links; links to folders are not entered.
     pub files: Vec<PathBuf>,
-    /// Every folder could be read.
+    /// Whether every folder could be read.
     pub is_complete: bool,
 }
 
-/// Everything below a folder that is no folder.
+/// Every file and link below a folder.
 pub fn walk(folder: &Path) -> Walked {
     let mut walked = Walked {
         files: Vec::new(),
@@ -36,8 +36,8 @@ pub fn walk(folder: &Path) -> Walked {
     walked
 }
 
-/// Names in a folder, without those that operating systems strew about; none when it is a link or
-/// absent. `None`: it cannot be read.
+/// Names in a folder, without files of operating systems; none when it is a link or missing. `None`: it
+/// cannot be read.
 pub fn names(folder: &Path) -> Option<Vec<OsString>> {
     if !is_own_folder(folder) {
         return Some(Vec::new());
@@ -50,13 +50,12 @@ pub fn names(folder: &Path) -> Option<Vec<OsString>> {
     Some(names)
 }
 
-/// Whether there is a folder, and not a link to one: what lies behind a link is not the cache's to
-/// judge.
+/// Whether it is a folder and not a link to one: the target of a link is not part of the cache.
 pub fn is_own_folder(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
-/// Whether there is anything of this name, a link to nowhere included.
+/// Whether the path exists, also as a broken link.
 pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

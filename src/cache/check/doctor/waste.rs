@@ -1,24 +1,21 @@
-//! What takes room and is of no use: partials, locks, payloads of the shared store.
+//! What wastes disk space: unfinished downloads, locks, shared blobs.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::walk::{is_own_folder, is_there, names};
-use super::{Ailment, Finding, Remedy};
+use super::{Finding, FindingKind, Fix};
 use crate::cache::blob_names::is_staging;
 use crate::cache::layout::{self, CacheLayout, LOCKS, PartialName, RepoLayout, SHARED, Writer};
 use crate::cache::scan::report::{CacheReport, Incomplete};
 use crate::cache::{remove, shared};
 use crate::sys::dir::Dir;
 
-/// Longest manifest that is read, in bytes, as of the shared store.
-const LONGEST: u64 = 16 << 20;
-
-/// Locks of a repository that is gone are left alone for so many seconds: somebody may be about to
-/// download it again.
+/// Locks of a deleted repository are left alone for so many seconds: a process may be about to download
+/// it again.
 const YOUNGEST_STALE_LOCK: f64 = 86_400.0;
 
-/// Sorts unfinished downloads into those that nobody works on (findings) and the others (the answer).
+/// Adds a finding for every unfinished download that no process writes; returns the others.
 pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathBuf> {
     let mut live = Vec::new();
     for file in &report.incomplete {
@@ -26,35 +23,34 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
         if remove::is_downloading(&report.root, file) {
             live.push(path);
         } else {
-            let remedy = of_partial(report, file);
+            let fix = of_partial(report, file);
             let folder = match file.folder.as_slice() {
                 [] => &file.name,
                 _ => &file.folder,
             };
-            findings.push(Finding::new(Ailment::Unfinished, folder, path, remedy));
+            findings.push(Finding::new(FindingKind::Unfinished, folder, path, fix));
         }
     }
     live
 }
 
-/// Worthless is what no client goes on with: the modern Python client's own name for each attempt,
-/// and what became a blob in the meantime.
-fn of_partial(report: &CacheReport, file: &Incomplete) -> Remedy {
-    const OF_ANOTHER: Remedy =
-        Remedy::Advice("another program began it; `hf cache prune` removes it");
+/// A partial is removed when no client continues it: the modern Python client has a new name for each
+/// attempt, and the content may have become a blob in the meantime.
+fn of_partial(report: &CacheReport, file: &Incomplete) -> Fix {
+    const OF_ANOTHER: Fix = Fix::Advice("another program started it; `hf cache prune` removes it");
     let partial = match PartialName::parse(&file.name) {
         Some(partial) if matches!(partial.writer, Writer::Locks | Writer::MayLock) => partial,
         _ => return OF_ANOTHER,
     };
     let blob = RepoLayout::of_folder(&report.root, &file.folder).blob_named(partial.etag);
     if is_there(&blob) || !partial.is_resumed {
-        Remedy::Remove
+        Fix::Remove
     } else {
-        Remedy::Advice("`hf download` goes on with it, `hf cache prune` removes it")
+        Fix::Advice("`hf download` continues it, `hf cache prune` removes it")
     }
 }
 
-/// Lock files of repositories that are gone, and what deletions left among the locks.
+/// Lock files of deleted repositories, and leftovers of deletions among the locks.
 pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
     let locks = CacheLayout::new(root).locks();
     for name in names(&locks).unwrap_or_default() {
@@ -62,7 +58,7 @@ pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
         let bytes = name.as_encoded_bytes();
         if is_staging(bytes) {
             let size = super::walk::bytes(&place);
-            let finding = Finding::new(Ailment::Leftover, LOCKS.as_bytes(), place, Remedy::Remove);
+            let finding = Finding::new(FindingKind::Leftover, LOCKS.as_bytes(), place, Fix::Remove);
             findings.push(finding.with_size(size));
         } else if is_own_folder(&place)
             && layout::parse_repo_folder_name(&name.to_string_lossy()).is_some()
@@ -75,10 +71,10 @@ pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
                 Some(meta.mtime())
             });
             let newest = times.max().unwrap_or_default();
-            #[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
+            #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
             if now - newest as f64 > YOUNGEST_STALE_LOCK {
                 let mut finding =
-                    Finding::new(Ailment::StaleLocks, bytes, place, Remedy::RemoveLocks);
+                    Finding::new(FindingKind::StaleLocks, bytes, place, Fix::RemoveLocks);
                 finding.modified = Some(newest);
                 let count = format!("lock files: {}, none held", files.len());
                 findings.push(finding.with_detail(count));
@@ -87,30 +83,31 @@ pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Payloads of the shared store that no repository uses, or of which nobody knows.
+/// Shared blobs that no repository uses, or whose users are unknown.
 pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
     let (Some(store), Ok(dir)) = (&report.store, Dir::open(&report.root)) else {
         return;
     };
-    for payload in &store.payloads {
-        let place = report.root.join(payload.place());
-        let add = |ailment, path, remedy| Finding::new(ailment, SHARED.as_bytes(), path, remedy);
-        let sweep = || Remedy::Sweep(payload.clone());
-        match shared::users(&dir, &report.root, payload) {
+    for shared_blob in &store.shared_blobs {
+        let place = report.root.join(shared_blob.place());
+        let add = |kind, path, fix| Finding::new(kind, SHARED.as_bytes(), path, fix);
+        let sweep = || Fix::Sweep(shared_blob.clone());
+        match shared::users(&dir, &report.root, shared_blob) {
             None => findings.push(add(
-                Ailment::UnknownPayload,
+                FindingKind::UnlistedSharedBlob,
                 place,
-                Remedy::Advice("it is kept: a repository may link to it"),
+                Fix::Advice("it is kept: a repository may link to it"),
             )),
             Some(users) if users.is_empty() => {
-                findings.push(add(Ailment::UnusedPayload, place, sweep()));
+                findings.push(add(FindingKind::UnusedSharedBlob, place, sweep()));
             }
             Some(users) => {
                 let manifest = shared::manifest_of(&place);
-                let lines = crate::sys::read_text(&manifest, LONGEST).unwrap_or_default();
+                let lines = crate::sys::read_text(&manifest, shared::LARGEST_MANIFEST as u64)
+                    .unwrap_or_default();
                 let gone = lines.lines().count().saturating_sub(users.len());
                 if gone > 0 {
-                    let finding = add(Ailment::StaleManifest, manifest, sweep()).with_size(0);
+                    let finding = add(FindingKind::StaleManifest, manifest, sweep()).with_size(0);
                     findings.push(finding.with_detail(format!("lines without a user: {gone}")));
                 }
             }
@@ -118,8 +115,8 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What a process that was killed left in the shared store: a manifest without its payload, and files
-/// on their way. Whoever is at work there holds a lock beside them.
+/// Leftovers of killed processes in the shared store: a manifest without its shared blob, and temporary
+/// files. A process that writes there holds a lock beside them.
 pub fn store_leftovers(report: &CacheReport, findings: &mut Vec<Finding>) {
     if report.store.is_none() {
         return;
@@ -128,33 +125,32 @@ pub fn store_leftovers(report: &CacheReport, findings: &mut Vec<Finding>) {
     for prefix in names(&store).unwrap_or_default() {
         let folder = store.join(prefix);
         let files = names(&folder).unwrap_or_default();
-        // Asked after the names were read, so that what is seen there is not somebody's at work.
+        // Checked after the names were read: a file of a running process would show its lock here.
         let is_lock = |path: &PathBuf| path.extension().is_some_and(|end| end == "lock");
         let places = || files.iter().map(|name| folder.join(name));
         if places().filter(is_lock).any(|lock| remove::is_held(&lock)) {
             continue;
         }
         for (name, place) in files.iter().zip(places()) {
-            let of_store =
-                |ailment, remedy| Finding::new(ailment, SHARED.as_bytes(), place.clone(), remedy);
+            let of_store = |kind, fix| Finding::new(kind, SHARED.as_bytes(), place.clone(), fix);
             if is_staging(name.as_encoded_bytes()) {
-                findings.push(of_store(Ailment::Leftover, Remedy::Remove));
-            } else if let Some(payload) = payload_of_manifest(&place)
-                && !is_there(&report.root.join(payload.place()))
+                findings.push(of_store(FindingKind::Leftover, Fix::Remove));
+            } else if let Some(shared_blob) = shared_blob_of_manifest(&place)
+                && !is_there(&report.root.join(shared_blob.place()))
             {
-                let finding = of_store(Ailment::StaleManifest, Remedy::Sweep(payload));
-                findings.push(finding.with_size(0).with_detail("its payload is gone"));
+                let finding = of_store(FindingKind::StaleManifest, Fix::Sweep(shared_blob));
+                findings.push(finding.with_size(0).with_detail("its shared blob is gone"));
             }
         }
     }
 }
 
-/// The payload, of no bytes, that a manifest would be of.
-fn payload_of_manifest(place: &Path) -> Option<shared::Payload> {
-    let hash = place.file_name()?.to_str()?.strip_suffix(".refs")?;
-    let prefix = place.parent()?.file_name()?.to_str()?;
-    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (is_hash && hash.starts_with(prefix) && prefix.len() == 2).then(|| shared::Payload {
+/// The shared blob, with a size of 0, that a manifest belongs to.
+fn shared_blob_of_manifest(manifest: &Path) -> Option<shared::SharedBlob> {
+    let place = manifest.with_extension("");
+    let is_manifest = shared::manifest_of(&place) == manifest;
+    let hash = shared::hash_in(&place).filter(|_| is_manifest)?;
+    Some(shared::SharedBlob {
         hash: hash.to_owned(),
         size: 0,
     })

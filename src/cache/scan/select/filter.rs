@@ -119,7 +119,7 @@ impl FromStr for Filter {
 impl Filter {
     /// Whether a row meets the condition. `now` is in seconds since 1970.
     pub fn matches(&self, row: &Row<'_>, now: f64) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "an age is not that exact")]
+        #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
         let age = |operator: Operator, time: f64, limit: i128| {
             (now - time)
                 .partial_cmp(&(limit as f64))

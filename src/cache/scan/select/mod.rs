@@ -46,7 +46,7 @@ impl Row<'_> {
     }
 }
 
-/// A filter or sort expression that makes no sense. The text says what is wrong with it.
+/// An invalid filter or sort expression. The text says what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// Not `key`, operator, `value`.

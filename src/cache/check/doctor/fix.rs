@@ -1,4 +1,4 @@
-//! Doing what the findings say, each after another look: time has passed since.
+//! Carries out the fixes. Each checks its finding again first: the cache may have changed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,11 +6,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::facts::{Facts, link_text};
-use super::repo::{has_snapshot, holds_no_content, ref_text};
+use super::facts::{Facts, has_snapshot, holds_no_content, link_text, ref_text};
 use super::restore::restore;
 use super::walk::{is_there, names, walk};
-use super::{Finding, ModeChange, Remedy};
+use super::{Finding, Fix, ModeChange};
 use crate::cache::commit::LONGEST_REF;
 use crate::cache::expected::Expected;
 use crate::cache::layout::{RepoLayout, staging_path};
@@ -18,54 +17,54 @@ use crate::cache::remove::{self, Spared};
 use crate::sys::dir::text_of;
 use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
 
-/// What mending came to.
+/// The result of fixing.
 #[derive(Debug, Default)]
-pub struct Mended {
-    /// Findings that are dealt with.
-    pub mended: usize,
-    /// Bytes of the files that are gone.
+pub struct Fixed {
+    /// How many findings were fixed.
+    pub fixed: usize,
+    /// Bytes of the removed files.
     pub freed: u64,
     /// What could not be done.
     pub failures: Vec<FsError>,
-    /// Repositories that somebody downloads into, or may: left alone.
+    /// Repositories that a process downloads into, or may: left alone.
     pub busy: Vec<Spared>,
 }
 
-/// Carries out the remedies: what was lost is brought back and linked before anything is removed,
-/// then refs before links before blobs, so that dying half-way makes nothing worse. Nothing is removed
-/// from a repository that somebody downloads into: its blobs may be about to be linked.
-pub fn mend(root: &Path, findings: &[Finding]) -> Mended {
-    let mut mended = Mended::default();
+/// Carries out the fixes. Lost content is restored and linked before anything is removed, then refs
+/// before links before blobs, so that a crash makes nothing worse. Nothing is removed from a repository
+/// that a process downloads into: its blobs may be about to be linked.
+pub fn fix(root: &Path, findings: &[Finding]) -> Fixed {
+    let mut fixed = Fixed::default();
     let mut seen = Seen::default();
-    let mut cures: Vec<&Finding> = findings.iter().filter(|f| f.remedy.is_cure()).collect();
-    cures.sort_by_key(|finding| finding.remedy.rank());
-    for finding in cures {
-        let reason = match finding.remedy.only_adds() {
+    let mut fixes: Vec<&Finding> = findings.iter().filter(|f| f.fix.is_automatic()).collect();
+    fixes.sort_by_key(|finding| finding.fix.rank());
+    for finding in fixes {
+        let reason = match finding.fix.only_adds() {
             true => None,
             false => remove::blocks(root, &finding.folder, false),
         };
         if let Some(reason) = reason {
             let id = text_of(&finding.folder);
-            if mended.busy.iter().all(|spared| spared.id != id) {
-                mended.busy.push(Spared { id, reason });
+            if fixed.busy.iter().all(|spared| spared.id != id) {
+                fixed.busy.push(Spared { id, reason });
             }
             continue;
         }
         match carry_out(root, finding, &mut seen) {
             Ok(freed) => {
-                mended.mended += 1;
-                mended.freed += freed;
+                fixed.fixed += 1;
+                fixed.freed += freed;
             }
-            Err(error) => mended.failures.push(error),
+            Err(error) => fixed.failures.push(error),
         }
     }
-    mended
+    fixed
 }
 
-/// What was looked at once more.
+/// What was read again.
 #[derive(Default)]
 struct Seen {
-    /// Repositories, each before the first of its blobs is removed.
+    /// Repositories, each read before the first of its blobs is removed.
     repos: BTreeMap<PathBuf, Facts>,
     /// Their listings: those of a commit never change.
     expected: BTreeMap<PathBuf, Expected>,
@@ -87,25 +86,25 @@ impl Seen {
     }
 }
 
-/// Answers the bytes that became free.
+/// Returns the bytes that became free.
 fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsError> {
     let path = &finding.path;
     let repo = RepoLayout::of_folder(root, &finding.folder);
-    match &finding.remedy {
-        Remedy::Advice(_) => Ok(0),
-        Remedy::RemoveRef | Remedy::SetRefAside => {
-            // What cannot be read by now may say anything.
+    match &finding.fix {
+        Fix::Advice(_) => Ok(0),
+        Fix::RemoveRef | Fix::MoveRefAway => {
+            // A ref that cannot be read any more may name an existing snapshot.
             let content = ref_text(path).map_err(FsError::of("read", path))?;
             if has_snapshot(&repo, content.trim()) {
                 return Ok(0);
             }
-            if finding.remedy == Remedy::SetRefAside {
-                return set_aside(&repo, path).map(|()| 0);
+            if finding.fix == Fix::MoveRefAway {
+                return move_away(&repo, path).map(|()| 0);
             }
             remove::remove(path).map(|()| finding.size)
         }
-        Remedy::RewriteRef(commit) => {
-            let content = crate::sys::read_text(path, LONGEST_REF).unwrap_or_default();
+        Fix::RewriteRef(commit) => {
+            let content = crate::sys::read_text(path, LONGEST_REF.into()).unwrap_or_default();
             if content.trim() != commit {
                 return Ok(0);
             }
@@ -113,52 +112,53 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
             create_dir_all(&blobs)?;
             write_atomic_staged(path, commit.as_bytes(), Mode::Umask, &blobs).map(|()| 0)
         }
-        Remedy::Restore(sources) => {
+        Fix::Restore(sources) => {
             restore(root, path, sources, || !seen.is_whole(&repo, path)).map(|_| 0)
         }
-        Remedy::Relink(etag) => {
+        Fix::Relink(etag) => {
             let blob = repo.blob_named(etag.as_bytes());
             if !seen.is_whole(&repo, &blob) {
-                let reason = io::Error::other("its blob is not here");
+                let reason = io::Error::other("its blob is missing");
                 return Err(FsError::of("create the link", path)(reason));
             }
             relink(root, &repo, path, etag).map(|()| 0)
         }
-        Remedy::RemoveWrong => {
+        Fix::RemoveWrong => {
             if !is_there(path) || seen.is_whole(&repo, path) {
                 return Ok(0);
             }
             unlink(&repo, path)?;
             remove_content(path, finding.size)
         }
-        Remedy::RemoveLink => {
+        Fix::RemoveLink => {
             if path.is_symlink() && !path.exists() {
                 remove::remove(path)?;
             }
             Ok(0)
         }
-        Remedy::SetAside => {
+        Fix::MoveAway => {
             if path.is_file() {
-                set_aside(&repo, path)?;
+                move_away(&repo, path)?;
             }
             Ok(0)
         }
-        Remedy::MakeFolder => {
-            // Tells this repository from one whose deletion was killed: see `Patient::blobs`.
+        Fix::MakeFolder => {
+            // Without this folder the repository looks like one whose deletion was killed: see
+            // `Facts::may_have_lost_links`.
             create_dir_all(&repo.refs())?;
             create_dir_all(path).map(|()| 0)
         }
-        Remedy::RemoveShell => remove_shell(&repo).map(|()| 0),
-        Remedy::RemoveBlob => {
+        Fix::RemoveEmptyRepo => remove_empty_repo(&repo).map(|()| 0),
+        Fix::RemoveBlob => {
             if !seen.is_orphan(root, &repo, path) {
                 return Ok(0);
             }
             remove_content(path, finding.size)
         }
-        Remedy::Remove => remove::remove(path).map(|()| finding.size),
-        Remedy::RemoveLocks => remove_locks(path).map(|()| 0),
-        Remedy::Sweep(payload) => remove::sweep(root, payload),
-        Remedy::SetModes(changes) => changes.iter().try_for_each(change_mode).map(|()| 0),
+        Fix::Remove => remove::remove(path).map(|()| finding.size),
+        Fix::RemoveLocks => remove_locks(path).map(|()| 0),
+        Fix::Sweep(shared_blob) => remove::sweep(root, shared_blob),
+        Fix::SetModes(changes) => changes.iter().try_for_each(change_mode).map(|()| 0),
     }
 }
 
@@ -167,7 +167,7 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Makes a snapshot's link to a blob, unless a file or a link to a file of this cache stands there.
+/// Makes a snapshot's link to a blob, unless there is a file or a link to a file of this cache.
 fn relink(root: &Path, repo: &RepoLayout, path: &Path, etag: &str) -> Result<(), FsError> {
     let is_dead = || path.is_symlink() && !path.exists();
     let leads_out = || {
@@ -203,7 +203,7 @@ fn unlink(repo: &RepoLayout, blob: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Removes a blob of so many bytes; answers how many became free.
+/// Removes a blob of `size` bytes; returns how many became free.
 fn remove_content(path: &Path, size: u64) -> Result<u64, FsError> {
     let is_last_name = is_last_name(path);
     remove::remove(path)?;
@@ -216,7 +216,7 @@ fn is_last_name(path: &Path) -> bool {
 }
 
 /// Moves a file to `<repo>/set-aside/`, under a name that is free there.
-fn set_aside(repo: &RepoLayout, path: &Path) -> Result<(), FsError> {
+fn move_away(repo: &RepoLayout, path: &Path) -> Result<(), FsError> {
     let folder = repo.moved();
     create_dir_all(&folder)?;
     let name = path.file_name().unwrap_or_default();
@@ -232,9 +232,8 @@ fn set_aside(repo: &RepoLayout, path: &Path) -> Result<(), FsError> {
     fs::rename(path, target).map_err(FsError::of("move away", path))
 }
 
-/// Removes a repository's folder that has notes and no content. What came to be in it meanwhile
-/// stays.
-fn remove_shell(repo: &RepoLayout) -> Result<(), FsError> {
+/// Removes the folder of a repository without content. New files in it stay.
+fn remove_empty_repo(repo: &RepoLayout) -> Result<(), FsError> {
     if !holds_no_content(repo) || is_there(&repo.snapshots()) {
         return Ok(());
     }
@@ -250,7 +249,7 @@ fn remove_shell(repo: &RepoLayout) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Removes lock files, each while it is held by us, and then their folder.
+/// Removes lock files, each while this process holds it, and then their folder.
 fn remove_locks(folder: &Path) -> Result<(), FsError> {
     for name in names(folder).unwrap_or_default() {
         let path = folder.join(name);
@@ -259,7 +258,7 @@ fn remove_locks(folder: &Path) -> Result<(), FsError> {
             remove::remove(&path)?;
         }
     }
-    // Stays when somebody has made a lock meanwhile.
+    // Fails when a process has made a lock in the meantime.
     let _ = fs::remove_dir(folder);
     Ok(())
 }
@@ -271,7 +270,7 @@ fn change_mode(change: &ModeChange) -> Result<(), FsError> {
         return Ok(());
     }
     if change.group.is_some() {
-        // Before the mode: a change of group takes the setgid bit away.
+        // Before the mode: a change of the group clears the setgid bit.
         std::os::unix::fs::lchown(path, None, change.group)
             .map_err(FsError::of("change the group of", path))?;
     }
@@ -280,10 +279,10 @@ fn change_mode(change: &ModeChange) -> Result<(), FsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Ailment;
+    use super::super::FindingKind;
     use super::*;
 
-    /// A ref may have become something else since it was looked at.
+    /// A ref may have changed since it was examined.
     #[test]
     fn a_ref_that_cannot_be_read_stays() {
         type Make = fn(&Path);
@@ -324,28 +323,28 @@ mod tests {
             (
                 "is too long",
                 |path| {
-                    let length = usize::try_from(LONGEST_REF).unwrap() + 1;
+                    let length = usize::from(LONGEST_REF) + 1;
                     fs::write(path, vec![b' '; length]).unwrap();
                 },
                 true,
             ),
         ];
         for (what, make, stays) in cases {
-            for remedy in [Remedy::RemoveRef, Remedy::SetRefAside] {
+            for fix in [Fix::RemoveRef, Fix::MoveRefAway] {
                 let root = tempfile::tempdir().unwrap();
                 let refs = root.path().join("models--n/refs");
                 fs::create_dir_all(&refs).unwrap();
                 let path = refs.join("main");
                 make(&path);
                 let finding = Finding::new(
-                    Ailment::DanglingRef,
+                    FindingKind::DanglingRef,
                     b"models--n",
                     path.clone(),
-                    remedy.clone(),
+                    fix.clone(),
                 );
                 let done = carry_out(root.path(), &finding, &mut Seen::default());
-                assert_eq!(done.is_err(), stays, "{what} {remedy:?} {done:?}");
-                assert_eq!(is_there(&path), stays, "{what} {remedy:?}");
+                assert_eq!(done.is_err(), stays, "{what} {fix:?} {done:?}");
+                assert_eq!(is_there(&path), stays, "{what} {fix:?}");
             }
         }
     }

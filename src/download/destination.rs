@@ -214,9 +214,7 @@ impl Place {
         let ours = self.partial(file);
         if is_large && self.local_dir.is_none() && !ours.exists() {
             let legacy = self
-                .repo
-                .blobs()
-                .join(format!("{}.incomplete", file.checksum));
+                .self.repo.legacy_partial(&file.checksum);
             let is_left = fs::symlink_metadata(&legacy)
                 .is_ok_and(|meta| meta.is_file() && !is_young(&meta, SystemTime::now()));
             if is_left {

@@ -212,7 +212,7 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
     Err(CliError::new(
         Kind::Corrupt,
         format!(
-            "The cache has {} that makes programs fail.",
+            "Programs may fail on this cache: it has {}.",
             text::count(count as u64, "problem")
         ),
     )

@@ -213,8 +213,7 @@ impl Place {
         let is_large = file.size.is_none_or(|size| size > INLINE_LIMIT);
         let ours = self.partial(file);
         if is_large && self.local_dir.is_none() && !ours.exists() {
-            let legacy = self
-                .self.repo.legacy_partial(&file.checksum);
+            let legacy = self.repo.legacy_partial(&file.checksum);
             let is_left = fs::symlink_metadata(&legacy)
                 .is_ok_and(|meta| meta.is_file() && !is_young(&meta, SystemTime::now()));
             if is_left {

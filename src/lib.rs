@@ -1,7 +1,40 @@
-//! `hf`: log in to the Hugging Face Hub, download from it, and manage the local cache.
+//! Download from the Hugging Face Hub and manage its local cache: the engine of `hf`.
 //!
-//! Arrows point one way: `cli → commands → { download, auth } → { hub, cache } → config → { sys, types }`,
-//! and `tests/it/whole/layers.rs` holds the whole table.
+//! The cache, the token files, the locks and the environment variables are those of the Python client
+//! `huggingface_hub`, so programs of either kind can work side by side. Every byte is verified before a
+//! file is put in its place; what an interrupted download has fetched is kept.
+//!
+//! ```no_run
+//! use hf_cli::{Cache, Config, Download, Event, Hub};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::from_env()?;
+//! let hub = Hub::new(&config)?;
+//!
+//! let file = Download::new("openai-community/gpt2".parse()?).file("config.json")?.run(&hub).await?;
+//! println!("{}", file.path().display());
+//!
+//! let plan = Download::new("datasets/nyu-mll/glue@refs/pr/1".parse()?)
+//!     .include("*.parquet")
+//!     .progress(|event: Event| eprintln!("{event}"))
+//!     .plan(&hub)
+//!     .await?;
+//! println!("{} files, {} bytes to fetch", plan.files().len(), plan.bytes());
+//! let snapshot = plan.run().await?;
+//! println!("{} at {:?}", snapshot.path().display(), snapshot.commit());
+//!
+//! for repo in Cache::open(config.cache_dir())?.scan()?.repos() {
+//!     println!("{} {}", repo.id(), repo.size());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The futures need a tokio runtime with its timer and I/O enabled. Dropping one ends the download;
+//! complete files and unfinished ones stay, and the next run goes on from there.
+//!
+//! The feature `cli` (default) adds the command line; programs that embed the engine leave it out with
+//! `default-features = false`. How the source is laid out is told in `docs/architecture.md`.
 
 #![cfg_attr(
     test,
@@ -21,6 +54,7 @@
     reason = "console/ is the only stdout and stderr"
 )]
 
+mod api;
 mod auth;
 mod cache;
 #[cfg(feature = "cli")]
@@ -34,6 +68,12 @@ mod download;
 mod hub;
 mod sys;
 pub mod types;
+
+pub use api::{
+    Account, Cache, CacheScan, CachedRepo, Config, ConfigBuilder, Download, Error, ErrorKind, Hub,
+    Plan, PlanFile, Snapshot,
+};
+pub use types::progress::{Event, FileId, Notice, Progress};
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

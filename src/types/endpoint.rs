@@ -17,6 +17,13 @@ pub struct Endpoint {
     text: String,
 }
 
+impl Default for Endpoint {
+    /// The public Hub.
+    fn default() -> Self {
+        Endpoint::parse(DEFAULT_ENDPOINT).expect("a web address")
+    }
+}
+
 impl Endpoint {
     /// Parses a base URL.
     ///

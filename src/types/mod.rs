@@ -24,4 +24,5 @@ pub(crate) use path::is_deceptive;
 pub use repo::{Repo, RepoId, RepoType};
 pub use revision::{CommitHash, Revision};
 pub(crate) use revision::{is_commit_prefix, is_lower_hex};
+pub use target::{RepoTarget, TargetError};
 pub use token::{InvalidToken, Token};

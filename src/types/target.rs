@@ -33,6 +33,23 @@ fn error<T>(text: impl Into<String>) -> Result<T, TargetError> {
     Err(TargetError(text.into()))
 }
 
+impl std::str::FromStr for RepoTarget {
+    type Err = TargetError;
+
+    /// `org/name` for a model, `datasets/org/name`, an `hf://` URI or a web address of the public Hub;
+    /// the first two may end with `@` and a revision.
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let endpoint = Endpoint::default();
+        match (form(text), text.split_once('@')) {
+            (Form::Plain | Form::Typed, Some((repo, name))) => Ok(RepoTarget {
+                revision: Some(revision(name)?),
+                ..parse(repo, None, &endpoint)?
+            }),
+            _ => parse(text, None, &endpoint),
+        }
+    }
+}
+
 /// How an argument is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -335,6 +352,27 @@ mod tests {
             ("", "error"),
         ] {
             assert_eq!(parsed(argument), expected, "{argument}");
+        }
+    }
+
+    #[test]
+    fn targets_of_programs() {
+        for (text, expected) in [
+            ("gpt2", Some(("model/gpt2", None))),
+            ("datasets/a/b@refs/pr/1", Some(("dataset/a/b", Some("refs/pr/1")))),
+            ("a/b@v1.0", Some(("model/a/b", Some("v1.0")))),
+            ("hf://datasets/a/b@refs%2Fpr%2F1", Some(("dataset/a/b", Some("refs/pr/1")))),
+            ("a/b@", None),
+            ("@main", None),
+            ("a b", None),
+        ] {
+            let parsed = text.parse::<RepoTarget>().ok();
+            let found = parsed.map(|target| {
+                let repo = format!("{}/{}", target.repo.repo_type, target.repo.id);
+                (repo, target.revision.map(|revision| revision.to_string()))
+            });
+            let expected = expected.map(|(repo, at)| (repo.to_owned(), at.map(str::to_owned)));
+            assert_eq!(found, expected, "{text}");
         }
     }
 }

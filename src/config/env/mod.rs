@@ -84,6 +84,19 @@ impl Env {
             .filter(|value| !value.is_empty())
     }
 
+    /// An environment of these variables and nothing else, with the home and current folder of this
+    /// process.
+    pub fn isolated(vars: impl IntoIterator<Item = (&'static str, OsString)>) -> Self {
+        let process = Env::from_process();
+        Env {
+            vars: vars
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+            ..process
+        }
+    }
+
     /// An environment for tests: these variables, this home folder, nothing else.
     pub fn from_pairs<'a>(
         home: impl Into<PathBuf>,

@@ -2,6 +2,7 @@
 
 mod docs;
 mod door;
+mod embed;
 mod foreign_bytes;
 mod imports;
 mod interop;

@@ -1,0 +1,261 @@
+//! Downloads: what is wanted, what will be done, and what came of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Error, Hub};
+use crate::cache::commit::Linking;
+use crate::cache::layout::CacheLayout;
+use crate::download::local_dir::LocalDir;
+use crate::download::plan::{DownloadPlan, PlannedFile};
+use crate::download::request::{Destination, Request, Workers};
+use crate::download::select::Selection;
+use crate::download::session::{Planned, Session};
+use crate::download::xet::XetOptions;
+use crate::types::progress::{Progress, Silent};
+use crate::types::{CommitHash, Repo, RepoPath, RepoTarget, Revision, Token};
+
+/// A repository, or files of it, to be downloaded into the cache or a folder.
+#[derive(Clone)]
+pub struct Download {
+    repo: Repo,
+    revision: Revision,
+    file: Option<RepoPath>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    local_dir: Option<PathBuf>,
+    force: bool,
+    max_workers: Option<usize>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Download {
+    /// All files of a repository, at the revision that the target names, or `main`.
+    pub fn new(target: RepoTarget) -> Self {
+        Download {
+            repo: target.repo,
+            revision: target.revision.unwrap_or_else(Revision::main),
+            file: target.path.and_then(|path| path.parse().ok()),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            local_dir: None,
+            force: false,
+            max_workers: None,
+            progress: Arc::new(Silent),
+        }
+    }
+
+    /// One file alone, by its path in the repository. Costs one request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Name`](crate::ErrorKind::Name): no file can have that path.
+    pub fn file(mut self, path: &str) -> Result<Self, Error> {
+        self.file = Some(path.parse().map_err(|error| Error::from(error).of(&self.repo))?);
+        Ok(self)
+    }
+
+    /// A branch, tag or commit.
+    #[must_use]
+    pub fn revision(mut self, revision: Revision) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// Only files that match one of the patterns given so: `*` stands for any text, slashes included.
+    #[must_use]
+    pub fn include(mut self, pattern: impl Into<String>) -> Self {
+        self.include.push(pattern.into());
+        self
+    }
+
+    /// No files that match this pattern.
+    #[must_use]
+    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
+        self.exclude.push(pattern.into());
+        self
+    }
+
+    /// Puts plain files into this folder and not into the cache.
+    #[must_use]
+    pub fn local_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.local_dir = Some(folder.into());
+        self
+    }
+
+    /// Fetches what is there already once more.
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+
+    /// The most files in flight at a time; by default 8 large and 48 small ones.
+    #[must_use]
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = Some(workers.max(1));
+        self
+    }
+
+    /// Tells this observer, a closure or a [`Progress`], how far the download is.
+    #[must_use]
+    pub fn progress(mut self, progress: impl Progress + 'static) -> Self {
+        self.progress = Arc::new(progress);
+        self
+    }
+
+    /// Decides what has to be done and writes nothing. Where the Hub cannot be reached and an earlier
+    /// download has all that is asked for, the plan is to use that: see [`Plan::unreachable`].
+    ///
+    /// # Errors
+    /// What the Hub or the disk says; nothing was changed.
+    pub async fn plan(self, hub: &Hub) -> Result<Plan, Error> {
+        let token = hub.token(Some(Arc::clone(&self.progress))).await;
+        let token = token.map_err(|error| error.of(&self.repo))?;
+        let repo = self.repo.clone();
+        let session = self.session(hub, token)?;
+        let planned = session.plan().await;
+        let planned = planned.map_err(|error| Error::from(error).of(&repo))?;
+        Ok(Plan {
+            repo,
+            session,
+            planned,
+        })
+    }
+
+    /// Plans and fetches. Every byte is verified before a file is put in its place, and what is fetched
+    /// when the future is dropped, or the process killed, is kept for the next time.
+    ///
+    /// # Errors
+    /// As [`Download::plan`] and [`Plan::run`].
+    pub async fn run(self, hub: &Hub) -> Result<Snapshot, Error> {
+        self.plan(hub).await?.run().await
+    }
+
+    fn session(self, hub: &Hub, token: Option<Token>) -> Result<Session, Error> {
+        let settings = &hub.config().settings;
+        let request = Request {
+            revision: self.revision,
+            selection: match self.file {
+                Some(path) => Selection::File(path),
+                None => Selection::new(&[], &self.include, &self.exclude)?,
+            },
+            target: match self.local_dir {
+                Some(folder) => Destination::LocalDir(LocalDir::new(folder)),
+                None => Destination::Cache,
+            },
+            linking: match settings.disable_symlinks {
+                true => Linking::Files,
+                false => Linking::Symlinks,
+            },
+            force: self.force,
+            workers: Workers::new(self.max_workers),
+            ..Request::new(self.repo, CacheLayout::new(settings.hub_cache.clone()))
+        };
+        let session = Session::new(&hub.client().with_token(token), request, self.progress);
+        match settings.disable_xet {
+            true => Ok(session),
+            false => Ok(session.with_xet(XetOptions::from_settings(settings))),
+        }
+    }
+}
+
+/// What a download comes to. Nothing is written before [`Plan::run`].
+pub struct Plan {
+    repo: Repo,
+    session: Session,
+    planned: Planned,
+}
+
+/// One file of a [`Plan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanFile {
+    /// Its path in the repository.
+    pub path: RepoPath,
+    /// Its size in bytes, when the Hub says it.
+    pub size: Option<u64>,
+    /// Whether bytes of it come over the wire; otherwise it is there, or can be linked or copied.
+    pub is_fetched: bool,
+}
+
+impl Plan {
+    /// The commit that the revision names; `None` when the Hub could not be asked.
+    pub fn commit(&self) -> Option<&CommitHash> {
+        self.plan().map(|plan| &plan.commit)
+    }
+
+    /// The files, by path; none when the Hub could not be asked.
+    pub fn files(&self) -> Vec<PlanFile> {
+        let files = self.plan().map(|plan| plan.files.iter());
+        let file = |file: &PlannedFile| PlanFile {
+            path: file.path.clone(),
+            size: file.size,
+            is_fetched: file.is_fetched(),
+        };
+        files.into_iter().flatten().map(file).collect()
+    }
+
+    /// Bytes that will come over the wire.
+    pub fn bytes(&self) -> u64 {
+        self.plan().map_or(0, |plan| {
+            let (bytes, done) = plan.fetched_bytes();
+            bytes.saturating_sub(done)
+        })
+    }
+
+    /// Why the Hub could not be asked, when an earlier download is used in its place.
+    pub fn unreachable(&self) -> Option<String> {
+        match &self.planned {
+            Planned::Plan(_) => None,
+            Planned::Cached { reason, .. } => Some(reason.to_string()),
+        }
+    }
+
+    fn plan(&self) -> Option<&DownloadPlan> {
+        match &self.planned {
+            Planned::Plan(plan) => Some(plan),
+            Planned::Cached { .. } => None,
+        }
+    }
+
+    /// Does what was decided.
+    ///
+    /// # Errors
+    /// What the Hub or the disk says. Complete files stay, and what is fetched of others is kept for
+    /// the next time.
+    pub async fn run(self) -> Result<Snapshot, Error> {
+        let plan = match self.planned {
+            Planned::Cached { path, .. } => return Ok(Snapshot { path, commit: None }),
+            Planned::Plan(plan) => plan,
+        };
+        let fetched = async {
+            self.session.check_space(&plan)?;
+            self.session.execute(&plan).await
+        };
+        let path = fetched.await;
+        let path = path.map_err(|error| Error::from(error).of(&self.repo))?;
+        Ok(Snapshot {
+            path,
+            commit: Some(plan.commit),
+        })
+    }
+}
+
+/// Files on disk, complete and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    path: PathBuf,
+    commit: Option<CommitHash>,
+}
+
+impl Snapshot {
+    /// The snapshot's folder, the local folder, or for a single file the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The commit; `None` when the Hub could not be asked and an earlier download is used.
+    pub fn commit(&self) -> Option<&CommitHash> {
+        self.commit.as_ref()
+    }
+}

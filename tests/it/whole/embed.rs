@@ -1,0 +1,238 @@
+//! The engine inside another program: what its public interface promises.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hf_cli::types::{Endpoint, Token};
+use hf_cli::{Cache, Config, Download, ErrorKind, Event, FileId};
+
+use crate::harness::TestEnv;
+use crate::harness::hub::{Content, Fault, Hub, Repo};
+
+/// The runtime of the embedding program.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+fn hub() -> Hub {
+    let hub = Hub::start();
+    hub.add(
+        Repo::model("org/name")
+            .file("config.json", "{}")
+            .file("notes/a.txt", "a")
+            .lfs("model.bin", Content::synthetic(3_000_000, 1))
+            .tag("v1"),
+    );
+    hub.add(Repo::model("org/secret").private().allow("ann").file("f", "x"));
+    hub.user("ann").token("hf_ann", "read", "laptop");
+    hub
+}
+
+fn config(env: &TestEnv, hub: &Hub) -> hf_cli::ConfigBuilder {
+    let endpoint = Endpoint::parse(&hub.endpoint()).unwrap();
+    Config::builder()
+        .home(env.path("hf"))
+        .endpoint(&endpoint)
+}
+
+#[test]
+fn a_program_downloads_plans_and_lists() {
+    let (hub, env) = (hub(), TestEnv::new());
+    let config = config(&env, &hub).build().unwrap();
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let file = Download::new("org/name".parse().unwrap())
+            .file("config.json")
+            .unwrap()
+            .run(&client)
+            .await
+            .unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), b"{}");
+
+        let plan = Download::new("org/name@v1".parse().unwrap())
+            .exclude("notes/*")
+            .plan(&client)
+            .await
+            .unwrap();
+        let files: Vec<_> = plan
+            .files()
+            .into_iter()
+            .map(|file| (file.path.to_string(), file.size, file.is_fetched))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("config.json".to_owned(), Some(2), false),
+                ("model.bin".to_owned(), Some(3_000_000), true),
+            ]
+        );
+        assert_eq!(plan.bytes(), 3_000_000);
+        assert!(plan.unreachable().is_none());
+        let commit = hub.repo("models/org/name").commit("v1");
+        assert_eq!(plan.commit().unwrap().as_str(), commit);
+        assert!(!env.cache().join("models--org--name/refs/v1").exists(), "nothing is written");
+        let snapshot = plan.run().await.unwrap();
+        assert_eq!(snapshot.commit().unwrap().as_str(), commit);
+        assert_eq!(fs::metadata(snapshot.path().join("model.bin")).unwrap().len(), 3_000_000);
+    });
+    let scan = Cache::open(config.cache_dir()).unwrap().scan().unwrap();
+    let repos: Vec<_> = scan.repos().iter().map(|repo| (repo.id().to_string(), repo.size())).collect();
+    assert_eq!(repos, [("model/org/name".to_owned(), 3_000_002)]);
+    assert_eq!(scan.size(), 3_000_002);
+    assert!(scan.repos()[0].problem().is_none());
+}
+
+#[test]
+fn events_come_in_the_documented_order() {
+    let (hub, env) = (hub(), TestEnv::new());
+    let config = config(&env, &hub).build().unwrap();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        Download::new("org/name".parse().unwrap())
+            .progress(move |event: Event| seen.lock().unwrap().push(event))
+            .run(&client)
+            .await
+            .unwrap();
+    });
+    let events = events.lock().unwrap();
+    let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+    let begun = at(&|event| matches!(event, Event::Begun { files: 3, bytes: 3_000_003, done: 0 }));
+    let finished = at(&|event| matches!(event, Event::Finished));
+    assert_eq!(finished, events.len() - 1, "{events:?}");
+    let listed = at(&|event| matches!(event, Event::Listed));
+    assert!(listed < begun);
+    let mut paths = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let Event::FileBegun { file, path, size, .. } = event else {
+            continue;
+        };
+        assert!(begun < index);
+        let of = |wanted: FileId| {
+            let mine = move |event: &&Event| match event {
+                Event::Advanced { file, .. } | Event::Rewound { file, .. } => *file == wanted,
+                _ => false,
+            };
+            events.iter().filter(mine)
+        };
+        let bytes: i64 = of(*file)
+            .map(|event| match event {
+                Event::Advanced { bytes, .. } => i64::try_from(*bytes).unwrap(),
+                Event::Rewound { bytes, .. } => -i64::try_from(*bytes).unwrap(),
+                _ => 0,
+            })
+            .sum();
+        assert_eq!(u64::try_from(bytes).unwrap(), size.unwrap(), "{path}");
+        let done = at(&|event| matches!(event, Event::FileDone { file: other } if other == file));
+        assert!(index < done && done < finished, "{path}");
+        paths.push(path.clone());
+    }
+    paths.sort();
+    assert_eq!(paths, ["config.json", "model.bin", "notes/a.txt"]);
+}
+
+#[test]
+fn errors_say_what_they_are_about() {
+    let (mut hub, env) = (hub(), TestEnv::new());
+    let config = config(&env, &hub).build().unwrap();
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let of = |name: &str| Download::new(name.parse().unwrap());
+        let missing = of("org/nothing").run(&client).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::RepoNotFound);
+        assert_eq!(missing.repo().unwrap().id.as_str(), "org/nothing");
+        let file = of("org/name").file("nope.txt").unwrap();
+        let file = file.run(&client).await.unwrap_err();
+        assert_eq!(file.kind(), ErrorKind::FileNotFound);
+        assert_eq!(file.file().unwrap().as_str(), "nope.txt");
+        assert!(file.to_string().starts_with("model/org/name, nope.txt: "), "{file}");
+        let name = of("org/name").file("../x").err().unwrap();
+        assert_eq!(name.kind(), ErrorKind::Name);
+        let revision = of("org/name@gone").run(&client).await.unwrap_err();
+        assert_eq!(revision.kind(), ErrorKind::RevisionNotFound);
+    });
+    hub.stop();
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let target = "org/name".parse().unwrap();
+        let silent = Download::new(target).run(&client).await.unwrap_err();
+        assert_eq!(silent.kind(), ErrorKind::Unreachable, "{silent}");
+    });
+    assert_eq!(Cache::open(env.path("none")).unwrap_err().kind(), ErrorKind::Disk);
+}
+
+#[test]
+fn the_token_is_that_of_the_configuration_or_the_saved_one() {
+    let (hub, env) = (hub(), TestEnv::new());
+    let token = Token::clean("hf_ann").unwrap().unwrap();
+    let with_token = config(&env, &hub).token(token).build().unwrap();
+    assert!(!format!("{with_token:?}").contains("hf_ann"));
+    let without = config(&env, &hub).build().unwrap();
+    block_on(async {
+        let whose = |config: &Config| hf_cli::Hub::new(config).unwrap();
+        assert_eq!(whose(&without).whoami().await.unwrap(), None);
+        let ann = whose(&with_token).whoami().await.unwrap().unwrap();
+        assert_eq!(ann.name, "ann");
+        let secret = Download::new("org/secret".parse().unwrap());
+        let refused = secret.clone().run(&whose(&without)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::RepoNotFound);
+        secret.run(&whose(&with_token)).await.unwrap();
+        // What a login of the command line left is found as well.
+        fs::write(env.path("hf/token"), "hf_ann").unwrap();
+        assert_eq!(whose(&without).whoami().await.unwrap().unwrap().name, "ann");
+    });
+}
+
+#[test]
+fn a_dropped_future_ends_cleanly_and_keeps_what_is_there() {
+    let (hub, env) = (hub(), TestEnv::new());
+    let config = config(&env, &hub).build().unwrap();
+    // The rest of the content never comes.
+    hub.fault(Fault::Stall { after_bytes: 2_000_000 }.on("model.bin").times(1));
+    let fetched = Arc::new(Mutex::new(0));
+    let (enough, wait) = tokio::sync::oneshot::channel();
+    let (count, enough) = (Arc::clone(&fetched), Mutex::new(Some(enough)));
+    let watch = move |event: Event| {
+        let mut count = count.lock().unwrap();
+        match event {
+            Event::Advanced { bytes, .. } => *count += bytes,
+            Event::Rewound { bytes, .. } => *count -= bytes,
+            _ => {}
+        }
+        if *count >= 1_000_000
+            && let Some(enough) = enough.lock().unwrap().take()
+        {
+            let _ = enough.send(());
+        }
+    };
+    let target = || Download::new("org/name".parse().unwrap());
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let running = target().file("model.bin").unwrap().progress(watch).run(&client);
+        tokio::select! {
+            done = running => panic!("{done:?}"),
+            told = wait => told.unwrap(),
+        }
+    });
+    let before = hub.requests().len();
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let snapshot = tokio::time::timeout(Duration::from_secs(60), target().run(&client));
+        let snapshot = snapshot.await.expect("no lock is left held").unwrap();
+        assert_eq!(fs::metadata(snapshot.path().join("model.bin")).unwrap().len(), 3_000_000);
+    });
+    let ranges = hub.requests().into_iter().skip(before);
+    let from = ranges.filter_map(|request| {
+        let range = request.header("range")?.strip_prefix("bytes=")?.to_owned();
+        range.split('-').next()?.parse::<u64>().ok()
+    });
+    let least = from.filter(|&from| from > 0).min();
+    assert!(least >= Some(1_000_000), "{least:?}");
+}

@@ -10,7 +10,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::from_env()?;
     let hub = Hub::new(&config)?;
 
-    let file = Download::new(name.parse()?).file("config.json")?.run(&hub).await?;
+    let file = Download::new(name.parse()?)
+        .file("config.json")?
+        .run(&hub)
+        .await?;
     println!("{}", file.path().display());
 
     let plan = Download::new(name.parse()?)
@@ -18,7 +21,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .progress(|event: Event| eprintln!("{event}"))
         .plan(&hub)
         .await?;
-    println!("{} files, {} bytes to fetch", plan.files().len(), plan.bytes());
+    println!(
+        "{} files, {} bytes to fetch",
+        plan.files().len(),
+        plan.bytes()
+    );
     let snapshot = plan.run().await?;
     println!("{}", snapshot.path().display());
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::cache::scan::report;
 use crate::cache::scan::{Detail, scan};
+use crate::types::CacheId;
 
 /// The repository cache that all clients of the Hub share.
 #[derive(Clone, Debug)]
@@ -73,7 +74,7 @@ impl CacheScan {
 /// A repository in the cache.
 #[derive(Clone, Debug)]
 pub struct CachedRepo {
-    id: String,
+    id: CacheId,
     size: u64,
     commits: Vec<String>,
     problem: Option<String>,
@@ -82,15 +83,19 @@ pub struct CachedRepo {
 impl CachedRepo {
     fn of(repo: &report::CachedRepo, problem: Option<String>) -> Self {
         CachedRepo {
-            id: repo.cache_id(),
+            id: repo.id.clone(),
             size: repo.size,
-            commits: repo.revisions.iter().map(|one| one.commit.clone()).collect(),
+            commits: repo
+                .revisions
+                .iter()
+                .map(|one| one.commit.clone())
+                .collect(),
             problem,
         }
     }
 
     /// Kind and id, such as `model/openai-community/gpt2`.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &CacheId {
         &self.id
     }
 

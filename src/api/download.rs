@@ -50,7 +50,10 @@ impl Download {
     /// # Errors
     /// [`ErrorKind::Name`](crate::ErrorKind::Name): no file can have that path.
     pub fn file(mut self, path: &str) -> Result<Self, Error> {
-        self.file = Some(path.parse().map_err(|error| Error::from(error).of(&self.repo))?);
+        self.file = Some(
+            path.parse()
+                .map_err(|error| Error::from(error).of(&self.repo))?,
+        );
         Ok(self)
     }
 

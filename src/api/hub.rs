@@ -55,7 +55,7 @@ impl Hub {
         let Some(token) = self.token(None).await? else {
             return Ok(None);
         };
-        let account = self.shared.client.whoami(&token).await?;
+        let account = self.shared.client.with_token(Some(token)).whoami().await?;
         Ok(Some(Account {
             name: account.name,
             organizations: account.orgs,

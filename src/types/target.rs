@@ -359,9 +359,15 @@ mod tests {
     fn targets_of_programs() {
         for (text, expected) in [
             ("gpt2", Some(("model/gpt2", None))),
-            ("datasets/a/b@refs/pr/1", Some(("dataset/a/b", Some("refs/pr/1")))),
+            (
+                "datasets/a/b@refs/pr/1",
+                Some(("dataset/a/b", Some("refs/pr/1"))),
+            ),
             ("a/b@v1.0", Some(("model/a/b", Some("v1.0")))),
-            ("hf://datasets/a/b@refs%2Fpr%2F1", Some(("dataset/a/b", Some("refs/pr/1")))),
+            (
+                "hf://datasets/a/b@refs%2Fpr%2F1",
+                Some(("dataset/a/b", Some("refs/pr/1"))),
+            ),
             ("a/b@", None),
             ("@main", None),
             ("a b", None),

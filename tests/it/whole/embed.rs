@@ -29,16 +29,19 @@ fn hub() -> Hub {
             .lfs("model.bin", Content::synthetic(3_000_000, 1))
             .tag("v1"),
     );
-    hub.add(Repo::model("org/secret").private().allow("ann").file("f", "x"));
+    hub.add(
+        Repo::model("org/secret")
+            .private()
+            .allow("ann")
+            .file("f", "x"),
+    );
     hub.user("ann").token("hf_ann", "read", "laptop");
     hub
 }
 
 fn config(env: &TestEnv, hub: &Hub) -> hf_cli::ConfigBuilder {
     let endpoint = Endpoint::parse(&hub.endpoint()).unwrap();
-    Config::builder()
-        .home(env.path("hf"))
-        .endpoint(&endpoint)
+    Config::builder().home(env.path("hf")).endpoint(&endpoint)
 }
 
 #[test]
@@ -76,13 +79,25 @@ fn a_program_downloads_plans_and_lists() {
         assert!(plan.unreachable().is_none());
         let commit = hub.repo("models/org/name").commit("v1");
         assert_eq!(plan.commit().unwrap().as_str(), commit);
-        assert!(!env.cache().join("models--org--name/refs/v1").exists(), "nothing is written");
+        assert!(
+            !env.cache().join("models--org--name/refs/v1").exists(),
+            "nothing is written"
+        );
         let snapshot = plan.run().await.unwrap();
         assert_eq!(snapshot.commit().unwrap().as_str(), commit);
-        assert_eq!(fs::metadata(snapshot.path().join("model.bin")).unwrap().len(), 3_000_000);
+        assert_eq!(
+            fs::metadata(snapshot.path().join("model.bin"))
+                .unwrap()
+                .len(),
+            3_000_000
+        );
     });
     let scan = Cache::open(config.cache_dir()).unwrap().scan().unwrap();
-    let repos: Vec<_> = scan.repos().iter().map(|repo| (repo.id().to_string(), repo.size())).collect();
+    let repos: Vec<_> = scan
+        .repos()
+        .iter()
+        .map(|repo| (repo.id().to_string(), repo.size()))
+        .collect();
     assert_eq!(repos, [("model/org/name".to_owned(), 3_000_002)]);
     assert_eq!(scan.size(), 3_000_002);
     assert!(scan.repos()[0].problem().is_none());
@@ -104,14 +119,26 @@ fn events_come_in_the_documented_order() {
     });
     let events = events.lock().unwrap();
     let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
-    let begun = at(&|event| matches!(event, Event::Begun { files: 3, bytes: 3_000_003, done: 0 }));
+    let begun = at(&|event| {
+        matches!(
+            event,
+            Event::Begun {
+                files: 3,
+                bytes: 3_000_003,
+                done: 0
+            }
+        )
+    });
     let finished = at(&|event| matches!(event, Event::Finished));
     assert_eq!(finished, events.len() - 1, "{events:?}");
     let listed = at(&|event| matches!(event, Event::Listed));
     assert!(listed < begun);
     let mut paths = Vec::new();
     for (index, event) in events.iter().enumerate() {
-        let Event::FileBegun { file, path, size, .. } = event else {
+        let Event::FileBegun {
+            file, path, size, ..
+        } = event
+        else {
             continue;
         };
         assert!(begun < index);
@@ -152,7 +179,10 @@ fn errors_say_what_they_are_about() {
         let file = file.run(&client).await.unwrap_err();
         assert_eq!(file.kind(), ErrorKind::FileNotFound);
         assert_eq!(file.file().unwrap().as_str(), "nope.txt");
-        assert!(file.to_string().starts_with("model/org/name, nope.txt: "), "{file}");
+        assert!(
+            file.to_string().starts_with("model/org/name, nope.txt: "),
+            "{file}"
+        );
         let name = of("org/name").file("../x").err().unwrap();
         assert_eq!(name.kind(), ErrorKind::Name);
         let revision = of("org/name@gone").run(&client).await.unwrap_err();
@@ -165,7 +195,10 @@ fn errors_say_what_they_are_about() {
         let silent = Download::new(target).run(&client).await.unwrap_err();
         assert_eq!(silent.kind(), ErrorKind::Unreachable, "{silent}");
     });
-    assert_eq!(Cache::open(env.path("none")).unwrap_err().kind(), ErrorKind::Disk);
+    assert_eq!(
+        Cache::open(env.path("none")).unwrap_err().kind(),
+        ErrorKind::Disk
+    );
 }
 
 #[test]
@@ -195,7 +228,13 @@ fn a_dropped_future_ends_cleanly_and_keeps_what_is_there() {
     let (hub, env) = (hub(), TestEnv::new());
     let config = config(&env, &hub).build().unwrap();
     // The rest of the content never comes.
-    hub.fault(Fault::Stall { after_bytes: 2_000_000 }.on("model.bin").times(1));
+    hub.fault(
+        Fault::Stall {
+            after_bytes: 2_000_000,
+        }
+        .on("model.bin")
+        .times(1),
+    );
     let fetched = Arc::new(Mutex::new(0));
     let (enough, wait) = tokio::sync::oneshot::channel();
     let (count, enough) = (Arc::clone(&fetched), Mutex::new(Some(enough)));
@@ -215,7 +254,11 @@ fn a_dropped_future_ends_cleanly_and_keeps_what_is_there() {
     let target = || Download::new("org/name".parse().unwrap());
     block_on(async {
         let client = hf_cli::Hub::new(&config).unwrap();
-        let running = target().file("model.bin").unwrap().progress(watch).run(&client);
+        let running = target()
+            .file("model.bin")
+            .unwrap()
+            .progress(watch)
+            .run(&client);
         tokio::select! {
             done = running => panic!("{done:?}"),
             told = wait => told.unwrap(),
@@ -226,7 +269,12 @@ fn a_dropped_future_ends_cleanly_and_keeps_what_is_there() {
         let client = hf_cli::Hub::new(&config).unwrap();
         let snapshot = tokio::time::timeout(Duration::from_secs(60), target().run(&client));
         let snapshot = snapshot.await.expect("no lock is left held").unwrap();
-        assert_eq!(fs::metadata(snapshot.path().join("model.bin")).unwrap().len(), 3_000_000);
+        assert_eq!(
+            fs::metadata(snapshot.path().join("model.bin"))
+                .unwrap()
+                .len(),
+            3_000_000
+        );
     });
     let ranges = hub.requests().into_iter().skip(before);
     let from = ranges.filter_map(|request| {

@@ -78,5 +78,7 @@ pub use types::progress::{Event, FileId, Notice, Progress};
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub use cli::main;
+// Not part of the documentation, whose links lead to public items alone.
+#[cfg(not(doc))]
 #[doc(hidden)]
 pub mod testing;

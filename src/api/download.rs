@@ -20,7 +20,7 @@ use crate::types::{CommitHash, Repo, RepoPath, RepoTarget, Revision, Token};
 pub struct Download {
     repo: Repo,
     revision: Revision,
-    file: Option<RepoPath>,
+    names: Vec<String>,
     include: Vec<String>,
     exclude: Vec<String>,
     local_dir: Option<PathBuf>,
@@ -30,12 +30,12 @@ pub struct Download {
 }
 
 impl Download {
-    /// All files of a repository, at the revision that the target names, or `main`.
+    /// What the target names: a repository, or a file or folder of it, at a revision or `main`.
     pub fn new(target: RepoTarget) -> Self {
         Download {
             repo: target.repo,
             revision: target.revision.unwrap_or_else(Revision::main),
-            file: target.path.and_then(|path| path.parse().ok()),
+            names: target.path.into_iter().collect(),
             include: Vec::new(),
             exclude: Vec::new(),
             local_dir: None,
@@ -50,10 +50,9 @@ impl Download {
     /// # Errors
     /// [`ErrorKind::Name`](crate::ErrorKind::Name): no file can have that path.
     pub fn file(mut self, path: &str) -> Result<Self, Error> {
-        self.file = Some(
-            path.parse()
-                .map_err(|error| Error::from(error).of(&self.repo))?,
-        );
+        let parsed = path.parse::<RepoPath>();
+        let path = parsed.map_err(|error| Error::from(error).of(&self.repo))?;
+        self.names = vec![path.as_str().to_owned()];
         Ok(self)
     }
 
@@ -138,10 +137,8 @@ impl Download {
         let settings = &hub.config().settings;
         let request = Request {
             revision: self.revision,
-            selection: match self.file {
-                Some(path) => Selection::File(path),
-                None => Selection::new(&[], &self.include, &self.exclude)?,
-            },
+            selection: Selection::new(&self.names, &self.include, &self.exclude)
+                .map_err(|error| Error::from(error).of(&self.repo))?,
             target: match self.local_dir {
                 Some(folder) => Destination::LocalDir(LocalDir::new(folder)),
                 None => Destination::Cache,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
 
-use super::error::repo::RequestContext;
+use super::error::repo::DownloadContext;
 use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     // The Xet library needs threads and does not check whether the system gives any.
     let has_threads = context.use_threads()?;
     let token = args.token.resolve(context)?;
-    let about = RequestContext {
+    let about = DownloadContext {
         context,
         repo: &target.repo,
         revision: &request.revision,

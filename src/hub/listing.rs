@@ -65,7 +65,7 @@ impl Pages {
         };
         self.last = last.or(self.last.take());
         let reason = if self.idle >= IDLE_PAGES {
-            "the file listing goes on for ever without telling anything"
+            "the file listing has no end: page after page lists nothing new"
         } else if self.rows > MOST_ROWS || self.pages > MOST_PAGES {
             "the file listing is longer than that of any repository"
         } else {

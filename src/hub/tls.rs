@@ -174,7 +174,7 @@ fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBun
 /// A regular file, of a size that all authorities of the world together do not have.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     const LARGEST: u64 = 64 << 20;
-    // RequestContext first: opening a pipe would wait for its writer.
+    // The kind is asked first: opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::{
-    ask_after_choice, cache_root, now, push_bytes, show_plan, shown, tell_busy, tell_failures,
+    ask_after_choice, now, own_cache_root, push_bytes, show_plan, shown, tell_busy, tell_failures,
     tell_spared,
 };
 use crate::cache::pins::Pins;
@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         )
         .hint("`hf cache rm … --yes` removes without asking"));
     }
-    let root = cache_root(args.dir.as_deref(), context);
+    let root = own_cache_root(args.dir.as_deref(), context)?;
     let report = scan(&root, Detail::Files)?;
     let items = items(&report, args.sort.flatten());
     let pins = Pins::read(&report);

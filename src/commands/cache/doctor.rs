@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ask, cache_root, now, push_bytes, shown, tell_busy, tell_failures};
+use super::{ask, cache_root, now, own_cache_root, push_bytes, shown, tell_busy, tell_failures};
 use crate::cache::check::doctor::{Finding, FindingKind, Fix, Report, examine, fix};
 use crate::cache::layout;
 use crate::cache::remove::Outcome;
@@ -44,7 +44,11 @@ pub struct Args {
 /// A harmful problem (still) exists, the answer is "no", or something cannot be fixed.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
-    let root = cache_root(args.cache_dir.as_deref(), context);
+    let option = args.cache_dir.as_deref();
+    let root = match args.fix {
+        true => own_cache_root(option, context)?,
+        false => cache_root(option, context),
+    };
     let report = scan(&root, Detail::Totals)?;
     let found = examine(&report, now());
     let findings = &found.findings;

@@ -22,6 +22,7 @@ use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind, sentence};
 use crate::console::{Fields, Mode, text};
+use crate::sys::refuse_foreign_link;
 
 /// The commands of the group.
 #[derive(Debug, Subcommand)]
@@ -97,6 +98,16 @@ fn cache_root(option: Option<&Path>, context: &Context) -> PathBuf {
         || context.settings.hub_cache.clone(),
         |path| context.env.expand_home(path),
     )
+}
+
+/// As [`cache_root`], for a command that writes or deletes there.
+///
+/// # Errors
+/// The root is a link of another user, who would decide what is deleted.
+fn own_cache_root(option: Option<&Path>, context: &Context) -> Result<PathBuf, CliError> {
+    let root = cache_root(option, context);
+    refuse_foreign_link(&root)?;
+    Ok(root)
 }
 
 /// Seconds since 1970.

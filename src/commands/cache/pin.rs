@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::cache_root;
 use super::names::repos;
+use super::own_cache_root;
 use crate::cache::pins::{self, Pins};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
@@ -49,10 +49,8 @@ pub struct UnpinArgs {
 /// # Errors
 /// A target that is not in the cache, or a folder that cannot be written to.
 pub fn pin(args: &PinArgs, context: &Context) -> Result<(), CliError> {
-    let report = scan(
-        &cache_root(args.cache_dir.as_deref(), context),
-        Detail::Totals,
-    )?;
+    let root = own_cache_root(args.cache_dir.as_deref(), context)?;
+    let report = scan(&root, Detail::Totals)?;
     if args.targets.is_empty() {
         context.console.table(&list(&report));
         return Ok(());
@@ -66,10 +64,8 @@ pub fn pin(args: &PinArgs, context: &Context) -> Result<(), CliError> {
 /// # Errors
 /// As [`pin`].
 pub fn unpin(args: &UnpinArgs, context: &Context) -> Result<(), CliError> {
-    let report = scan(
-        &cache_root(args.cache_dir.as_deref(), context),
-        Detail::Totals,
-    )?;
+    let root = own_cache_root(args.cache_dir.as_deref(), context)?;
+    let report = scan(&root, Detail::Totals)?;
     let change = |folder: &[u8]| pins::unpin(&report.root, folder);
     apply(&report, &args.targets, change, "unpinned", context)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::names::repos;
 use super::{
-    RemovalArgs, cache_root, now, push_bytes, show_plan, summary, tell_busy, tell_fresh,
+    RemovalArgs, now, own_cache_root, push_bytes, show_plan, summary, tell_busy, tell_fresh,
     tell_listed,
 };
 use crate::cache::pins::Pins;
@@ -54,7 +54,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let policy = args.policy()?;
-    let root = cache_root(args.removal.cache_dir.as_deref(), context);
+    let root = own_cache_root(args.removal.cache_dir.as_deref(), context)?;
     let report = scan(&root, Detail::Files)?;
     let pins = args.pins(&report, context)?;
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);

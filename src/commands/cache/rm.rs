@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::names::{parse, typed_ids};
 use super::{
-    RemovalArgs, cache_root, push_bytes, show_plan, summary, tell_busy, tell_spared, why_spared,
+    RemovalArgs, own_cache_root, push_bytes, show_plan, summary, tell_busy, tell_spared, why_spared,
 };
 use crate::cache::pins::Pins;
 use crate::cache::remove::targets::{Target, select};
@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .filter(|word| !word.is_empty())
         .map(|word| Ok((word.to_owned(), parse(word, context)?)))
         .collect::<Result<_, CliError>>()?;
-    let root = cache_root(args.removal.cache_dir.as_deref(), context);
+    let root = own_cache_root(args.removal.cache_dir.as_deref(), context)?;
     let report = scan(&root, Detail::Files)?;
     let selection = select(&report, &targets)?;
     for word in &selection.missing {

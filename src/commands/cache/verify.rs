@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::verify_all::verify_all;
-use super::{cache_root, shown, tell_wrong};
+use super::{cache_root, own_cache_root, shown, tell_wrong};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::check::verify::{
     Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
@@ -16,7 +16,7 @@ use crate::cache::remove::targets::TargetError;
 use crate::cache::trees;
 use crate::commands::context::Context;
 use crate::commands::download::linking;
-use crate::commands::error::repo::RequestContext;
+use crate::commands::error::repo::DownloadContext;
 use crate::commands::error::{CliError, Kind};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
@@ -88,8 +88,8 @@ impl Subject {
         &'a self,
         token: Option<&'a ResolvedToken>,
         context: &'a Context,
-    ) -> RequestContext<'a> {
-        RequestContext {
+    ) -> DownloadContext<'a> {
+        DownloadContext {
             context,
             repo: &self.repo,
             revision: &self.revision,
@@ -196,7 +196,7 @@ impl Args {
         let about = subject.about(token.as_ref(), context);
         let secret = token.as_ref().map(|resolved| resolved.token.clone());
         let hub = context.hub()?.with_token(secret);
-        let cache = cache_root(self.cache_dir.as_deref(), context);
+        let cache = own_cache_root(self.cache_dir.as_deref(), context)?;
         for file in wrong {
             let request = Request {
                 revision: subject.revision.clone(),

@@ -10,7 +10,7 @@ use crate::hub::HubError;
 use crate::types::{Repo, RepoPath, Revision, shortened};
 
 /// A request about a repository, for its error messages.
-pub struct RequestContext<'a> {
+pub struct DownloadContext<'a> {
     /// The command's context.
     pub context: &'a Context,
     /// The repository.
@@ -21,7 +21,7 @@ pub struct RequestContext<'a> {
     pub token: Option<&'a ResolvedToken>,
 }
 
-impl RequestContext<'_> {
+impl DownloadContext<'_> {
     /// Puts a failed download into words.
     pub fn explain(&self, error: DownloadError) -> CliError {
         let explained = self.in_words(error);

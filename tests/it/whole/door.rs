@@ -14,6 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use hf_cli::testing::Checksum;
 use hf_cli::testing::LocalDir;
 
+use crate::harness::cache::CacheTree;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::skip;
 use crate::harness::tree::{NodeKind, listing, tree_of};
@@ -404,6 +405,39 @@ fn links_of_another_user_lead_nowhere() {
     ] {
         let env = TestEnv::for_hub(&hub);
         check_foreign(&env, path, &["download", "o/m", "--local-dir", "here"]);
+    }
+}
+
+#[test]
+fn nothing_is_deleted_through_a_link_of_another_user() {
+    if !is_root() {
+        skip::<()>("links of another user: only root may make them");
+        return;
+    }
+    let commands: [&[&str]; 5] = [
+        &["cache", "rm", "model/o/m", "-y"],
+        &["cache", "prune", "--max-size", "0k", "-y"],
+        &["cache", "doctor", "--fix", "-y"],
+        &["cache", "pin", "model/o/m"],
+        &["cache", "unpin", "model/o/m"],
+    ];
+    for command in commands {
+        let env = TestEnv::new();
+        let outside = env.path("outside");
+        CacheTree::at(&outside).model("o/m").main([("f", "x")]);
+        fs::create_dir_all(env.hf_home()).unwrap();
+        symlink(&outside, env.cache()).unwrap();
+        std::os::unix::fs::lchown(env.cache(), Some(4242), None).unwrap();
+        let before = listing(&outside);
+        let output = env.hf(command.iter().copied()).limit(LIMIT).run();
+        assert_eq!(output.code, Some(1), "{command:?}: {output}");
+        assert!(
+            output.stderr().contains("another user"),
+            "{command:?}: {output}"
+        );
+        assert_eq!(listing(&outside), before, "{command:?}");
+        let read = env.run(["cache", "ls", "-q"]).ok();
+        assert_eq!(read.stdout(), "model/o/m\n", "reading harms nobody");
     }
 }
 

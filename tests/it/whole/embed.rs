@@ -183,6 +183,11 @@ fn errors_say_what_they_are_about() {
             file.to_string().starts_with("model/org/name, nope.txt: "),
             "{file}"
         );
+        let whole = of("hf://org/name/notes/").run(&client).await.unwrap();
+        assert!(whole.path().join("notes/a.txt").exists());
+        assert!(!whole.path().join("model.bin").exists(), "a folder alone");
+        let one = of("hf://org/name/config.json").run(&client).await.unwrap();
+        assert!(one.path().ends_with("config.json"));
         let name = of("org/name").file("../x").err().unwrap();
         assert_eq!(name.kind(), ErrorKind::Name);
         let revision = of("org/name@gone").run(&client).await.unwrap_err();

@@ -1,10 +1,12 @@
 //! The repository cache on disk. No request is sent.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::cache::scan::report;
-use crate::cache::scan::{Detail, scan};
+use crate::cache::scan::{Detail, ScanError, scan};
+use crate::sys::FsError;
 use crate::types::CacheId;
 
 /// The repository cache that all clients of the Hub share.
@@ -20,11 +22,13 @@ impl Cache {
     /// [`ErrorKind::Disk`](crate::ErrorKind::Disk): there is no such folder.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = root.into();
-        // Reads no entry, only whether it is a folder.
         match std::fs::metadata(&root) {
             Ok(meta) if meta.is_dir() => Ok(Cache { root }),
-            Ok(_) => Err(crate::cache::scan::ScanError::NotAFolder(root).into()),
-            Err(_) => Err(crate::cache::scan::ScanError::NotFound(root).into()),
+            Ok(_) => Err(ScanError::NotAFolder(root).into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(ScanError::NotFound(root).into())
+            }
+            Err(error) => Err(FsError::of("read", &root)(error).into()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where things are, which Hub is asked, and with which token.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Error;
@@ -37,7 +38,9 @@ impl Config {
         Config::of(Env::from_process(), None)
     }
 
-    /// A configuration of its own, which reads no variable.
+    /// A configuration of its own, which reads none of the variables of the command line. What the
+    /// libraries below read stays in force: `HTTPS_PROXY` and its like, `SSL_CERT_FILE`, and the
+    /// variables of the Xet library.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }
@@ -62,12 +65,21 @@ impl Config {
     }
 }
 
-/// Sets up a [`Config`] without reading the environment. What is not set has the default of the
+/// Sets up a [`Config`] without the variables of the command line. What is not set has the default of the
 /// command line: the public Hub, and folders below `~/.cache/huggingface`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ConfigBuilder {
     token: Option<Token>,
     vars: Vec<(&'static str, OsString)>,
+}
+
+impl fmt::Debug for ConfigBuilder {
+    /// Names what is set, without the values: an address may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.vars.iter().map(|(name, _)| name);
+        let token = self.token.iter().map(|_| &"token");
+        f.debug_set().entries(names.chain(token)).finish()
+    }
 }
 
 impl ConfigBuilder {
@@ -83,13 +95,13 @@ impl ConfigBuilder {
         self
     }
 
-    /// The folder for tokens and the cache, as `HF_HOME`.
+    /// The folder for tokens and the cache, as `HF_HOME`: `~` and `$NAME` in it are expanded.
     #[must_use]
     pub fn home(self, folder: impl Into<PathBuf>) -> Self {
         self.var(env::HF_HOME, folder.into())
     }
 
-    /// The root of the repository cache, as `HF_HUB_CACHE`.
+    /// The root of the repository cache, as `HF_HUB_CACHE`: `~` and `$NAME` in it are expanded.
     #[must_use]
     pub fn cache_dir(self, folder: impl Into<PathBuf>) -> Self {
         self.var(env::HF_HUB_CACHE, folder.into())

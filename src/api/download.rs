@@ -13,7 +13,8 @@ use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::download::xet::XetOptions;
 use crate::types::progress::{Progress, Silent};
-use crate::types::{CommitHash, Repo, RepoPath, RepoTarget, Revision, Token};
+use crate::types::{CommitHash, Repo, RepoPath, RepoTarget, Revision};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// A repository, or files of it, to be downloaded into the cache or a folder.
 #[derive(Clone)]
@@ -45,7 +46,8 @@ impl Download {
         }
     }
 
-    /// One file alone, by its path in the repository. Costs one request.
+    /// This file, by its path in the repository. Without patterns it is fetched alone, which costs one
+    /// request.
     ///
     /// # Errors
     /// [`ErrorKind::Name`](crate::ErrorKind::Name): no file can have that path.
@@ -63,7 +65,8 @@ impl Download {
         self
     }
 
-    /// Only files that match one of the patterns given so: `*` stands for any text, slashes included.
+    /// Files that match one of the patterns given so, beside those that are named: `*` stands for any
+    /// text, slashes included.
     #[must_use]
     pub fn include(mut self, pattern: impl Into<String>) -> Self {
         self.include.push(pattern.into());
@@ -77,10 +80,12 @@ impl Download {
         self
     }
 
-    /// Puts plain files into this folder and not into the cache.
+    /// Puts plain files into this folder, below the current one when it is relative, and not into the
+    /// cache.
     #[must_use]
     pub fn local_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.local_dir = Some(folder.into());
+        let folder = folder.into();
+        self.local_dir = Some(std::path::absolute(&folder).unwrap_or(folder));
         self
     }
 
@@ -105,18 +110,30 @@ impl Download {
         self
     }
 
-    /// Decides what has to be done and writes nothing. Where the Hub cannot be reached and an earlier
-    /// download has all that is asked for, the plan is to use that: see [`Plan::unreachable`].
+    /// Decides what has to be done; no file is fetched yet. Where the Hub cannot be reached and an
+    /// earlier download has all that is asked for, the plan is to use that: see [`Plan::unreachable`].
     ///
     /// # Errors
-    /// What the Hub or the disk says; nothing was changed.
+    /// What the Hub or the disk says. That a file does not exist is noted in the cache, as the Python
+    /// client does.
     pub async fn plan(self, hub: &Hub) -> Result<Plan, Error> {
-        let token = hub.token(Some(Arc::clone(&self.progress))).await;
-        let token = token.map_err(|error| error.of(&self.repo))?;
         let repo = self.repo.clone();
-        let session = self.session(hub, token)?;
+        let about = |error: Error| error.of(&repo);
+        let request = self.request(hub).map_err(about)?;
+        let token = hub
+            .token_for_download(&*self.progress)
+            .await
+            .map_err(about)?;
+        let client = hub.client().with_token(token);
+        let mut session = Session::new(&client, request, self.progress);
+        // The Xet library wants more than one thread.
+        let has_threads = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        let settings = &hub.config().settings;
+        if has_threads && !settings.disable_xet {
+            session = session.with_xet(XetOptions::from_settings(settings));
+        }
         let planned = session.plan().await;
-        let planned = planned.map_err(|error| Error::from(error).of(&repo))?;
+        let planned = planned.map_err(|error| about(error.into()))?;
         Ok(Plan {
             repo,
             session,
@@ -133,33 +150,32 @@ impl Download {
         self.plan(hub).await?.run().await
     }
 
-    fn session(self, hub: &Hub, token: Option<Token>) -> Result<Session, Error> {
+    fn request(&self, hub: &Hub) -> Result<Request, Error> {
         let settings = &hub.config().settings;
-        let request = Request {
-            revision: self.revision,
-            selection: Selection::new(&self.names, &self.include, &self.exclude)
-                .map_err(|error| Error::from(error).of(&self.repo))?,
-            target: match self.local_dir {
-                Some(folder) => Destination::LocalDir(LocalDir::new(folder)),
-                None => Destination::Cache,
-            },
+        let target = match &self.local_dir {
+            Some(folder) => Destination::LocalDir(LocalDir::new(folder.clone())),
+            None => {
+                settings.check_home(&settings.hub_cache)?;
+                Destination::Cache
+            }
+        };
+        let cache = CacheLayout::new(settings.hub_cache.clone());
+        Ok(Request {
+            revision: self.revision.clone(),
+            selection: Selection::new(&self.names, &self.include, &self.exclude)?,
+            target,
             linking: match settings.disable_symlinks {
                 true => Linking::Files,
                 false => Linking::Symlinks,
             },
             force: self.force,
             workers: Workers::new(self.max_workers),
-            ..Request::new(self.repo, CacheLayout::new(settings.hub_cache.clone()))
-        };
-        let session = Session::new(&hub.client().with_token(token), request, self.progress);
-        match settings.disable_xet {
-            true => Ok(session),
-            false => Ok(session.with_xet(XetOptions::from_settings(settings))),
-        }
+            ..Request::new(self.repo.clone(), cache)
+        })
     }
 }
 
-/// What a download comes to. Nothing is written before [`Plan::run`].
+/// What a download comes to. No file is fetched before [`Plan::run`].
 pub struct Plan {
     repo: Repo,
     session: Session,
@@ -195,12 +211,10 @@ impl Plan {
         files.into_iter().flatten().map(file).collect()
     }
 
-    /// Bytes that will come over the wire.
+    /// Bytes that will come over the wire: in the cache each content once.
     pub fn bytes(&self) -> u64 {
-        self.plan().map_or(0, |plan| {
-            let (bytes, done) = plan.fetched_bytes();
-            bytes.saturating_sub(done)
-        })
+        self.plan()
+            .map_or(0, |plan| self.session.missing_bytes(plan))
     }
 
     /// Why the Hub could not be asked, when an earlier download is used in its place.
@@ -232,11 +246,11 @@ impl Plan {
             self.session.check_space(&plan)?;
             self.session.execute(&plan).await
         };
-        let path = fetched.await;
-        let path = path.map_err(|error| Error::from(error).of(&self.repo))?;
+        let fetched = fetched.await;
+        let (path, commit) = fetched.map_err(|error| Error::from(error).of(&self.repo))?;
         Ok(Snapshot {
             path,
-            commit: Some(plan.commit),
+            commit: Some(commit),
         })
     }
 }
@@ -254,7 +268,8 @@ impl Snapshot {
         &self.path
     }
 
-    /// The commit; `None` when the Hub could not be asked and an earlier download is used.
+    /// The commit that is there; another one than the plan's when the branch was force-pushed meanwhile.
+    /// `None` when the Hub could not be asked and an earlier download is used.
     pub fn commit(&self) -> Option<&CommitHash> {
         self.commit.as_ref()
     }

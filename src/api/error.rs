@@ -112,28 +112,32 @@ impl std::error::Error for Error {
     }
 }
 
+/// What an answer of the Hub, or none, means.
+fn kind_of(error: &HubError) -> ErrorKind {
+    match error {
+        HubError::Offline => ErrorKind::Offline,
+        HubError::Unreachable { .. } | HubError::Stalled { .. } | HubError::Page { .. } => {
+            ErrorKind::Unreachable
+        }
+        HubError::RepoNotFound => ErrorKind::RepoNotFound,
+        HubError::RevisionNotFound => ErrorKind::RevisionNotFound,
+        HubError::EntryNotFound { .. } => ErrorKind::FileNotFound,
+        HubError::Gated { .. } => ErrorKind::Gated,
+        HubError::Disabled | HubError::Forbidden { .. } => ErrorKind::Forbidden,
+        HubError::InvalidToken | HubError::ExpiredToken { .. } => ErrorKind::Unauthorized,
+        HubError::Status { .. }
+        | HubError::LinkExpired
+        | HubError::RangeIgnored
+        | HubError::BadAnswer(_)
+        | HubError::Redirect(_) => ErrorKind::Server,
+        HubError::Setup(_) => ErrorKind::Config,
+        HubError::NoDescriptors => ErrorKind::Other,
+    }
+}
+
 impl From<HubError> for Error {
     fn from(error: HubError) -> Self {
-        let kind = match &error {
-            HubError::Offline => ErrorKind::Offline,
-            HubError::Unreachable { .. } | HubError::Stalled { .. } | HubError::Page { .. } => {
-                ErrorKind::Unreachable
-            }
-            HubError::RepoNotFound => ErrorKind::RepoNotFound,
-            HubError::RevisionNotFound => ErrorKind::RevisionNotFound,
-            HubError::EntryNotFound { .. } => ErrorKind::FileNotFound,
-            HubError::Gated { .. } => ErrorKind::Gated,
-            HubError::Disabled | HubError::Forbidden { .. } => ErrorKind::Forbidden,
-            HubError::InvalidToken | HubError::ExpiredToken { .. } => ErrorKind::Unauthorized,
-            HubError::Status { .. }
-            | HubError::LinkExpired
-            | HubError::RangeIgnored
-            | HubError::BadAnswer(_)
-            | HubError::Redirect(_) => ErrorKind::Server,
-            HubError::Setup(_) => ErrorKind::Config,
-            HubError::NoDescriptors => ErrorKind::Other,
-        };
-        Error::new(kind, error)
+        Error::new(kind_of(&error), error)
     }
 }
 
@@ -164,8 +168,12 @@ impl From<DownloadError> for Error {
             DownloadError::Unstorable(_)
             | DownloadError::PathTooLong { .. }
             | DownloadError::CaseCollision { .. } => Error::new(ErrorKind::Disk, error),
-            DownloadError::Incomplete { reason, missing } => {
-                Error::from(reason).at(missing.into_iter().next())
+            DownloadError::Incomplete {
+                ref reason,
+                ref missing,
+            } => {
+                let (kind, first) = (kind_of(reason), missing.first().cloned());
+                Error::new(kind, error).at(first)
             }
             DownloadError::Task(_) => Error::new(ErrorKind::Other, error),
         }
@@ -177,9 +185,26 @@ impl From<AuthError> for Error {
         match error {
             AuthError::Fs(error) => error.into(),
             AuthError::Hub(error) => error.into(),
-            other => Error::new(ErrorKind::Unauthorized, other),
+            error => Error::new(kind_of_auth(&error), error),
         }
     }
+}
+
+fn kind_of_auth(error: &AuthError) -> ErrorKind {
+    match error {
+        AuthError::Busy { .. } | AuthError::Damaged { .. } => return ErrorKind::Disk,
+        AuthError::Gone(_) => return ErrorKind::Other,
+        _ => {}
+    }
+    // An exchange or a login may have failed because there was no answer.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HubError>() {
+            return kind_of(error);
+        }
+        cause = error.source();
+    }
+    ErrorKind::Unauthorized
 }
 
 impl From<SettingsError> for Error {

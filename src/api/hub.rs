@@ -1,21 +1,25 @@
 //! The Hub, asked with the token of a [`Config`].
 
-use std::sync::Arc;
-
-use tokio::sync::OnceCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Config, Error};
-use crate::auth::resolve;
+use crate::auth::AuthError;
+use crate::auth::resolve::{self, Step};
 use crate::auth::session::{self, Session, now};
+use crate::config::env::Env;
+use crate::config::settings::Settings;
 use crate::hub::{self, HubOptions};
+use crate::sys::threads;
 use crate::types::Token;
 use crate::types::progress::{Event, Notice, Progress, Silent};
 
 /// A client of one Hub. Cheap to clone; clones share connections and the token.
 ///
-/// The token is looked for once, on first use: that of the configuration, a variable, the token file,
-/// the keyring; a browser login that is about to expire is renewed, without a console. It is sent to
-/// the Hub alone, never to another host.
+/// The token is looked for by each download: that of the configuration, a variable, the token file, the
+/// keyring. A browser login that is about to expire is renewed, without a console. The token is sent to
+/// the Hub of the configuration alone, never to another host; a saved login of another Hub is sent
+/// there as well, as the Python clients do, with a warning to the observer of the download.
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,
@@ -24,7 +28,11 @@ pub struct Hub {
 struct Shared {
     config: Config,
     client: hub::Hub,
-    token: OnceCell<Option<Token>>,
+    session: Arc<Session>,
+    /// What the session told since the last question.
+    told: Arc<Mutex<Vec<session::Notice>>>,
+    /// The warning about a token of another Hub was given.
+    is_warned: AtomicBool,
 }
 
 impl Hub {
@@ -36,10 +44,21 @@ impl Hub {
     pub fn new(config: &Config) -> Result<Self, Error> {
         let options = HubOptions::from_settings(&config.settings)?;
         let client = hub::Hub::new(options, Arc::new(Silent))?;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let notify = {
+            let told = Arc::clone(&told);
+            move |notice| {
+                told.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(notice)
+            }
+        };
         let shared = Shared {
             config: config.clone(),
             client,
-            token: OnceCell::new(),
+            session: Arc::new(Session::new(config.settings.clone(), Box::new(notify))),
+            told,
+            is_warned: AtomicBool::new(false),
         };
         Ok(Hub {
             shared: Arc::new(shared),
@@ -52,10 +71,11 @@ impl Hub {
     /// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized) for a token that is not valid, or
     /// what keeps the Hub from being asked.
     pub async fn whoami(&self) -> Result<Option<Account>, Error> {
-        let Some(token) = self.token(None).await? else {
+        let Some(token) = self.token(&Silent, resolve::plan).await? else {
             return Ok(None);
         };
-        let account = self.shared.client.with_token(Some(token)).whoami().await?;
+        let client = self.shared.client.with_token(Some(token));
+        let account = client.whoami().await?;
         Ok(Some(Account {
             name: account.name,
             organizations: account.orgs,
@@ -70,29 +90,50 @@ impl Hub {
         &self.shared.client
     }
 
-    /// The token to send, looked for once. What the user should hear of it goes to `progress`.
-    pub(super) async fn token(
+    /// The token of a download. What the user should hear of it goes to `progress`.
+    pub(super) async fn token_for_download(
         &self,
-        progress: Option<Arc<dyn Progress>>,
+        progress: &dyn Progress,
     ) -> Result<Option<Token>, Error> {
-        let find = || async {
-            let config = &self.shared.config;
-            if let Some(token) = &config.token {
-                return Ok(Some(token.clone()));
-            }
-            let step = resolve::plan_for_download(None, &config.env, &config.settings, now())?;
-            let notify = move |notice: session::Notice| {
-                if let Some(progress) = &progress {
-                    progress.event(Event::Notice(Notice::Warning(words(notice))));
-                }
-            };
-            let session = Arc::new(Session::new(config.settings.clone(), Box::new(notify)));
-            let found = session.token(step, &self.shared.client).await?;
-            Ok::<_, Error>(found.map(|found| found.token))
+        self.token(progress, resolve::plan_for_download).await
+    }
+
+    async fn token(
+        &self,
+        progress: &dyn Progress,
+        plan: PlanToken,
+    ) -> Result<Option<Token>, Error> {
+        let shared = &self.shared;
+        if let Some(token) = &shared.config.token {
+            return Ok(Some(token.clone()));
+        }
+        let Config { env, settings, .. } = shared.config.clone();
+        // It reads files, and may wait a moment for another process that writes them.
+        let step = threads::run(move || plan(None, &env, &settings, now())).await;
+        let step = match step.map_err(AuthError::from)?? {
+            // The identity of a CI job is exchanged by a request.
+            Step::Exchange(_) if shared.config.settings.offline => Step::Nothing,
+            step => step,
         };
-        self.shared.token.get_or_try_init(find).await.cloned()
+        let found = shared.session.token(step, &shared.client).await;
+        let told = std::mem::take(&mut *shared.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let warn = |text| progress.event(Event::Notice(Notice::Warning(text)));
+        told.into_iter().map(words).for_each(warn);
+        let found = found?;
+        let foreign = found
+            .as_ref()
+            .and_then(|found| session::another_hub(found, &shared.config.settings));
+        if let Some((warning, _)) = foreign
+            && !shared.is_warned.swap(true, Ordering::Relaxed)
+        {
+            warn(warning);
+        }
+        Ok(found.map(|found| found.token))
     }
 }
+
+/// One of the two ways to decide where a token comes from.
+type PlanToken = fn(Option<&str>, &Env, &Settings, i64) -> Result<Step, AuthError>;
 
 /// What the user should hear about a token.
 fn words(notice: session::Notice) -> String {

@@ -23,6 +23,7 @@ use self::keyring::KeyringError;
 use self::oidc::OidcError;
 use crate::hub::HubError;
 use crate::sys::FsError;
+use crate::sys::threads::Gone;
 use crate::types::token::InvalidToken;
 
 /// Something about tokens failed. No variant carries a token.
@@ -68,6 +69,9 @@ pub enum AuthError {
     /// The Hub refused, or did not answer.
     #[error(transparent)]
     Hub(#[from] HubError),
+    /// A thread or task of this program ended without an answer.
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
 
 impl AuthError {
@@ -100,7 +104,10 @@ impl AuthError {
             }
             AuthError::Device(_) => Some("run `hf auth login` again".to_owned()),
             // The settings page belongs to an endpoint, which the caller knows.
-            AuthError::OrganizationToken | AuthError::Fs(_) | AuthError::Hub(_) => None,
+            AuthError::OrganizationToken
+            | AuthError::Fs(_)
+            | AuthError::Hub(_)
+            | AuthError::Gone(_) => None,
         }
     }
 }

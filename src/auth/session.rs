@@ -9,9 +9,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
-use tokio::task;
-
 use super::AuthError;
 use super::keyring::Keyring;
 use super::oidc::Exchange;
@@ -21,7 +18,9 @@ use super::stored::{Storage, StoredToken, is_due};
 use crate::config::settings::Settings;
 use crate::hub::Hub;
 use crate::hub::oauth::Granted;
+use crate::sys::threads::{self, Gone};
 use crate::types::token::Token;
+use jiff::Timestamp;
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
@@ -99,8 +98,11 @@ impl Session {
     }
 
     /// The token that `step` leads to, or `None` when no source has one. Files, locks and the
-    /// keyring are waited for on a thread of the runtime that may block. A renewal that fails is a
-    /// [`Notice`], and the old token is the answer.
+    /// keyring are waited for on a thread that may block. A renewal that fails is a [`Notice`], and
+    /// the old token is the answer. Call it on a tokio runtime.
+    ///
+    /// The work goes on when the future is dropped: the Hub forgets the old refresh token when it
+    /// answers, so an answer that nobody saves would end the login.
     ///
     /// # Errors
     /// A failed exchange, and a keyring that cannot be used.
@@ -109,10 +111,19 @@ impl Session {
         step: Step,
         hub: &Hub,
     ) -> Result<Option<ResolvedToken>, AuthError> {
+        let (session, hub) = (Arc::clone(self), hub.clone());
+        let work = tokio::spawn(async move { session.carry_out(step, &hub).await });
+        work.await.map_err(|_| Gone)?
+    }
+
+    async fn carry_out(
+        self: Arc<Self>,
+        step: Step,
+        hub: &Hub,
+    ) -> Result<Option<ResolvedToken>, AuthError> {
         let _turn = self.turn.lock().await;
-        let session = Arc::clone(self);
-        let begun = task::spawn_blocking(move || session.begin(step)).await;
-        match begun.expect("begin does not panic")? {
+        let session = Arc::clone(&self);
+        match threads::run(move || session.begin(step)).await?? {
             Next::Ready(found) => Ok(found),
             Next::Exchange(exchange) => {
                 let token = exchange.run(hub).await?;
@@ -120,9 +131,9 @@ impl Session {
             }
             Next::Renew(renewing) => {
                 let answer = renewing.ask(hub, &self.settings.oauth_client_id).await;
-                let session = Arc::clone(self);
-                let ended = task::spawn_blocking(move || session.finish(*renewing, answer)).await;
-                Ok(Some(ended.expect("finish does not panic")))
+                let session = Arc::clone(&self);
+                let ended = threads::run(move || session.finish(*renewing, answer)).await;
+                Ok(Some(ended?))
             }
         }
     }
@@ -239,4 +250,35 @@ impl Renewing {
 
 fn of_exchange(exchange: &Exchange, token: Token) -> ResolvedToken {
     ResolvedToken::new(token, TokenSource::Oidc(exchange.resource().to_owned()))
+}
+
+/// What to say about a token that another Hub gave: a warning and a hint for the
+/// command line. Names in them are as they came: escape them before they reach a terminal. Pure.
+pub fn another_hub(resolved: &ResolvedToken, settings: &Settings) -> Option<(String, String)> {
+    let issuer = resolved.issuer.as_ref()?;
+    if issuer.is(&settings.endpoint) {
+        return None;
+    }
+    let from = issuer.to_string();
+    let to = settings.endpoint.shown();
+    let is_trusted = settings.trusts_endpoint();
+    let mut warning = match (is_trusted, resolved.waits_for_issuer) {
+        (false, _) => format!(
+            "The token from {} is a login at {from}, and is sent to {to}.",
+            resolved.source
+        ),
+        (true, true) => format!("The token from {} is a login at {from}.", resolved.source),
+        (true, false) => return None,
+    };
+    if resolved.waits_for_issuer {
+        warning.push_str(&format!(
+            " Its renewal is due, and only a command that talks to {from} can renew it."
+        ));
+    }
+    let hint = if is_trusted {
+        format!("run `hf auth whoami` with HF_ENDPOINT={from}")
+    } else {
+        "`hf auth login --force` logs in at this one; HF_TRUSTED_ENDPOINTS lists the endpoints that may get it without a warning".to_owned()
+    };
+    Some((warning, hint))
 }

@@ -267,32 +267,8 @@ fn tell(console: &Console, notice: &session::Notice) {
     }
 }
 
-/// What to say about a token that another Hub gave: a warning and a hint. Pure.
+/// [`session::another_hub`], fit for a terminal.
 pub fn another_hub(resolved: &ResolvedToken, settings: &Settings) -> Option<(String, String)> {
-    let issuer = resolved.issuer.as_ref()?;
-    if issuer.is(&settings.endpoint) {
-        return None;
-    }
-    let from = escape(&issuer.to_string());
-    let to = escape(&settings.endpoint.shown());
-    let is_trusted = settings.trusts_endpoint();
-    let mut warning = match (is_trusted, resolved.waits_for_issuer) {
-        (false, _) => format!(
-            "The token from {} is a login at {from}, and is sent to {to}.",
-            resolved.source
-        ),
-        (true, true) => format!("The token from {} is a login at {from}.", resolved.source),
-        (true, false) => return None,
-    };
-    if resolved.waits_for_issuer {
-        warning.push_str(&format!(
-            " Its renewal is due, and only a command that talks to {from} can renew it."
-        ));
-    }
-    let hint = if is_trusted {
-        format!("run `hf auth whoami` with HF_ENDPOINT={from}")
-    } else {
-        "`hf auth login --force` logs in at this one; HF_TRUSTED_ENDPOINTS lists the endpoints that may get it without a warning".to_owned()
-    };
-    Some((warning, hint))
+    let (warning, hint) = session::another_hub(resolved, settings)?;
+    Some((escape(&warning), escape(&hint)))
 }

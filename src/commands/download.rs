@@ -129,6 +129,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
                     Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
                     _ => error,
                 })?
+                .0
         }
     };
     let path = match context.console.is_legacy() {

@@ -11,10 +11,17 @@ pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 pub struct BadEndpoint(String);
 
 /// Base URL of a Hub: http or https, no trailing slash, perhaps a path prefix (a mirror).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
     text: String,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// Without the password that a mirror's address may hold.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Endpoint({})", self.shown())
+    }
 }
 
 impl Default for Endpoint {

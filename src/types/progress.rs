@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// # Order of events
 /// 1. [`Event::Listing`] any number of times, then [`Event::Listed`]: only where the Hub is asked for a
-///    listing of files.
-/// 2. [`Event::Begun`] once. It does not come when nothing has to be written.
+///    listing of files, and again when a branch was moved meanwhile.
+/// 2. [`Event::Begun`] once. It does not come when all files are in the cache already.
 /// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`] and [`Event::Rewound`] in any number,
 ///    then [`Event::FileDone`]. Files overlap in time. After a failure the events of the files in
 ///    flight just end.
@@ -172,6 +172,9 @@ impl<'a> FileProgress<'a> {
 
     /// `bytes` more are there.
     pub fn advance(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.progress.event(Event::Advanced {
             file: self.file,
             bytes,
@@ -180,6 +183,9 @@ impl<'a> FileProgress<'a> {
 
     /// `bytes` that were counted have to be fetched again.
     pub fn rewind(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.progress.event(Event::Rewound {
             file: self.file,
             bytes,

@@ -89,7 +89,7 @@ pub struct Blob {
     pub identity: (u64, u64),
     /// How many names the file has; more than one means that another place keeps it alive.
     pub names: u64,
-    /// The shared blob that it links to: index into [`Store::shared blobs`].
+    /// The shared blob that it links to: index into [`Store::shared_blobs`].
     pub shared: Option<u32>,
 }
 

@@ -180,7 +180,7 @@ mod tests {
 
     /// Fails when an argument that has a completion is renamed.
     #[test]
-    fn every_with_names_of_id_exists() {
+    fn every_argument_with_names_exists() {
         fn ids(command: &Command, all: &mut Vec<String>) {
             all.extend(command.get_arguments().map(|arg| arg.get_id().to_string()));
             command.get_subcommands().for_each(|one| ids(one, all));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::names::repos;
-use super::own_cache_root;
+use super::{cache_root, own_cache_root};
 use crate::cache::pins::{self, Pins};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
@@ -49,7 +49,11 @@ pub struct UnpinArgs {
 /// # Errors
 /// A target that is not in the cache, or a folder that cannot be written to.
 pub fn pin(args: &PinArgs, context: &Context) -> Result<(), CliError> {
-    let root = own_cache_root(args.cache_dir.as_deref(), context)?;
+    let option = args.cache_dir.as_deref();
+    let root = match args.targets.is_empty() {
+        true => cache_root(option, context),
+        false => own_cache_root(option, context)?,
+    };
     let report = scan(&root, Detail::Totals)?;
     if args.targets.is_empty() {
         context.console.table(&list(&report));

@@ -272,6 +272,17 @@ impl Session {
         Ok(selected.paths)
     }
 
+    /// Bytes that a plan fetches: in the cache each content once.
+    pub fn missing_bytes(&self, plan: &DownloadPlan) -> u64 {
+        match &self.request.target {
+            Destination::Cache => plan.distinct_bytes(),
+            Destination::LocalDir(_) => {
+                let (total, done) = plan.fetched_bytes();
+                total.saturating_sub(done)
+            }
+        }
+    }
+
     /// Room on the disk, before anything is fetched.
     ///
     /// # Errors
@@ -281,13 +292,7 @@ impl Session {
             Destination::Cache => self.request.cache.root(),
             Destination::LocalDir(dir) => dir.root(),
         };
-        let needed = match &self.request.target {
-            Destination::Cache => plan.distinct_bytes(),
-            Destination::LocalDir(_) => {
-                let (total, done) = plan.fetched_bytes();
-                total.saturating_sub(done)
-            }
-        };
+        let needed = self.missing_bytes(plan);
         match free_space(folder) {
             Some(free) if self.request.check_space && needed > free => {
                 Err(DownloadError::NoSpace {

@@ -6,29 +6,34 @@ use super::{Planned, Session};
 use crate::download::DownloadError;
 use crate::download::plan::DownloadPlan;
 use crate::hub::HubError;
+use crate::types::CommitHash;
 use crate::types::progress::Notice;
 
 /// How often one download follows a branch.
 const MOVES: usize = 3;
 
 impl Session {
-    /// Carries out a plan and answers the path to show: the snapshot folder, the local folder, or
-    /// the one file that was asked for. When the branch was moved and the planned
-    /// commit is gone, the new commit is downloaded.
+    /// Carries out a plan and answers the path to show (the snapshot folder, the local folder, or the
+    /// one file that was asked for) and the commit that is there. When the branch was moved and the
+    /// planned commit is gone, the new commit is downloaded.
     ///
     /// # Errors
     /// The first [`DownloadError`]; other files in flight stop, and what they have is kept.
-    pub async fn execute(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
+    pub async fn execute(
+        &self,
+        plan: &DownloadPlan,
+    ) -> Result<(PathBuf, CommitHash), DownloadError> {
         let mut next: Option<DownloadPlan> = None;
         for _ in 0..MOVES {
             let plan = next.as_ref().unwrap_or(plan);
             let error = match self.carry_out(plan).await {
                 Err(error) if self.may_have_moved(&error) => error,
-                done => return done,
+                done => return Ok((done?, plan.commit.clone())),
             };
             next = Some(self.after_move(plan).await.ok_or(error)?);
         }
-        self.carry_out(next.as_ref().unwrap_or(plan)).await
+        let plan = next.as_ref().unwrap_or(plan);
+        Ok((self.carry_out(plan).await?, plan.commit.clone()))
     }
 
     /// Whether a failure is what happens when the planned commit is gone.

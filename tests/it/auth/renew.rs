@@ -234,6 +234,39 @@ async fn a_program_without_a_console_renews_and_hears_of_it() {
     assert!(heard.lock().unwrap().is_empty());
 }
 
+/// The Hub forgets the old refresh token when it answers, so the answer has to be saved although the
+/// program has lost interest in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_goes_on_when_the_program_gives_up() {
+    let hub = hub();
+    let env = logged_in(&hub, 60);
+    let endpoint = hf_cli::types::Endpoint::parse(&hub.endpoint()).unwrap();
+    let config = hf_cli::Config::builder()
+        .home(env.hf_home())
+        .endpoint(&endpoint)
+        .build()
+        .unwrap();
+    hub.configure(|settings| settings.latency = Duration::from_millis(500));
+    let client = hf_cli::Hub::new(&config).unwrap();
+    let pause = || tokio::time::sleep(Duration::from_millis(5));
+    let is_asked = || hub.count(|request| request.path.contains("/oauth/token")) > 0;
+    tokio::select! {
+        done = client.whoami() => panic!("{done:?}"),
+        () = async { while !is_asked() { pause().await } } => {}
+    }
+    let saved = async {
+        while read(&env, "token") != "hf_oauth_access00001" {
+            pause().await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, saved)
+        .await
+        .expect("it is saved");
+    assert!(read(&env, "stored_tokens").contains("hf_refresh_rotated00001"));
+    assert_eq!(hub.refreshes(), (1, 0));
+}
+
 #[test]
 fn a_variable_and_a_switch_are_left_alone() {
     let hub = hub();

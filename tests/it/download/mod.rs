@@ -10,7 +10,7 @@ mod hostile;
 mod listing;
 mod local_dir;
 mod malformed;
-mod moved_branches;
+pub mod moved_branches;
 mod names;
 mod odd_disks;
 mod odd_servers;

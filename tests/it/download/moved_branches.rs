@@ -8,7 +8,7 @@ use crate::harness::tree::listing;
 
 /// A Hub whose branch was moved by a force-push: the first question is still answered with the
 /// former commit.
-fn moved(lost: &str) -> (Hub, String, String) {
+pub fn moved(lost: &str) -> (Hub, String, String) {
     let hub = Hub::start();
     hub.add(
         Repo::model("org/name")

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hf_cli::types::{Endpoint, Token};
 use hf_cli::{Cache, Config, Download, ErrorKind, Event, FileId};
 
+use crate::download::moved_branches::moved;
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Fault, Hub, Repo};
 
@@ -225,6 +226,62 @@ fn the_token_is_that_of_the_configuration_or_the_saved_one() {
         // What a login of the command line left is found as well.
         fs::write(env.path("hf/token"), "hf_ann").unwrap();
         assert_eq!(whose(&without).whoami().await.unwrap().unwrap().name, "ann");
+    });
+}
+
+#[test]
+fn a_login_of_another_hub_is_sent_with_a_warning() {
+    let (hub, env) = (hub(), TestEnv::new());
+    let config = config(&env, &hub).build().unwrap();
+    fs::create_dir_all(env.path("hf")).unwrap();
+    fs::write(env.path("hf/token"), "hf_ann").unwrap();
+    let stored = "[laptop]\nhf_token = hf_ann\nendpoint = https://other.test\n\n";
+    fs::write(env.path("hf/stored_tokens"), stored).unwrap();
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        for _ in 0..2 {
+            let seen = Arc::clone(&warnings);
+            let watch = move |event: Event| {
+                if let Event::Notice(notice) = event {
+                    seen.lock().unwrap().push(notice.to_string());
+                }
+            };
+            let download = Download::new("org/secret".parse().unwrap());
+            download.progress(watch).run(&client).await.unwrap();
+        }
+    });
+    let warnings = warnings.lock().unwrap();
+    assert_eq!(warnings.len(), 1, "once: {warnings:?}");
+    assert!(warnings[0].contains("https://other.test"), "{warnings:?}");
+}
+
+#[test]
+fn nothing_prints_what_is_secret() {
+    let endpoint = Endpoint::parse("https://user:hunter2@mirror.test/hf").unwrap();
+    let token = Token::clean("hf_secret").unwrap().unwrap();
+    let builder = Config::builder().endpoint(&endpoint).token(token);
+    let shown = format!("{builder:?} {endpoint:?} {:?}", builder.clone().build());
+    assert!(
+        !shown.contains("hunter2") && !shown.contains("hf_secret"),
+        "{shown}"
+    );
+    assert!(shown.contains("mirror.test"), "{shown}");
+}
+
+#[test]
+fn a_branch_that_is_moved_meanwhile_tells_its_new_commit() {
+    let (hub, old, new) = moved("/resolve");
+    let env = TestEnv::new();
+    let config = config(&env, &hub).build().unwrap();
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let plan = Download::new("org/name".parse().unwrap()).plan(&client);
+        let plan = plan.await.unwrap();
+        assert_eq!(plan.commit().unwrap().as_str(), old);
+        let snapshot = plan.run().await.unwrap();
+        assert_eq!(snapshot.commit().unwrap().as_str(), new);
+        assert!(snapshot.path().ends_with(&new));
     });
 }
 

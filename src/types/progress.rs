@@ -73,7 +73,7 @@ pub enum Event {
         /// Bytes of it that are on disk already.
         done: u64,
     },
-    /// More bytes of a file are there.
+    /// More bytes of a file have arrived; they are on disk a moment later.
     Advanced {
         /// The file.
         file: FileId,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Config, Error};
 use crate::auth::AuthError;
-use crate::auth::resolve::{self, Step};
+use crate::auth::resolve::{self, ResolvedToken, Step};
 use crate::auth::session::{self, Session, now};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
@@ -71,7 +71,7 @@ impl Hub {
     /// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized) for a token that is not valid, or
     /// what keeps the Hub from being asked.
     pub async fn whoami(&self) -> Result<Option<Account>, Error> {
-        let Some(token) = self.token(&Silent, resolve::plan).await? else {
+        let Some(token) = self.token(None, resolve::plan).await? else {
             return Ok(None);
         };
         let client = self.shared.client.with_token(Some(token));
@@ -95,12 +95,13 @@ impl Hub {
         &self,
         progress: &dyn Progress,
     ) -> Result<Option<Token>, Error> {
-        self.token(progress, resolve::plan_for_download).await
+        self.token(Some(progress), resolve::plan_for_download).await
     }
 
+    /// Without an observer, what the user should hear waits for the next download.
     async fn token(
         &self,
-        progress: &dyn Progress,
+        progress: Option<&dyn Progress>,
         plan: PlanToken,
     ) -> Result<Option<Token>, Error> {
         let shared = &self.shared;
@@ -116,19 +117,28 @@ impl Hub {
             step => step,
         };
         let found = shared.session.token(step, &shared.client).await;
+        if let Some(progress) = progress {
+            self.warn(progress, found.as_ref().ok().and_then(Option::as_ref));
+        }
+        Ok(found?.map(|found| found.token))
+    }
+
+    /// Tells what the session noted, and once that the token is another Hub's.
+    fn warn(&self, progress: &dyn Progress, found: Option<&ResolvedToken>) {
+        let shared = &self.shared;
+        let settings = &shared.config.settings;
         let told = std::mem::take(&mut *shared.told.lock().unwrap_or_else(PoisonError::into_inner));
         let warn = |text| progress.event(Event::Notice(Notice::Warning(text)));
         told.into_iter().map(words).for_each(warn);
-        let found = found?;
-        let foreign = found
-            .as_ref()
-            .and_then(|found| session::another_hub(found, &shared.config.settings));
-        if let Some((warning, _)) = foreign
+        // Offline nothing is sent.
+        let another = found
+            .filter(|_| !settings.offline)
+            .and_then(|found| session::another_hub(found, settings));
+        if let Some((warning, _)) = another
             && !shared.is_warned.swap(true, Ordering::Relaxed)
         {
             warn(warning);
         }
-        Ok(found.map(|found| found.token))
     }
 }
 

@@ -240,6 +240,8 @@ fn a_login_of_another_hub_is_sent_with_a_warning() {
     let warnings = Arc::new(Mutex::new(Vec::new()));
     block_on(async {
         let client = hf_cli::Hub::new(&config).unwrap();
+        // It has no observer, so the warning waits.
+        client.whoami().await.unwrap().unwrap();
         for _ in 0..2 {
             let seen = Arc::clone(&warnings);
             let watch = move |event: Event| {

@@ -129,6 +129,7 @@ fn kind_of(error: &HubError) -> ErrorKind {
         | HubError::LinkExpired
         | HubError::RangeIgnored
         | HubError::BadAnswer(_)
+        | HubError::Encoding { .. }
         | HubError::Redirect(_) => ErrorKind::Server,
         HubError::Setup(_) => ErrorKind::Config,
         HubError::NoDescriptors => ErrorKind::Other,

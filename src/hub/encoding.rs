@@ -35,6 +35,15 @@ impl Encoding {
     }
 }
 
+/// The encoding of an answer that cannot be unpacked here; `None` when its body can be read.
+pub fn unknown(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get("content-encoding")?.as_bytes();
+    let named = String::from_utf8_lossy(named).trim().to_ascii_lowercase();
+    let is_plain = named.is_empty() || named == "identity";
+    // A server could send a header of any length.
+    (!is_plain && Encoding::of(headers).is_none()).then(|| named.chars().take(40).collect())
+}
+
 /// A body being unpacked.
 #[derive(Debug)]
 pub enum Decoder {
@@ -126,17 +135,20 @@ mod tests {
 
     #[test]
     fn names() {
-        for (name, expected) in [
-            ("gzip", Some(Encoding::Gzip)),
-            ("X-GZIP", Some(Encoding::Gzip)),
-            ("deflate", Some(Encoding::Zlib)),
-            ("br", None),
-            ("identity", None),
-            ("gzip, gzip", None),
+        for (name, expected, unreadable) in [
+            ("gzip", Some(Encoding::Gzip), None),
+            ("X-GZIP", Some(Encoding::Gzip), None),
+            ("deflate", Some(Encoding::Zlib), None),
+            (" BR ", None, Some("br")),
+            ("zstd", None, Some("zstd")),
+            ("Identity", None, None),
+            ("", None, None),
+            ("gzip, gzip", None, Some("gzip, gzip")),
         ] {
             let headers = [("content-encoding".parse().unwrap(), name.parse().unwrap())];
             let headers: HeaderMap = headers.into_iter().collect();
             assert_eq!(Encoding::of(&headers), expected, "{name}");
+            assert_eq!(unknown(&headers).as_deref(), unreadable, "{name}");
         }
     }
 }

@@ -97,6 +97,15 @@ pub enum HubError {
     /// The answer is not what the protocol says.
     #[error("the server sent an answer that makes no sense: {0}")]
     BadAnswer(String),
+    /// The body is compressed by a method that this program has no decoder for, although the request
+    /// asked for the plain bytes.
+    #[error("{host} sent its answer compressed as {encoding:?}, which the request did not allow")]
+    Encoding {
+        /// Scheme, host and port of the server.
+        host: String,
+        /// The name of the encoding, as the server gave it, in lower case.
+        encoding: String,
+    },
     /// A redirect that must not be followed.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
@@ -162,6 +171,7 @@ impl HubError {
                 | HubError::EntryNotFound { .. }
                 | HubError::Setup(_)
                 | HubError::BadAnswer(_)
+                | HubError::Encoding { .. }
                 | HubError::Redirect(_)
         )
     }

@@ -7,6 +7,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::classify::{RequestContext, Whom, classify};
+use super::encoding;
 use super::error::HubError;
 use super::failure::Failure;
 use super::http::Hub;
@@ -52,11 +53,30 @@ impl Hub {
     }
 
     /// One attempt through the whole redirect chain, without retry. For callers with a retry rule
-    /// of their own, such as a download that counts progress.
+    /// of their own, such as a download that counts progress. A body in an encoding that cannot be
+    /// unpacked here is requested a second time.
     ///
     /// # Errors
     /// A [`Failure`] that says whether trying again may help.
     pub async fn send_once(&self, request: &Request) -> Result<Answer, Failure> {
+        let answer = self.send_through(request).await?;
+        if request.method == Method::HEAD || !is_unreadable(&answer) {
+            return Ok(answer);
+        }
+        if request.method != Method::GET {
+            return Err(unreadable(&answer));
+        }
+        // Every request with a body to come asks for `identity`. A proxy that compresses all the same
+        // may keep to this (RFC 9111, 5.2.1.6), and a cache in between to the first word.
+        let again = request.clone().header("cache-control", "no-cache, no-transform");
+        let answer = self.send_through(&again).await?;
+        match is_unreadable(&answer) {
+            true => Err(unreadable(&answer)),
+            false => Ok(answer),
+        }
+    }
+
+    async fn send_through(&self, request: &Request) -> Result<Answer, Failure> {
         if self.options.offline {
             return Err(Failure::fatal(HubError::Offline));
         }
@@ -243,6 +263,18 @@ impl Hub {
             }
         }
     }
+}
+
+fn is_unreadable(answer: &Answer) -> bool {
+    encoding::unknown(answer.response.headers()).is_some()
+}
+
+/// The error for a body that cannot be unpacked.
+fn unreadable(answer: &Answer) -> Failure {
+    Failure::fatal(HubError::Encoding {
+        host: host(answer.response.url()),
+        encoding: encoding::unknown(answer.response.headers()).unwrap_or_default(),
+    })
 }
 
 /// The address without the user name and password that it may hold: they are sent as a header of

@@ -139,6 +139,10 @@ impl From<HubError> for CliError {
                         .to_owned(),
                 ),
             ),
+            HubError::Encoding { .. } => (
+                Kind::Server,
+                Some("a proxy in between may compress answers: name that host in NO_PROXY to go around it, or choose another server with HF_ENDPOINT".to_owned()),
+            ),
             HubError::BadAnswer(_) | HubError::Redirect(_) => (
                 Kind::Server,
                 Some("check HF_ENDPOINT and the proxy variables: is this really a Hub?".to_owned()),

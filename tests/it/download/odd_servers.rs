@@ -101,6 +101,33 @@ fn a_compressed_body_of_a_large_file() {
 }
 
 #[test]
+fn a_body_in_an_unknown_encoding_is_asked_for_once_more() {
+    let zstd = || Fault::Headers(vec![("Content-Encoding", b"zstd")]).on("/repos/");
+    let hub = hub();
+    hub.fault(zstd().at(Origin::Cdn).times(1));
+    let big = ["download", "org/name", "big.bin"];
+    arrives(&TestEnv::for_hub(&hub), &hub, &big);
+    let asked = |hub: &Hub| {
+        let requests = hub.requests().into_iter();
+        let of_content = requests.filter(|request| request.origin == Origin::Cdn);
+        let ways = of_content.map(|request| {
+            let mut headers = request.headers.iter();
+            headers.any(|(name, value)| name == "cache-control" && value.contains("no-transform"))
+        });
+        ways.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&hub), [false, true], "{}", hub.log_text());
+    hub.clear_faults();
+    hub.clear_requests();
+    hub.fault(zstd().at(Origin::Cdn));
+    let output = TestEnv::for_hub(&hub).run(big).fails(1);
+    let error = output.stderr();
+    assert!(error.contains("compressed as \"zstd\""), "{output}");
+    assert!(error.contains("NO_PROXY"), "{output}");
+    assert_eq!(asked(&hub), [false, true], "no further attempts");
+}
+
+#[test]
 fn a_damaged_compressed_body_is_refused() {
     let hub = hub();
     hub.fault(

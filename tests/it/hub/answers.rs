@@ -237,7 +237,7 @@ fn an_encoding_that_was_not_asked_for_is_unpacked_or_named() {
     for (encoding, words) in [
         (
             &b"br"[..],
-            "in the encoding \"br\", which was not asked for",
+            "compressed as \"br\", which the request did not allow",
         ),
         (b"gzip", "not in the encoding that it says"),
     ] {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::whoami::orgs;
 use super::{
-    GitArgs, browser, environment_token, give_to_git, input, say_if_git_forgets, unanswered,
+    GitArgs, browser, environment_token, give_to_git, input, may_git_keep_it, unanswered,
     warn_of_link,
 };
 use crate::auth::AuthError;
@@ -281,10 +281,7 @@ fn finish(context: &Context, grant: Grant, git: Git, storage: Storage) -> Result
         None => "The token is valid.".to_owned(),
     });
     let for_git = match git {
-        Git::Ask => {
-            say_if_git_forgets(context);
-            ask_about_git(context, storage)?
-        }
+        Git::Ask => may_git_keep_it(context) && ask_about_git(context, storage)?,
         told => told == Git::Yes,
     };
     let name = login::name_for(&account);

@@ -123,16 +123,17 @@ fn give_to_git(context: &Context, token: &Token) {
     }
 }
 
-/// Says before a question about git that no credential helper would keep the token.
-fn say_if_git_forgets(context: &Context) {
+/// Whether git may keep a token: where it cannot, this says so, and there is nothing to ask.
+fn may_git_keep_it(context: &Context) -> bool {
     let text = match git::helpers(&context.settings.endpoint) {
         Ok(helpers) if helpers.is_empty() => {
-            "No git credential helper is set up, so git would not keep the token (`git config --global credential.helper store` sets one up)."
+            "No git credential helper is set up, so git does not get the token (`git config --global credential.helper store` sets one up)."
         }
-        Err(GitError::Absent) => "git is not installed here.",
-        _ => return,
+        Err(GitError::Absent) => "git is not installed here and does not get the token.",
+        _ => return true,
     };
     context.console.say(text);
+    false
 }
 
 /// Tells git's helpers to forget the token.

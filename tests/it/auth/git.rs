@@ -7,7 +7,7 @@ use crate::harness::TestEnv;
 use crate::harness::oracle::installed;
 
 /// An environment in which git is configured like this; `None` where git is missing.
-fn with_git(env: &TestEnv, config: &str) -> Option<()> {
+pub fn with_git(env: &TestEnv, config: &str) -> Option<()> {
     installed(["git"])?;
     fs::write(env.home().join(".gitconfig"), config).unwrap();
     Some(())

@@ -77,7 +77,8 @@ pub fn link(
     fresh: bool,
 ) -> Result<(), FsError> {
     let pointer = repo.pointer(commit, path);
-    if linking == Linking::Symlinks && make_symlink(repo, &pointer, path, checksum)? {
+    let target = pointer_target(path, checksum);
+    if linking == Linking::Symlinks && make_symlink(repo, &pointer, &target)? {
         return Ok(());
     }
     if let Some(folder) = pointer.parent() {
@@ -91,25 +92,23 @@ pub fn link(
     copy_file(&blob, &pointer, &repo.blobs())
 }
 
-/// Makes the symlink; a rename replaces what has its name. `Ok(false)`: this file system has no links.
+/// Makes a pointer, a link with the text `target`; a rename replaces what has its name. `Ok(false)`: this
+/// file system has no links.
+///
+/// # Errors
+/// [`FsError`] naming the pointer.
 #[cfg(unix)]
-fn make_symlink(
-    repo: &RepoLayout,
-    pointer: &Path,
-    path: &RepoPath,
-    checksum: &Checksum,
-) -> Result<bool, FsError> {
-    let target = pointer_target(path, checksum);
-    let mut result = symlink_in_folder(&target, pointer)?;
+pub fn make_symlink(repo: &RepoLayout, pointer: &Path, target: &Path) -> Result<bool, FsError> {
+    let mut result = symlink_in_folder(target, pointer)?;
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
         if fs::read_link(pointer).is_ok_and(|found| found == target) {
             return Ok(true);
         }
         // Another process made it, or an old pointer has to be replaced.
-        result = replace_link(&target, pointer, &repo.blobs());
+        result = replace_link(target, pointer, &repo.blobs());
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::CrossesDevices) {
             // `blobs/` lies on another disk.
-            result = replace_link(&target, pointer, folder_of(pointer));
+            result = replace_link(target, pointer, folder_of(pointer));
         }
     }
     match result {
@@ -135,12 +134,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// No links on this system: files are moved or copied instead.
 #[cfg(not(unix))]
-fn make_symlink(
-    _repo: &RepoLayout,
-    _pointer: &Path,
-    _path: &RepoPath,
-    _checksum: &Checksum,
-) -> Result<bool, FsError> {
+pub fn make_symlink(_repo: &RepoLayout, _pointer: &Path, _target: &Path) -> Result<bool, FsError> {
     Ok(false)
 }
 

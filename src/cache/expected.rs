@@ -6,9 +6,11 @@
 
 use super::layout::RepoLayout;
 use super::trees;
+use crate::sys::dir::is_absent;
 use crate::types::listing::{Checksum, Listing};
 use std::collections::HashMap;
 use std::fs;
+use std::path::PathBuf;
 
 /// Git's hash and the SHA-256 of nothing: the names of empty blobs.
 const OF_NOTHING: [&str; 2] = [
@@ -38,14 +40,9 @@ impl Expected {
         Expected { sizes }
     }
 
-    /// The sizes in all stored listings of a repository; damaged listings are ignored.
+    /// The sizes in all stored listings of a repository that can be read.
     pub fn read(repo: &RepoLayout) -> Expected {
-        Expected::of(
-            &all_listings(repo)
-                .into_iter()
-                .map(|(_, l)| l)
-                .collect::<Vec<_>>(),
-        )
+        Expected::of(all_listings(repo).read.iter().map(|(_, listing)| listing))
     }
 
     /// Bytes that a blob should have.
@@ -78,20 +75,43 @@ fn may_be_empty(etag: &str) -> bool {
         )
 }
 
-/// The listings in a repository's folder that can be read, by commit.
-pub fn all_listings(repo: &RepoLayout) -> Vec<(String, Listing)> {
-    let Ok(entries) = fs::read_dir(repo.trees()) else {
-        return Vec::new();
+/// The listings in a repository's folder.
+#[derive(Debug, Default)]
+pub struct Listings {
+    /// Those that can be read, by commit.
+    pub read: Vec<(String, Listing)>,
+    /// Paths of those that cannot: damaged, of a later format, or not accessible. The path of the
+    /// folder when that cannot be read.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// Reads the listings in a repository's folder.
+pub fn all_listings(repo: &RepoLayout) -> Listings {
+    let mut all = Listings::default();
+    let folder = repo.trees();
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if !is_absent(&error) {
+                all.unreadable.push(folder);
+            }
+            return all;
+        }
     };
-    let mut all: Vec<(String, Listing)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name();
-            let commit = name.to_str()?.strip_suffix(".json")?.to_owned();
-            Some((commit, trees::read(&entry.path())?))
-        })
-        .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(commit) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            continue;
+        };
+        match trees::read(&path) {
+            Some(listing) => all.read.push((commit.to_owned(), listing)),
+            None if path.symlink_metadata().is_ok() => all.unreadable.push(path),
+            // Removed just now.
+            None => {}
+        }
+    }
+    all.read.sort_by(|a, b| a.0.cmp(&b.0));
+    all.unreadable.sort();
     all
 }
 

@@ -68,7 +68,9 @@ impl Hub {
         }
         // Every request with a body to come asks for `identity`. A proxy that compresses all the same
         // may keep to this (RFC 9111, 5.2.1.6), and a cache in between to the first word.
-        let again = request.clone().header("cache-control", "no-cache, no-transform");
+        let again = request
+            .clone()
+            .header("cache-control", "no-cache, no-transform");
         let answer = self.send_through(&again).await?;
         match is_unreadable(&answer) {
             true => Err(unreadable(&answer)),

@@ -55,7 +55,7 @@ impl<'a> PartialName<'a> {
         };
         if let Some(etag) = without_segment(name).strip_suffix(OURS.as_bytes()) {
             return match without_unique(etag) {
-                Some(etag) => found(etag, Writer::MayLock, true),
+                Some(etag) => found(etag, Writer::MayLock, false),
                 None => found(etag, Writer::Locks, true),
             };
         }
@@ -157,16 +157,16 @@ mod tests {
         assert_eq!(PartialName::stem_of_common("abc.hf-part-1"), None);
         let unique = PartialName::unique_beside(&common);
         assert_ne!(unique, common);
-        for (path, writer) in [
-            (common.clone(), Writer::Locks),
-            (PartialName::segment_of(&common, 7), Writer::Locks),
-            (unique.clone(), Writer::MayLock),
-            (PartialName::segment_of(&unique, 7), Writer::MayLock),
+        for (path, writer, is_resumed) in [
+            (common.clone(), Writer::Locks, true),
+            (PartialName::segment_of(&common, 7), Writer::Locks, true),
+            (unique.clone(), Writer::MayLock, false),
+            (PartialName::segment_of(&unique, 7), Writer::MayLock, false),
         ] {
             let name = path.file_name().unwrap().as_encoded_bytes();
             let read = PartialName::parse(name).unwrap();
             assert_eq!((read.etag, read.writer), (&b"abc"[..], writer), "{path:?}");
-            assert!(read.is_resumed);
+            assert_eq!(read.is_resumed, is_resumed, "{path:?}");
         }
     }
 }

@@ -25,7 +25,8 @@ pub struct DeletePlan {
     pub incomplete: Vec<Incomplete>,
     /// Shared blobs without users.
     pub unused: Vec<SharedBlob>,
-    /// Shared blobs without users that stay, since a listing names them where their link is missing.
+    /// Shared blobs without users that stay, since a listing names them where their link is missing, or
+    /// may name them.
     pub listed: Vec<Listed>,
     /// Repositories that a process downloads into, or may: they are left alone.
     pub busy: Vec<Spared>,
@@ -134,7 +135,7 @@ impl DeletePlan {
     /// Keeps shared blobs whose last links go while a listing of another repository names them.
     fn keep_listed(&mut self, report: &CacheReport) {
         let last = self.tally.shared_blobs_to_go(report);
-        let (_, listed) = split_listed(&self.root, last, |f, etag| self.removes(f, etag));
+        let listed = split_listed(&self.root, last, |f, etag| self.removes(f, etag)).listed;
         let kept = listed.iter().map(|listed| listed.shared_blob.hash.clone());
         self.tally.kept = kept.collect();
         self.listed = listed;
@@ -168,7 +169,8 @@ impl DeletePlan {
                 }
             }
         }
-        let (unused, listed) = split_listed(&self.root, unused, |f, etag| self.removes(f, etag));
+        let split = split_listed(&self.root, unused, |f, etag| self.removes(f, etag));
+        let (unused, listed) = split.without_doubt();
         self.unused = unused;
         self.listed.extend(listed);
         self.freed = self.tally.freed(report)

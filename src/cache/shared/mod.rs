@@ -47,7 +47,7 @@ use super::layout::{self, SHARED, SHARED_MARKER};
 use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
 use crate::types::is_lower_hex;
 pub use entry::{Entry, Linked};
-pub use listed::{Listed, split_listed};
+pub use listed::{Listed, Split, split_listed};
 pub use manifest::{LARGEST_MANIFEST, unused, users, write_manifest};
 
 /// Content of the marker: the version of the layout.

@@ -77,6 +77,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     ask("Do this?", args.yes, context)?;
     let fixed = fix(&report.root, &fixes);
     tell_busy(&fixed.busy, context);
+    if fixed.files > 0 {
+        console.say(&format!(
+            "This disk has no symbolic links: {} in the place of a link.",
+            match fixed.files {
+                1 => "one file was put".to_owned(),
+                count => format!("{} were put", text::count(count as u64, "file")),
+            }
+        ));
+    }
     tell_failures(&Outcome {
         freed: fixed.freed,
         failures: fixed.failures,

@@ -268,7 +268,7 @@ fn tell_waste(report: &CacheReport, context: &Context) {
         .as_ref()
         .map(|store| shared::unused(&report.root, store))
         .unwrap_or_default();
-    let (unused, _) = shared::split_listed(&report.root, unused, |_, _| false);
+    let (unused, _) = shared::split_listed(&report.root, unused, |_, _| false).without_doubt();
     if !unused.is_empty() {
         let bytes = unused.iter().map(|shared_blob| shared_blob.size).sum();
         context.console.hint(&format!(

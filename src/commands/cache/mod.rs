@@ -268,14 +268,22 @@ fn why_spared(spared: &Spared) -> String {
     }
 }
 
-/// Names the shared blobs that no link uses and that a plan keeps.
+/// Names the shared blobs that no link uses and that a plan keeps, with the reason.
 fn tell_listed(plan: &DeletePlan, context: &Context) {
     for listed in &plan.listed {
+        let repo = text::escape(&listed.repo.to_string());
+        let reason = match listed.is_certain {
+            true => format!(
+                "{repo} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository."
+            ),
+            false => format!(
+                "a listing of {repo} cannot be read and may name it. The next download of that repository writes the listing again; `hf cache rm` removes the repository."
+            ),
+        };
         context.console.warn(&format!(
-            "{} ({}) is kept: {} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository.",
+            "{} ({}) is kept: {reason}",
             shown(&listed.shared_blob.place()),
             text::size(listed.shared_blob.size),
-            text::escape(&listed.repo.to_string())
         ));
     }
 }

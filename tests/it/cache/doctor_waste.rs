@@ -1,5 +1,5 @@
-//! `hf cache doctor` and what takes room for nothing: unfinished downloads, locks, the shared store;
-//! and how it tells them from what is at work.
+//! `hf cache doctor` and what wastes disk space: unfinished downloads, locks, the shared store; and how it
+//! tells them from what a process uses.
 
 use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::symlink;
@@ -22,6 +22,7 @@ fn downloads_are_told_apart() {
         ("ours.hf-part-2", "12"),
         ("legacy.incomplete", "123"),
         ("modern.1234abcd.incomplete", "1234"),
+        ("own.1234abcd.hf-part", "123"),
         ("done.hf-part", "12345"),
         ("live.hf-part", "123456"),
     ] {
@@ -60,6 +61,8 @@ fn downloads_are_told_apart() {
             ("modern.1234abcd.incomplete", true),
             ("ours.hf-part", false),
             ("ours.hf-part-2", false),
+            // A name of its own: no later download finds it.
+            ("own.1234abcd.hf-part", true),
         ]
     );
     assert!(
@@ -68,7 +71,7 @@ fn downloads_are_told_apart() {
     );
     drop(lock);
     let output = env.run(["cache", "doctor", "--fix", "-y", "--json"]).ok();
-    assert_eq!(output.json()["freed_bytes"], 9);
+    assert_eq!(output.json()["freed_bytes"], 12);
 }
 
 /// A huggingface_hub of 0.16 to 0.20 that was killed leaves its partial in the cache's root.
@@ -87,7 +90,7 @@ fn an_unfinished_download_in_the_root_goes_by_its_own_name() {
 }
 
 #[test]
-fn locks_of_a_repository_that_is_gone_go_when_nobody_holds_them() {
+fn locks_of_a_repository_that_is_gone_are_removed_when_no_process_holds_them() {
     let env = TestEnv::new();
     let tree = CacheTree::at(env.cache());
     tree.model("org/here").main([("f", "x")]);
@@ -160,7 +163,7 @@ fn the_shared_store_is_swept_by_its_rules() {
 }
 
 #[test]
-fn a_download_under_way_is_not_disturbed() {
+fn a_running_download_is_not_disturbed() {
     let env = TestEnv::new();
     let repo = CacheTree::at(env.cache()).model("org/name");
     repo.main([("f", "x")]);

@@ -3,8 +3,10 @@
 mod crash;
 mod delete;
 mod doctor;
+mod doctor_keeps;
 mod doctor_race;
 mod doctor_relink;
+mod doctor_store;
 mod doctor_waste;
 mod freed;
 mod in_use;

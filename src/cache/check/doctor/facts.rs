@@ -9,7 +9,7 @@ use super::relink::{At, Has, Known};
 use super::walk::{is_own_folder, names, walk};
 use crate::cache::blob_names::{BlobName, blob_name};
 use crate::cache::commit::LONGEST_REF;
-use crate::cache::expected::{Expected, all_listings};
+use crate::cache::expected::{Expected, Listings, all_listings};
 use crate::cache::layout::{self, BLOBS, NO_EXIST, REFS, RepoLayout, TREES};
 use crate::cache::remove;
 use crate::sys::dir::is_absent;
@@ -20,6 +20,8 @@ pub struct Facts {
     pub known: Known,
     /// What its listings say about the sizes of blobs.
     pub expected: Expected,
+    /// Listings that are there and cannot be read. They may name any blob.
+    pub unreadable: Vec<PathBuf>,
     /// Files that links of snapshots lead to. `None` when a link could not be read: then no blob counts
     /// as an orphan.
     pub used: Option<HashSet<PathBuf>>,
@@ -37,13 +39,14 @@ pub struct Facts {
 impl Facts {
     /// Reads a repository's folder. `root` is the cache's.
     pub fn read(root: &Path, repo: &RepoLayout) -> Facts {
-        let listings = all_listings(repo);
+        let Listings { read, unreadable } = all_listings(repo);
         let mut facts = Facts {
-            expected: Expected::of(listings.iter().map(|(_, listing)| listing)),
+            expected: Expected::of(read.iter().map(|(_, listing)| listing)),
             known: Known {
                 places: BTreeMap::new(),
-                listings,
+                listings: read,
             },
+            unreadable,
             used: None,
             blobs: blobs(&repo.blobs()),
             commits: Vec::new(),
@@ -122,9 +125,14 @@ impl Facts {
         wrong.collect()
     }
 
-    /// Whether nothing needs a blob: no link of a snapshot, valid or broken, and no listing. A link
-    /// that cannot be read might.
+    /// Whether nothing needs a blob: no link of a snapshot, valid or broken, and no listing. A link or
+    /// a listing that cannot be read might.
     pub fn is_orphan(&self, etag: &str) -> bool {
+        self.unreadable.is_empty() && self.is_unnamed(etag)
+    }
+
+    /// Whether no link and no listing that can be read needs a blob.
+    pub fn is_unnamed(&self, etag: &str) -> bool {
         let used = self.used.as_ref();
         used.is_some_and(|used| !used.contains(&self.blob(etag))) && !self.needed.contains(etag)
     }
@@ -223,6 +231,7 @@ mod tests {
                     .collect(),
             },
             expected: Expected::default(),
+            unreadable: Vec::new(),
             used: None,
             blobs: BTreeMap::new(),
             commits: owned(commits),

@@ -36,6 +36,8 @@ pub enum FindingKind {
     Damaged,
     /// A blob that no snapshot links to, and that one should or could.
     UnlinkedBlob,
+    /// A stored listing that is damaged or cannot be read.
+    UnreadableListing,
     /// A blob that no snapshot links to.
     OrphanBlob,
     /// A file in `blobs/` that another program put there.
@@ -72,6 +74,7 @@ impl FindingKind {
             FindingKind::Unknown => "unknown-entry",
             FindingKind::Damaged => "damaged",
             FindingKind::UnlinkedBlob => "unlinked-blob",
+            FindingKind::UnreadableListing => "unreadable-listing",
             FindingKind::OrphanBlob => "orphan-blob",
             FindingKind::UnknownBlob => "unknown-blob",
             FindingKind::UnusedSharedBlob => "unused-shared-blob",
@@ -111,6 +114,7 @@ impl FindingKind {
             FindingKind::Unknown => "It is in the root of the cache and is not a repository.",
             FindingKind::Damaged => "It cannot be read, or is not what belongs there.",
             FindingKind::UnlinkedBlob => "A snapshot could link to this blob, but does not.",
+            FindingKind::UnreadableListing => "A list of a revision's files cannot be read.",
             FindingKind::OrphanBlob => "No snapshot links to this blob.",
             FindingKind::UnknownBlob => "Another program put this file among the blobs.",
             FindingKind::UnusedSharedBlob => "No repository uses this file of the shared store.",
@@ -142,6 +146,7 @@ impl FindingKind {
             FindingKind::UnmarkedStore | FindingKind::Unknown | FindingKind::Damaged => {
                 "the Python client counts it as an inconsistency and ignores it"
             }
+            FindingKind::UnreadableListing => "the next download requests it again",
             FindingKind::StaleManifest | FindingKind::StaleLocks => "a few bytes",
             FindingKind::UnlinkedBlob
             | FindingKind::OrphanBlob

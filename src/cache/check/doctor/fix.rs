@@ -6,13 +6,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::facts::{Facts, has_snapshot, holds_no_content, link_text, ref_text};
+use super::facts::{Facts, has_snapshot, holds_no_content, ref_text};
+use super::place::{Placed, Waiting, relink};
 use super::restore::restore;
 use super::walk::{is_there, names, walk};
 use super::{Finding, Fix, ModeChange};
 use crate::cache::commit::LONGEST_REF;
 use crate::cache::expected::Expected;
-use crate::cache::layout::{RepoLayout, staging_path};
+use crate::cache::layout::RepoLayout;
 use crate::cache::remove::{self, Spared};
 use crate::sys::dir::text_of;
 use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
@@ -22,6 +23,8 @@ use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic
 pub struct Fixed {
     /// How many findings were fixed.
     pub fixed: usize,
+    /// Files that were put in place of links, on a disk without symbolic links.
+    pub files: usize,
     /// Bytes of the removed files.
     pub freed: u64,
     /// What could not be done.
@@ -35,7 +38,10 @@ pub struct Fixed {
 /// that a process downloads into: its blobs may be about to be linked.
 pub fn fix(root: &Path, findings: &[Finding]) -> Fixed {
     let mut fixed = Fixed::default();
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        waiting: Waiting::of(root, findings),
+        ..Seen::default()
+    };
     let mut fixes: Vec<&Finding> = findings.iter().filter(|f| f.fix.is_automatic()).collect();
     fixes.sort_by_key(|finding| finding.fix.rank());
     for finding in fixes {
@@ -58,6 +64,7 @@ pub fn fix(root: &Path, findings: &[Finding]) -> Fixed {
             Err(error) => fixed.failures.push(error),
         }
     }
+    fixed.files = seen.files;
     fixed
 }
 
@@ -68,6 +75,10 @@ struct Seen {
     repos: BTreeMap<PathBuf, Facts>,
     /// Their listings: those of a commit never change.
     expected: BTreeMap<PathBuf, Expected>,
+    /// Links that are still to be made.
+    waiting: Waiting,
+    /// See [`Fixed::files`].
+    files: usize,
 }
 
 impl Seen {
@@ -121,7 +132,10 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
                 let reason = io::Error::other("its blob is missing");
                 return Err(FsError::of("create the link", path)(reason));
             }
-            relink(root, &repo, path, etag).map(|()| 0)
+            let waiting = &mut seen.waiting;
+            let placed = relink(root, &repo, &finding.folder, path, etag, waiting)?;
+            seen.files += usize::from(placed == Placed::File);
+            Ok(0)
         }
         Fix::RemoveWrong => {
             if !is_there(path) || seen.is_whole(&repo, path) {
@@ -165,27 +179,6 @@ fn carry_out(root: &Path, finding: &Finding, seen: &mut Seen) -> Result<u64, FsE
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
-}
-
-/// Makes a snapshot's link to a blob, unless there is a file or a link to a file of this cache.
-fn relink(root: &Path, repo: &RepoLayout, path: &Path, etag: &str) -> Result<(), FsError> {
-    let is_dead = || path.is_symlink() && !path.exists();
-    let leads_out = || {
-        let target = path.canonicalize();
-        path.is_symlink() && target.is_ok_and(|target| !target.starts_with(root))
-    };
-    if is_there(path) && !is_dead() && !leads_out() {
-        return Ok(());
-    }
-    if let Some(folder) = path.parent() {
-        create_dir_all(folder)?;
-    }
-    let place = path.strip_prefix(repo.snapshots()).unwrap_or(path);
-    let staged = staging_path(&repo.blobs());
-    std::os::unix::fs::symlink(link_text(place, etag), &staged)
-        .and_then(|()| fs::rename(&staged, path))
-        .inspect_err(|_| drop(fs::remove_file(&staged)))
-        .map_err(FsError::of("create the link", path))
 }
 
 /// Removes the links of all snapshots that lead to a blob.

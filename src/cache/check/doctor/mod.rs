@@ -16,6 +16,7 @@ mod access;
 mod facts;
 mod finding;
 mod fix;
+mod place;
 mod relink;
 mod repo;
 mod restore;

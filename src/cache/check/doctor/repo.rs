@@ -22,6 +22,14 @@ const RELINKED: &str =
 /// Advice for a blob that a listing names and no snapshot can link to.
 const LISTED: &str = "a listing names it: it is kept, and the next download uses it";
 
+/// Advice for a blob that a listing which cannot be read may name.
+const MAY_BE_LISTED: &str = "a listing of this repository cannot be read and may name it: it is kept \
+    until a download has written the listing again; `hf cache rm` removes the repository";
+
+/// Advice for the listing itself.
+const WRITTEN_AGAIN: &str = "the next download of this revision writes it again; until then no blob of \
+    the repository counts as an orphan";
+
 const UNKNOWN_BLOB: &str =
     "it belongs to another program and is left alone: remove it yourself if you do not need it";
 
@@ -64,6 +72,7 @@ pub fn examine(
         patient.stray_files();
         return patient.refs();
     }
+    patient.listings();
     patient.contents(sources);
     patient.links();
     if patient.has_snapshots_folder() {
@@ -94,6 +103,14 @@ impl RepoCheck<'_> {
     fn add_with(&mut self, kind: FindingKind, path: PathBuf, fix: Fix, detail: String) {
         let finding = Finding::new(kind, self.folder, path, fix);
         self.findings.push(finding.with_detail(detail));
+    }
+
+    /// Listings that cannot be read.
+    fn listings(&mut self) {
+        for path in self.facts.unreadable.clone() {
+            let fix = Fix::Advice(WRITTEN_AGAIN);
+            self.add(FindingKind::UnreadableListing, path, fix);
+        }
     }
 
     /// Blobs that are missing or wrong, and where the same content is.
@@ -281,7 +298,7 @@ impl RepoCheck<'_> {
         let mut listings = self.facts.known.listings.iter();
         let is_listed = listings.any(|(listed, _)| listed == commit);
         let mut blobs = self.facts.blobs.keys();
-        is_commit && !is_listed && blobs.any(|etag| self.facts.is_orphan(etag))
+        is_commit && !is_listed && blobs.any(|etag| self.facts.is_unnamed(etag))
     }
 
     /// The commits that refs name, also refs moved to `set-aside`. `None`: there is no folder of refs.
@@ -354,9 +371,12 @@ impl RepoCheck<'_> {
                     self.add(FindingKind::UnlinkedBlob, place, Fix::Advice(LISTED));
                 }
                 BlobName::Blob => {
-                    let fix = match may_have_lost_links {
-                        true => Fix::Advice(RELINKED),
-                        false => Fix::RemoveBlob,
+                    let fix = if may_have_lost_links {
+                        Fix::Advice(RELINKED)
+                    } else if !self.facts.is_orphan(&text) {
+                        Fix::Advice(MAY_BE_LISTED)
+                    } else {
+                        Fix::RemoveBlob
                     };
                     self.add(FindingKind::OrphanBlob, place, fix);
                 }

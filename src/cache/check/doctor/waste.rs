@@ -88,6 +88,9 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
     let (Some(store), Ok(dir)) = (&report.store, Dir::open(&report.root)) else {
         return;
     };
+    let unused = shared::unused(&report.root, store);
+    // What a listing names is restored before anything is swept.
+    let in_doubt = shared::split_listed(&report.root, unused, |_, _| false).in_doubt;
     for shared_blob in &store.shared_blobs {
         let place = report.root.join(shared_blob.place());
         let add = |kind, path, fix| Finding::new(kind, SHARED.as_bytes(), path, fix);
@@ -98,9 +101,15 @@ pub fn store(report: &CacheReport, findings: &mut Vec<Finding>) {
                 place,
                 Fix::Advice("it is kept: a repository may link to it"),
             )),
-            Some(users) if users.is_empty() => {
-                findings.push(add(FindingKind::UnusedSharedBlob, place, sweep()));
-            }
+            Some(users) if users.is_empty() => findings.push(match &in_doubt {
+                None => add(FindingKind::UnusedSharedBlob, place, sweep()),
+                Some(repo) => add(
+                    FindingKind::UnusedSharedBlob,
+                    place,
+                    Fix::Advice("it is kept: a listing that cannot be read may name it"),
+                )
+                .with_detail(format!("{repo} has that listing")),
+            }),
             Some(users) => {
                 let manifest = shared::manifest_of(&place);
                 let lines = crate::sys::read_text(&manifest, shared::LARGEST_MANIFEST as u64)

@@ -48,12 +48,12 @@ fn seen(lock: Lock, locks: Locks) -> Seen {
     }
 }
 
-/// Somebody may be writing it.
+/// A process may be writing it.
 fn is_alive(file: &LooseFile, made: &Made) -> bool {
     let lock = seen(file.lock, made.locks);
     match file.what {
         Loose::Blob(_) => lock == Seen::Held || lock == Seen::CannotTell && file.is_young,
-        // Its writer would hold the lock that nobody holds.
+        // Its writer would hold the lock, which is free.
         Loose::Locked if lock == Seen::Free => false,
         _ => lock == Seen::Held || file.is_young,
     }
@@ -270,8 +270,8 @@ fn is_provably_short(repo: &Repo, blob: &Blob) -> bool {
     blob.length == 0 || blob.length < blob.text.len() && repo.revisions.iter().any(names)
 }
 
-/// What is of no use to anybody: never what a listing, a link or another program may need, unless it
-/// is provably damaged.
+/// What no program can use: never what a listing, a link or another program may need, unless it is
+/// provably damaged.
 fn doctor(verdict: &mut Verdict, made: &Made) {
     rights(verdict, made);
     for repo in &made.repos {
@@ -298,7 +298,11 @@ fn doctor(verdict: &mut Verdict, made: &Made) {
             let may = match file.what {
                 Loose::Blob(is_listed) => !is_listed && !is_alive(file, made),
                 Loose::Locked => !is_alive(file, made),
-                Loose::Unlocked | Loose::Foreign => false,
+                // Ours, under a name of its own: nothing continues it.
+                Loose::Unlocked => {
+                    file.name.ends_with(".89abcdef.hf-part") && !is_alive(file, made)
+                }
+                Loose::Foreign => false,
             };
             if may {
                 verdict

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use super::DownloadError;
 use super::plan::PlannedFile;
-use super::xet::has_xet_hash;
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::cache::shared::{Entry, Linked, is_store};
 use crate::hub::Hub;
@@ -19,6 +18,7 @@ use crate::sys::dir::Dir;
 use crate::sys::threads;
 use crate::types::listing::Checksum;
 use crate::types::progress::Notice;
+use crate::types::xet_hash::has_xet_hash;
 
 /// The store of a cache, for one repository.
 #[derive(Debug, Clone)]

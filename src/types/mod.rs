@@ -13,6 +13,7 @@ mod repo;
 mod revision;
 pub(crate) mod target;
 pub(crate) mod token;
+pub(crate) mod xet_hash;
 
 pub use cache_id::CacheId;
 pub use endpoint::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};

@@ -1,4 +1,5 @@
 //! Whether what the cache holds is right: content by its hash, and the structure of the folders.
 
 pub mod doctor;
+mod hashing;
 pub mod verify;

@@ -1,33 +1,19 @@
 //! Compares the hashes of files on disk with a listing, or with what the cache itself knows (names of
 //! blobs and `trees/`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cache::{last_used, layout};
+pub use super::hashing::{Check, Mismatch, Verified, hash_all};
+use crate::cache::layout;
 use crate::sys::FsError;
-use crate::types::hash::{ContentHasher, READ_SIZE};
 use crate::types::listing::{Checksum, Listing};
-use crate::types::progress::{Event, FileProgress, Progress};
+use crate::types::xet_hash::is_xet_hash;
 
 /// Files of a folder: path in the repository → path on disk.
 pub type LocalFiles = BTreeMap<String, PathBuf>;
-
-/// A file and what it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Path in the repository.
-    pub path: String,
-    /// Path on disk.
-    pub file: PathBuf,
-    /// The hash it should have.
-    pub expected: Checksum,
-}
 
 /// What has to be hashed, and what differs before any hashing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,17 +26,14 @@ pub struct VerifyPlan {
     pub extra: Vec<String>,
 }
 
-/// A file whose content is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Path in the repository.
-    pub path: String,
-    /// The right hash.
-    pub expected: String,
-    /// The hash it has.
-    pub actual: String,
-    /// `sha256` or `git-sha1`.
-    pub algorithm: &'static str,
+impl VerifyPlan {
+    /// Lets every file be proven by SHA-256 or Git's hash, and none by its Xet hash.
+    pub fn without_xet(mut self) -> Self {
+        for check in &mut self.checks {
+            check.xet_hash = None;
+        }
+        self
+    }
 }
 
 /// Compares a listing with a folder's files. Pure.
@@ -62,6 +45,7 @@ pub fn against_listing(listing: &Listing, local: &LocalFiles) -> VerifyPlan {
                 path: path.as_str().to_owned(),
                 file: file.clone(),
                 expected: entry.checksum(),
+                xet_hash: entry.xet_hash.clone().filter(|hash| is_xet_hash(hash)),
             }),
             None => plan.missing.push(path.as_str().to_owned()),
         }
@@ -89,6 +73,7 @@ pub fn against_cache(listing: Option<&Listing>, local: &LocalFiles) -> (VerifyPl
                 path: path.clone(),
                 file: file.clone(),
                 expected,
+                xet_hash: None,
             }),
             None => unknown.push(path.clone()),
         }
@@ -155,128 +140,6 @@ fn files_but(
     Ok(files)
 }
 
-/// Hashes all files on all cores, and each content only once. Returns what is wrong, by path.
-///
-/// # Errors
-/// [`FsError`] for the first file that cannot be read.
-pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Vec<Mismatch>, FsError> {
-    let mut jobs = jobs(checks)?;
-    // The largest first, so that the cores finish at about the same time.
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
-    progress.event(Event::Begun {
-        files: jobs.len() as u64,
-        bytes: jobs.iter().map(|job| job.size).sum(),
-        done: 0,
-    });
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(Ok(Vec::new()));
-    let work = || {
-        let mut buffer = vec![0; READ_SIZE];
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let result = job.run(&mut buffer, progress);
-            let mut found = found.lock().unwrap();
-            match (result, found.as_mut()) {
-                (Ok(mismatches), Ok(all)) => all.extend(mismatches),
-                (Err(error), Ok(_)) => *found = Err(error),
-                (_, Err(_)) => return,
-            }
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 1..cores.min(jobs.len()) {
-            // Without this thread the others do all the work.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
-    progress.event(Event::Finished);
-    let mut mismatches = found.into_inner().unwrap()?;
-    mismatches.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(mismatches)
-}
-
-/// One content to hash, with all checks that need its hash.
-struct Job<'a> {
-    checks: Vec<&'a Check>,
-    size: u64,
-}
-
-/// Groups checks by content: the same blob with the same expectation is hashed once.
-fn jobs(checks: &[Check]) -> Result<Vec<Job<'_>>, FsError> {
-    let mut by_content: HashMap<(PathBuf, &Checksum), usize> = HashMap::new();
-    let mut jobs: Vec<Job<'_>> = Vec::new();
-    for check in checks {
-        let read = FsError::of("read", &check.file);
-        let real = fs::canonicalize(&check.file);
-        let size = fs::metadata(&check.file).map(|meta| meta.len());
-        let (real, size) = real.and_then(|real| Ok((real, size?))).map_err(read)?;
-        let index = *by_content
-            .entry((real, &check.expected))
-            .or_insert_with(|| {
-                jobs.push(Job {
-                    checks: Vec::new(),
-                    size,
-                });
-                jobs.len() - 1
-            });
-        jobs[index].checks.push(check);
-    }
-    Ok(jobs)
-}
-
-impl Job<'_> {
-    fn run(&self, buffer: &mut [u8], progress: &dyn Progress) -> Result<Vec<Mismatch>, FsError> {
-        let first = self.checks[0];
-        let progress = FileProgress::begin(progress, &first.path, Some(self.size), 0);
-        let mut hasher = ContentHasher::new(&first.expected, Some(self.size));
-        let hashed: io::Result<()> = (|| {
-            let mut file = last_used::open_unmarked(&first.file)?;
-            advise_sequential(&file);
-            loop {
-                match io::Read::read(&mut file, buffer)? {
-                    0 => return Ok(()),
-                    count => {
-                        hasher.update(&buffer[..count]);
-                        progress.advance(count as u64);
-                    }
-                }
-            }
-        })();
-        hashed.map_err(FsError::of("read", &first.file))?;
-        progress.done();
-        let algorithm = match &first.expected {
-            Checksum::Sha256(_) => "sha256",
-            Checksum::GitSha1(_) => "git-sha1",
-            Checksum::Unknown(_) => return Ok(Vec::new()),
-        };
-        let Some(actual) = hasher.finish() else {
-            return Ok(Vec::new());
-        };
-        if actual == first.expected.etag() {
-            return Ok(Vec::new());
-        }
-        Ok(self
-            .checks
-            .iter()
-            .map(|check| Mismatch {
-                path: check.path.clone(),
-                expected: check.expected.etag().to_owned(),
-                actual: actual.clone(),
-                algorithm,
-            })
-            .collect())
-    }
-}
-
-/// Asks the system to read ahead. Failing changes nothing.
-fn advise_sequential(file: &File) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,8 +195,7 @@ mod tests {
         let local = folder_files(&snapshot).unwrap();
         let (plan, unknown) = against_cache(None, &local);
         assert_eq!(unknown, ["copy"]);
-        assert_eq!(jobs(&plan.checks).unwrap().len(), 2);
-        let wrong = hash_all(&plan.checks, &Silent).unwrap();
+        let wrong = hash_all(&plan.checks, &Silent).unwrap().wrong;
         let paths: Vec<&str> = wrong.iter().map(|m| m.path.as_str()).collect();
         assert_eq!(paths, ["ce011", "ce012"]);
         assert_eq!(

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
-use crate::cache::check::verify::Mismatch;
+use crate::cache::check::verify::{Mismatch, Verified};
 use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::commands::context::Context;
@@ -396,6 +396,11 @@ pub fn tell_wrong(wrong: &[Mismatch], context: &Context) {
             file.expected
         ));
     }
+}
+
+/// How many files were proven by their Xet hash, if any were.
+pub fn by_xet_hash(found: &Verified) -> Option<(&'static str, serde_json::Value)> {
+    (found.by_xet_hash > 0).then(|| ("proven_by_xet_hash", found.by_xet_hash.into()))
 }
 
 #[cfg(test)]

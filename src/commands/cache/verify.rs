@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::verify_all::verify_all;
-use super::{cache_root, own_cache_root, shown, tell_wrong};
+use super::{by_xet_hash, cache_root, own_cache_root, shown, tell_wrong};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::check::verify::{
-    Check, Mismatch, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
+    Check, Mismatch, Verified, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
     snapshot_files,
 };
 use crate::cache::layout::{CacheLayout, RepoLayout, parse_repo_folder};
@@ -68,6 +68,9 @@ pub struct Args {
     /// Check every revision of every repository in the cache, without asking the Hub.
     #[arg(long, conflicts_with_all = ["repo_id", "repo_type", "revision", "local_dir"])]
     all: bool,
+    /// Prove every large file by its SHA-256, even where its Xet hash is known and quicker to compute.
+    #[arg(long)]
+    sha256: bool,
     #[command(flatten)]
     token: TokenArgs,
     #[command(flatten)]
@@ -105,7 +108,8 @@ impl Subject {
 /// cannot be asked.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     if args.all {
-        return verify_all(args.cache_dir.as_deref(), args.progress.progress, context);
+        let root = args.cache_dir.as_deref();
+        return verify_all(root, args.sha256, args.progress.progress, context);
     }
     if args.repo_id.is_none() {
         return Err(CliError::usage("Name a repository, or pass --all."));
@@ -128,9 +132,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             text::count(unknown.len() as u64, "file")
         ));
     }
+    let plan = if args.sha256 {
+        plan.without_xet()
+    } else {
+        plan
+    };
     let progress = context.console.progress(args.progress.progress);
-    let mut wrong = hash_all(&plan.checks, progress.as_ref())?;
-    if args.fix && !wrong.is_empty() {
+    let mut found = hash_all(&plan.checks, progress.as_ref())?;
+    if args.fix && !found.wrong.is_empty() {
+        let wrong = std::mem::take(&mut found.wrong);
         tell_wrong(&wrong, context);
         args.refetch(&subject, &wrong, context)?;
         let again: Vec<Check> = plan
@@ -139,9 +149,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             .filter(|check| wrong.iter().any(|file| file.path == check.path))
             .cloned()
             .collect();
-        wrong = hash_all(&again, progress.as_ref())?;
+        let fixed = hash_all(&again, progress.as_ref())?;
+        found.wrong = fixed.wrong;
+        found.by_xet_hash += fixed.by_xet_hash;
     }
-    args.judge(&subject, &plan, &wrong, context)
+    args.judge(&subject, &plan, &found, context)
 }
 
 impl Args {
@@ -232,12 +244,12 @@ impl Args {
         &self,
         subject: &Subject,
         plan: &VerifyPlan,
-        wrong: &[Mismatch],
+        found: &Verified,
         context: &Context,
     ) -> Result<(), CliError> {
         let console = &context.console;
-        tell_wrong(wrong, context);
-        let mut failed = !wrong.is_empty();
+        tell_wrong(&found.wrong, context);
+        let mut failed = !found.wrong.is_empty();
         for (paths, fails, what, flag) in [
             (
                 &plan.missing,
@@ -275,17 +287,19 @@ impl Args {
             )
             .hint("--fix fetches wrong files again, and `hf download` missing ones"));
         }
+        let mut facts = vec![
+            ("repo_id", json!(subject.repo.id.as_str())),
+            ("repo_type", json!(subject.repo.repo_type.as_str())),
+            ("checked", json!(plan.checks.len())),
+            ("path", crate::console::paths::path_value(&subject.folder)),
+        ];
+        facts.extend(by_xet_hash(found));
         console.result(
             &format!(
                 "All {} of {name} are right.",
                 text::count(plan.checks.len() as u64, "checked file")
             ),
-            vec![
-                ("repo_id", json!(subject.repo.id.as_str())),
-                ("repo_type", json!(subject.repo.repo_type.as_str())),
-                ("checked", json!(plan.checks.len())),
-                ("path", crate::console::paths::path_value(&subject.folder)),
-            ],
+            facts,
         );
         Ok(())
     }

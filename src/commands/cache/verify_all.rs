@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::tell_wrong;
-use super::{cache_root, problem_text, shown};
+use super::{by_xet_hash, cache_root, problem_text, shown};
 use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
@@ -13,12 +13,14 @@ use crate::commands::context::Context;
 use crate::commands::error::{CliError, Kind};
 use crate::console::{ProgressStyle, text};
 
-/// Checks every file against the listings and blob names of the cache.
+/// Checks every file against the listings and blob names of the cache. With `is_sha256` no Xet hash proves
+/// anything.
 ///
 /// # Errors
 /// A wrong file or a damaged repository, or something that cannot be read.
 pub fn verify_all(
     cache_dir: Option<&Path>,
+    is_sha256: bool,
     style: ProgressStyle,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -33,6 +35,7 @@ pub fn verify_all(
             let tree = repo.layout.tree_named(&revision.name);
             let local = snapshot_files(&revision.path(&repo.layout))?;
             let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
+            let plan = if is_sha256 { plan.without_xet() } else { plan };
             missing += plan.missing.len();
             unknown += not_known.len();
             revisions += 1;
@@ -43,8 +46,9 @@ pub fn verify_all(
             }));
         }
     }
-    let wrong = hash_all(&checks, context.console.progress(style).as_ref())?;
-    tell_wrong(&wrong, context);
+    let found = hash_all(&checks, context.console.progress(style).as_ref())?;
+    let wrong = &found.wrong;
+    tell_wrong(wrong, context);
     for (count, what) in [
         (missing, "missing, though listed for its revision"),
         (unknown, "not checked: the hash is unknown"),
@@ -66,14 +70,15 @@ pub fn verify_all(
         )
         .hint("`hf cache rm` removes a repository or file, `hf download` fetches it again"));
     }
-    context.console.result(
-        "Every file of the cache is right.",
-        vec![
-            ("checked", json!(checks.len())),
-            ("repos", json!(report.repos.len())),
-            ("revisions", json!(revisions)),
-            ("path", crate::console::paths::path_value(&report.root)),
-        ],
-    );
+    let mut facts = vec![
+        ("checked", json!(checks.len())),
+        ("repos", json!(report.repos.len())),
+        ("revisions", json!(revisions)),
+        ("path", crate::console::paths::path_value(&report.root)),
+    ];
+    facts.extend(by_xet_hash(&found));
+    context
+        .console
+        .result("Every file of the cache is right.", facts);
     Ok(())
 }

@@ -9,7 +9,6 @@
 //! Nothing is set up before the first file needs it, and then one session with one access token
 //! serves all workers. The library runs on our own runtime, so it ends with it.
 
-mod hash;
 mod library;
 mod progress;
 
@@ -27,7 +26,6 @@ use xet::xet_session::XetFileInfo;
 use xet_data::DataError;
 use xet_data::processing::{DownloadStream, FileDownloadSession};
 
-pub use self::hash::has_xet_hash;
 use self::library::{XetCaller, describe, detail};
 use super::DownloadError;
 use super::partial::Partial;

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use crate::harness::TestEnv;
+use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
@@ -135,6 +136,47 @@ fn offline_the_cache_proves_itself() {
     }
     assert_eq!(tree_of(env.cache()), before, "verify changes nothing");
     assert_eq!(hub.requests().len(), asked, "nobody was asked");
+}
+
+#[test]
+fn a_xet_hash_proves_a_file_unless_sha256_is_asked_for() {
+    let (cas, hub) = (Cas::start(), Hub::start());
+    let content = Content::synthetic(300_000, 1);
+    let (hash, other) = (cas.store(&content.to_bytes()), "0".repeat(64));
+    hub.add(
+        Repo::model("org/name")
+            .file("config.json", "{}")
+            .xet("model.safetensors", content.clone(), &hash)
+            // As if it were chunked in another way.
+            .xet("other.safetensors", Content::synthetic(300_000, 2), &other),
+    );
+    let env = TestEnv::for_hub(&hub);
+    let mut plain = TestEnv::for_hub(&hub);
+    plain
+        .set("HF_HOME", env.hf_home())
+        .set("HF_HUB_DISABLE_XET", "1");
+    let output = plain.run(["download", "org/name", "-q"]).ok();
+    let snapshot = PathBuf::from(output.stdout().trim());
+    for args in [&["org/name"][..], &["org/name", "--offline"], &["--all"]] {
+        let proven = |more: &[&str]| {
+            let args = [&["cache", "verify", "--json"], args, more].concat();
+            let result = env.run(&args).ok().json();
+            assert_eq!(result["checked"], 3, "{args:?}");
+            result["proven_by_xet_hash"].as_u64()
+        };
+        assert_eq!(proven(&[]), Some(1), "{args:?}");
+        assert_eq!(proven(&["--sha256"]), None, "{args:?}");
+    }
+    let output = env.run(["cache", "verify", "org/name"]).ok();
+    assert!(
+        output.stdout().contains("proven_by_xet_hash: 1"),
+        "{output}"
+    );
+    damage(&snapshot.join("model.safetensors"));
+    let output = env.run(["cache", "verify", "org/name"]).fails(1);
+    let words = "model.safetensors is damaged: its sha256 is ";
+    assert!(output.stderr().contains(words), "{output}");
+    assert_eq!(output.stderr().matches("is damaged").count(), 1, "{output}");
 }
 
 #[test]

@@ -381,6 +381,14 @@ mod tests {
     }
 
     #[test]
+    fn a_servers_words_are_repeated_and_cut() {
+        for text in ["", "the code was denied", "verweigert für ünbekannt"] {
+            assert_eq!(limited(text), text);
+        }
+        assert_eq!(limited(&"ü".repeat(1000)), "ü".repeat(200));
+    }
+
+    #[test]
     fn device_answers() {
         let minimal = json!({"device_code": "d", "user_code": "A-B", "verification_uri": "https://hub.test/device"});
         let code = device_code(minimal).unwrap();

@@ -49,7 +49,7 @@ ROOMS = {
     "src/download": ["download::"],
     "src/cache": ["cache::", "parity::cache_", "whole::door", "download::shared"],
     "src/auth": ["auth::", "cli::legacy", "parity::auth", "parity::login"],
-    "src/hub": ["hub::", "download::faults", "download::malformed", "download::errors"],
+    "src/hub": ["hub::", "download::basic", "download::faults", "download::malformed", "download::errors"],
 }
 SWITCH = """
 //! Which planted fault is on. Written by tests/mutants/run.py, never part of the program.
@@ -200,6 +200,11 @@ class Tree:
             if str(path.relative_to(self.root)) not in wanted and "src/mutant.rs" not in str(path):
                 path.unlink()
         write(self.root / "src/mutant.rs", SWITCH)
+        # The Python clients, where the tests of the checkout have installed them.
+        clients, here = ROOT / "target/oracle", self.target / "oracle"
+        if clients.is_dir() and not here.exists():
+            self.target.mkdir(exist_ok=True)
+            here.symlink_to(clients)
         lib = (ROOT / "src/lib.rs").read_text()
         lines = lib.split("\n")
         place_of_mod = next(i for i, line in enumerate(lines) if re.match(r"(pub )?mod \w+;", line))

@@ -98,6 +98,25 @@ fn sizes_counts_and_refs() {
 }
 
 #[test]
+fn refs_that_refs_cannot_hold_belong_to_their_revision() {
+    let tree = healthy();
+    tree.file(&format!("{REPO}/.hf-refs/main%2Fx%2520y"), "c2")
+        .file(&format!("{REPO}/.hf-refs/main"), "c1")
+        .file(&format!("{REPO}/.hf-refs/lost"), "c3");
+    let report = tree.scan();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let revisions = report.repos[0].revisions.iter();
+    let refs: Vec<(&str, &[String])> = revisions
+        .map(|r| (r.commit.as_str(), r.refs.as_slice()))
+        .collect();
+    let [one, two] = [&["main", "refs/pr/1"][..], &["main/x%20y"]].map(|names| {
+        let names = names.iter().map(|&name| name.to_owned());
+        names.collect::<Vec<String>>()
+    });
+    assert_eq!(refs, [("c1", &one[..]), ("c2", &two[..])]);
+}
+
+#[test]
 fn copies_instead_of_links_count_one_by_one() {
     let tree = Tree::new();
     tree.file("datasets--n/snapshots/c/f", "12345")

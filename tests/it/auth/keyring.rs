@@ -123,6 +123,66 @@ fn a_browser_login_in_the_keyring_is_renewed() {
 }
 
 #[test]
+fn a_login_in_the_keyring_is_renewed_by_its_own_hub_alone() {
+    let (home, mirror) = (hub(), hub());
+    home.device_login("bob", &[], 600);
+    let due = "hf_oauth_access00001";
+    mirror.user("bob").oauth_token(due);
+    let mut env = TestEnv::for_hub(&home);
+    let script = format!(
+        "hf auth login --storage keyring || exit 1
+         export HF_ENDPOINT={} HF_TRUSTED_ENDPOINTS={0}
+         hf auth whoami || exit 2
+         hf auth login --token {LAPTOP} --storage keyring --force || exit 3
+         echo then >&2
+         HF_ENDPOINT={1} HF_TRUSTED_ENDPOINTS={1} hf auth whoami || exit 4",
+        mirror.endpoint(),
+        home.endpoint(),
+    );
+    let Some(output) = with_keyring(&mut env, &script) else {
+        return;
+    };
+    let output = output.ok();
+    let told = format!(
+        "only a command that talks to {} can renew it",
+        home.endpoint()
+    );
+    let (while_due, later) = output.stderr().split_once("then\n").expect("both parts");
+    assert_eq!(while_due.matches(&told).count(), 1, "{output}");
+    assert_eq!(
+        later, "",
+        "a token that never ends waits for nobody: {output}"
+    );
+    assert_eq!(home.refreshes(), (0, 0));
+    assert_eq!(mirror.count(|request| request.path.contains("oauth")), 0);
+}
+
+/// Its token stays where it cannot be deleted, and is used no more.
+#[test]
+fn a_logout_without_a_service_ends_the_use_of_that_token_alone() {
+    let mut env = TestEnv::new();
+    env.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let path = env.hf_home().join("keyring_tokens");
+    let index = serde_json::json!({"active": "work", "names": ["home", "work"]});
+    for (name, active) in [
+        (Some("home"), Some("work")),
+        (Some("work"), None),
+        (None, None),
+    ] {
+        fs::create_dir_all(env.hf_home()).unwrap();
+        fs::write(&path, index.to_string()).unwrap();
+        let mut args = vec!["auth", "logout"];
+        args.extend(name.into_iter().flat_map(|name| ["--token-name", name]));
+        let output = env.run(args).fails(1);
+        let words = "keyring cannot be used";
+        assert!(output.stderr().contains(words), "{output}");
+        let left: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(left["active"].as_str(), active, "{name:?}");
+        assert_eq!(left["names"], index["names"], "{name:?}");
+    }
+}
+
+#[test]
 fn without_a_service_the_error_names_the_alternative() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);

@@ -154,7 +154,17 @@ fn one_file_needs_one_head_and_one_get() {
             "Hub GET /org/name/resolve/COMMIT/config.json"
         ]
     );
+    hub.clear_requests();
     env.run(["download", "org/name", "model.safetensors"]).ok();
+    let asked = asked(&hub);
+    assert_eq!(
+        asked[0],
+        "Hub HEAD /org/name/resolve/main/model.safetensors"
+    );
+    assert!(
+        asked.len() == 2 && asked[1].starts_with("Cdn GET "),
+        "{asked:?}"
+    );
     assert_eq!(
         fs::metadata(file.with_file_name("model.safetensors"))
             .unwrap()

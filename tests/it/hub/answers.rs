@@ -249,6 +249,39 @@ fn an_encoding_that_was_not_asked_for_is_unpacked_or_named() {
 }
 
 #[test]
+fn debug_output_shows_each_request_and_no_secret() {
+    let hub = hub();
+    hub.fault(Fault::status(500).on("/revision/").times(1));
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
+    env.set("HF_TOKEN", TOKEN).set("HF_DEBUG", "1");
+    let output = env.run(["download", "org/name"]).ok();
+    assert!(!output.to_string().contains(TOKEN), "{output}");
+    let expected = hub.requests().into_iter().map(|request| {
+        let (origin, token) = match (request.origin, request.authorization) {
+            (Origin::Hub, Some(_)) => (hub.endpoint(), "(with token) "),
+            (Origin::Hub, None) => (hub.endpoint(), ""),
+            (_, token) => {
+                assert_eq!(token, None);
+                assert!(request.query.contains("Signature"), "{}", request.query);
+                assert!(!output.stderr().contains(&request.query), "{output}");
+                (hub.cdn_origin(), "")
+            }
+        };
+        let (method, path, status) = (request.method, request.path, request.status);
+        format!("[debug] {method} {origin}{path} {token}→ {status} ")
+    });
+    let mut expected: Vec<String> = expected.collect();
+    let shown = output.stderr().lines().filter(|line| line.contains(" → "));
+    let mut shown: Vec<&str> = shown.collect();
+    expected.sort();
+    shown.sort();
+    assert_eq!(shown.len(), expected.len(), "{output}");
+    for (shown, expected) in shown.iter().zip(&expected) {
+        assert!(shown.starts_with(expected.as_str()), "{shown}: {expected}");
+    }
+}
+
+#[test]
 fn a_login_in_the_endpoint_goes_in_place_of_the_token() {
     let hub = hub();
     hub.configure(|settings| settings.resolve_cache = true);

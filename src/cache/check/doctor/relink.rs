@@ -296,6 +296,23 @@ mod tests {
         }
     }
 
+    /// Then a blob that nothing seems to need may be the one that it was for.
+    #[test]
+    fn a_broken_link_of_which_nothing_is_known() {
+        for (at, listed, expected) in [
+            (broken("/x/y"), None, true),
+            (broken("/x/y"), Some("2"), false),
+            (broken(&to_blob("2")), None, false),
+            (broken(&to_blob("2")), Some("2"), false),
+            (At::Fine, None, false),
+            (At::Outside("/x/y".into()), None, false),
+        ] {
+            let listed: Vec<(&str, &str)> = listed.into_iter().map(|d| ("f", d)).collect();
+            let known = known(&[("c/e", At::Fine), ("c/f", at.clone())], &listed);
+            assert_eq!(known.has_unknown_target(), expected, "{at:?} {listed:?}");
+        }
+    }
+
     #[test]
     fn contents_that_are_asked_for() {
         let places = [

@@ -74,7 +74,7 @@ fn a_damaged_blob_is_fetched_again() {
                 assert!(output.stderr().contains(path), "{output}");
                 is_right(&blob, &hub, path);
                 let again = env.run(arguments).ok();
-                assert_eq!(again.stderr(), "");
+                assert_eq!(again.said(), "");
             }
         }
     }
@@ -133,7 +133,7 @@ fn a_damaged_file_of_a_local_folder_is_fetched_again() {
         assert!(output.stderr().contains("another length"), "{output}");
         is_right(&file, &hub, path);
     }
-    assert_eq!(env.run(here).ok().stderr(), "");
+    assert_eq!(env.run(here).ok().said(), "");
 }
 
 #[test]

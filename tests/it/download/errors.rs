@@ -188,7 +188,7 @@ fn offline_uses_the_cache_or_says_so() {
     env.set("HF_HUB_OFFLINE", "1");
     let offline = env.run(["download", "org/name"]).ok();
     assert_eq!(offline.stdout(), online.stdout());
-    assert_eq!(offline.stderr(), "", "who asked for it need not be told");
+    assert_eq!(offline.said(), "", "who asked for it need not be told");
     env.run(["download", "org/name", "config.json"]).ok();
     env.run(["download", "org/name", "--dry-run"]).fails(1);
     env.run(["download", "org/name", "--force-download"])

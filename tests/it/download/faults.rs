@@ -277,7 +277,7 @@ fn ctrl_c_promises_nothing_that_is_not_there() {
         running.signal(Signal::INT);
         let output = running.wait().fails(130);
         assert_eq!(
-            output.stderr(),
+            output.said(),
             "Stopped. Nothing is kept: the same command starts again.\n"
         );
     }
@@ -427,5 +427,5 @@ fn a_terminal_sees_progress_and_a_pipe_does_not() {
         .limit(Duration::from_secs(60))
         .run()
         .ok();
-    assert_eq!(output.stderr(), "");
+    assert_eq!(output.said(), "");
 }

@@ -99,7 +99,10 @@ fn a_branch_in_the_folder_of_another_one() {
             fs::read_to_string(format!("{}/a.txt", output.stdout().trim_end())).unwrap()
         };
         let output = run(&env, first).ok();
-        assert_eq!((read(&output).as_str(), output.stderr()), ("one", ""));
+        assert_eq!(
+            (read(&output).as_str(), output.said().as_str()),
+            ("one", "")
+        );
         let output = run(&env, second).ok();
         assert_eq!(read(&output), "two");
         assert!(output.stderr().contains("in its way"), "{output}");

@@ -141,7 +141,7 @@ fn odd_names_arrive_and_are_shown_escaped() {
     for name in names {
         let env = TestEnv::for_hub(&hub);
         let output = env.run(["download", "org/name", "--", name]).ok();
-        assert_eq!(output.stderr(), "", "{name:?}");
+        assert_eq!(output.said(), "", "{name:?}");
         let offline = ["download", "org/name", "--offline", "--", name];
         env.run(offline).ok();
     }

@@ -116,7 +116,7 @@ fn whatever_says_no_to_a_symbolic_link_files_are_made() {
         arrived(&folder, &hub);
         assert!(!listing(&folder).contains("->"), "{error}");
         let (sent, before) = (hub.content_bytes_sent(), listing(env.cache()));
-        assert_eq!(run().stderr(), "");
+        assert_eq!(run().said(), "");
         assert_eq!(
             hub.content_bytes_sent(),
             sent,

@@ -151,7 +151,7 @@ fn the_length_in_an_answer_without_a_body_proves_nothing() {
         // What is there is right, whatever the header says.
         hub.clear_requests();
         let output = env.run(small).ok();
-        assert_eq!(output.stderr(), "");
+        assert_eq!(output.said(), "");
         assert_eq!(hub.content_bytes_sent(), 0, "{}", hub.log_text());
         let blob = hub.repo("models/org/name").entry("small.txt").etag();
         let blob = env.cache().join("models--org--name/blobs").join(blob);

@@ -299,7 +299,7 @@ fn each_links_what_the_other_has_published() {
     python(&modern, &ours, &two).run().ok();
     assert_eq!(shared.fetched(), 0, "{}", shared.hub.log_text());
     let output = theirs.run(two).ok();
-    assert_eq!(output.stderr(), "");
+    assert_eq!(output.said(), "");
     assert_eq!(shared.fetched(), 0, "{}", shared.hub.log_text());
     assert!(fs::read(output.stdout().trim_end()).unwrap() == shared.bytes);
     for env in [&ours, &theirs] {

@@ -127,7 +127,7 @@ fn folders_of_others_are_left_alone() {
         fs::write(blobs.join(name), text).unwrap();
         let before = listing(&blobs);
         let output = env.run(ONE).ok();
-        assert_eq!(output.stderr(), "");
+        assert_eq!(output.said(), "");
         is_plain(&shared, &env, "models--org--one");
         assert_eq!(listing(&blobs), before);
     }
@@ -194,7 +194,7 @@ fn the_store_of_another_user() {
         give(env.root(), STRANGER);
         give(&store, 0);
         let output = become_stranger(&env, &COPY).ok();
-        assert_eq!(output.stderr(), "");
+        assert_eq!(output.said(), "");
         assert!(fs::read(output.stdout().trim_end()).unwrap() == shared.bytes);
         if is_linked {
             shared.is_linked(&env, "models--org--two");

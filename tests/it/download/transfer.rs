@@ -186,7 +186,7 @@ fn a_very_low_limit_is_no_stall() {
     let output = env
         .run(["download", "org/name"].iter().chain(&arguments))
         .ok();
-    assert_eq!(output.stderr(), "");
+    assert_eq!(output.said(), "");
     assert_eq!(hub.count(|r| r.content), 2, "{}", hub.log_text());
 }
 
@@ -201,13 +201,13 @@ fn a_limit_keeps_files_out_of_xet_storage() {
     let arguments = ["download", "org/name", "--limit-rate", "100M"];
     let output = env.run(arguments).ok();
     assert_eq!(
-        output.stderr(),
+        output.said(),
         "Downloading over HTTP: Xet storage does not support --limit-rate.\n"
     );
     assert_eq!(hub.count(|r| r.path.contains("xet-read-token")), 0);
     assert_eq!(hub.content_bytes_sent(), 300_000);
     let again = env.run(arguments).ok();
-    assert_eq!(again.stderr(), "", "nothing to fetch, nothing to say");
+    assert_eq!(again.said(), "", "nothing to fetch, nothing to say");
 }
 
 #[test]
@@ -265,8 +265,12 @@ fn a_log_gets_lines_and_a_quick_download_none() {
             "--format",
             format,
         ];
+        let start = Instant::now();
         let output = env.run(arguments).ok();
-        assert_eq!(output.stderr(), "", "{style}");
+        // On a busy machine it may not be quick.
+        if start.elapsed() < Duration::from_secs(10) {
+            assert_eq!(output.stderr(), "", "{style}");
+        }
     }
 }
 

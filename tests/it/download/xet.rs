@@ -275,7 +275,7 @@ fn a_token_that_runs_out_midway_is_replaced() {
     hub.xet_tokens(Some(slow.endpoint()), [31, 3600]);
     let output = env.run(["download", "org/name", "--max-workers", "1"]).ok();
     arrived(&env, &hub);
-    assert_eq!(output.stderr(), "", "{output}");
+    assert_eq!(output.said(), "", "{output}");
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
     assert_eq!(asked_for_tokens(&hub), 2, "{}", hub.log_text());
 }
@@ -334,7 +334,7 @@ fn a_partial_of_other_bytes_does_no_harm() {
     fs::write(blobs.join(format!("{etag}.hf-part")), noise(9, 1_000_000)).unwrap();
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
-    assert_eq!(output.stderr(), "", "{output}");
+    assert_eq!(output.said(), "", "{output}");
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
 }
 

@@ -339,6 +339,18 @@ impl Output {
         &self.stderr
     }
 
+    /// Standard error without lines of progress, which a log gets every ten seconds: on a busy machine
+    /// any download may be as long, and by a fast clock soon.
+    pub fn said(&self) -> String {
+        let is_progress = |line: &&str| {
+            line.starts_with(|first: char| first.is_ascii_digit())
+                && [" file, ", " files, "].iter().any(|s| line.contains(s))
+                || line.starts_with("listing files")
+        };
+        let lines = self.stderr.split_inclusive('\n');
+        lines.filter(|line| !is_progress(line)).collect()
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {

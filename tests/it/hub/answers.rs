@@ -109,7 +109,7 @@ fn an_expired_token_is_named() {
     let served = cached.run(["download", "org/name"]).ok();
     assert_eq!(served.stdout(), before.stdout());
     assert_eq!(
-        served.stderr(),
+        served.said(),
         "Warning: The Hub refuses the token from the environment variable HF_TOKEN: it has expired \
          (the Hub says: Access Token \"nightly\" has expired). Using what was downloaded before.\n"
     );

@@ -188,7 +188,7 @@ fn xet_storage_is_reached_through_the_same_proxy() {
     let output = env
         .run(["download", "org/name", "--env-file", "my.env"])
         .ok();
-    assert_eq!(output.stderr(), "");
+    assert_eq!(output.said(), "");
     let through = |line: &&String| line.contains(cas.endpoint());
     assert!(
         proxy.asked().iter().filter(through).count() >= 2,

@@ -42,6 +42,21 @@ fn programs_see_only_the_environment_of_the_test() {
 }
 
 #[test]
+fn what_is_said_has_no_lines_of_progress() {
+    let env = TestEnv::new();
+    let lines = [
+        "listing files… 1,000",
+        "0 of 1 file, 0.0 of 600.0K, 0 B/s",
+        "Warning: 2 of 3 files are old",
+        "2 of 3 files, 4.0M of 4.0M, 296 kB/s, 0 s left",
+        "3 of 3 files, 4.0M of 4.0M in 10 s, 281 kB/s on average",
+        "3 files could not be fetched",
+    ];
+    let output = shell(&env, "cat >&2").stdin(lines.join("\n")).run().ok();
+    assert_eq!(output.said(), format!("{}\n{}", lines[2], lines[5]));
+}
+
+#[test]
 fn input_output_codes_and_signals_are_reported() {
     let env = TestEnv::new();
     let script = "read a; echo out $a; echo err >&2; exit 3";

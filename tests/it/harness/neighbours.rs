@@ -13,18 +13,19 @@ use super::process::Invocation;
 
 /// Version of `@huggingface/hub`.
 const JS: &str = "2.17.5";
-/// What the crate's program depends on. Without default features it needs no TLS library of the system.
-const MANIFEST: &str = r#"[package]
-name = "neighbour"
-version = "0.0.0"
-edition = "2021"
+/// A program that is nothing but a call of the crate `hf-hub`.
+#[derive(Clone, Copy)]
+struct Program {
+    version: &'static str,
+    /// Without default features it needs no TLS library of the system.
+    features: &'static str,
+    main: &'static str,
+}
 
-[dependencies]
-hf-hub = { version = "=0.5.0", default-features = false, features = ["ureq"] }
-
-[workspace]
-"#;
-const MAIN: &str = r#"use hf_hub::api::sync::ApiBuilder;
+const CRATE_0_5: Program = Program {
+    version: "0.5.0",
+    features: "ureq",
+    main: r#"use hf_hub::api::sync::ApiBuilder;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
@@ -32,7 +33,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", api.model(args[1].clone()).get(&args[2])?.display());
     Ok(())
 }
-"#;
+"#,
+};
+
+const CRATE_1: Program = Program {
+    version: "1.0.0",
+    features: "blocking",
+    main: r#"use hf_hub::HFClientSync;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let (owner, name) = args[1].split_once('/').expect("an id");
+    let model = HFClientSync::new()?.model(owner, name);
+    println!("{}", model.download_file().filename(args[2].clone()).send()?.display());
+    Ok(())
+}
+"#,
+};
 
 /// A program that shares the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +65,8 @@ pub enum Neighbour {
     JavaScript,
     /// The crate `hf-hub` 0.5.0: `blobs/<etag>.part` and `blobs/<etag>.lock` beside it.
     HfHubCrate,
+    /// The crate `hf-hub` 1.0.0: `blobs/<etag>.incomplete` and a lock.
+    HfHubCrate1,
 }
 
 impl Neighbour {
@@ -57,7 +76,8 @@ impl Neighbour {
             Self::OldHub | Self::Transformers4 => Oracle::old().map(drop),
             Self::ModernHub => Oracle::modern().map(drop),
             Self::JavaScript => js().map(drop),
-            Self::HfHubCrate => program().map(drop),
+            Self::HfHubCrate => CRATE_0_5.built().map(drop),
+            Self::HfHubCrate1 => CRATE_1.built().map(drop),
         }?;
         Some(self)
     }
@@ -94,7 +114,8 @@ impl Neighbour {
                 );
                 env.program("node", ["--input-type=module", "--eval", &code])
             }
-            Self::HfHubCrate => env.program(program().expect(INSTALLED), ["org/name", file]),
+            Self::HfHubCrate => env.program(CRATE_0_5.built().expect(INSTALLED), ["org/name", file]),
+            Self::HfHubCrate1 => env.program(CRATE_1.built().expect(INSTALLED), ["org/name", file]),
         }
     }
 }
@@ -114,31 +135,38 @@ fn js() -> Option<PathBuf> {
     known.clone()
 }
 
-/// The program that is nothing but a call of the crate.
-fn program() -> Option<PathBuf> {
-    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let known = PROGRAM.get_or_init(|| {
+impl Program {
+    /// The program, built by the first test that needs it; tests at the same time wait for it.
+    fn built(self) -> Option<PathBuf> {
         oracle::installed(["cargo"])?;
-        match once("hf-hub-0.5.0", build) {
+        match once(&format!("hf-hub-{}", self.version), |folder| self.build(folder)) {
             Ok(folder) => Some(folder.join("target/debug/neighbour")),
-            Err(why) => skip(&format!("hf-hub: {why}")),
+            Err(why) => skip(&format!("hf-hub {}: {why}", self.version)),
         }
-    });
-    known.clone()
-}
+    }
 
-fn build(folder: &Path) -> Result<(), String> {
-    let source = folder.join("src");
-    let written = fs::create_dir_all(&source)
-        .and_then(|()| fs::write(folder.join("Cargo.toml"), MANIFEST))
-        .and_then(|()| fs::write(source.join("main.rs"), MAIN));
-    written.map_err(|e| e.to_string())?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--manifest-path"]);
-    cargo
-        .arg(folder.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(folder.join("target"))
-        .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    call(&mut cargo)
+    fn build(self, folder: &Path) -> Result<(), String> {
+        let Program {
+            version,
+            features,
+            main,
+        } = self;
+        let manifest = format!(
+            "[package]\nname = \"neighbour\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[dependencies]\n\
+             hf-hub = {{ version = \"={version}\", default-features = false, features = [\"{features}\"] }}\n\n[workspace]\n"
+        );
+        let source = folder.join("src");
+        let written = fs::create_dir_all(&source)
+            .and_then(|()| fs::write(folder.join("Cargo.toml"), manifest))
+            .and_then(|()| fs::write(source.join("main.rs"), main));
+        written.map_err(|e| e.to_string())?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--quiet", "--manifest-path"]);
+        cargo
+            .arg(folder.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(folder.join("target"))
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
+        call(&mut cargo)
+    }
 }

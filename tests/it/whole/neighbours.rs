@@ -314,4 +314,5 @@ beside! {
     huggingface_hub_2: ModernHub,
     javascript: JavaScript,
     hf_hub_crate: HfHubCrate,
+    hf_hub_crate_1: HfHubCrate1,
 }

@@ -31,7 +31,7 @@
 //! ```
 //!
 //! The futures need a tokio runtime with its timer and I/O enabled. Dropping one ends the download;
-//! complete files and unfinished ones stay, and the next run goes on from there.
+//! complete files and unfinished ones stay, and the next run continues from there.
 //!
 //! The feature `cli` (default) adds the command line; programs that embed the engine leave it out with
 //! `default-features = false`. How the source is laid out is told in `docs/architecture.md`.

@@ -102,7 +102,7 @@ impl Session {
     /// the old token is the answer. Call it on a tokio runtime.
     ///
     /// The work goes on when the future is dropped: the Hub forgets the old refresh token when it
-    /// answers, so an answer that nobody saves would end the login.
+    /// answers, so an answer that is not saved would end the login.
     ///
     /// # Errors
     /// A failed exchange, and a keyring that cannot be used.

@@ -124,7 +124,7 @@ struct DownloadArgs {
     /// Fetch files that are there already.
     #[arg(long)]
     force_download: bool,
-    /// Deprecated: every download goes on where an earlier one stopped.
+    /// Deprecated: every download continues where an earlier one stopped.
     #[arg(long, hide = true)]
     resume_download: bool,
     /// Use this token.

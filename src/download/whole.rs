@@ -25,7 +25,7 @@ pub enum Length {
 
 impl Length {
     /// Length in the answer to a HEAD request. For what is in large-file storage there is a header
-    /// of its own, and nobody compresses it.
+    /// of its own, and it is never compressed.
     pub fn of_head(checksum: &Checksum, size: Option<u64>) -> Length {
         match (checksum, size) {
             (_, None) => Length::Unknown,

@@ -58,7 +58,7 @@ impl Pages {
     fn add(&mut self, rows: usize, last: Option<String>) -> Result<(), HubError> {
         self.pages += 1;
         self.rows += rows;
-        // Pages are sorted, so one that goes on ends with another row.
+        // Pages are sorted, so one that continues ends with another row.
         self.idle = match last.is_none() || last == self.last {
             true => self.idle + 1,
             false => 0,

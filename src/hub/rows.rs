@@ -46,7 +46,7 @@ enum State {
 pub struct Rows<T> {
     rows: Vec<T>,
     state: State,
-    /// The row under way.
+    /// The row being read.
     text: Vec<u8>,
     depth: usize,
     in_string: bool,
@@ -105,7 +105,7 @@ impl<T: DeserializeOwned> Rows<T> {
         }
     }
 
-    /// Number of the row that comes or is under way, from 1.
+    /// Number of the next row, or the row being read, from 1.
     fn number(&self) -> usize {
         self.rows.len() + 1
     }
@@ -129,7 +129,7 @@ impl<T: DeserializeOwned> Rows<T> {
         Ok(next)
     }
 
-    /// Where the row under way ends in these bytes, if it does.
+    /// Where the row being read ends in these bytes, if it does.
     fn row_ends_at(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, &byte) in bytes.iter().enumerate() {
             if self.in_string {

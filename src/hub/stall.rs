@@ -2,7 +2,7 @@
 //!
 //! A silent server is easy to notice. One that sends a few bytes a second is not, and a download from
 //! it can take days. So a connection has to bring [`FLOOR`] bytes for each second of the
-//! stall timeout, or it is dropped and another one goes on at the offset.
+//! stall timeout, or it is dropped and another one continues at the offset.
 //!
 //! A line may really be that slow, and then a new connection is no better. So the pace asked for
 //! halves with each connection that was dropped for its pace, and is asked for in full again when

@@ -1,11 +1,11 @@
-//! Whom to trust over https: the authorities of the operating system and those the user added.
+//! Certificate authorities for https: those of the operating system and those the user added.
 //!
 //! Reading the system's authorities takes up to ten milliseconds (hundreds of small files), longer
-//! than all else that a start does. So they are read on a thread of their own while the first
-//! connection is being made, and not at all when nothing is encrypted.
+//! than the rest of a start. So a thread of their own reads them while the first connection is being
+//! made. Without https they are not read.
 //!
-//! A system that has none (a slim container image) is lent those of Mozilla, which the Python client
-//! carries as well; not so when the user named a file or folder of them, which has to be right.
+//! On a system that has none (a slim container image) this falls back to Mozilla's, which the Python
+//! client contains as well. It does not when the user named a file or folder: that has to be right.
 
 use std::collections::HashSet;
 use std::fs;
@@ -25,12 +25,12 @@ use rustls_platform_verifier::Verifier;
 
 use crate::config::settings::CaBundle;
 
-/// The variables that name authorities to use instead of the system's hold none.
+/// A variable that replaces the system's authorities names a place without certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("no certificate authority is to be found where SSL_CERT_FILE or SSL_CERT_DIR points")]
 struct NothingNamed;
 
-/// A variable that adds authorities names nothing that has any.
+/// A variable that adds authorities names a place without certificates.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{variable} names {}, {reason}", path.display())]
 pub struct BadBundle {
@@ -39,13 +39,13 @@ pub struct BadBundle {
     pub(super) reason: String,
 }
 
-/// The configuration of TLS for HTTP/1.1. `bundle` adds certificate authorities;
-/// `is_system_replaced` says that the user named others than the system's, which the verifier finds
-/// by itself; `is_near` that a connection will be needed soon.
+/// The configuration of TLS for HTTP/1.1. `bundle` adds certificate authorities.
+/// `is_system_replaced` says that the user named authorities in place of the system's; the verifier
+/// reads those variables itself. `is_near` says that a connection is needed soon.
 ///
 /// # Errors
-/// The crypto library knows no version of TLS. Trouble with authorities, the added ones as well, shows
-/// on the first connection: what needs none does not look at them.
+/// The crypto library has no version of TLS. Problems with authorities, the added ones included, are
+/// errors of the first connection: a command without one does not read them.
 pub fn config(
     bundle: Option<CaBundle>,
     is_system_replaced: bool,
@@ -60,7 +60,7 @@ pub fn config(
     });
     if is_near {
         let trust = Arc::clone(&trust);
-        // Without a thread to spare they are read when they are needed.
+        // If no thread can be started, they are read when they are needed.
         let _ = std::thread::Builder::new()
             .name("authorities".to_owned())
             .spawn(move || drop(trust.verifier()));
@@ -82,7 +82,7 @@ pub fn with_http2(config: &ClientConfig) -> ClientConfig {
     config
 }
 
-/// The system's own judgement of certificates, set up when it is first asked.
+/// The system's certificate verifier, set up at its first use.
 #[derive(Debug)]
 struct Trust {
     provider: Arc<CryptoProvider>,
@@ -108,7 +108,7 @@ impl Trust {
         };
         match Verifier::new_with_extra_roots(extra, Arc::clone(&self.provider)) {
             Ok(verifier) => Ok(Arc::new(verifier)),
-            // The added authorities are good: what fails is that there are none of the system.
+            // The added authorities are valid: the failure is that the system has none.
             Err(_) if self.is_system_replaced => {
                 Err(Error::Other(OtherError(Arc::new(NothingNamed))))
             }
@@ -128,7 +128,7 @@ impl Trust {
 }
 
 /// The certificates in a file, or in the files of a folder (hashed as OpenSSL wants them, or not). In
-/// a folder other files and damaged ones are passed over, as OpenSSL does.
+/// a folder, other files and damaged ones are skipped, as OpenSSL does.
 fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBundle> {
     let bad = |reason: String| BadBundle {
         variable: bundle.variable,
@@ -153,7 +153,7 @@ fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBun
                     .filter(is_usable),
             );
         }
-        // Hashed folders name each file twice.
+        // A hashed folder has two names for each file.
         let mut seen = HashSet::new();
         found.retain(|certificate| seen.insert(certificate.to_vec()));
     } else {
@@ -171,10 +171,10 @@ fn authorities(bundle: &CaBundle) -> Result<Vec<CertificateDer<'static>>, BadBun
     }
 }
 
-/// A regular file, of a size that all authorities of the world together do not have.
+/// The content of a regular file, up to a size that is above that of all authorities together.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     const LARGEST: u64 = 64 << 20;
-    // The kind is asked first: opening a pipe would wait for its writer.
+    // The kind is checked first: opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
@@ -187,7 +187,7 @@ fn is_usable(certificate: &CertificateDer<'static>) -> bool {
     RootCertStore::empty().add(certificate.clone()).is_ok()
 }
 
-/// Only the certificate itself needs the authorities; signatures are the crypto library's matter.
+/// Only the certificate itself needs the authorities; the crypto library checks signatures.
 impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
@@ -231,7 +231,7 @@ impl ServerCertVerifier for Trust {
 mod tests {
     use super::*;
 
-    /// The certificate of an authority made for this.
+    /// The certificate of an authority made for this test.
     fn authority() -> String {
         let mut parameters = rcgen::CertificateParams::default();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -41,7 +41,7 @@ pub enum State {
     Held,
     /// No process holds it.
     Free,
-    /// There is no lock file: no process that locks is at work.
+    /// There is no lock file: no process that locks runs.
     Absent,
     /// The file system, or its permissions, do not say.
     CannotTell,

@@ -1,4 +1,4 @@
-//! Reading small files that another user may have put there: no waiting for a pipe that nobody
+//! Reading small files that another user may have put there: no waiting for a pipe that no process
 //! writes to, no device without end.
 
 use std::fs::File;

@@ -6,8 +6,8 @@
 //! | `<etag>.hf-part`, `<etag>.hf-part-<k>` | this program: the file from its start, and from segment `k` on |
 //! | `<etag>.<8 hex>.hf-part` | this program, where locks do not work |
 //! | `<etag>.<8 hex>.incomplete` | the Python client of today, a new name for each attempt |
-//! | `<etag>.incomplete` | the older Python client, and `@huggingface/hub` |
-//! | `<etag>.part`, `<etag>.sync.part` | the crate hf-hub |
+//! | `<etag>.incomplete` | the older Python client, the crate hf-hub 1.0, and `@huggingface/hub` |
+//! | `<etag>.part`, `<etag>.sync.part` | the crate hf-hub up to 0.5 |
 //! | `<etag>.downloadInProgress` | llama.cpp |
 
 use std::path::{Path, PathBuf};

@@ -276,7 +276,7 @@ fn is_young(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// A store with one shared blob that nobody uses.
+    /// A store with one shared blob without users.
     fn store() -> (tempfile::TempDir, shared::SharedBlob) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
@@ -374,7 +374,7 @@ mod tests {
     fn a_shared_blob_whose_lock_cannot_be_taken_goes_when_it_is_old() {
         let (folder, shared_blob) = store();
         let place = folder.path().join(shared_blob.place());
-        // A link in the place of the lock: nobody can lock through it.
+        // A link in the place of the lock: no process can lock through it.
         std::os::unix::fs::symlink("elsewhere", shared::lock_of(&place)).unwrap();
         let old = SystemTime::now() - Duration::from_secs(2 * 86_400);
         let timeout = Duration::from_millis(50);

@@ -242,7 +242,7 @@ fn every_corruption() {
     }
 }
 
-/// A store with one shared blob that two repositories use and one that nobody uses.
+/// A store with one shared blob that two repositories use and one without users.
 fn with_store() -> (Tree, String) {
     let (used, unused) = ("ab".repeat(32), "cd".repeat(32));
     let tree = Tree::new();

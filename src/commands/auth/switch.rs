@@ -88,8 +88,8 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
 
 fn choose(context: &Context, stored: &[Saved]) -> Result<String, CliError> {
     let console = &context.console;
-    let anybody = console.is_interactive() || console.is_legacy();
-    if !console.may_ask() || !anybody {
+    let can_answer = console.is_interactive() || console.is_legacy();
+    if !console.may_ask() || !can_answer {
         return Err(
             CliError::usage("There is no terminal to choose a token on.")
                 .hint("name it with --token-name; `hf auth list` shows the names"),

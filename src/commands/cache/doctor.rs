@@ -138,7 +138,7 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
             format!("  costs: {}{bytes}", first.kind.cost()),
             match &first.fix {
                 Fix::Advice(advice) => format!("  to do: {advice}"),
-                cure => format!("  {fix}: {}", cure.text()),
+                automatic => format!("  {fix}: {}", automatic.text()),
             },
         ];
         // Content that will be removed is listed in full.

@@ -12,7 +12,7 @@ use crate::harness::TestEnv;
 use crate::harness::hub::Hub;
 use crate::harness::oracle::Oracle;
 
-/// Names as people give them on the settings page.
+/// Token names as users choose them on the settings page.
 const NAMES: [&str; 5] = [
     "my laptop",
     "100% mine",
@@ -49,7 +49,7 @@ fn python_sees(oracle: &Oracle, env: &TestEnv) -> (Option<String>, BTreeMap<Stri
     )
 }
 
-/// The same through our own eyes.
+/// The same as this program shows it.
 fn we_see(env: &TestEnv) -> (Option<String>, Vec<String>) {
     let active = env.run(["auth", "token", "-q"]);
     let active = (active.code == Some(0)).then(|| active.stdout().trim_end().to_owned());
@@ -64,7 +64,7 @@ fn both() -> Vec<(&'static str, Oracle)> {
 }
 
 #[test]
-fn both_clients_read_what_we_store_and_act_on_it() {
+fn both_clients_read_and_change_what_we_store() {
     for (which, oracle) in both() {
         let hub = hub();
         let env = TestEnv::for_hub(&hub);
@@ -77,7 +77,7 @@ fn both_clients_read_what_we_store_and_act_on_it() {
         for (index, name) in NAMES.iter().enumerate() {
             assert_eq!(named.get(*name), Some(&token(index)), "{which}");
         }
-        // Whoever switches or logs out, the other one follows.
+        // A switch or a logout by one program is seen by the other.
         oracle
             .hf(&env, ["auth", "switch", "--token-name", NAMES[2]])
             .run()
@@ -105,7 +105,7 @@ fn both_clients_read_what_we_store_and_act_on_it() {
 }
 
 #[test]
-fn we_store_what_both_clients_store_but_for_the_hub_of_a_login() {
+fn we_store_what_both_clients_store_except_the_hub_of_a_login() {
     for (which, oracle) in both() {
         let hub = hub();
         let (theirs, ours) = (TestEnv::for_hub(&hub), TestEnv::for_hub(&hub));
@@ -200,14 +200,14 @@ fn the_modern_client_renews_our_login_and_forgets_its_hub() {
     let (active, _) = python_sees(&modern, &env);
     assert_eq!(active.as_deref(), Some("hf_oauth_access00002"));
     assert!(!read(&env, "stored_tokens").contains("endpoint"));
-    // Nobody knows now, so it counts as one of the public Hub, and this one does not renew it.
+    // The Hub of the login is unknown now. It counts as the public one, so this Hub gets no renewal.
     let ours = env.run(["auth", "whoami"]).ok();
     assert!(
         ours.stderr().contains("a login at https://huggingface.co"),
         "{ours}"
     );
     assert_eq!(hub.refreshes(), (1, 0));
-    // A login here binds it again, and both go on.
+    // A login with this program stores the Hub again, and both programs work.
     env.run(["auth", "login", "--force"]).ok();
     let ours = env.run(["auth", "token"]).ok();
     assert_eq!(ours.stdout(), "hf_oauth_access00004\n");
@@ -215,7 +215,7 @@ fn the_modern_client_renews_our_login_and_forgets_its_hub() {
     assert_eq!(active.as_deref(), Some("hf_oauth_access00005"));
     assert_eq!(named.len(), 2);
     assert_eq!(hub.refreshes(), (3, 0));
-    // A legacy client that rewrites the file drops what renewal needs; the token goes on working.
+    // A legacy client that rewrites the file drops what renewal needs; the token itself stays valid.
     let Some(legacy) = Oracle::legacy() else {
         return;
     };
@@ -251,7 +251,7 @@ fn a_lock_that_python_holds_is_waited_for() {
     waiting.wait_until("the token is good", |_| {
         hub.count(|request| request.status == 200) > 0
     });
-    // Long enough for a program that does not wait; one that does has all the time.
+    // Long enough to catch a program that does not wait; one that waits is not limited.
     std::thread::sleep(Duration::from_millis(300));
     assert!(!waiting.ended(), "it did not wait");
     fs::write(env.path("released"), "").unwrap();
@@ -259,7 +259,7 @@ fn a_lock_that_python_holds_is_waited_for() {
     holder.wait().ok();
 }
 
-/// Our reader of INI and Python's, on texts made of what such files are made of.
+/// Our INI reader and Python's, on random texts made of the parts of such files.
 #[test]
 fn ini_is_read_as_configparser_reads_it() {
     let Some(modern) = Oracle::modern() else {

@@ -1,4 +1,5 @@
-//! A login belongs to the Hub that gave it: who is sent what when `HF_ENDPOINT` names another one.
+//! A login belongs to the Hub that issued it: which host gets which token when `HF_ENDPOINT` names
+//! another Hub.
 
 use std::fs;
 
@@ -6,7 +7,7 @@ use crate::auth::login::{LAPTOP, SERVER, hub, login, read};
 use crate::harness::hub::{Hub, Repo};
 use crate::harness::{Output, TestEnv};
 
-/// A second Hub that knows the same tokens, as a mirror that asks the first one does.
+/// A second Hub that accepts the same tokens, as a mirror does.
 fn mirror() -> Hub {
     let mirror = hub();
     mirror.add(Repo::model("org/name").file("config.json", "{}"));
@@ -26,7 +27,7 @@ fn warned(output: &Output, from: &str, to: &Hub) -> usize {
 }
 
 #[test]
-fn a_token_that_goes_to_another_hub_is_told_once_a_command() {
+fn a_token_sent_to_another_hub_is_warned_of_once_a_command() {
     let (home, mirror) = (hub(), mirror());
     let mut env = TestEnv::for_hub(&home);
     let from = home.endpoint();
@@ -51,7 +52,7 @@ fn a_token_that_goes_to_another_hub_is_told_once_a_command() {
         );
         let output = trusted.run().ok();
         assert!(!output.stderr().contains("is a login at"), "{output}");
-        // Naming where it is from, or a look-alike, is not naming where it goes.
+        // The issuer, or a similar address, in the list does not allow the actual destination.
         for other in [from.clone(), format!("{}0", mirror.endpoint())] {
             let output = env
                 .hf(command)
@@ -64,7 +65,7 @@ fn a_token_that_goes_to_another_hub_is_told_once_a_command() {
     assert!(mirror.count(|request| request.authorization.as_deref() == Some(LAPTOP)) > 0);
     let output = env.run(["auth", "whoami", "--json"]).ok();
     assert_eq!(output.json()["user"], "alice");
-    // What sends nothing says nothing.
+    // A command without requests gives no warning.
     for command in [
         &["auth", "token"][..],
         &["auth", "list"],
@@ -77,7 +78,7 @@ fn a_token_that_goes_to_another_hub_is_told_once_a_command() {
 }
 
 #[test]
-fn of_a_token_that_is_no_saved_login_nobody_knows_where_it_is_from() {
+fn a_token_that_is_no_saved_login_has_no_known_issuer() {
     let (home, mirror) = (hub(), mirror());
     let mut env = TestEnv::for_hub(&home);
     login(&env, LAPTOP);
@@ -92,7 +93,7 @@ fn of_a_token_that_is_no_saved_login_nobody_knows_where_it_is_from() {
     fs::write(env.hf_home().join("token"), SERVER).unwrap();
     let output = env.run(["auth", "whoami"]).ok();
     assert_eq!(output.stderr(), "");
-    // A section that names no Hub is of the public one, as the Python clients write it.
+    // A section without a Hub belongs to the public one: the Python clients write it so.
     let stored = format!("[s]\nhf_token = {SERVER}\n\n");
     fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
     let output = env.run(["auth", "whoami"]).ok();
@@ -104,7 +105,7 @@ fn of_a_token_that_is_no_saved_login_nobody_knows_where_it_is_from() {
 }
 
 #[test]
-fn a_refresh_token_goes_to_the_hub_that_gave_it_and_to_no_other() {
+fn a_refresh_token_goes_only_to_the_hub_that_issued_it() {
     let (home, mirror) = (Hub::start(), Hub::start());
     home.device_login("bob", &[], 600);
     mirror.refresh_token("bob", "never asked for", 600);

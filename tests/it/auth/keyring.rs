@@ -23,10 +23,10 @@ fn with_keyring(env: &mut TestEnv, script: &str) -> Option<Output> {
     )
 }
 
-/// Whether any file of the environment holds a token in the clear.
+/// Whether any file of the environment holds a token as plain text.
 fn on_disk(env: &TestEnv, token: &str) -> bool {
     tree_of(env.root()).iter().any(|node| {
-        // Sockets and links to nothing cannot be read.
+        // Sockets and broken links cannot be read.
         let bytes = fs::read(env.root().join(&node.path)).unwrap_or_default();
         let mut parts = bytes.windows(token.len());
         matches!(node.kind, NodeKind::File { .. }) && parts.any(|part| part == token.as_bytes())
@@ -38,7 +38,7 @@ fn a_token_lives_in_the_keyring_and_nowhere_else() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     login(&env, LAPTOP);
-    // The same token, until now in the files, moves.
+    // The same token moves from the files to the keyring.
     let script = format!(
         "hf auth login --token {LAPTOP} --storage keyring --json || exit 9
          test -e {home}/token && exit 8
@@ -196,7 +196,7 @@ fn without_a_service_the_error_names_the_alternative() {
     );
     assert!(output.stderr().contains("--storage file"), "{output}");
     assert_eq!(read(&env, "token") + &read(&env, "stored_tokens"), "");
-    // Once a token is there, a command that needs it says the same; others go on.
+    // With a token stored, a command that needs it gives the same error; other commands work.
     let index = "{\"active\": \"my laptop\", \"names\": [\"my laptop\"]}";
     fs::write(env.hf_home().join("keyring_tokens"), index).unwrap();
     let output = env.run(["auth", "whoami"]).fails(1);

@@ -55,7 +55,7 @@ fn a_token_is_verified_named_and_saved() {
 }
 
 #[test]
-fn a_shared_home_stays_shared_and_a_new_one_is_closed() {
+fn a_shared_home_stays_shared_and_a_new_one_is_private() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -80,7 +80,7 @@ fn a_shared_home_stays_shared_and_a_new_one_is_closed() {
 #[test]
 fn sending_a_token_over_plain_http_is_warned_of() {
     let env = TestEnv::new();
-    // The warning comes before the token goes anywhere, so the test need not send one.
+    // The warning comes before any request, so this test sends no token.
     let output = env
         .hf(["auth", "login", "--token", LAPTOP])
         .var("HF_ENDPOINT", "http://hub.invalid")
@@ -135,7 +135,7 @@ fn every_format_of_every_command() {
 }
 
 #[test]
-fn what_cannot_log_in() {
+fn logins_that_fail() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     for (args, code, words) in [
@@ -209,7 +209,7 @@ fn logging_in_twice() {
         "{output}"
     );
     assert!(output.stderr().contains("--force"), "{output}");
-    // The variable stands above the file, and a login says so.
+    // The variable wins over the file, and a login says so.
     let output = env
         .hf(["auth", "login", "--token", LAPTOP])
         .var("HF_TOKEN", SERVER)
@@ -219,7 +219,7 @@ fn logging_in_twice() {
         output.stderr().contains("HF_TOKEN is used instead"),
         "{output}"
     );
-    // A refused token is no login: here the browser flow begins, and is denied.
+    // With a refused token the user is not logged in: the browser login starts, and is denied.
     hub.revoke(LAPTOP);
     hub.device_login("alice", &["access_denied"], 0);
     let output = env.run(["auth", "login"]).fails(1);
@@ -351,7 +351,7 @@ fn a_linked_token_file_stays_a_link() {
 }
 
 #[test]
-fn no_form_of_flags_and_old_names() {
+fn negative_flags_and_old_names() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     env.run([

@@ -1,4 +1,4 @@
-//! Token files where the file system lacks something, and where something else stands in their place.
+//! Token files on file systems that lack a feature, and other kinds of files in their place.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -15,7 +15,7 @@ fn logging_in_needs_neither_locks_nor_flushing() {
     let Some(shim) = shim() else { return };
     // EBADF, EACCES, EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP.
     let cases = [9, 13, 22, 37, 38, 95].map(|errno| ("HF_SHIM_FLOCK", errno));
-    // What file systems say that have no such thing. EIO and a full disk are real trouble.
+    // The errors of file systems without this feature. EIO and a full disk are real failures.
     for (what, errno) in cases
         .into_iter()
         .chain([("HF_SHIM_FSYNC", 22), ("HF_SHIM_FSYNC", 95)])
@@ -47,7 +47,7 @@ fn logging_in_needs_neither_locks_nor_flushing() {
 }
 
 #[test]
-fn a_lock_of_another_user_keeps_nobody_from_logging_in() {
+fn a_lock_of_another_user_does_not_prevent_a_login() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let lock = env.hf_home().join("stored_tokens.lock");
@@ -59,7 +59,7 @@ fn a_lock_of_another_user_keeps_nobody_from_logging_in() {
 
 /// As containers have it: `-v token:/root/.cache/huggingface/token`.
 #[test]
-fn a_token_file_that_is_mounted_by_itself_is_written_in_place() {
+fn a_token_file_that_is_a_mount_is_written_in_place() {
     if installed(["unshare", "mount"]).is_none() {
         return;
     }
@@ -104,13 +104,13 @@ fn a_token_file_that_is_mounted_by_itself_is_written_in_place() {
     );
 }
 
-/// What may stand in the place of a token file.
+/// What can be in the place of a token file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Odd {
     Pipe,
     LinkToPipe,
     Socket,
-    /// Made in the test's own folder: a faulty program must not harm those of the system.
+    /// Made in the test's own folder: a faulty program must not damage the system's devices.
     Device,
     Folder,
 }
@@ -131,7 +131,7 @@ impl Odd {
                 return Some(pipe);
             }
             Odd::Socket => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
-            // The one that /dev/zero is.
+            // The same device as /dev/zero.
             Odd::Device => make(path, FileType::CharacterDevice, makedev(1, 5))?,
             Odd::Folder => fs::create_dir(path).unwrap(),
         }
@@ -194,7 +194,7 @@ fn what_is_no_regular_file_is_refused_at_once_and_stays() {
 }
 
 #[test]
-fn variables_come_from_a_pipe_as_well() {
+fn variables_can_come_from_a_pipe() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let hf = env!("CARGO_BIN_EXE_hf");

@@ -20,7 +20,7 @@ fn now() -> u64 {
         .as_secs()
 }
 
-/// bob's login of long ago, which expires in `seconds`.
+/// An old login of bob, which expires in `seconds`.
 fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
     let env = TestEnv::for_hub(hub);
     hub.user("bob").oauth_token(OLD);
@@ -64,7 +64,7 @@ fn a_login_is_renewed_in_its_last_day() {
     let json = env.run(["auth", "list", "--json"]).ok().json();
     assert_eq!(json[0]["active"], true);
     assert_eq!(json[0]["renewable"], true);
-    assert_eq!(hub.refreshes(), (1, 0), "it is good for a month now");
+    assert_eq!(hub.refreshes(), (1, 0), "it is valid for a month now");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn twenty_processes_renew_once() {
 
 /// Tokens so short-lived that every command renews: each of many processes rotates the refresh token.
 #[test]
-fn processes_that_all_renew_never_use_a_spent_refresh_token() {
+fn processes_that_all_renew_never_reuse_a_refresh_token() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     hub.refresh_token("bob", "hf_refresh_first", 600);
@@ -104,19 +104,19 @@ fn processes_that_all_renew_never_use_a_spent_refresh_token() {
         }
         let (renewed, reused) = hub.refreshes();
         assert_eq!(reused, 0, "wave {wave}");
-        // Whoever comes first finds a token that is due; who waits behind it takes what it brought.
+        // The first process renews the token; each process that waited for it uses the new token.
         let of_this_wave = renewed - before;
         assert!((1..=6).contains(&of_this_wave), "{renewed} after {before}");
         before = renewed;
-        // What the last renewal brought is in both files.
+        // The token of the last renewal is in both files.
         assert_eq!(read(&env, "token"), format!("hf_oauth_access{renewed:05}"));
         let last = format!("refresh_token = hf_refresh_rotated{renewed:05}\n");
         assert!(read(&env, "stored_tokens").contains(&last), "{last}");
     }
 }
 
-/// A renewal replaces the list first and the token file after it. Who reads in between waits for the
-/// second, and does not send a token that may be worthless by now.
+/// A renewal replaces the list first and the token file after it. A reader in between waits for
+/// the second, and does not send a token that may be revoked by now.
 #[test]
 fn a_reader_between_the_two_files_of_a_renewal_waits_for_the_second() {
     let hub = hub();
@@ -139,7 +139,7 @@ fn a_reader_between_the_two_files_of_a_renewal_waits_for_the_second() {
 }
 
 #[test]
-fn a_login_that_ended_is_told_and_the_old_token_is_used() {
+fn a_login_that_ended_is_reported_and_the_old_token_is_used() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     hub.refresh_token("bob", "another", 600);
@@ -156,7 +156,7 @@ fn a_login_that_ended_is_told_and_the_old_token_is_used() {
 }
 
 #[test]
-fn passing_trouble_is_told_once_and_renewed_later() {
+fn a_temporary_failure_is_reported_once_and_renewed_later() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     let strikes = hub.fault(Fault::status(500).on("/oauth/token").times(1));
@@ -184,9 +184,9 @@ fn passing_trouble_is_told_once_and_renewed_later() {
     );
 }
 
-/// A program that embeds the engine has no console: a callback hears what happened.
+/// A program that embeds the engine has no console: a callback gets the events.
 #[tokio::test]
-async fn a_program_without_a_console_renews_and_hears_of_it() {
+async fn a_program_without_a_console_renews_and_gets_the_events() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     let (home, endpoint) = (env.hf_home(), hub.endpoint());
@@ -218,7 +218,7 @@ async fn a_program_without_a_console_renews_and_hears_of_it() {
         "{notices:?}"
     );
     let session = start();
-    // The second waits for the first instead of for its lock.
+    // The second renewal waits for the first one, not for its lock.
     let (one, two) = tokio::join!(
         session.token(step(), &client),
         session.token(step(), &client)
@@ -235,9 +235,9 @@ async fn a_program_without_a_console_renews_and_hears_of_it() {
 }
 
 /// The Hub forgets the old refresh token when it answers, so the answer has to be saved although the
-/// program has lost interest in it.
+/// program has dropped the future.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_goes_on_when_the_program_gives_up() {
+async fn a_renewal_ends_although_its_future_is_dropped() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     let endpoint = hf_cli::types::Endpoint::parse(&hub.endpoint()).unwrap();
@@ -268,7 +268,7 @@ async fn a_renewal_goes_on_when_the_program_gives_up() {
 }
 
 #[test]
-fn a_variable_and_a_switch_are_left_alone() {
+fn a_token_from_a_variable_or_an_option_is_not_renewed() {
     let hub = hub();
     let env = logged_in(&hub, 60);
     let output = env.hf(["auth", "token"]).var("HF_TOKEN", OLD).run().ok();
@@ -300,7 +300,7 @@ fn a_job_exchanges_its_identity() {
     hub.trust_identity("eyJ.identity.token", "bob");
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_OIDC_RESOURCE", "bob/model");
-    // Given by any CI system, and above HF_TOKEN.
+    // The variable of any CI system, which wins over HF_TOKEN.
     let output = env
         .hf(["auth", "whoami", "--json"])
         .var("HF_OIDC_ID_TOKEN", "eyJ.identity.token")
@@ -312,7 +312,7 @@ fn a_job_exchanges_its_identity() {
         output.json()["source"],
         "the exchanged identity of this CI job for bob/model"
     );
-    // Asked of GitHub Actions. The credential of the job goes there and nowhere else.
+    // Requested from GitHub Actions. The credential of the job is sent only there.
     env.set("GITHUB_ACTIONS", "true")
         .set(
             "ACTIONS_ID_TOKEN_REQUEST_URL",
@@ -333,13 +333,13 @@ fn a_job_exchanges_its_identity() {
         let shown = request.authorization.as_deref() == Some("job-credential");
         assert_eq!(shown, request.path == "/actions/identity");
     }
-    // --token stands above.
+    // --token wins over it.
     let output = env.run(["auth", "login", "--token", LAPTOP]).ok();
     assert!(output.stderr().contains("Logged in as alice"), "{output}");
 }
 
 #[test]
-fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
+fn a_failed_exchange_is_an_error_and_no_other_source_is_used() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_OIDC_RESOURCE", "bob/model")
@@ -363,7 +363,7 @@ fn a_failed_exchange_is_an_error_and_no_step_to_the_next_source() {
 }
 
 #[test]
-fn an_identity_server_that_refuses_is_named_with_what_it_said() {
+fn an_identity_server_that_refuses_is_named_with_its_message() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_OIDC_RESOURCE", "bob/model")
@@ -407,7 +407,7 @@ fn an_identity_server_that_refuses_is_named_with_what_it_said() {
     assert!(!output.stderr().contains("expired"), "{output}");
 }
 
-/// A byte now and then, for ever: each attempt is given up in the end, and so is the question.
+/// Single bytes without end: each attempt ends after its limit, and so does the request.
 #[test]
 fn an_answer_that_trickles_is_an_error() {
     let hub = hub();
@@ -432,14 +432,14 @@ fn an_answer_that_trickles_is_an_error() {
     });
     for command in asked {
         let output = command.wait().fails(1);
-        // On a busy machine even the bytes may come too late.
+        // On a busy machine even single bytes may come too late.
         let words = ["no answer in time", "sent no"];
         let said = output.stderr();
         assert!(words.iter().any(|words| said.contains(words)), "{output}");
     }
 }
 
-/// Answers of a megabyte and more are no answers of these routes.
+/// No valid answer of these routes has a megabyte.
 #[test]
 fn an_answer_without_end_is_an_error() {
     let hub = hub();
@@ -491,7 +491,7 @@ fn an_answer_without_end_is_an_error() {
 /// Killed at every change that a renewal makes to the disk: the next command has a token that the Hub
 /// knows, and both files agree again once the renewal has reached the first of them.
 #[test]
-fn a_renewal_that_is_killed_anywhere_is_made_good_by_the_next_command() {
+fn a_renewal_killed_at_any_step_is_completed_by_the_next_command() {
     let Some(shim) = shim() else { return };
     let mut between = 0;
     for at in 1.. {
@@ -522,15 +522,15 @@ fn a_renewal_that_is_killed_anywhere_is_made_good_by_the_next_command() {
     assert!(between > 0, "it was never killed between the two files");
 }
 
-/// What `auth token` always says.
+/// The hint that `auth token` always prints.
 fn killed_hint() -> &'static str {
     "Hint: `hf auth whoami` shows which account this token belongs to\n"
 }
 
-/// A server that takes the refresh token and then falls silent, sends a byte now and then, or sends
-/// without end: the old token serves, and the lock is free for others.
+/// A server that gets the refresh token and then sends nothing, single bytes, or data without end: the
+/// old token is used, and the lock is released.
 #[test]
-fn a_renewal_that_stalls_lets_go_and_the_old_token_serves() {
+fn a_renewal_that_stalls_releases_the_lock_and_the_old_token_is_used() {
     let endless: &'static str = format!(
         "{{\"access_token\": \"hf_x\", \"x\": \"{}",
         "y".repeat(3 << 20)

@@ -1,4 +1,4 @@
-//! `hf auth status`, `--env-file`, and what never shows a token.
+//! `hf auth status`, `--env-file`, and outputs that must not show a token.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use crate::harness::endurance::in_two_sizes;
 use crate::harness::hub::{Fault, Hub, Origin};
 
 #[test]
-fn nobody() {
+fn not_logged_in() {
     let env = TestEnv::new();
     let output = env.run(["auth", "status"]).fails(1);
     assert!(output.stdout().contains("  HF_TOKEN"), "{output}");
@@ -70,7 +70,7 @@ fn a_variable_hides_the_file() {
 }
 
 #[test]
-fn traps_are_named() {
+fn likely_mistakes_are_named() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     login(&env, LAPTOP);
@@ -119,7 +119,7 @@ fn traps_are_named() {
 }
 
 #[test]
-fn the_hub_may_be_away_and_clocks_may_differ() {
+fn the_hub_may_be_down_and_clocks_may_differ() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     login(&env, LAPTOP);
@@ -147,7 +147,7 @@ fn the_hub_may_be_away_and_clocks_may_differ() {
 }
 
 #[test]
-fn a_file_of_variables_lies_below_the_environment() {
+fn the_environment_wins_over_a_file_of_variables() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let path = env.path("work/my.env");
@@ -223,7 +223,7 @@ fn no_output_shows_a_token(lengths: &[usize]) {
         let random: String = (0..*length)
             .map(|_| char::from(b'!' + next() % 94))
             .collect();
-        // A comment sign or quote at its start would change what the files hold; inside all is allowed.
+        // A comment sign or a quote at the start would change the meaning of the files.
         let token = format!("hf_x{}", random.replace(['"', '\'', '`'], "q"));
         let refresh = format!("r{token}");
         let secret = &token[4..];
@@ -264,7 +264,7 @@ fn no_output_shows_a_token(lengths: &[usize]) {
 }
 
 #[test]
-fn a_token_stays_with_the_hub_when_it_redirects() {
+fn a_redirect_to_another_host_gets_no_token() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     login(&env, LAPTOP);
@@ -289,7 +289,7 @@ fn a_token_stays_with_the_hub_when_it_redirects() {
 
 #[test]
 fn a_token_file_is_never_half_written() {
-    // Readers and writers at once: whoever reads finds one of the two tokens, whole.
+    // Readers and writers at the same time: each reader finds one of the two tokens, complete.
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     login(&env, LAPTOP);

@@ -24,7 +24,7 @@ fn asked(terminal: &Terminal, question: &str) {
     }
 }
 
-/// A shell that runs `hf auth login` and then tells its exit code and whether the terminal echoes.
+/// A shell that runs `hf auth login` and then prints its exit code and whether the terminal echoes.
 fn in_a_shell(env: &TestEnv) -> Terminal {
     let script = format!(
         "{} auth login; echo code=$?; case \"$(stty -a)\" in *' -echo '*) ;; *) echo echoes;; esac",
@@ -41,7 +41,7 @@ fn a_pasted_token_is_hidden_and_cleaned() {
     terminal.expect("How do you want to log in?");
     terminal.send_line("2");
     terminal.expect_hidden("Token (not shown while you type):");
-    // A wrong one, nothing, then the right one with what people copy along.
+    // A wrong one, an empty line, then the right one with text that is often copied with it.
     terminal.send_line("hf_a b");
     terminal.expect("blanks in the middle");
     terminal.send_line("");
@@ -64,7 +64,7 @@ fn a_pasted_token_is_hidden_and_cleaned() {
     assert_eq!(read(&env, "token"), LAPTOP);
 }
 
-/// Who sees the question may type at once: nothing of it may be shown.
+/// The user may type as soon as the question shows: nothing of it may be echoed.
 #[test]
 fn the_input_is_hidden_before_the_question_shows() {
     let hub = hub();
@@ -73,7 +73,7 @@ fn the_input_is_hidden_before_the_question_shows() {
     terminal.expect("Number [1]:");
     terminal.send_line("2");
     for round in 1..=6 {
-        // Without a pause, so that the state is the one at the moment when the question came.
+        // Without a pause, to see the state at the moment of the question.
         let questions = || terminal.transcript().matches("Token (not shown").count();
         let start = std::time::Instant::now();
         while questions() < round {
@@ -92,7 +92,7 @@ fn the_input_is_hidden_before_the_question_shows() {
 }
 
 #[test]
-fn the_rest_of_a_paste_answers_no_question() {
+fn further_lines_of_a_paste_answer_no_question() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let Some(()) = with_git(&env, HELPER) else {
@@ -111,7 +111,7 @@ fn the_rest_of_a_paste_answers_no_question() {
 }
 
 #[test]
-fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
+fn ctrl_c_ends_every_step_and_restores_the_terminal() {
     let hub = hub();
     hub.device_login("alice", &["authorization_pending"; 100], 0);
     let env = TestEnv::for_hub(&hub);
@@ -146,7 +146,7 @@ fn ctrl_c_ends_every_step_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn a_hidden_prompt_that_is_terminated_leaves_the_terminal_as_it_was() {
+fn sigterm_at_a_hidden_prompt_restores_the_terminal() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let mut terminal = start(&env, &["auth", "login"]);
@@ -284,7 +284,7 @@ fn in_the_browser_without_a_terminal() {
     let hub = Hub::start();
     let env = TestEnv::for_hub(&hub);
     let login = || env.run(["auth", "login", "--force"]);
-    // Blips of all kinds do not end it.
+    // Temporary failures of all kinds do not end it.
     hub.device_login(
         "bob",
         &["authorization_pending", "authorization_pending"],

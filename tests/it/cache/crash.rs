@@ -1,6 +1,6 @@
-//! Death at every single step of what changes a cache: `rm`, `prune` and `doctor --fix`. Whatever call
-//! to the file system is the last one, no client finds anything wrong that was not wrong before, what
-//! is to stay is as it was, and doing it again ends what was begun.
+//! Kills `rm`, `prune` and `doctor --fix` at every single change of the cache. Whichever change is the
+//! last one, no client finds a problem that was not there before, what has to stay is unchanged, and
+//! the same command completes the work.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -28,7 +28,7 @@ print(json.dumps([[str(w) for w in scan_cache_dir(os.path.join(root, name)).warn
     for name in sorted(os.listdir(root))]))
 "#;
 
-/// Files and links, and what they hold. Locks come and go; a folder without anything in it is no harm.
+/// Files and links with their contents. Locks and empty folders do not matter.
 fn content(cache: &Path) -> Vec<String> {
     let nodes = tree_of(cache).into_iter();
     nodes
@@ -38,16 +38,16 @@ fn content(cache: &Path) -> Vec<String> {
         .collect()
 }
 
-/// A command that dies at step 1, then, in another cache, at step 2, and so on.
+/// A command that is killed at step 1, then, in another cache, at step 2, and so on.
 struct Deaths {
     env: TestEnv,
-    /// What each death left, in the order of the steps; in the end what is left without one.
+    /// The caches after each kill, in the order of the steps; the last one without a kill.
     caches: Vec<PathBuf>,
-    /// What it leaves when it does not die.
+    /// The cache when it is not killed.
     whole: Vec<String>,
 }
 
-/// Answers nothing where there is no C compiler.
+/// `None` where there is no C compiler.
 fn die_at_every_step(make: impl Fn(&Path), command: &[&str]) -> Option<Deaths> {
     let shim = shim()?;
     let env = TestEnv::new();
@@ -104,7 +104,7 @@ impl Deaths {
         serde_json::from_value(output.json()).expect("lists of warnings")
     }
 
-    /// What these lines of [`content`] tell of is there in every cache.
+    /// Every cache has these lines of [`content`].
     fn all_have(&self, lines: &[String]) {
         for cache in &self.caches {
             let content = content(cache);
@@ -114,7 +114,7 @@ impl Deaths {
         }
     }
 
-    /// Every cache has come to the same as the one whose process did not die.
+    /// Every cache has become the same as the one whose process was not killed.
     fn are_the_same(&self) {
         let (last, rest) = self.caches.split_last().expect("at least one");
         for cache in rest {
@@ -135,7 +135,7 @@ impl Deaths {
     }
 }
 
-/// Something of everything that deletions deal with: revisions that share a blob, with refs, listings
+/// One of each thing that deletions treat: revisions that share a blob, with refs, listings
 /// and notes; a repository not used for long; unfinished downloads; a shared store.
 fn worn(root: &Path) {
     let tree = CacheTree::at(root);
@@ -151,7 +151,7 @@ fn worn(root: &Path) {
     idle.listing(&commit, []).refer("refs/pr/1", &commit);
     let (used, unused) = ("ab".repeat(32), "cd".repeat(32));
     tree.stray_file("blobs/.huggingface-shared-blobs", "1\n")
-        .stray_file(&format!("blobs/ab/{used}"), "shared payload")
+        .stray_file(&format!("blobs/ab/{used}"), "shared content")
         .stray_file(&format!("blobs/cd/{unused}"), "unused")
         .stray_file(&format!("blobs/cd/{unused}.refs"), "models--gone/blobs/x\n");
     let stored = "e".repeat(40);
@@ -170,7 +170,7 @@ fn worn(root: &Path) {
 }
 
 #[test]
-fn prune_may_die_at_any_step() {
+fn prune_can_be_killed_at_any_step() {
     let command = ["cache", "prune", "-y", "--keep-last", "1"];
     let Some(deaths) = die_at_every_step(worn, &command) else {
         return;
@@ -184,12 +184,12 @@ fn prune_may_die_at_any_step() {
 }
 
 #[test]
-fn rm_may_die_at_any_step() {
+fn rm_can_be_killed_at_any_step() {
     let start = TestEnv::new();
     worn(&start.cache());
     let main = start.cache().join("models--org--kept/refs/main");
     let main = fs::read_to_string(main).unwrap();
-    // Of one repository only a revision goes: never is there a ref to a snapshot that is gone.
+    // Only a revision of one repository is removed: no ref names a missing snapshot at any time.
     for target in ["dataset/org/idle", "model/org/kept", &main] {
         let command = ["cache", "rm", target, "-y"];
         let Some(deaths) = die_at_every_step(worn, &command) else {
@@ -198,7 +198,7 @@ fn rm_may_die_at_any_step() {
         assert!(deaths.caches.len() > 10, "{}", deaths.caches.len());
         deaths.are_sound();
         deaths.in_each(&command);
-        // Twice: a blob that the first time removes may have been the user of a payload.
+        // Twice: a blob that the first run removes may have been the user of a shared blob.
         deaths.in_each(&["cache", "doctor", "--fix", "-y"]);
         deaths.in_each(&["cache", "doctor", "--fix", "-y"]);
         deaths.are_the_same();
@@ -206,7 +206,7 @@ fn rm_may_die_at_any_step() {
 }
 
 #[test]
-fn doctor_may_die_at_any_step() {
+fn doctor_can_be_killed_at_any_step() {
     let make = |root: &Path| {
         worn(root);
         let tree = damaged(root);
@@ -220,7 +220,7 @@ fn doctor_may_die_at_any_step() {
         return;
     };
     assert!(deaths.caches.len() > 10, "{}", deaths.caches.len());
-    // What it leaves when it is not killed, but for what it writes itself, is valid all the time.
+    // The final content, except what the command writes itself, is valid at all times.
     let written = ["set-aside", "newline/refs/main", "org--bare/snapshots"];
     let is_kept = |line: &&String| !written.iter().any(|part| line.contains(part));
     let kept: Vec<String> = deaths.whole.iter().filter(is_kept).cloned().collect();

@@ -63,7 +63,7 @@ fn every_problem_is_found_and_fixed() {
 
     let output = env.run(["cache", "doctor", "--fix", "-y", "--json"]).ok();
     assert_eq!(output.json()["fixed"], 7);
-    // Nobody knows whether the ref that named a snapshot needs the blob: both are kept.
+    // It is unknown whether the snapshot that the ref named needs the blob: both are kept.
     assert_eq!(
         findings(&env, 0),
         [
@@ -88,7 +88,7 @@ fn what_cannot_be_fixed_is_listed_and_stays() {
     tree.stray_file("notes.txt", "mine")
         .stray_folder("my-folder")
         .stray_folder("things--x")
-        .stray_file("blobs/ab/payload", "12345");
+        .stray_file("blobs/ab/unmarked", "12345");
     let far = tree.model("org/far");
     far.main([("f", "x")]);
     symlink("/mnt/not-mounted/file", far.root().join("refs-to-nothing")).unwrap();
@@ -114,7 +114,7 @@ fn what_cannot_be_fixed_is_listed_and_stays() {
     assert_eq!(tree_of(env.cache()), before);
 }
 
-/// Everything at once that the reference calls a corruption and that has a cure.
+/// All corruptions of the reference that can be fixed, in one cache.
 pub fn damaged(root: &Path) -> CacheTree {
     let tree = CacheTree::at(root);
     let whole = tree.model("org/whole");
@@ -175,7 +175,7 @@ fn fix_leaves_what_is_valid_and_nothing_to_warn_about() {
     );
     env.run(["cache", "doctor", "--fix", "-y"]).ok();
     let after = tree_of(env.cache());
-    // Whatever is not in this list is there as it was, byte for byte.
+    // All that is not in this list is unchanged, byte for byte.
     let touched = |path: &str| {
         let parts = [
             "datasets--org--newline/refs/main",
@@ -217,7 +217,7 @@ fn fix_leaves_what_is_valid_and_nothing_to_warn_about() {
 }
 
 #[test]
-fn whatever_was_made_up_scans_clean_after_fix_but_for_what_is_foreign() {
+fn random_caches_scan_clean_after_fix_except_for_unknown_entries() {
     let modern = Oracle::modern();
     for seed in 320..332 {
         let env = TestEnv::new();
@@ -339,7 +339,7 @@ fn every_format() {
 }
 
 #[test]
-fn a_sound_cache_is_said_to_be_sound() {
+fn a_sound_cache_has_no_findings() {
     for seed in 300..310 {
         let env = TestEnv::new();
         make_up(&env.cache(), seed, Health::Sound);
@@ -347,7 +347,7 @@ fn a_sound_cache_is_said_to_be_sound() {
         for row in output.json().as_array().expect("rows") {
             assert_eq!(row["harmful"], false, "seed {seed} {row}");
         }
-        // What takes room for nothing may be in a sound cache.
+        // A sound cache may hold what wastes disk space.
         let before = tree_of(env.cache().join(".locks"));
         let _ = env.run(["cache", "prune", "-y"]).ok();
         env.run(["cache", "doctor", "--fix", "-y"]).ok();

@@ -9,7 +9,7 @@ use crate::harness::cache::{CacheTree, CachedRepo, blob_name};
 use crate::harness::hub::sha1_hex;
 use crate::harness::tree::tree_of;
 
-/// A change of the cache, made while the question waits. What it answers is kept until the end.
+/// A change of the cache, made while the question waits. Its result is kept until the end.
 type Change = fn(&TestEnv, &CachedRepo, &str) -> Option<File>;
 
 /// Asks `--fix`, changes the cache while the question waits, answers yes. Nothing may differ from
@@ -47,7 +47,7 @@ fn a_ref_whose_snapshot_arrives_stays() {
 }
 
 #[test]
-fn a_ref_that_moves_on_keeps_what_it_says() {
+fn a_ref_that_moves_keeps_its_new_commit() {
     changed_before_the_answer(
         "a ref with a newline",
         |_, repo, commit| {
@@ -114,7 +114,7 @@ fn a_repository_that_a_download_has_begun_in_is_left_alone() {
 }
 
 #[test]
-fn what_stood_in_the_way_and_does_no_more_stays() {
+fn what_is_no_longer_in_the_way_stays() {
     changed_before_the_answer(
         "a folder where a file was",
         |_, repo, _| {
@@ -130,7 +130,7 @@ fn what_stood_in_the_way_and_does_no_more_stays() {
     );
 }
 
-/// Takes the link of `f` away; a listing tells of it.
+/// Removes the link of `f`, which a listing names.
 fn lose_the_link(_: &TestEnv, repo: &CachedRepo, commit: &str) -> Option<File> {
     repo.listing(commit, []);
     fs::remove_file(repo.file(commit, "f")).unwrap();
@@ -138,7 +138,7 @@ fn lose_the_link(_: &TestEnv, repo: &CachedRepo, commit: &str) -> Option<File> {
 }
 
 #[test]
-fn what_has_come_to_stand_where_a_link_was_stays() {
+fn what_was_made_in_place_of_a_link_stays() {
     changed_before_the_answer("a file", lose_the_link, |_, repo, commit| {
         fs::write(repo.file(commit, "f"), "by hand").unwrap();
         None
@@ -154,7 +154,7 @@ fn no_link_is_made_to_a_blob_that_has_gone() {
 }
 
 #[test]
-fn a_blob_that_a_listing_has_come_to_name_stays() {
+fn a_blob_that_a_new_listing_names_stays() {
     changed_before_the_answer(
         "a listed blob",
         |_, repo, _| {

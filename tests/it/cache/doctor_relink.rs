@@ -143,7 +143,7 @@ fn without_links_and_listings_nothing_is_removed() {
 
 /// Links whose text names no blob: it is unknown which of the blobs they need.
 #[test]
-fn links_that_say_nothing_keep_the_blobs() {
+fn links_that_name_no_blob_keep_all_blobs() {
     let env = TestEnv::new();
     let (repo, first, _) = repository(&env);
     let blobs = tree_of(repo.root().join("blobs"));
@@ -154,7 +154,7 @@ fn links_that_say_nothing_keep_the_blobs() {
         env.run(["cache", "doctor", "--fix", "-y"]).fails(1);
         assert_eq!(tree_of(repo.root().join("blobs")), blobs);
     }
-    // The hash alone says enough.
+    // The hash alone is enough.
     fs::remove_file(&link).unwrap();
     let etag = blob_name(FILES[2].0, FILES[2].1);
     symlink(Path::new("/mnt/elsewhere").join(&etag), &link).unwrap();
@@ -329,7 +329,7 @@ fn the_version_that_transformers_writes_is_no_damage() {
         let output = env.run(args).ok();
         assert!(!output.stderr().contains("Warning"), "{output}");
     }
-    // A folder of that name is none of theirs.
+    // A folder of that name is not from transformers.
     fs::remove_file(env.cache().join("version.txt")).unwrap();
     fs::create_dir(env.cache().join("version.txt")).unwrap();
     assert_eq!(kinds(&env, 1), ["unknown-entry"]);

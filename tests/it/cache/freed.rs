@@ -1,4 +1,4 @@
-//! What a deletion announces as freed is what the disk gets back: hard links, shared payloads.
+//! What a deletion announces as freed is what the disk gets back: hard links, shared blobs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -30,14 +30,14 @@ fn what_is_freed_is_what_the_disk_gets_back() {
 }
 
 #[test]
-fn a_shared_payload_goes_with_its_last_user() {
+fn a_shared_blob_is_removed_with_its_last_user() {
     let env = TestEnv::new();
     let hash = "ab".repeat(32);
     let store = env.cache().join("blobs/ab");
     fs::create_dir_all(&store).unwrap();
     fs::write(env.cache().join("blobs/.huggingface-shared-blobs"), "1\n").unwrap();
-    let (payload, manifest) = (store.join(&hash), store.join(format!("{hash}.refs")));
-    fs::write(&payload, "12345").unwrap();
+    let (shared_blob, manifest) = (store.join(&hash), store.join(format!("{hash}.refs")));
+    fs::write(&shared_blob, "12345").unwrap();
     for name in ["a", "b"] {
         let repo = env.cache().join(format!("models--{name}"));
         fs::create_dir_all(repo.join("snapshots/c")).unwrap();
@@ -54,13 +54,17 @@ fn a_shared_payload_goes_with_its_last_user() {
     );
     let output = env.run(["cache", "rm", "model/b", "-y", "--json"]).ok();
     assert_eq!(output.json()["freed_bytes"], 5);
-    assert!(!payload.exists() && !manifest.exists());
+    assert!(!shared_blob.exists() && !manifest.exists());
     assert!(store.join(format!("{hash}.lock")).exists(), "locks stay");
 
-    fs::write(&payload, "123").unwrap();
+    fs::write(&shared_blob, "123").unwrap();
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();
-    assert_eq!(output.stdout(), "", "without a manifest nobody knows");
-    // Nor when the last user that shows goes: another cache may be mounted there.
+    assert_eq!(
+        output.stdout(),
+        "",
+        "without a manifest the users are unknown"
+    );
+    // Nor when the last visible user is removed: another cache may be mounted there.
     let repo = env.cache().join("models--c");
     fs::create_dir_all(repo.join("snapshots/c")).unwrap();
     fs::create_dir_all(repo.join("blobs")).unwrap();
@@ -68,12 +72,12 @@ fn a_shared_payload_goes_with_its_last_user() {
     symlink("../../blobs/x", repo.join("snapshots/c/f")).unwrap();
     let output = env.run(["cache", "rm", "model/c", "-y", "--json"]).ok();
     assert_eq!(output.json()["freed_bytes"], 0);
-    assert_eq!(fs::read_to_string(&payload).unwrap(), "123");
+    assert_eq!(fs::read_to_string(&shared_blob).unwrap(), "123");
     assert!(!repo.exists());
     fs::write(&manifest, "models--b/blobs/x\n").unwrap();
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();
     assert_eq!(output.json()["shared_blobs_deleted"], 1);
-    assert!(!payload.exists());
+    assert!(!shared_blob.exists());
 }
 
 /// What `du` counts: blocks on the disk, a file with two names once.
@@ -130,7 +134,7 @@ fn du_sees_what_was_announced() {
         let before = disk_usage(env.root());
         let announced = env.run(args).ok().json()["freed_bytes"].as_u64().unwrap();
         let freed = before - disk_usage(env.root());
-        // Manifests, locks and refs are a block or two, and not content.
+        // Manifests, locks and refs take a block or two and are not content.
         assert!(
             freed.abs_diff(announced) < 65_536,
             "{args:?} {freed} {announced}"

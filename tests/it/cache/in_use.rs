@@ -1,5 +1,5 @@
-//! Deleting beside programs that download: what is being written stays, whoever writes it and
-//! whatever the file system says of its locks.
+//! Deletion during downloads: what a process writes stays, whichever program it is and whatever the
+//! file system answers about its locks.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::harness::shim::shim;
 use crate::harness::tree::tree_of;
 use crate::harness::{Output, TestEnv};
 
-/// All commands that delete, as they would take everything that is not in use.
+/// All commands that delete, so that they remove everything that is not in use.
 const COMMANDS: [&[&str]; 5] = [
     &["cache", "prune", "-y"],
     &["cache", "prune", "--max-size", "0k", "-y"],
@@ -36,16 +36,16 @@ fn locked(path: &Path) -> File {
     lock
 }
 
-/// A file system as the shim plays it.
+/// A file system that the shim simulates.
 #[derive(Clone, Copy, Debug)]
 enum Locks {
-    /// As it is.
+    /// The real one.
     Here,
     /// An exclusive lock needs a descriptor open for writing: NFSv4, CIFS.
     ForWriters,
     /// Every lock fails.
     Fail(Errno),
-    /// Everybody gets every lock.
+    /// Every process gets every lock.
     Meaningless,
 }
 
@@ -59,9 +59,9 @@ fn on<'a>(locks: Locks, shim: &Path, run: Invocation<'a>) -> Invocation<'a> {
     }
 }
 
-/// Downloads of this program and of the Python client, under way where locks are odd.
+/// Running downloads of this program and of the Python client, on file systems with odd locks.
 #[test]
-fn a_download_under_way_stays_whatever_the_locks_say() {
+fn a_running_download_stays_whatever_the_locks_say() {
     let Some(shim) = shim() else { return };
     for locks in [
         Locks::Here,
@@ -94,9 +94,9 @@ fn a_download_under_way_stays_whatever_the_locks_say() {
     }
 }
 
-/// Where no lock tells, age does, and what is kept is told.
+/// Where locks cannot tell, the age decides, and the output names what is kept.
 #[test]
-fn what_is_old_goes_where_no_lock_tells_and_what_is_young_is_named() {
+fn without_locks_what_is_old_is_removed_and_what_is_young_is_named() {
     let Some(shim) = shim() else { return };
     for locks in [Locks::Fail(Errno::NOLCK), Locks::Meaningless] {
         let env = TestEnv::new();
@@ -123,9 +123,9 @@ fn what_is_old_goes_where_no_lock_tells_and_what_is_young_is_named() {
     }
 }
 
-/// A lock that is another kind of file, or another user's, says nothing either.
+/// A lock that is another kind of file, or of another user, cannot tell either.
 #[test]
-fn a_lock_that_is_no_file_says_nothing() {
+fn a_lock_that_is_no_file_cannot_tell() {
     for make in [
         (|path| std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap()) as fn(&Path),
         |path| fs::create_dir(path.with_extension("other")).unwrap(),
@@ -143,7 +143,7 @@ fn a_lock_that_is_no_file_says_nothing() {
     }
 }
 
-/// A blob that came just now is about to be linked, as far as anybody can tell.
+/// A new blob may be about to be linked.
 #[test]
 fn a_blob_that_may_be_about_to_be_linked_stays() {
     let Some(shim) = shim() else { return };
@@ -160,14 +160,14 @@ fn a_blob_that_may_be_about_to_be_linked_stays() {
         repo.abandoned(&old, "123");
         let output = run();
         let is_left = repo.blob(&fresh).exists() && repo.blob(&old).exists();
-        // Policies of age and size take repositories; orphans are for `doctor`.
+        // Policies of age and size remove repositories; `doctor` removes orphans.
         assert!(!is_left || command[1] == "prune", "{command:?}\n{output}");
     }
 }
 
 /// hf-hub takes its lock before it has written anything.
 #[test]
-fn a_lock_beside_the_blobs_is_a_download_under_way() {
+fn a_lock_beside_the_blobs_is_a_running_download() {
     for command in [
         &["cache", "rm", "model/org/name", "-y"][..],
         &["cache", "prune", "--max-size", "0k", "-y"],
@@ -278,7 +278,7 @@ fn an_old_unfinished_download_of_another_program_is_listed_and_pruned() {
 }
 
 #[test]
-fn what_nobody_knows_among_the_blobs_is_no_orphan() {
+fn an_unknown_file_among_the_blobs_is_no_orphan() {
     let env = TestEnv::new();
     let (repo, _) = repo(&env);
     let orphan = "0".repeat(40);
@@ -310,7 +310,7 @@ fn what_nobody_knows_among_the_blobs_is_no_orphan() {
     assert!(!repo.blob(&orphan).exists(), "{deleted}");
     env.run(["cache", "prune", "-y"]).ok();
     assert!(repo.blob("notes.txt").exists() && repo.blob("folder/file").exists());
-    // The folder is young: somebody may be using it.
+    // The folder is young: a process may be using it.
     let output = env.run(["cache", "rm", "model/org/name", "-y"]).fails(1);
     assert!(output.stderr().contains("blobs/folder"), "{output}");
     assert!(repo.blob("notes.txt").exists());

@@ -1,5 +1,5 @@
-//! `hf cache ls` and `hf cache scan`: the same as the Python clients say of the same cache, and what
-//! is ours beyond that.
+//! `hf cache ls` and `hf cache scan`: the same output as the Python clients for the same cache, and our
+//! additions.
 
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ fn json_adds_bytes_and_times() {
 }
 
 #[test]
-fn a_missing_cache_is_an_error_for_ls_and_an_answer_for_scan() {
+fn a_missing_cache_is_an_error_for_ls_and_a_message_for_scan() {
     let env = TestEnv::new();
     let output = env.run(["cache", "ls"]).fails(1);
     assert_eq!(output.stdout(), "");
@@ -253,8 +253,8 @@ fn a_person_sees_shares() {
     assert!(!piped.stdout().contains("PROBLEM"), "{piped}");
 }
 
-/// A cache of one sound repository and one for each thing that can be wrong with one, all of a
-/// thousand bytes; answers the problem of each.
+/// A cache of one sound repository and one for each problem that a repository can have, all of a
+/// thousand bytes; returns the problem of each.
 fn damaged(env: &TestEnv) -> Vec<(&'static str, &'static str)> {
     let cache = CacheTree::at(env.cache());
     cache.model("o/sound").main([("f", &"s".repeat(1000))]);
@@ -373,7 +373,7 @@ fn quiet_and_the_legacy_table_leave_damaged_repositories_out() {
     assert_eq!(quiet.stdout().lines().count(), 7, "{quiet}");
 }
 
-/// Filters, sort keys and limits see them as they see the others.
+/// Filters, sort keys and limits apply to them as to the others.
 #[test]
 fn damaged_repositories_are_chosen_like_all_others() {
     let env = TestEnv::new();

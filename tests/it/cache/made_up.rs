@@ -25,7 +25,7 @@ const SIZES: [usize; 6] = [2, 1, 999, 1_000, 12_345, 123_456];
 /// What a made-up cache holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing a client would warn about.
+    /// Nothing that a client would warn about.
     Sound,
     /// Every other repository has something wrong with it.
     Damaged,
@@ -36,7 +36,7 @@ pub fn make_up(root: &Path, seed: u64, health: Health) {
     let mut random = Rng::with_seed(seed);
     fs::create_dir_all(root.join(".locks")).expect("folder");
     put(&root.join("CACHEDIR.TAG"), "x");
-    let payloads = if random.bool() {
+    let shared_blobs = if random.bool() {
         store(root, &mut random)
     } else {
         Vec::new()
@@ -45,7 +45,7 @@ pub fn make_up(root: &Path, seed: u64, health: Health) {
         let kind = random.choice(["models", "datasets", "spaces"]).unwrap();
         let owner = random.choice(["", "Org--", "org--", "ö--"]).unwrap();
         let repo = root.join(format!("{kind}--{owner}name{number}"));
-        let blobs = blobs(root, &repo, payloads.clone(), &mut random);
+        let blobs = blobs(root, &repo, shared_blobs.clone(), &mut random);
         let commits = snapshots(&repo, &blobs, &mut random);
         remove_orphans(&repo, &blobs);
         if random.u8(..5) == 0 {
@@ -81,19 +81,19 @@ fn store(root: &Path, random: &mut Rng) -> Vec<String> {
     put(&root.join("blobs/.huggingface-shared-blobs"), "1\n");
     let hashes: Vec<String> = (0..3).map(|_| hex(64, random)).collect();
     for hash in &hashes {
-        let payload = root.join("blobs").join(&hash[..2]).join(hash);
-        put(&payload, "z".repeat(random.usize(..5000)));
-        put(&payload.with_file_name(format!("{hash}.refs")), "");
+        let shared_blob = root.join("blobs").join(&hash[..2]).join(hash);
+        put(&shared_blob, "z".repeat(random.usize(..5000)));
+        put(&shared_blob.with_file_name(format!("{hash}.refs")), "");
     }
     hashes
 }
 
-fn blobs(root: &Path, repo: &Path, mut payloads: Vec<String>, random: &mut Rng) -> Vec<String> {
+fn blobs(root: &Path, repo: &Path, mut shared_blobs: Vec<String>, random: &mut Rng) -> Vec<String> {
     let mut names = Vec::new();
     for _ in 0..random.usize(..6) {
         let name = hex(if random.bool() { 40 } else { 64 }, random);
         let blob = repo.join("blobs").join(&name);
-        match payloads.pop().filter(|_| random.bool()) {
+        match shared_blobs.pop().filter(|_| random.bool()) {
             Some(hash) => {
                 let prefix = &hash[..2];
                 link(&blob, &format!("../../blobs/{prefix}/{hash}"));

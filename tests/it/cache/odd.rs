@@ -1,6 +1,5 @@
-//! Caches that nobody meant to make: loops of links, names that are no text, times before 1970 and
-//! after now, files where folders should be. No command may hang, crash, or write what a terminal
-//! would take for a command.
+//! Caches made by accident: loops of links, names that are no text, times before 1970 and in the future,
+//! files where folders should be. No command may hang, crash, or write control sequences to a terminal.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -85,7 +84,7 @@ fn loops_of_links_end() {
     let tree = CacheTree::at(env.cache());
     let fine = tree.model("o/fine");
     let commit = fine.main([("f", "12345")]);
-    // Loops that a snapshot may hold without harm: links to folders are not entered.
+    // Loops that are harmless in a snapshot: links to folders are not followed.
     let snapshot = fine.root().join("snapshots").join(&commit);
     symlink(".", snapshot.join("here")).unwrap();
     symlink("../..", snapshot.join("up")).unwrap();
@@ -178,7 +177,7 @@ fn names_that_are_no_text_are_shown_and_removed() {
     env.run(["cache", "pin", "model/o/name"]).ok();
     env.run(["cache", "rm", named[1], "-y"]).ok();
     assert!(!twin.exists());
-    // The detached revision goes by its policy, the rest by name.
+    // The policy removes the detached revision, the rest is removed by name.
     env.run(["cache", "unpin", "model/o/name"]).ok();
     env.run(["cache", "prune", "-y"]).ok();
     assert!(!join(repo.root().join("snapshots/detached")).exists());

@@ -1,4 +1,4 @@
-//! `hf cache pin` and `unpin`: what they keep from whom, and that the Python client does not mind.
+//! `hf cache pin` and `unpin`: what they keep from which command, and that the Python client ignores them.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use crate::harness::cache::CacheTree;
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
 
-/// Three repositories that nobody used for a year; answers a commit of the first.
+/// Three repositories that were not used for a year; returns a commit of the first.
 fn cache(env: &TestEnv) -> String {
     let tree = CacheTree::at(env.cache());
     let long_ago = SystemTime::now() - Duration::from_secs(86_400 * 365);
@@ -31,11 +31,11 @@ fn pinned(env: &TestEnv) -> Vec<String> {
 }
 
 #[test]
-fn pins_are_remembered_listed_and_taken_away() {
+fn pins_are_stored_listed_and_removed() {
     let env = TestEnv::new();
     cache(&env);
     assert_eq!(pinned(&env), Vec::<String>::new());
-    // As it is spelled, where that matches anything.
+    // The exact spelling is used where it matches anything.
     let output = env.run(["cache", "pin", "model/org/*", "--json"]).ok();
     assert_eq!(output.json(), json!({"pinned": 1, "ids": ["model/org/b"]}));
     let output = env.run(["cache", "pin", "model/ORG/*", "--json"]).ok();
@@ -85,7 +85,7 @@ fn what_is_pinned_stays() {
         left(&["--max-size", "0k", "--unpin", "*", "--pin", "*/c"]),
         2
     );
-    // Reads the files, so that they count as used from here on.
+    // Reads the files, so that they count as used from now on.
     let before = tree_of(env.cache());
     for target in ["model/org/a", &commit, "hf://Org/a/f"] {
         let output = env.run(["cache", "rm", target, "-y"]).fails(1);
@@ -112,7 +112,7 @@ fn what_is_pinned_stays() {
 }
 
 #[test]
-fn a_pattern_that_no_repository_matches_is_told() {
+fn a_pattern_that_no_repository_matches_is_reported() {
     let env = TestEnv::new();
     cache(&env);
     for (flag, pattern, example) in [
@@ -150,7 +150,7 @@ fn a_person_sees_the_pin() {
 }
 
 #[test]
-fn the_python_clients_do_not_mind() {
+fn the_python_clients_ignore_pins() {
     let env = TestEnv::new();
     cache(&env);
     let piped = env.run(["cache", "ls"]).ok().stdout().to_owned();
@@ -161,7 +161,7 @@ fn the_python_clients_do_not_mind() {
         "a pipe is the drop-in's"
     );
     env.run(["cache", "doctor"]).ok();
-    // The legacy client warns of CACHEDIR.TAG, of which it knows nothing.
+    // The legacy client warns of CACHEDIR.TAG, which it does not know.
     for (oracle, warnings) in [(Oracle::modern(), 0), (Oracle::legacy(), 1)] {
         let Some(oracle) = oracle else { continue };
         let code = "from huggingface_hub import scan_cache_dir as s; c=s(); \

@@ -10,7 +10,7 @@ use crate::harness::cache::CacheTree;
 use crate::harness::oracle::mounts;
 
 #[test]
-fn a_policy_lets_the_least_used_go_and_pins_hold() {
+fn a_policy_removes_the_least_used_and_keeps_pins() {
     let env = TestEnv::new();
     let [old, ..] = cache(&env);
     let model = CacheTree::at(env.cache()).model("Org/name");
@@ -108,15 +108,15 @@ fn a_damaged_repository_counts_for_the_size_and_stays() {
     assert_eq!(crate::harness::tree::tree_of(damaged.root()), before);
 }
 
-/// On a disk mounted with `noatime` reads leave no trace: a download that finds all in place has to
-/// say itself that it used the files.
+/// On a disk mounted with `noatime` reads do not change the access time: a download that finds all files
+/// in place has to record the use itself.
 #[test]
 fn what_a_download_finds_in_place_counts_as_used() {
     let hub = crate::harness::hub::Hub::start();
     hub.add(crate::harness::hub::Repo::model("o/used").file("f", "x"));
     let env = TestEnv::for_hub(&hub);
-    // Mounting needs a name space of one's own, which not every system grants; without it the times
-    // are as old, and only nobody forbids the reads to renew them.
+    // Mounting needs a namespace, which not every system allows. Without one the times are as old, but
+    // a read may renew them.
     let mount = "mount -t tmpfs -o noatime none \"$HF_HOME/hub\"";
     let (mount, program, flags) = match mounts() {
         Some(()) => (mount, "unshare", &["-rm", "sh", "-c"][..]),

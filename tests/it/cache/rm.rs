@@ -1,4 +1,4 @@
-//! `hf cache rm`: what goes, what stays, what is said, beside the modern client.
+//! `hf cache rm`: what is removed, what stays, what is printed, compared with the modern client.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -22,7 +22,7 @@ pub fn rows(env: &TestEnv) -> Vec<Value> {
     rows.as_array().expect("a list").iter().map(strip).collect()
 }
 
-/// No problem, no broken link: what every deletion has to leave.
+/// No problem, no broken link: every deletion has to leave the cache so.
 #[track_caller]
 pub fn assert_sound(env: &TestEnv) {
     let output = env.run(["cache", "ls", "--show-warnings"]).ok();
@@ -37,7 +37,7 @@ fn apparent_size(path: &Path) -> u64 {
     tree_of(path).into_iter().map(size).sum()
 }
 
-/// Everything that ours answers under keys of theirs is the same.
+/// Our values under their keys are the same.
 #[track_caller]
 fn assert_same_answer(ours: &Output, theirs: &Output, what: &str) {
     if theirs.stdout().is_empty() {
@@ -59,7 +59,7 @@ fn rm_and_prune_do_what_the_modern_client_does() {
         for env in [&mine, &yours] {
             make_up(&env.cache(), seed, Health::Sound);
         }
-        // Pruned first: ours counts unfinished downloads that go with a repository, theirs does not.
+        // Pruned first: we count unfinished downloads that are removed with a repository, they do not.
         for flag in ["--dry-run", "-y"] {
             let command = ["cache", "prune", flag, "--json"];
             let (ours, theirs) = (
@@ -190,7 +190,7 @@ fn nothing_is_deleted_without_a_yes() {
         let output = env.hf(args).stdin(answer).run().fails(1);
         assert_eq!(output.stdout(), "", "{answer:?}");
         assert!(output.stderr().contains("Aborted"), "{output}");
-        // A "no" was an answer; the end of the input is none.
+        // A "no" is an answer; the end of the input is not.
         let has_end = ["", "what?\n"].contains(&answer);
         assert_eq!(output.stderr().contains("--yes"), has_end, "{output}");
     }
@@ -237,7 +237,7 @@ fn wrong_targets() {
         (1, &["cache", "rm", "hf://org", "-y"]),
         (1, &["cache", "rm", "hf://org/name/shared", &old, "-y"]),
         (0, &["cache", "rm", "gpt2", "-y"]),
-        (0, &["cache", "rm", "model/nobody/nothing", "-y", "--json"]),
+        (0, &["cache", "rm", "model/no-one/nothing", "-y", "--json"]),
         (0, &["cache", "rm", "hf://org/name/none", "-y"]),
         (0, &["cache", "rm", "../../etc", "-y"]),
         (0, &["cache", "rm", "", "-y"]),
@@ -249,7 +249,7 @@ fn wrong_targets() {
 }
 
 #[test]
-fn links_that_lead_out_of_the_cache_are_cut_and_not_followed() {
+fn links_that_lead_out_of_the_cache_are_removed_and_not_followed() {
     let env = TestEnv::new();
     let [old, new, _] = cache(&env);
     let outside = env.path("precious");
@@ -329,7 +329,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
     );
     assert!(
         repo.join("blobs/abc.hf-part").exists(),
-        "its download is under way"
+        "a download is running"
     );
     drop(lock);
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();

@@ -1,5 +1,5 @@
 //! `hf cache rm` and `prune` while the cache changes between the question and the answer: the plan is
-//! old by then, and what has come into use since stays.
+//! old by then, and what is in use since stays.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -54,7 +54,7 @@ fn a_repository_that_a_download_has_begun_in_stays() {
 }
 
 #[test]
-fn an_unfinished_download_that_goes_on_stays() {
+fn an_unfinished_download_that_continues_stays() {
     let env = TestEnv::new();
     let (repo, _) = two_revisions(&env);
     for name in ["abc.hf-part", "def.0123abcd.incomplete", "ghi.incomplete"] {
@@ -87,7 +87,7 @@ fn a_blob_that_another_revision_links_to_by_now_stays() {
     assert_eq!(fs::read_to_string(new.join("own")).unwrap(), "12345");
 }
 
-/// Not while a question waits, but as unforeseen: a repository that has no blobs of its own.
+/// Without a question: a repository that has no blobs of its own and links to those of another.
 #[test]
 fn a_blob_that_another_repository_links_to_stays() {
     for is_absolute in [false, true] {

@@ -154,11 +154,11 @@ const KINDS: [(&str, Make); 22] = [
     }),
 ];
 
-/// Two repositories with one payload, and a payload that nobody uses.
+/// Two repositories with one shared blob, and a shared blob without users.
 fn store(tree: &CacheTree) {
     let (used, unused) = ("ab".repeat(32), "cd".repeat(32));
     tree.stray_file("blobs/.huggingface-shared-blobs", "1\n");
-    tree.stray_file(&format!("blobs/ab/{used}"), "shared payload");
+    tree.stray_file(&format!("blobs/ab/{used}"), "shared content");
     tree.stray_file(&format!("blobs/cd/{unused}"), "unused");
     tree.stray_file(&format!("blobs/cd/{unused}.refs"), "models--gone/blobs/x\n");
     let mut lines = String::new();
@@ -232,7 +232,7 @@ const VERIFY: [&[&str]; 2] = [
 /// Ways to look with the legacy grammar.
 const LEGACY: [&[&str]; 3] = [&["scan"], &["scan", "-v"], &["scan", "-vvv"]];
 
-/// Kinds of which the two clients themselves say different things; ours goes with the modern one. The
+/// Kinds for which the two Python clients differ; we agree with the modern one. The
 /// legacy client follows a link that leads to a link to its end, and knows no kernels.
 const NOT_AS_LEGACY: [&str; 2] = ["links of other forms", "all types"];
 
@@ -249,7 +249,7 @@ pub fn age(folder: &Path) {
     settle(folder);
 }
 
-/// What two answers have to share. Damaged repositories, which ours lists and the Python clients hide,
+/// The part of two outputs that has to be the same. Damaged repositories, which ours lists and the Python clients hide,
 /// are left out.
 fn comparable(args: &[&str], stdout: &str, has_damaged: bool) -> Value {
     match serde_json::from_str(stdout) {
@@ -302,7 +302,7 @@ fn agrees(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
-/// Runs the looks on all caches with one client and with ours; answers what disagreed, by kind.
+/// Runs all commands on all caches with one client and with ours; returns the differences, by kind.
 fn compare(
     oracle: &Oracle,
     env: &TestEnv,

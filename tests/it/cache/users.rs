@@ -1,4 +1,4 @@
-//! The cache seen by a user who may not do everything: unreadable and unwritable folders, shared
+//! The cache of a user without all permissions: unreadable and unwritable folders, shared
 //! caches whose folders hand on their group.
 
 use std::fs;
@@ -10,7 +10,7 @@ use crate::harness::hub::{Hub, Repo};
 use crate::harness::oracle::root;
 use crate::harness::{Output, TestEnv};
 
-/// Nobody in particular, by number: what Debian calls `nobody`.
+/// A user without rights, by number: Debian's `nobody`.
 pub const STRANGER: u32 = 65534;
 
 fn chmod(path: &Path, mode: u32) {
@@ -21,8 +21,8 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs `hf` as a user whom modes stop. Root is not stopped, so it becomes somebody else first, who
-/// is given all of the test's folder.
+/// Runs `hf` as a user to whom modes apply. They do not apply to root, who becomes another user first:
+/// one that owns the whole folder of the test.
 pub fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     if !is_root() {
         return env.hf(arguments).run();
@@ -31,9 +31,9 @@ pub fn as_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
     become_stranger(env, arguments)
 }
 
-/// Runs `hf` as somebody else, who is given nothing. Only for root.
+/// Runs `hf` as another user, who owns nothing. Only for root.
 pub fn become_stranger(env: &TestEnv, arguments: &[&str]) -> Output {
-    // The program itself may lie where only root may look.
+    // The program itself may be where only root can read.
     let program = env.path("program");
     if !program.exists() {
         env.install("program");
@@ -159,7 +159,7 @@ fn doctor_names_what_belongs_to_another_user() {
     assert_eq!(rows[0]["problem"], "no-access");
     assert_eq!(rows[0]["repo"], "model/o/theirs");
     assert_eq!(rows[0]["detail"], "belongs to user 0");
-    // A cache that is one to read only lacks nothing.
+    // A cache that is only read needs no more permissions.
     chmod(&env.cache(), 0o555);
     become_stranger(&env, &["cache", "doctor"]).ok();
 }

@@ -1,4 +1,4 @@
-//! `hf cache verify`: right and wrong files, with and without the Hub, beside the modern client.
+//! `hf cache verify`: right and wrong files, with and without the Hub, compared with the modern client.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -135,7 +135,7 @@ fn offline_the_cache_proves_itself() {
         );
     }
     assert_eq!(tree_of(env.cache()), before, "verify changes nothing");
-    assert_eq!(hub.requests().len(), asked, "nobody was asked");
+    assert_eq!(hub.requests().len(), asked, "no request was made");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn fix_fetches_wrong_files_and_no_others() {
 }
 
 #[test]
-fn what_nobody_vouches_for_is_said() {
+fn files_that_cannot_be_verified_are_named() {
     let (_hub, env, snapshot) = downloaded();
     fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
     fs::write(snapshot.join("mine.txt"), "x").unwrap();
@@ -247,10 +247,10 @@ fn what_nobody_vouches_for_is_said() {
     );
 }
 
-/// A link to anywhere else says nothing about the content: the name of its target is no promise,
-/// however much it looks like a hash.
+/// The target's name of a link to another place proves nothing about the content, even if it looks like
+/// a hash.
 #[test]
-fn only_the_name_of_a_blob_is_a_promise() {
+fn only_the_name_of_a_blob_is_a_hash() {
     let (_hub, env, snapshot) = downloaded();
     fs::remove_dir_all(env.cache().join("models--org--name/trees")).unwrap();
     for (number, folder) in ["notes", "blobs/inner", "snapshots"]
@@ -277,7 +277,7 @@ fn only_the_name_of_a_blob_is_a_promise() {
     );
 }
 
-/// What cannot be read is not right: reading from this file fails for everybody, root included.
+/// An unreadable file is not right: reading from this one fails for every user, root included.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_file_that_cannot_be_read_is_an_error() {
@@ -297,7 +297,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
     }
 }
 
-/// A check is no use: `hf cache prune` lets go first what nobody used.
+/// A check does not count as a use: `hf cache prune` removes the least used first.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_time_of_the_last_use_stays() {

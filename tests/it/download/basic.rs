@@ -1,4 +1,4 @@
-//! `hf download` against a well-behaved Hub: what arrives where, what is asked, what is printed.
+//! `hf download` from a Hub without faults: which files arrive where, the requests, the output.
 
 use std::fs;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn snapshot(env: &TestEnv, hub: &Hub, revision: &str) -> std::path::PathBuf {
         .join(hub.repo("models/org/name").commit(revision))
 }
 
-/// Requests of a kind, as `METHOD path` with the commit spelled out as such.
+/// Requests of one kind, as `METHOD path`, with `COMMIT` for the commit.
 fn asked(hub: &Hub) -> Vec<String> {
     let commit = hub.repo("models/org/name").commit("main");
     let line = |r: crate::harness::hub::Request| {
@@ -52,7 +52,7 @@ fn asked(hub: &Hub) -> Vec<String> {
 }
 
 #[test]
-fn a_repository_arrives_whole_with_one_get_a_file() {
+fn a_repository_arrives_completely_with_one_get_a_file() {
     let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
@@ -90,7 +90,7 @@ fn a_repository_arrives_whole_with_one_get_a_file() {
             "Hub GET /api/models/org/name/tree/COMMIT"
         ]
     );
-    // Nobody needs to be asked for a file of no bytes.
+    // An empty file needs no request.
     assert_eq!(
         asked
             .iter()
@@ -286,7 +286,7 @@ fn types_revisions_and_addresses() {
 }
 
 #[test]
-fn a_dry_run_tells_and_writes_nothing() {
+fn a_dry_run_prints_the_plan_and_writes_nothing() {
     let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name", "config.json"]).ok();
@@ -321,7 +321,7 @@ fn a_dry_run_tells_and_writes_nothing() {
 }
 
 #[test]
-fn forcing_fetches_again() {
+fn force_fetches_again() {
     let hub = example_hub();
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();

@@ -1,4 +1,5 @@
-//! Several processes, ours and Python's, at the same repository at once; with locks and without.
+//! Several processes, ours and Python's, download the same repository at the same time, with locks and
+//! without.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::harness::tree::{listing, tree_of};
 
 fn hub() -> (Hub, Vec<String>) {
     let hub = Hub::with(Settings {
-        // Slow enough that they meet.
+        // Slow enough that they overlap.
         bandwidth: Some(1_500_000),
         ..Settings::default()
     });
@@ -20,7 +21,7 @@ fn hub() -> (Hub, Vec<String>) {
     let mut paths = Vec::new();
     for n in 0..30u64 {
         let path = format!("d{}/small-{n}.txt", n % 3);
-        // Every third content is there twice.
+        // Every third content is in the repository twice.
         repo = repo.file(&path, format!("text {}", n - n % 3 / 2));
         paths.push(path);
     }
@@ -78,8 +79,8 @@ fn four_of_ours_and_two_python_clients_fetch_each_content_once() {
         assert!(!output.stderr().contains("Traceback"), "{output}");
     }
     arrived(&env, &hub, &paths);
-    // The lock of a content is held while it is fetched, and whoever gets it next looks whether it is
-    // there. Python looks before it waits as well as after. So nobody fetches what is there.
+    // The lock of a content is held while it is fetched, and the next process that gets it checks whether
+    // the content exists. Python checks before and after its wait. So no content is fetched twice.
     let mut fetched: BTreeMap<String, usize> = BTreeMap::new();
     for request in hub.requests() {
         let is_part = request.range.is_some();
@@ -105,7 +106,7 @@ fn four_of_ours_and_two_python_clients_fetch_each_content_once() {
 }
 
 #[test]
-fn without_locks_each_works_for_itself_and_the_result_is_right() {
+fn without_locks_each_process_fetches_all_and_the_result_is_right() {
     let Some(shim) = shim() else { return };
     let (hub, paths) = hub();
     for (name, number) in [
@@ -145,7 +146,7 @@ fn without_locks_each_works_for_itself_and_the_result_is_right() {
 }
 
 #[test]
-fn without_locks_a_killed_download_leaves_nothing_that_is_trusted() {
+fn without_locks_a_killed_download_leaves_nothing_that_is_used() {
     let Some(shim) = shim() else { return };
     let (hub, paths) = hub();
     let env = TestEnv::for_hub(&hub);
@@ -162,7 +163,7 @@ fn without_locks_a_killed_download_leaves_nothing_that_is_trusted() {
     let left = listing(env.cache());
     assert!(left.contains(".hf-part"), "killed midway: {left}");
     env.run(["download", "org/name"]).ok();
-    // Nobody can tell that what has no lock is not under way, until it is old.
+    // Without a lock it may be a running download until it is old.
     env.run(["cache", "prune", "--yes"]).ok();
     let blobs = env.cache().join("models--org--name/blobs");
     let left: Vec<_> = fs::read_dir(blobs).unwrap().flatten().collect();
@@ -195,7 +196,7 @@ fn what_another_client_finished_needs_no_partial() {
         let (partial, kept) = (env.path(&partial.path), env.path("kept"));
         fs::rename(&partial, &kept).unwrap();
         run(&[]);
-        // As if another client, which knows nothing of our partials, had brought the file.
+        // As if another client, which does not know our partials, had fetched the file.
         fs::rename(&kept, &partial).unwrap();
         run(&[]);
         assert!(!partial.exists(), "{place:?}: {}", listing(env.root()));

@@ -1,5 +1,5 @@
-//! What a power cut or a full disk leaves: files that are empty, short or of other bytes under names that
-//! promise the content.
+//! What a power cut or a full disk leaves: files that are empty, short or have other bytes than the hash in
+//! their name.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn blob(env: &TestEnv, hub: &Hub, path: &str) -> PathBuf {
     env.cache().join("models--org--name/blobs").join(etag)
 }
 
-/// What may have become of a file of this length, in bytes.
+/// The lengths that damage may leave of a file of this length, in bytes.
 fn damages(length: u64) -> [u64; 3] {
     [0, length - 1, length + 1]
 }
@@ -137,7 +137,7 @@ fn a_damaged_file_of_a_local_folder_is_fetched_again() {
 }
 
 #[test]
-fn a_damaged_file_does_not_serve_offline() {
+fn a_damaged_file_is_not_used_offline() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
@@ -151,7 +151,7 @@ fn a_damaged_file_does_not_serve_offline() {
 }
 
 #[test]
-fn a_power_cut_leaves_no_name_without_its_bytes() {
+fn a_power_cut_leaves_no_file_without_its_bytes() {
     let Some(shim) = shim() else { return };
     let hub = hub();
     for place in [&[][..], &["--local-dir", "here"]] {

@@ -1,4 +1,4 @@
-//! What a user is told when a download cannot be, and that nothing is lost or left behind then.
+//! The errors of downloads that fail, and that they lose nothing and leave nothing behind.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::harness::hub::{Content, Fault, Hub, Origin, Repo};
 use crate::harness::oracle::mounts;
 use crate::harness::tree::listing;
 
-/// A Hub with repositories of every access, alice (who may) and bob (who may not).
+/// A Hub with repositories of every access, alice (who has access) and bob (who has not).
 fn guarded_hub() -> Hub {
     let hub = Hub::start();
     hub.user("alice")
@@ -35,7 +35,7 @@ fn guarded_hub() -> Hub {
     hub
 }
 
-/// Runs a download that fails, with a token in the environment, and answers what is on stderr. The
+/// Runs a download that fails, with a token in the environment, and returns stderr. The
 /// token is nowhere in it and nothing came into the cache.
 #[track_caller]
 fn refused(hub: &Hub, token: Option<&str>, arguments: &[&str]) -> String {
@@ -202,7 +202,7 @@ fn offline_uses_the_cache_or_says_so() {
 }
 
 #[test]
-fn an_incomplete_snapshot_is_not_passed_off_as_whole() {
+fn an_incomplete_snapshot_is_not_used_as_a_complete_one() {
     let hub = guarded_hub();
     let mut env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name"]).ok();
@@ -222,7 +222,7 @@ fn an_incomplete_snapshot_is_not_passed_off_as_whole() {
 }
 
 #[test]
-fn a_hub_that_is_gone() {
+fn a_hub_that_is_down() {
     let mut hub = guarded_hub();
     let env = TestEnv::for_hub(&hub).fast_clock();
     let before = env.run(["download", "org/name"]).ok();
@@ -230,7 +230,7 @@ fn a_hub_that_is_gone() {
     let cached = env.run(["download", "org/name"]).ok();
     assert_eq!(cached.stdout(), before.stdout());
     let tries = cached.stderr().matches("trying again").count();
-    assert_eq!(tries, 1, "with a copy at hand nobody waits long: {cached}");
+    assert_eq!(tries, 1, "with a cached copy the wait is short: {cached}");
     let fresh = TestEnv::for_hub(&hub).fast_clock();
     let output = fresh.run(["download", "org/name"]).fails(1);
     assert!(
@@ -258,7 +258,7 @@ fn a_server_that_is_no_hub() {
 }
 
 #[test]
-fn a_foreign_redirect_gets_no_token() {
+fn a_redirect_to_another_host_gets_no_token() {
     let hub = guarded_hub();
     let trap = Hub::start();
     let target = format!("{}/trap", trap.endpoint());
@@ -296,7 +296,7 @@ fn folders_that_cannot_be_written() {
 }
 
 /// Runs `hf` in a mount namespace of its own, after `setup` (shell commands that may mount). Works
-/// for root and, where user namespaces are allowed, for everybody.
+/// for root and, where user namespaces are allowed, for every user.
 pub fn in_namespace(env: &TestEnv, setup: &str, arguments: &str) -> crate::harness::Output {
     let script = format!("{setup} && exec \"$HF\" {arguments}");
     env.program(

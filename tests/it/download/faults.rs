@@ -1,5 +1,5 @@
-//! Trouble on the way: each named fault of the local Hub, kill -9, Ctrl-C, several processes at once.
-//! Whatever happens, the file that arrives is the right one and nothing else is in its place.
+//! Failures during a download: each named fault of the local Hub, kill -9, Ctrl-C, several processes at
+//! the same time. In each case only the right file arrives in its place.
 
 use std::fs;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn hub() -> Hub {
     hub
 }
 
-/// The large file is there, whole and right, and no unfinished download is.
+/// The large file is complete and right, and there is no unfinished download.
 #[track_caller]
 fn arrived(env: &TestEnv, hub: &Hub) {
     let repo = hub.repo("models/org/name");
@@ -43,7 +43,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
     );
 }
 
-/// A download of everything that meets `faults` and gets through; answers the bytes of content sent.
+/// A download of everything that succeeds in spite of `faults`; returns the bytes of content sent.
 #[track_caller]
 fn gets_through(faults: impl IntoIterator<Item = Rule>) -> u64 {
     let hub = hub();
@@ -59,7 +59,7 @@ fn gets_through(faults: impl IntoIterator<Item = Rule>) -> u64 {
     hub.content_bytes_sent()
 }
 
-/// A download that meets a fault that does not go away: exit 1, nothing wrong published.
+/// A download with a permanent fault: exit 1, nothing wrong published.
 #[track_caller]
 fn gives_up(fault: Fault) -> String {
     let hub = hub();
@@ -80,7 +80,7 @@ fn gives_up(fault: Fault) -> String {
 }
 
 #[test]
-fn broken_connections_go_on_where_they_broke() {
+fn broken_connections_continue_at_the_offset() {
     let reset = Fault::ResetMidBody {
         after_bytes: 1_000_000,
     }
@@ -98,7 +98,7 @@ fn broken_connections_go_on_where_they_broke() {
 }
 
 #[test]
-fn a_silent_server_is_left_and_asked_again() {
+fn a_silent_connection_is_replaced() {
     let hub = hub();
     hub.fault(
         Fault::Stall {
@@ -116,7 +116,7 @@ fn a_silent_server_is_left_and_asked_again() {
 }
 
 #[test]
-fn failing_servers_are_asked_again() {
+fn requests_that_fail_are_sent_again() {
     gets_through([
         Fault::status(500)
             .on("/api/models/org/name/revision")
@@ -133,9 +133,9 @@ fn failing_servers_are_asked_again() {
 }
 
 #[test]
-fn a_rate_limit_is_waited_for_by_all_and_said_once() {
+fn all_requests_wait_for_a_rate_limit_and_one_message_says_so() {
     let hub = hub();
-    // All three files are refused at the same time; the wait is long enough for the last to be heard in it.
+    // All three files are refused at the same time; the wait is long enough for the last refusal to arrive during it.
     let limited = Fault::status_with(429, &[("Retry-After", "39")]).on("/resolve/");
     let strikes = hub.fault(limited.times(3).together(3));
     let env = TestEnv::for_hub(&hub).fast_clock();
@@ -158,7 +158,7 @@ fn a_rate_limit_is_waited_for_by_all_and_said_once() {
 fn an_expired_link_is_resolved_again() {
     gets_through([Fault::ExpiredLink.on("big.bin").times(1)]);
     let hub = hub();
-    // The link runs out while the file is on its way: what came before is kept.
+    // The link expires during the transfer: the bytes before are kept.
     hub.fault(
         Fault::CloseEarly {
             after_bytes: 1_000_000,
@@ -230,7 +230,7 @@ fn a_killed_download_resumes() {
             .count();
         assert!(resumed > 0, "{}", hub.log_text());
         let sent = hub.content_bytes_sent();
-        // What was in flight when the process died is lost; nothing else is.
+        // Only the bytes in flight at the kill are lost.
         assert!(sent < SIZE + 1_000_000, "{sent}");
         hub.configure(|settings: &mut Settings| settings.bandwidth = Some(2_000_000));
     }
@@ -263,7 +263,7 @@ fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
 }
 
 #[test]
-fn ctrl_c_promises_nothing_that_is_not_there() {
+fn ctrl_c_promises_only_what_is_kept() {
     let hub = hub();
     hub.fault(Fault::NeverAnswer.on("big.bin").at(Origin::Cdn));
     for place in [&[][..], &["--local-dir", "here"]] {
@@ -284,7 +284,7 @@ fn ctrl_c_promises_nothing_that_is_not_there() {
 }
 
 #[test]
-fn a_partial_of_other_bytes_does_no_harm() {
+fn a_partial_of_other_bytes_is_replaced() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let etag = hub.repo("models/org/name").entry("big.bin").etag();
@@ -322,7 +322,7 @@ fn a_legacy_partial_is_a_head_start() {
     assert!(!partial.exists());
 }
 
-/// Gives a file the age at which nobody writes to it any more.
+/// Gives a file the age at which it counts as abandoned.
 fn make_old(path: &std::path::Path) {
     let file = fs::File::open(path).unwrap();
     let day = Duration::from_secs(25 * 60 * 60);
@@ -337,7 +337,7 @@ fn a_partial_that_another_program_writes_to_is_left_alone() {
     let entry = hub.repo("models/org/name").entry("big.bin");
     let blobs = env.cache().join("models--org--name/blobs");
     fs::create_dir_all(&blobs).unwrap();
-    // The JavaScript client takes no lock.
+    // The JavaScript client holds no lock.
     let partial = blobs.join(format!("{}.incomplete", entry.etag()));
     fs::write(&partial, &entry.content.to_bytes()[..1000]).unwrap();
     for more in [&[][..], &["--force-download"]] {
@@ -381,7 +381,7 @@ fn several_processes_fetch_a_file_once() {
 }
 
 #[test]
-fn a_file_that_changes_on_the_way_is_not_mixed() {
+fn a_file_that_changes_during_the_download_is_not_mixed() {
     let hub = hub();
     hub.fault(Fault::ChangedAfterListing.on("big.bin"));
     let env = TestEnv::for_hub(&hub).fast_clock();

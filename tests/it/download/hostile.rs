@@ -1,4 +1,4 @@
-//! What a Hub may list or answer, by mistake or malice: names, collisions, pages, redirects.
+//! What a faulty or hostile Hub may list or answer: names, collisions, pages, redirects.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::harness::shim::shim;
 use crate::harness::tree::listing;
 
 /// Downloads a repository with a good file and these, into the cache and into a folder; both are
-/// refused and nothing is written. Answers the error.
+/// refused and nothing is written. Returns the error.
 #[track_caller]
 fn refuses(names: &[&str]) -> String {
     let hub = Hub::start();
@@ -52,11 +52,11 @@ fn endless_names_are_refused_and_shown_shortened() {
 
 #[test]
 fn a_path_that_is_too_long_below_this_folder_is_refused_before_anything_is_fetched() {
-    // Within the limit by itself, but not below any folder.
+    // Within the limit alone, but not below any folder.
     let error = refuses(&[&format!("{}end", "folder/".repeat(584))]);
     assert!(error.contains("longer than the system allows"), "{error}");
     assert!(error.len() < 600, "{error}");
-    // The longest name there is leaves no room for that of its metadata: the cache takes it.
+    // The name of its metadata is longer than the longest name: only the cache can hold it.
     let hub = Hub::start();
     let name = "y".repeat(255);
     hub.add(Repo::model("org/name").file(&name, "y"));
@@ -101,7 +101,7 @@ fn a_file_listed_twice_counts_once_unless_it_differs() {
 }
 
 /// Names that Windows reserves or changes, and names that differ by case, are names like any other
-/// here: all arrive. What Windows refuses is a unit test of `repo.rs`.
+/// here: all arrive. What Windows refuses has a unit test in `types/path.rs`.
 #[test]
 fn names_that_other_systems_reserve_are_fine_here() {
     let names = [
@@ -135,9 +135,9 @@ fn names_that_other_systems_reserve_are_fine_here() {
 
 /// Where upper and lower case are not told apart (macOS, Windows, ext4 with `casefold`) names that differ
 /// by case alone are refused before one overwrites the other. Few kernels can mount such a file system,
-/// so the shim answers as one would.
+/// so the shim simulates one.
 #[test]
-fn names_that_differ_by_case_alone_are_refused_where_they_are_one() {
+fn names_that_differ_by_case_alone_are_refused_where_case_is_ignored() {
     let Some(shim) = shim() else { return };
     let hub = Hub::start();
     let repo = Repo::model("org/name")
@@ -185,7 +185,7 @@ fn is_listing(request: &Request) -> bool {
 }
 
 #[test]
-fn a_page_that_fails_once_is_asked_again_and_no_other() {
+fn only_a_page_that_fails_is_requested_again() {
     let hub = ten_pages();
     let strikes = hub.fault(
         Fault::TreePageFails {
@@ -203,7 +203,7 @@ fn a_page_that_fails_once_is_asked_again_and_no_other() {
 }
 
 #[test]
-fn a_page_that_never_comes_ends_the_download_before_it_begins() {
+fn a_page_that_always_fails_ends_the_download_before_it_begins() {
     for (status, tries) in [(502, 6), (400, 1)] {
         let hub = ten_pages();
         hub.fault(Fault::TreePageFails { page: 7, status });
@@ -220,8 +220,8 @@ fn a_page_that_never_comes_ends_the_download_before_it_begins() {
 }
 
 #[test]
-fn redirects_without_end_are_left() {
-    // Ten are followed. On the way to the CDN the Hub's own is one of them.
+fn endless_redirects_are_an_error() {
+    // Ten are followed. The Hub's own redirect to the CDN is one of them.
     for (part, asked) in [
         ("/revision/", 11),
         ("/tree/", 11),

@@ -1,4 +1,4 @@
-//! Listings of very many files: memory, progress, and what is remembered of them.
+//! Listings of very many files: memory, progress, and the stored listing.
 //!
 //! `HF_LISTING_FILES=1000000` runs it with a million, which takes half a minute and more.
 
@@ -13,7 +13,7 @@ fn files(usual: usize) -> usize {
     given.map_or(usual, |files| files.parse().expect("a number"))
 }
 
-/// Waits for the end; answers the output and the most memory that was resident, in bytes.
+/// Waits for the end; returns the output and the peak of resident memory, in bytes.
 fn measured(mut running: Running) -> (crate::harness::Output, u64) {
     let status = format!("/proc/{}/status", running.id());
     let mut peak = 0;
@@ -67,12 +67,12 @@ fn a_listing_of_very_many_files_takes_little_memory_and_is_shown(usual: usize) {
     assert_eq!(output.ok().json().as_array().unwrap().len(), 2);
     is_modest("dry run", peak, files);
     assert!(hub.count(is_listing) >= files / 1000);
-    // Fetched and remembered.
+    // Fetched and stored.
     let real = ["download", "org/name", "--include", "real.txt"];
     let (output, peak) = measured(start(&real));
     output.ok();
     is_modest("download", peak, files);
-    // Read from what is remembered.
+    // Read from the stored listing.
     hub.clear_requests();
     let (output, peak) = measured(start(&real));
     output.ok();

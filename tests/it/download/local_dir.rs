@@ -84,9 +84,9 @@ fn a_new_commit_fetches_what_changed() {
     );
 }
 
-/// What a process leaves that is killed while it writes metadata, a listing or the tag.
+/// Leftovers of a process that was killed while it wrote metadata, a listing or the tag.
 #[test]
-fn what_a_killed_download_left_half_written_is_removed() {
+fn leftovers_of_a_killed_download_are_removed() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let folder = download(&env, &[]);
@@ -100,7 +100,7 @@ fn what_a_killed_download_left_half_written_is_removed() {
     for place in places {
         fs::write(state.join(place), "half").unwrap();
     }
-    // What another process still writes, and what is the user's.
+    // A file that another process still writes, and files of the user.
     let (live, mine) = (
         state.join("download/.hf-89ef.tmp"),
         folder.join(".hf-aaaa.tmp"),
@@ -117,7 +117,7 @@ fn what_a_killed_download_left_half_written_is_removed() {
 }
 
 #[test]
-fn what_the_user_changed_or_brought_is_looked_at() {
+fn files_that_the_user_changed_or_added_are_checked() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let folder = download(&env, &[]);
@@ -166,7 +166,7 @@ fn the_cache_is_a_source() {
 }
 
 #[test]
-fn without_the_hub_a_filled_folder_serves_with_a_warning() {
+fn without_the_hub_a_complete_folder_is_used_with_a_warning() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     let commit = hub.repo("models/org/name").commit("main");
@@ -218,7 +218,7 @@ fn the_python_client_agrees_on_the_folder() {
         .run()
         .ok();
     assert_eq!(comparable(&folder), comparable(&theirs.work().join("out")));
-    // Each takes up the other's folder without fetching a byte.
+    // Each uses the other's folder without fetching a byte.
     let fetched = sent(&hub, || {
         modern
             .hf(&ours, ["download", "org/name", "--local-dir", "out"])

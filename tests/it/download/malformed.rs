@@ -1,5 +1,5 @@
-//! Answers of the wrong form: each is tolerated where the hash still decides, or refused in a sentence. Nothing wrong comes
-//! into the cache, and nothing panics.
+//! Malformed answers: each is accepted where the hash still decides, or refused with a sentence. Nothing wrong gets into
+//! the cache, and nothing panics.
 
 use std::fs;
 
@@ -106,11 +106,11 @@ fn headers_of_a_file() {
 }
 
 #[test]
-fn a_size_beyond_all_reason_comes_to_an_end() {
-    // Also for those who do not want the space checked.
+fn an_impossible_size_is_an_error() {
+    // Also without the check of the disk space.
     let fault = Fault::Headers(vec![("X-Linked-Size", b"18446744073709551615")]);
     let found = outcome(&fault, "/resolve/", &["big.bin", "--no-space-check"]);
-    // A file as large as that is asked for as a range, and the answer names its true length.
+    // Such a large file is requested as a range, and the answer has its true length.
     is(found, Some("another range"), &fault);
 }
 
@@ -239,6 +239,6 @@ fn secrets_in_broken_answers_are_not_repeated() {
     let output = output.fails(1);
     assert!(output.stderr().contains("unexpected form"), "{output}");
     assert!(!output.to_string().contains("hf_secret"), "{output}");
-    // And no type of ours is named.
+    // And none of our types is named.
     assert!(!output.stderr().contains("struct"), "{output}");
 }

@@ -1,4 +1,4 @@
-//! Downloads: what arrives where, whatever the server, the disk and other programs do.
+//! Downloads: what arrives where, with every fault of the server, the disk and other programs.
 
 pub mod basic;
 mod crash;

@@ -1,4 +1,4 @@
-//! Branches that move while they are downloaded, and names of branches that stand in one another's way.
+//! Branches that move during a download, and names of branches that clash as files and folders.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::harness::TestEnv;
 use crate::harness::hub::{Fault, Hub, Repo};
 use crate::harness::tree::listing;
 
-/// A Hub whose branch was moved by a force-push: the first question is still answered with the
+/// A Hub whose branch was moved by a force-push: the first request is still answered with the
 /// former commit.
 pub fn moved(lost: &str) -> (Hub, String, String) {
     let hub = Hub::start();
@@ -29,7 +29,7 @@ pub fn moved(lost: &str) -> (Hub, String, String) {
 }
 
 #[test]
-fn a_branch_that_is_moved_meanwhile_is_followed() {
+fn a_branch_that_moves_during_the_download_is_followed() {
     for lost in ["/resolve", "/tree"] {
         for place in [&[][..], &["--local-dir", "here"]] {
             let (hub, old, new) = moved(lost);
@@ -52,7 +52,7 @@ fn a_branch_that_is_moved_meanwhile_is_followed() {
 }
 
 #[test]
-fn a_commit_that_is_gone_is_an_error_and_asked_for_once() {
+fn a_commit_that_is_gone_is_an_error_after_one_request() {
     let hub = Hub::start();
     hub.add(Repo::model("org/name").file("a.txt", "a"));
     let old = hub.repo("models/org/name").commit("main");
@@ -82,7 +82,7 @@ fn a_branch_in_the_folder_of_another_one() {
             hub.repo("models/org/name").commit("one"),
             hub.repo("models/org/name").commit("two"),
         );
-        // Never both at a time on the Hub, but one after the other.
+        // Never both on the Hub at the same time, but one after the other.
         for (name, commit) in [(first, &one), (second, &two)] {
             let answer = format!("{{\"id\": \"org/name\", \"sha\": \"{commit}\"}}");
             let answer: &'static str = Box::leak(answer.into_boxed_str());

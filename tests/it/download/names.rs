@@ -1,5 +1,5 @@
-//! File names as repositories have them: what cannot be stored is refused by name, and only where it is
-//! asked for; everything else arrives, and is shown so that nobody is deceived.
+//! Odd file names in repositories: a name that cannot be stored is refused, and only when the file is
+//! selected; all other files arrive, and their names are shown escaped.
 
 use std::fs;
 
@@ -58,7 +58,7 @@ fn hostile_names_stop_everything() {
 }
 
 #[test]
-fn hostile_names_matter_only_to_who_asks_for_them() {
+fn hostile_names_matter_only_when_they_are_selected() {
     for name in HOSTILE {
         let hub = hub_with(name);
         for choice in [
@@ -73,7 +73,7 @@ fn hostile_names_matter_only_to_who_asks_for_them() {
                 let arguments = command.iter().chain(choice).chain(place);
                 let output = env.run(arguments).ok();
                 assert!(!output.stderr().contains("stored"), "{output}");
-                // A second time from what is remembered of the listing.
+                // A second time from the stored listing.
                 let arguments = command.iter().chain(choice).chain(place);
                 env.run(arguments).ok();
                 let found = listing(env.root());
@@ -165,7 +165,7 @@ fn a_wrong_odd_name_is_shown_escaped() {
 }
 
 #[test]
-fn what_a_local_folder_must_not_have_the_cache_may_hold() {
+fn the_cache_may_hold_what_a_local_folder_must_not() {
     let state = "--local-dir keeps";
     for (name, reason) in [
         (".cache/huggingface/download/d/good.txt.metadata", state),
@@ -185,7 +185,7 @@ fn what_a_local_folder_must_not_have_the_cache_may_hold() {
             assert!(!env.work().join("here").exists());
         }
         env.run(here.iter().chain(&["--exclude", name])).ok();
-        // In the cache it is a file like others.
+        // In the cache it is a file like any other.
         let output = env.run(["download", "org/name", name]).ok();
         let content = fs::read_to_string(output.stdout().trim_end()).unwrap();
         assert_eq!(content, "evil");

@@ -1,5 +1,5 @@
-//! File systems as people have them: locks that keep nobody out, no symbolic links, parts of the cache on
-//! other disks, files that cannot be replaced.
+//! Odd file systems: locks that exclude no process, no symbolic links, parts of the cache on other disks,
+//! files that cannot be replaced.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn snapshot(env: &TestEnv, hub: &Hub) -> std::path::PathBuf {
 }
 
 #[test]
-fn ranks_whose_locks_keep_nobody_out() {
+fn ranks_whose_locks_exclude_no_process() {
     let Some(shim) = shim() else { return };
     let hub = hub();
     hub.configure(|settings: &mut Settings| settings.bandwidth = Some(4_000_000));
@@ -75,7 +75,7 @@ fn ranks_whose_locks_keep_nobody_out() {
 }
 
 #[test]
-fn an_interrupted_rank_leaves_no_partial_that_nobody_finds() {
+fn an_interrupted_rank_leaves_no_partial_of_its_own() {
     let Some(shim) = shim() else { return };
     let hub = hub();
     hub.configure(|settings: &mut Settings| settings.bandwidth = Some(1_000_000));
@@ -93,10 +93,10 @@ fn an_interrupted_rank_leaves_no_partial_that_nobody_finds() {
 }
 
 #[test]
-fn whatever_says_no_to_a_symbolic_link_files_are_made() {
+fn with_every_error_of_symlink_files_are_made() {
     let Some(shim) = shim() else { return };
     let hub = hub();
-    // 524 is the kernel's own ENOTSUPP, which some network file systems let out.
+    // 524 is ENOTSUPP inside the kernel, which some network file systems return.
     for error in [
         Errno::PERM.raw_os_error(),
         Errno::OPNOTSUPP.raw_os_error(),
@@ -198,7 +198,7 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() {
 }
 
 #[test]
-fn a_place_that_is_a_link_to_nothing() {
+fn a_folder_that_is_a_broken_link() {
     let hub = hub();
     let mut env = TestEnv::for_hub(&hub);
     let link = env.work().join("disk");

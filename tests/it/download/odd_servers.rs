@@ -1,4 +1,4 @@
-//! Servers that keep to HTTP and still not to what one expects.
+//! Servers with unusual behavior that HTTP allows.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn hub() -> Hub {
     hub
 }
 
-/// Downloads by these arguments, and both files are right.
+/// Downloads with these arguments; both files are right.
 #[track_caller]
 fn arrives(env: &TestEnv, hub: &Hub, arguments: &[&str]) {
     env.run(arguments).ok();
@@ -53,7 +53,7 @@ fn storage_that_sends_ranges_only() {
 }
 
 #[test]
-fn a_bad_request_is_repeated_once_and_not_for_ever() {
+fn a_bad_request_is_repeated_only_once() {
     let hub = hub();
     hub.fault(Fault::status(400).on("big.bin").at(Origin::Cdn));
     let env = TestEnv::for_hub(&hub);
@@ -63,7 +63,7 @@ fn a_bad_request_is_repeated_once_and_not_for_ever() {
 }
 
 #[test]
-fn a_server_that_compresses_whatever_it_sends() {
+fn a_server_that_compresses_everything() {
     let hub = hub();
     let strikes = hub.fault(Fault::Gzip.on("/resolve/"));
     hub.fault(Fault::Gzip.on("/repos/").at(Origin::Cdn));
@@ -75,7 +75,7 @@ fn a_server_that_compresses_whatever_it_sends() {
 }
 
 #[test]
-fn a_compressed_body_is_not_gone_on_from_in_the_middle() {
+fn a_compressed_body_is_not_continued_in_the_middle() {
     let hub = hub();
     hub.fault(Fault::Gzip.on("big.bin"));
     let env = TestEnv::for_hub(&hub).fast_clock();
@@ -101,7 +101,7 @@ fn a_compressed_body_of_a_large_file() {
 }
 
 #[test]
-fn a_body_in_an_unknown_encoding_is_asked_for_once_more() {
+fn a_body_in_an_unknown_encoding_is_requested_once_more() {
     let zstd = || Fault::Headers(vec![("Content-Encoding", b"zstd")]).on("/repos/");
     let hub = hub();
     hub.fault(zstd().at(Origin::Cdn).times(1));
@@ -148,7 +148,7 @@ fn the_length_in_an_answer_without_a_body_proves_nothing() {
         let env = TestEnv::for_hub(&hub);
         let small = ["download", "org/name", "small.txt"];
         arrives(&env, &hub, &small);
-        // What is there is right, whatever the header says.
+        // The file is right, whatever the header says.
         hub.clear_requests();
         let output = env.run(small).ok();
         assert_eq!(output.said(), "");

@@ -1,5 +1,5 @@
-//! The shared blob store in agreement with the Python client: the same trees from the same start, and
-//! each links what the other has published.
+//! The shared blob store together with the Python client: both make the same trees from the same start,
+//! and each links what the other has published.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -66,8 +66,8 @@ impl Shared {
         env
     }
 
-    /// Path of the payload in a cache.
-    pub fn payload(&self, env: &TestEnv) -> PathBuf {
+    /// Path of the shared blob in a cache.
+    pub fn shared_blob(&self, env: &TestEnv) -> PathBuf {
         env.cache()
             .join("blobs")
             .join(&self.hash[..2])
@@ -76,7 +76,7 @@ impl Shared {
 
     pub fn manifest(&self, env: &TestEnv) -> String {
         let path = self
-            .payload(env)
+            .shared_blob(env)
             .with_file_name(format!("{}.refs", self.hash));
         fs::read_to_string(path).expect("manifest")
     }
@@ -96,13 +96,13 @@ impl Shared {
         format!("{folder}/blobs/{}\n", self.etag())
     }
 
-    /// From now on nothing that is large comes from anywhere.
+    /// From now on every request for large content fails.
     pub fn dry_up(&self) {
         self.hub.xet(None);
         self.hub.clear_requests();
     }
 
-    /// Requests for large content, and for a way into the storage.
+    /// Requests for large content, and for access to the storage.
     pub fn fetched(&self) -> usize {
         self.hub.count(|r| {
             r.path.contains("/xet-read-token/")
@@ -120,7 +120,10 @@ impl Shared {
             .join(&self.hash[..2])
             .join(&self.hash);
         assert_eq!(target, expected);
-        assert!(fs::read(&blob).expect("payload") == self.bytes, "{folder}");
+        assert!(
+            fs::read(&blob).expect("shared blob") == self.bytes,
+            "{folder}"
+        );
     }
 }
 
@@ -165,7 +168,7 @@ fn is_sound(modern: Option<&Oracle>, env: &TestEnv) {
     }
 }
 
-/// Names, kinds, contents and link targets of a cache; of the store also the modes. Others differ on
+/// Names, kinds, contents and link targets of a cache; of the store also the modes. Other modes differ on
 /// purpose (see `interop.rs`).
 fn comparable(env: &TestEnv) -> Vec<String> {
     let nodes = tree_of(env.cache()).into_iter();
@@ -209,7 +212,7 @@ fn the_same_trees_as_the_python_client() {
             env.set("HF_HUB_DISABLE_XET", "0");
             variable.map(|name| env.set(name, "1"));
         }
-        // All of it once, for the rest what differs.
+        // The whole tree once, then only the differences.
         let is_first = (variable, mode) == (None, 0o755);
         for line in &LINES[..if is_first { LINES.len() } else { 2 }] {
             ours.run(*line).ok();
@@ -220,16 +223,16 @@ fn the_same_trees_as_the_python_client() {
                 "{variable:?} {mode:o} {line:?}"
             );
         }
-        let payload = shared.payload(&ours);
-        let payload_mode = fs::metadata(payload).map_or(0, |meta| meta.mode() & 0o7777);
-        assert_eq!(payload_mode, expected, "{variable:?}");
+        let shared_blob = shared.shared_blob(&ours);
+        let mode = fs::metadata(shared_blob).map_or(0, |meta| meta.mode() & 0o7777);
+        assert_eq!(mode, expected, "{variable:?}");
     }
 }
 
-/// Old versions of the Python client destroy a store when they delete: one is made on request alone,
-/// and one that is there is joined.
+/// Old versions of the Python client destroy a store when they delete. So a store is made only on request,
+/// and an existing one is used.
 #[test]
-fn a_store_is_joined_and_made_only_on_request() {
+fn a_store_is_used_and_made_only_on_request() {
     let shared = shared();
     let store = "blobs/.huggingface-shared-blobs";
     for (enabled, disabled, is_there, is_linked) in [
@@ -262,9 +265,10 @@ fn a_store_is_joined_and_made_only_on_request() {
     }
 }
 
-/// After a power cut a link must not be there without its line: the payload would go under it.
+/// After a power cut there must be no link without its line: the shared blob would be removed while it is
+/// in use.
 #[test]
-fn a_user_is_written_down_on_disk() {
+fn a_new_user_is_flushed_to_disk() {
     let Some(shim) = shim() else { return };
     let shared = shared();
     let env = shared.env();
@@ -313,7 +317,7 @@ fn each_links_what_the_other_has_published() {
 }
 
 #[test]
-fn the_plan_tells_of_links() {
+fn the_plan_lists_links() {
     let shared = shared();
     let env = shared.env();
     let two = ["download", "org/two", "--dry-run"];
@@ -357,7 +361,7 @@ fn the_plan_tells_of_links() {
 }
 
 #[test]
-fn the_last_user_takes_the_payload_along() {
+fn the_shared_blob_is_removed_with_its_last_user() {
     let shared = shared();
     let modern = Oracle::modern();
     let env = shared.env();
@@ -374,13 +378,17 @@ fn the_last_user_takes_the_payload_along() {
             Some(modern) => python(modern, &env, &last).run().ok(),
             None => env.run(last).ok(),
         };
-        assert!(!shared.payload(&env).exists(), "{}", listing(env.cache()));
+        assert!(
+            !shared.shared_blob(&env).exists(),
+            "{}",
+            listing(env.cache())
+        );
         scans_clean(modern.as_ref(), &env);
     }
 }
 
 #[test]
-fn other_switches_leave_the_store_alone() {
+fn other_variables_do_not_change_the_store() {
     let shared = shared();
     for variable in [
         "HF_HUB_DISABLE_SHARED_BLOBS",
@@ -397,7 +405,7 @@ fn other_switches_leave_the_store_alone() {
         let file = Path::new(output.stdout().trim_end()).join("d/copy.bin");
         assert!(fs::read(&file).unwrap() == shared.bytes, "{variable}");
         assert_eq!(listing(env.cache().join("blobs")), store, "{variable}");
-        // What is there already is used, whatever the switch.
+        // An existing content is used, whatever the variables say.
         shared.is_linked(&env, "models--org--one");
         let requests = shared.fetched();
         env.run(["download", "org/one"]).ok();
@@ -410,11 +418,11 @@ fn other_switches_leave_the_store_alone() {
 
 /// Three programs that fetch the same content into one cache at the same time.
 #[test]
-fn published_by_all_at_once_there_is_one_payload() {
+fn three_programs_at_once_publish_one_shared_blob() {
     let shared = shared();
     let modern = Oracle::modern();
     let env = shared.env();
-    // Who marks the store first is another question: the Python client may give up over it.
+    // Another test covers the marker of the store: the Python client may fail over it.
     env.run(["download", "org/two", "own.bin"]).ok();
     let slow = shared.cas.throttled(1_000_000);
     shared.hub.xet(Some(slow.endpoint()));

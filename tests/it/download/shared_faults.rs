@@ -1,4 +1,4 @@
-//! The shared blob store in trouble: damaged payloads, lost manifests, folders that are not ours, users
+//! Faults of the shared blob store: damaged shared blobs, lost manifests, folders that are not ours, users
 //! without permission, and programs that are killed.
 
 use std::fs::{self, OpenOptions};
@@ -35,12 +35,12 @@ fn is_plain(shared: &Shared, env: &TestEnv, folder: &str) {
 }
 
 #[test]
-fn a_damaged_payload_is_not_linked_and_is_mended() {
+fn a_damaged_shared_blob_is_not_linked_and_is_fixed() {
     let shared = shared();
     for (damage, is_noticed) in [(noise(7, SIZE), true), (noise(7, SIZE - 1), false)] {
         let env = shared.env();
         env.run(ONE).ok();
-        overwrite(&shared.payload(&env), damage);
+        overwrite(&shared.shared_blob(&env), damage);
         let output = env.run(COPY).ok();
         assert_eq!(
             output.stderr().contains("is damaged"),
@@ -48,17 +48,17 @@ fn a_damaged_payload_is_not_linked_and_is_mended() {
             "{output}"
         );
         assert!(fs::read(output.stdout().trim_end()).unwrap() == shared.bytes);
-        // What Xet brought has the payload's name, so it took its place: for the other one as well.
+        // The content from Xet has the name of the shared blob and replaced it, also for the other repository.
         shared.is_linked(&env, "models--org--one");
         shared.is_linked(&env, "models--org--two");
-        let mode = fs::metadata(shared.payload(&env)).unwrap().mode();
+        let mode = fs::metadata(shared.shared_blob(&env)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o444);
         scans_clean(None, &env);
     }
 }
 
 #[test]
-fn a_payload_that_the_hub_misnames_stays_as_it_is() {
+fn a_shared_blob_that_the_hub_misnames_is_unchanged() {
     let shared = shared();
     let env = shared.env();
     env.run(ONE).ok();
@@ -81,13 +81,13 @@ fn a_payload_that_the_hub_misnames_stays_as_it_is() {
 }
 
 #[test]
-fn a_payload_without_manifest_gets_a_true_one() {
+fn a_shared_blob_without_a_manifest_gets_a_complete_one() {
     let shared = shared();
     let env = shared.env();
     env.run(ONE).ok();
     env.run(COPY).ok();
     let manifest = shared
-        .payload(&env)
+        .shared_blob(&env)
         .with_file_name(format!("{}.refs", shared.hash));
     fs::remove_file(&manifest).unwrap();
     let three = ["download", "org/three", "--repo-type", "dataset"];
@@ -101,7 +101,7 @@ fn a_payload_without_manifest_gets_a_true_one() {
     assert_eq!(shared.manifest(&env), all);
     env.run(["cache", "rm", "dataset/org/three", "-y"]).ok();
     shared.is_linked(&env, "models--org--one");
-    // A line that a crash has cut off does not swallow the next one.
+    // A line that a crash has cut off does not damage the next one.
     let mut file = OpenOptions::new().append(true).open(&manifest).unwrap();
     file.write_all(b"models--org--on").unwrap();
     env.run(three).ok();
@@ -109,7 +109,7 @@ fn a_payload_without_manifest_gets_a_true_one() {
     env.run(["cache", "rm", "model/org/two", "-y"]).ok();
     shared.is_linked(&env, "datasets--org--three");
     assert_eq!(shared.manifest(&env), shared.line("datasets--org--three"));
-    // One that nobody can read is nobody's to write: no link, and no harm.
+    // An unreadable manifest is not written: no link, and no damage.
     fs::remove_file(&manifest).unwrap();
     symlink("/dev/null", &manifest).unwrap();
     env.run(ONE).ok();
@@ -131,19 +131,19 @@ fn folders_of_others_are_left_alone() {
         is_plain(&shared, &env, "models--org--one");
         assert_eq!(listing(&blobs), before);
     }
-    // A payload's folder, and a payload, that are something else.
+    // Other kinds of files in place of the shared blob and its folder.
     let env = shared.env();
     env.run(["download", "org/two", "own.bin"]).ok();
-    fs::create_dir_all(shared.payload(&env)).unwrap();
+    fs::create_dir_all(shared.shared_blob(&env)).unwrap();
     env.run(ONE).ok();
     is_plain(&shared, &env, "models--org--one");
-    fs::remove_dir(shared.payload(&env)).unwrap();
-    let prefix = shared.payload(&env).parent().unwrap().to_path_buf();
+    fs::remove_dir(shared.shared_blob(&env)).unwrap();
+    let prefix = shared.shared_blob(&env).parent().unwrap().to_path_buf();
     fs::remove_dir_all(&prefix).unwrap();
     fs::write(&prefix, "").unwrap();
     env.run(COPY).ok();
     is_plain(&shared, &env, "models--org--two");
-    // A repository that lies on another disk: a relative link from there would lead nowhere.
+    // A repository on another disk: a relative link from there would be broken.
     let env = shared.env();
     env.run(COPY).ok();
     fs::create_dir(env.path("elsewhere")).unwrap();
@@ -153,7 +153,7 @@ fn folders_of_others_are_left_alone() {
 }
 
 #[test]
-fn what_was_there_before_stays_what_it_was() {
+fn what_was_there_before_is_unchanged() {
     let shared = shared();
     let env = shared.env();
     env.hf(ONE)
@@ -165,10 +165,10 @@ fn what_was_there_before_stays_what_it_was() {
     env.run(COPY).ok();
     is_plain(&shared, &env, "models--org--one");
     shared.is_linked(&env, "models--org--two");
-    // Fetched again it is a fresh one.
+    // Fetched again, it is a new file.
     env.run(ONE.iter().chain(&["--force-download"])).ok();
     shared.is_linked(&env, "models--org--one");
-    // And what HTTP brought is not published.
+    // And content from HTTP is not published.
     shared.hub.xet(None);
     let env = shared.env();
     env.run(ONE).ok();
@@ -187,7 +187,7 @@ fn the_store_of_another_user() {
         env.run(ONE).ok();
         let store = env.cache().join("blobs");
         let lock = shared
-            .payload(&env)
+            .shared_blob(&env)
             .with_file_name(format!("{}.lock", shared.hash));
         fs::set_permissions(lock, fs::Permissions::from_mode(lock_mode)).unwrap();
         let before = listing(&store);
@@ -202,14 +202,14 @@ fn the_store_of_another_user() {
             is_plain(&shared, &env, "models--org--two");
             assert_eq!(listing(&store), before);
         }
-        assert_eq!(fs::metadata(shared.payload(&env)).unwrap().uid(), 0);
+        assert_eq!(fs::metadata(shared.shared_blob(&env)).unwrap().uid(), 0);
         scans_clean(None, &env);
     }
 }
 
 /// What a program that was killed may leave, step by step.
 #[test]
-fn from_every_state_that_a_killed_program_leaves() {
+fn downloads_succeed_from_every_state_that_a_killed_program_leaves() {
     let shared = shared();
     let modern = Oracle::modern();
     type Leave = fn(&Shared, &TestEnv);
@@ -226,16 +226,16 @@ fn from_every_state_that_a_killed_program_leaves() {
             false,
             |shared, env| {
                 let blob = shared.blob(env, "models--org--one");
-                fs::rename(shared.payload(env), &blob).unwrap();
+                fs::rename(shared.shared_blob(env), &blob).unwrap();
             },
         ),
         ("the link staged, and written down", false, |shared, env| {
             let blob = shared.blob(env, "models--org--one");
             let staged = blob.with_file_name(format!(".{}.hf.shared", shared.etag()));
             fs::rename(&blob, staged).unwrap();
-            fs::rename(shared.payload(env), &blob).unwrap();
+            fs::rename(shared.shared_blob(env), &blob).unwrap();
         }),
-        ("a payload without its user", true, |shared, env| {
+        ("a shared blob without its user", true, |shared, env| {
             let blob = shared.blob(env, "models--org--one");
             let staged = blob.with_file_name(format!(".{}.hf.shared", shared.etag()));
             fs::rename(&blob, staged).unwrap();
@@ -283,7 +283,7 @@ fn killed_at_any_moment() {
     let shared = shared();
     let modern = Oracle::modern();
     let env = shared.env();
-    // On a busy machine the first ones are killed before there is anything to look after.
+    // On a busy machine the first ones are killed before they have written anything.
     env.run(["download", "org/two", "own.bin"]).ok();
     let mut random = fastrand::Rng::with_seed(5);
     for round in 0..12 {

@@ -1,4 +1,4 @@
-//! Manners of a download: connections that bring too little, a limit on the rate, progress in a log, no network at all.
+//! The transfer itself: slow connections, a limit on the rate, progress in a log, no network at all.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn sent(hub: &Hub) -> u64 {
 #[test]
 fn a_trickle_is_dropped_and_continued_at_the_offset() {
     let hub = hub();
-    // Never silent for long, so that only its pace can tell.
+    // Never silent for long: only its rate shows the fault.
     let trickle = Fault::Trickle {
         bytes_per_second: 40,
     };
@@ -71,7 +71,7 @@ fn a_body_that_stalls_once_is_continued() {
 }
 
 #[test]
-fn progress_keeps_a_server_that_always_stalls_alive() {
+fn progress_resets_the_retries_of_a_server_that_always_stalls() {
     let hub = hub();
     let stall = Fault::Stall {
         after_bytes: 400_000,
@@ -82,12 +82,12 @@ fn progress_keeps_a_server_that_always_stalls_alive() {
     env.run(["download", "org/name", "--stall-timeout", &patience])
         .ok();
     arrived(&env, &hub);
-    // A server that brings nothing gets a first attempt and five more.
+    // A server that sends nothing gets a first attempt and five more.
     assert!(strikes.count() > 6, "{}", hub.log_text());
 }
 
 #[test]
-fn a_server_that_only_stalls_is_given_up() {
+fn a_server_that_sends_nothing_is_an_error() {
     let hub = hub();
     let strikes = hub.fault(Fault::Stall { after_bytes: 0 }.on("a.txt"));
     let env = TestEnv::for_hub(&hub).fast_clock();
@@ -107,7 +107,7 @@ fn a_server_that_only_stalls_is_given_up() {
 }
 
 #[test]
-fn a_line_that_is_slow_for_good_gets_there() {
+fn a_permanently_slow_connection_succeeds() {
     let hub = Hub::start();
     hub.add(Repo::model("org/name").file("slow.txt", "x".repeat(2500)));
     let trickle = Fault::Trickle {
@@ -117,14 +117,14 @@ fn a_line_that_is_slow_for_good_gets_there() {
     let env = TestEnv::for_hub(&hub);
     env.run(["download", "org/name", "slow.txt", "--stall-timeout", "1"])
         .ok();
-    // 400 in the first second are too few; so are 800 in two; a kilobyte in four will do.
+    // 400 bytes in the first second are too few, and 800 in two; a kilobyte in four is enough.
     assert_eq!(strikes.count(), 3, "{}", hub.log_text());
     let bytes: u64 = hub.requests().iter().map(|r| r.body_bytes_sent).sum();
     assert!(bytes < 3500, "hardly a byte twice: {}", hub.log_text());
 }
 
 #[test]
-fn a_listing_that_stalls_or_trickles_is_asked_for_again() {
+fn a_listing_that_stalls_or_trickles_is_requested_again() {
     for fault in [
         Fault::Stall { after_bytes: 20 },
         Fault::Trickle {
@@ -144,7 +144,7 @@ fn a_listing_that_stalls_or_trickles_is_asked_for_again() {
 }
 
 #[test]
-fn an_error_page_without_end_is_not_waited_for() {
+fn an_endless_error_page_is_cut_off() {
     let hub = hub();
     hub.fault(Fault::StalledError { code: 404 }.on("/revision/"));
     let env = TestEnv::for_hub(&hub);
@@ -163,12 +163,12 @@ fn the_rate_is_limited_over_all_connections() {
     hub.add(repo);
     let env = TestEnv::for_hub(&hub);
     let start = Instant::now();
-    // With a stall timeout far shorter than the wait of each connection for its turn.
+    // With a stall timeout far shorter than each connection waits for its turn.
     let arguments = ["--limit-rate", "1M", "--stall-timeout", "1"];
     env.run(["download", "org/name"].iter().chain(&arguments))
         .ok();
     let took = start.elapsed();
-    // Listing and the like are counted too; what is made up for a pause is at most a tenth of a second's worth.
+    // Listings are counted too; after a pause at most a tenth of a second's bytes come at once.
     assert!(took >= Duration::from_millis(2200), "{took:?} for 2.4 MB");
     assert_eq!(hub.content_bytes_sent(), 2_400_000, "nothing was dropped");
 }
@@ -211,7 +211,7 @@ fn a_limit_keeps_files_out_of_xet_storage() {
 }
 
 #[test]
-fn rates_and_times_that_are_none() {
+fn invalid_rates_and_times() {
     let env = TestEnv::new();
     for arguments in [
         ["--limit-rate", "fast"],
@@ -228,7 +228,7 @@ fn rates_and_times_that_are_none() {
 }
 
 #[test]
-fn offline_asks_nobody() {
+fn offline_sends_no_request() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     let refused = |arguments: &[&str]| -> Output {
@@ -248,7 +248,7 @@ fn offline_asks_nobody() {
 }
 
 #[test]
-fn a_log_gets_lines_and_a_quick_download_none() {
+fn a_long_download_logs_lines_and_a_quick_one_none() {
     let hub = hub();
     for (style, format) in [
         ("auto", "human"),
@@ -274,10 +274,10 @@ fn a_log_gets_lines_and_a_quick_download_none() {
     }
 }
 
-/// Takes longer than the first line does to come.
+/// Takes longer than the time until the first line.
 #[test]
-fn a_long_download_tells_how_far_it_is() {
-    // Lines come every few seconds, and a download that long is one by the fast clock alone.
+fn a_long_download_logs_its_progress() {
+    // Lines come every few seconds; only the fast clock makes the download that long.
     if shim().is_none() {
         return;
     }
@@ -304,7 +304,7 @@ fn a_long_download_tells_how_far_it_is() {
 }
 
 #[test]
-fn plain_lines_on_a_terminal_are_no_bars() {
+fn plain_lines_on_a_terminal_instead_of_bars() {
     let hub = hub();
     hub.configure(|settings| settings.bandwidth = Some(2_000_000));
     let env = TestEnv::for_hub(&hub);

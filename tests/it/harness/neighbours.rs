@@ -114,7 +114,9 @@ impl Neighbour {
                 );
                 env.program("node", ["--input-type=module", "--eval", &code])
             }
-            Self::HfHubCrate => env.program(CRATE_0_5.built().expect(INSTALLED), ["org/name", file]),
+            Self::HfHubCrate => {
+                env.program(CRATE_0_5.built().expect(INSTALLED), ["org/name", file])
+            }
             Self::HfHubCrate1 => env.program(CRATE_1.built().expect(INSTALLED), ["org/name", file]),
         }
     }
@@ -139,7 +141,9 @@ impl Program {
     /// The program, built by the first test that needs it; tests at the same time wait for it.
     fn built(self) -> Option<PathBuf> {
         oracle::installed(["cargo"])?;
-        match once(&format!("hf-hub-{}", self.version), |folder| self.build(folder)) {
+        match once(&format!("hf-hub-{}", self.version), |folder| {
+            self.build(folder)
+        }) {
             Ok(folder) => Some(folder.join("target/debug/neighbour")),
             Err(why) => skip(&format!("hf-hub {}: {why}", self.version)),
         }

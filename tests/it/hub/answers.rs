@@ -1,4 +1,4 @@
-//! Answers other than expected: which side is at fault, what the message says, and when the cache is used instead.
+//! Unexpected answers: what the message says, and when the cache is used instead.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn said(hub: &Hub, env: &TestEnv, arguments: &[&str]) -> String {
     text.replace(&hub.cdn_origin(), "[ELSEWHERE]")
 }
 
-/// A login page for every request, or the way to one.
+/// A login page for every request, or a redirect to one.
 fn portals(hub: &Hub) -> [Fault; 4] {
     let page = "<!DOCTYPE html><title>Airport</title>Accept our terms";
     let elsewhere = format!("{}/terms?from=hub", hub.cdn_origin());
@@ -40,7 +40,7 @@ fn portals(hub: &Hub) -> [Fault; 4] {
 }
 
 #[test]
-fn behind_a_portal_the_cache_serves() {
+fn behind_a_portal_the_cache_is_used() {
     for number in 0..4 {
         let hub = hub();
         let env = TestEnv::for_hub(&hub);
@@ -58,7 +58,7 @@ fn behind_a_portal_the_cache_serves() {
                 "Warning: The Hub cannot be reached (a web page came from http://127.0.0.1:";
             assert!(output.stderr().starts_with(warning), "{number}: {output}");
         }
-        // Nothing to serve: it is said what happened.
+        // Nothing is cached: the error says what happened.
         let fresh = TestEnv::for_hub(&hub);
         let text = said(&hub, &fresh, &["org/name", "config.json"]);
         assert!(text.contains("log in first"), "{number}: {text}");
@@ -67,13 +67,13 @@ fn behind_a_portal_the_cache_serves() {
             error.stderr().contains("\"kind\": \"unreachable\""),
             "{number}: {error}"
         );
-        // What was not downloaded before does not exist.
+        // A file that was not downloaded before is an error.
         env.run(["download", "org/name", "other.json"]).fails(1);
     }
 }
 
 #[test]
-fn a_page_of_the_repository_is_no_portal() {
+fn a_web_page_in_a_repository_is_no_portal() {
     let hub = Hub::start();
     let page = "<html><title>Docs</title></html>";
     hub.add(Repo::model("org/name").file("index.html", page));
@@ -125,7 +125,7 @@ fn an_expired_token_is_named() {
 }
 
 #[test]
-fn without_a_token_nothing_is_said_about_one() {
+fn without_a_token_no_message_mentions_one() {
     let hub = hub();
     let env = TestEnv::for_hub(&hub);
     hub.fault(
@@ -140,7 +140,7 @@ fn without_a_token_nothing_is_said_about_one() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_not_to_be_tried_again() {
+fn a_permanent_refusal_does_not_say_try_again() {
     for code in [400, 405, 418, 451] {
         let hub = hub();
         let strikes = hub.fault(Fault::status(code).on("/revision/"));
@@ -152,9 +152,9 @@ fn what_is_refused_for_good_is_not_to_be_tried_again() {
 }
 
 #[test]
-fn one_request_has_one_count_of_retries() {
+fn one_request_has_one_retry_budget() {
     let hub = hub();
-    // Refusals before and after an answer that breaks off: six attempts in all.
+    // Refusals before and after an answer that is cut off: six attempts in all.
     hub.fault(Fault::status(503).on("/revision/").times(3));
     hub.fault(
         Fault::CloseEarly { after_bytes: 3 }
@@ -165,7 +165,7 @@ fn one_request_has_one_count_of_retries() {
     let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name"]).fails(1);
     assert_eq!(hub.requests().len(), 6, "{}", hub.log_text());
-    // A listing is read as it comes, within the same count.
+    // A listing is read as it arrives, within the same budget.
     hub.clear_faults();
     hub.clear_requests();
     hub.fault(Fault::CloseEarly { after_bytes: 3 }.on("/tree/").times(2));
@@ -213,7 +213,7 @@ fn a_malformed_redirect_is_named() {
 #[test]
 fn a_listing_without_end_ends() {
     let hub = hub();
-    // Each page leads one folder deeper, to another address, and tells nothing.
+    // Each page is empty and links to another address, one folder deeper.
     hub.fault(Fault::Body("application/json", "[]").on("/tree/"));
     hub.fault(Fault::Headers(vec![("Link", b"<n/m>; rel=\"next\"")]).on("/tree/"));
     let text = said(&hub, &TestEnv::for_hub(&hub), &["org/name"]);
@@ -306,7 +306,7 @@ fn a_login_in_the_endpoint_goes_in_place_of_the_token() {
 }
 
 #[test]
-fn authorities_are_looked_at_when_they_are_needed() {
+fn certificate_authorities_are_read_when_they_are_needed() {
     let (plain, encrypted) = (
         hub(),
         Hub::with(Settings {

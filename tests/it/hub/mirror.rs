@@ -1,4 +1,4 @@
-//! Mirrors: another host, perhaps below a path, that passes on what the public Hub says, its links included.
+//! Mirrors: another host, perhaps below a path, that repeats the answers of the public Hub, with its links.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn links_to_the_public_hub_are_followed_on_the_mirror() {
         let folder = output.stdout().trim();
         assert_eq!(fs::read_dir(folder).unwrap().count(), 8);
         assert_eq!(fs::read_to_string(format!("{folder}/f6.txt")).unwrap(), "6");
-        // Pages, renames and cached copies alike: all asked here, below the prefix, with the token.
+        // Pages, renames and cached copies: all requests go to the mirror, below the prefix, with the token.
         let api = hub.count(|r| {
             r.path
                 .starts_with(&format!("{prefix}/api/models/org/new/tree/"))
@@ -54,7 +54,7 @@ fn links_to_the_public_hub_are_followed_on_the_mirror() {
 }
 
 #[test]
-fn xet_access_is_asked_for_on_the_mirror() {
+fn xet_access_is_requested_from_the_mirror() {
     let (cas, hub) = (Cas::start(), mirror("/mirror"));
     let content = Content::synthetic(300_000, 5).to_bytes().to_vec();
     let hash = cas.store(&content);
@@ -80,7 +80,7 @@ fn the_token_stays_with_the_mirror_and_the_hub() {
     other.add(Repo::model("org/name").file("a.txt", "a"));
     let mut env = TestEnv::for_hub(&hub);
     env.set("HF_TOKEN", TOKEN);
-    // Another host does not become the mirror by a path like the Hub's.
+    // A path like the Hub's does not make another host the mirror.
     let address = format!(
         "{}/org/name/resolve/main/a.txt?huggingface.co",
         other.endpoint()

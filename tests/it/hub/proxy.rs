@@ -84,7 +84,7 @@ fn https_goes_through_a_tunnel() {
             .iter()
             .all(|line| line.starts_with("CONNECT "))
     );
-    // The wrong password, and a proxy that is not there.
+    // A wrong password, and a proxy that does not exist.
     let env = TestEnv::for_hub(&hub);
     for (address, words) in [
         (
@@ -137,13 +137,13 @@ fn a_proxy_that_refuses_or_is_no_proxy() {
         );
     }
     assert_eq!(hub.requests().len(), 0);
-    // Commands without network do not care.
+    // Commands without requests ignore it.
     let env = env.hf(["auth", "list"]).var("ALL_PROXY", "ftp://x");
     let _ = env.run().ok();
 }
 
 #[test]
-fn some_are_asked_directly() {
+fn hosts_in_no_proxy_are_reached_directly() {
     let (hub, proxy) = (hub(), Proxy::http(None));
     let with_ports = [hub.endpoint(), hub.cdn_origin()].join(",");
     let with_ports = with_ports.replace("http://", "");
@@ -156,7 +156,7 @@ fn some_are_asked_directly() {
 }
 
 #[test]
-fn socks_proxies_resolve_names_or_are_given_addresses() {
+fn socks_proxies_get_names_or_addresses() {
     let (hub, proxy) = (hub(), Proxy::socks());
     for (scheme, host) in [("socks5h", "localhost"), ("socks5", "127.0.0.1")] {
         let mut env = TestEnv::for_hub(&hub);

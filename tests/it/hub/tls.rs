@@ -42,10 +42,10 @@ fn a_system_without_authorities_falls_back_to_built_in_ones() {
     let hidden = "for folder in /etc/ssl /usr/lib/ssl /etc/pki /usr/share/ca-certificates; do \
                   test ! -d $folder || mount -t tmpfs none $folder; done";
     let mut env = TestEnv::for_hub(&hub);
-    // The test Hub's authority is none of Mozilla's: it is refused for that reason, and not because there are no authorities.
+    // The test Hub's authority is not one of Mozilla's: that is why it is refused, not because there are no authorities.
     let output = in_namespace(&env, hidden, "download org/name a").fails(1);
     assert!(output.stderr().contains("UnknownIssuer"), "{output}");
-    // If the user names authorities, no others count.
+    // If the user names authorities, no others are used.
     let empty = env.path("empty.pem");
     fs::write(&empty, "").unwrap();
     env.set("SSL_CERT_FILE", &empty);

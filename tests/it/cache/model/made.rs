@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::harness::hub::{Hub, Repo as HubRepo, Tree};
 
-/// How the file system answers about locks.
+/// What the file system answers about locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locks {
     Good,
@@ -84,8 +84,8 @@ pub struct Blob {
     /// Bytes that are left of it.
     pub length: usize,
     pub is_young: bool,
-    /// It is a link to this payload.
-    pub payload: Option<String>,
+    /// It is a link to this shared_blob.
+    pub shared_blob: Option<String>,
     pub lock: Lock,
 }
 
@@ -96,11 +96,11 @@ pub struct Repo {
     pub revisions: Vec<Revision>,
     pub loose: Vec<LooseFile>,
     pub is_pinned: bool,
-    /// A ref to nowhere, or a link to nowhere: clients do not see the repository.
+    /// A ref to a missing snapshot, or a broken link: clients do not see the repository.
     pub is_damaged: bool,
 }
 
-pub struct Payload {
+pub struct SharedBlob {
     pub hash: String,
     /// What it should hold.
     pub text: String,
@@ -115,7 +115,7 @@ pub struct Made {
     pub root: PathBuf,
     pub locks: Locks,
     pub repos: Vec<Repo>,
-    pub payloads: Vec<Payload>,
+    pub shared_blobs: Vec<SharedBlob>,
     /// Unfinished downloads in the root, and whether they are young.
     pub in_root: Vec<(String, bool)>,
     pub(super) held: Vec<File>,
@@ -133,7 +133,7 @@ impl fmt::Display for Made {
                 let Blob {
                     name,
                     is_young,
-                    payload,
+                    shared_blob,
                     lock,
                     text,
                     length,
@@ -143,7 +143,10 @@ impl fmt::Display for Made {
                     (length, whole) if length < whole => "short blob",
                     _ => "blob",
                 };
-                writeln!(f, "  {kind} {name} young {is_young} {lock:?} {payload:?}")?;
+                writeln!(
+                    f,
+                    "  {kind} {name} young {is_young} {lock:?} {shared_blob:?}"
+                )?;
             }
             for revision in &repo.revisions {
                 let Revision {
@@ -174,17 +177,17 @@ impl fmt::Display for Made {
                 writeln!(f, "  loose {name} {what:?} young {is_young} {lock:?}")?;
             }
         }
-        for payload in &self.payloads {
-            let Payload {
+        for shared_blob in &self.shared_blobs {
+            let SharedBlob {
                 hash,
                 has_manifest,
                 lock,
                 is_young,
                 ..
-            } = payload;
+            } = shared_blob;
             writeln!(
                 f,
-                "payload {hash} manifest {has_manifest} young {is_young} {lock:?}"
+                "shared_blob {hash} manifest {has_manifest} young {is_young} {lock:?}"
             )?;
         }
         writeln!(f, "in the root: {:?}", self.in_root)
@@ -220,7 +223,7 @@ impl Made {
                         let blob = repo.blobs.iter().find(|blob| blob.name == *name);
                         let blob = blob.expect("a file is made from a blob");
                         let text = blob.text.clone();
-                        match (&blob.payload, name.len()) {
+                        match (&blob.shared_blob, name.len()) {
                             (Some(hash), 64) => tree.xet(path, text, hash),
                             (None, 64) => tree.lfs(path, text),
                             _ => tree.file(path, text),

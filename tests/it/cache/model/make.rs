@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 use serde_json::json;
 
-use super::made::{Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
+use super::made::{
+    Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Repo, Revision, SharedBlob,
+};
 use crate::harness::cache::blob_name;
 
 /// Pairs that differ in case alone, and others.
@@ -27,7 +29,7 @@ pub fn make(root: &Path, random: &mut Rng, has_shim: bool) -> Made {
             root: root.to_path_buf(),
             locks,
             repos: Vec::new(),
-            payloads: Vec::new(),
+            shared_blobs: Vec::new(),
             in_root: Vec::new(),
             held: Vec::new(),
         },
@@ -143,7 +145,7 @@ impl Maker<'_> {
                 put(&manifest, "models--gone/blobs/x\n");
                 self.age(&manifest, is_young);
             }
-            // One that is held makes every deletion wait for it.
+            // A held lock makes every deletion wait.
             let lock = match self.random.u8(..4) {
                 0 => Lock::Absent,
                 1 => Lock::Odd,
@@ -155,7 +157,7 @@ impl Maker<'_> {
                 Lock::Free => put(&path, ""),
                 _ => {}
             }
-            self.made.payloads.push(Payload {
+            self.made.shared_blobs.push(SharedBlob {
                 hash,
                 text,
                 length,
@@ -209,13 +211,18 @@ impl Maker<'_> {
         let root = self.made.root.clone();
         let blobs = root.join(&repo.folder).join("blobs");
         let is_young = self.chance(2);
-        let payload = match self.chance(2) {
-            true => self.random.choice(&self.made.payloads),
+        let shared_blob = match self.chance(2) {
+            true => self.random.choice(&self.made.shared_blobs),
             false => None,
         };
-        let payload = payload.map(|payload| (payload.hash.clone(), payload.text.clone()));
-        let taken = |hash: &String| repo.blobs.iter().any(|b| b.payload.as_ref() == Some(hash));
-        let (payload, text) = match payload.filter(|(hash, _)| !taken(hash)) {
+        let shared_blob =
+            shared_blob.map(|shared_blob| (shared_blob.hash.clone(), shared_blob.text.clone()));
+        let taken = |hash: &String| {
+            repo.blobs
+                .iter()
+                .any(|b| b.shared_blob.as_ref() == Some(hash))
+        };
+        let (shared_blob, text) = match shared_blob.filter(|(hash, _)| !taken(hash)) {
             Some((hash, text)) => (Some(hash), text),
             None => {
                 let length = self.random.usize(20..300);
@@ -225,7 +232,7 @@ impl Maker<'_> {
         let name = blob_name(["f", "f.bin"][number % 2], &text);
         let place = blobs.join(&name);
         fs::create_dir_all(&blobs).expect("folder");
-        let length = match &payload {
+        let length = match &shared_blob {
             Some(hash) => {
                 symlink(format!("../../blobs/{}/{hash}", &hash[..2]), &place).expect("link");
                 let manifest = root.join(format!("blobs/{}/{hash}.refs", &hash[..2]));
@@ -236,9 +243,9 @@ impl Maker<'_> {
                     file.set_modified(meta.modified().expect("time"))
                         .expect("times");
                 }
-                let mut payloads = self.made.payloads.iter();
-                let payload = payloads.find(|payload| payload.hash == *hash);
-                payload.map_or(0, |payload| payload.length)
+                let mut shared_blobs = self.made.shared_blobs.iter();
+                let shared_blob = shared_blobs.find(|shared_blob| shared_blob.hash == *hash);
+                shared_blob.map_or(0, |shared_blob| shared_blob.length)
             }
             None => {
                 let length = self.damaged_or_not(&place, &text);
@@ -256,7 +263,7 @@ impl Maker<'_> {
             text,
             length,
             is_young,
-            payload,
+            shared_blob,
         }
     }
 
@@ -300,7 +307,7 @@ impl Maker<'_> {
         }
         let mut lost = Vec::new();
         if is_lost {
-            // As after a copy that knows no links: the listing is there, and the blobs.
+            // As after a copy without links: the listing and the blobs are there.
             for file in files.iter().filter(|file| !file.is_copy) {
                 fs::remove_file(snapshot.join(&file.path)).expect("link");
             }

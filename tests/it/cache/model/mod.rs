@@ -1,5 +1,5 @@
-//! A model of all destruction: caches made at random, a command that deletes, and a plain statement of
-//! what may go. Nothing else may go, and what is said to be freed is what `du` sees by length.
+//! A model of all deletions: random caches, a command that deletes, and plain rules for what may be
+//! removed. Nothing else may be removed, and the bytes announced as freed are those that `du` counts.
 //!
 //! Every cache comes from a seed, which a failure names: `HF_MODEL_SEED=<seed>` makes that one alone,
 //! `HF_MODEL_COUNT=<n>` as many as that, `HF_MODEL_BIN=<path>` tries another build, and
@@ -99,7 +99,7 @@ impl Command {
     }
 }
 
-/// What a path of the cache gives to who reads it.
+/// What a reader finds at a path of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Gives {
     Bytes(Vec<u8>),
@@ -119,7 +119,7 @@ fn contents(root: &Path) -> BTreeMap<String, Gives> {
         .collect()
 }
 
-/// Bytes of content: what lies in `blobs` and `snapshots`, payloads, and unfinished downloads in the
+/// Bytes of content: what lies in `blobs` and `snapshots`, shared blobs, and unfinished downloads in the
 /// root; each file once, however many names it has.
 fn usage(root: &Path, is_counted: impl Fn(&str) -> bool) -> u64 {
     let mut files = BTreeMap::new();
@@ -142,7 +142,7 @@ fn is_content(path: &str) -> bool {
     }
 }
 
-/// Runs the command of a seed and holds what it did against the rules.
+/// Runs the command of a seed and compares its effect with the rules.
 fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     let mut random = Rng::with_seed(seed);
     // `verify` asks a Hub that is not there, again and again.
@@ -166,7 +166,7 @@ fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     let mut wrong: Vec<String> = Vec::new();
     for (path, gives) in &before {
         let is_kept = match (gives, after.get(path)) {
-            // A broken link that gives something by now was repaired.
+            // A broken link that can be read now was repaired.
             (Gives::Nothing, left) => left.is_some(),
             (_, Some(Gives::Bytes(bytes))) if verdict.is_right(path, bytes) => true,
             (gives, left) => left == Some(gives),
@@ -212,7 +212,7 @@ fn try_seed(seed: u64, shim: Option<&Path>) -> Result<(), String> {
     ))
 }
 
-/// What a repair leaves beside what it repaired: locks, and listings of commits.
+/// What a repair may add: locks, and listings of commits.
 fn added(before: &BTreeMap<String, Gives>, after: &BTreeMap<String, Gives>) -> Vec<String> {
     let is_allowed = |path: &str| path.starts_with(".locks/") || path.contains("/trees/");
     let new = after.keys().filter(|path| !before.contains_key(*path));
@@ -271,7 +271,7 @@ fn delete_in_file(env: &TestEnv, run: Invocation<'_>, commits: &[String]) -> Out
     Output::of_terminal(code, terminal.screen())
 }
 
-/// Bytes, of what a person is told, and how exact that is: `Deleted 2 revisions; 1.2K freed.`
+/// The bytes in a message for a person, and their precision: `Deleted 2 revisions; 1.2K freed.`
 fn freed_in_words(text: &str) -> Option<(f64, f64)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_told = |word: &str| word.trim_end_matches(['.', ';']) == "freed";
@@ -283,7 +283,7 @@ fn freed_in_words(text: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// What is announced as freed, held against the bytes of content that are gone. `doctor` counts the
+/// Compares the announced bytes with the bytes of content that are gone. `doctor` counts the
 /// refs and leftovers that it removes as well.
 #[expect(clippy::cast_precision_loss, reason = "some kilobytes")]
 fn freed_wrongly(output: &Output, command: &Command, content: u64, all: u64) -> Option<String> {
@@ -304,7 +304,7 @@ fn freed_wrongly(output: &Output, command: &Command, content: u64, all: u64) -> 
     (!is_right).then(|| format!("freed: said {said}, of content {content}, in all {all}"))
 }
 
-/// Tries many seeds on several threads; fails with the first few that go wrong.
+/// Runs many seeds on several threads; fails with the first few that break the rules.
 fn try_seeds(count: u64, first: u64) {
     let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
     let shim = shim();

@@ -1,9 +1,11 @@
-//! What may go, stated as plainly as can be, and without a look at how the program does it.
+//! What may be removed, stated plainly and independently of the program's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Command;
-use super::made::{Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Payload, Repo, Revision};
+use super::made::{
+    Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Repo, Revision, SharedBlob,
+};
 
 /// What may go, and what has to.
 #[derive(Default)]
@@ -64,7 +66,7 @@ fn is_held(repo: &Repo, made: &Made) -> bool {
     repo.blobs.iter().any(|blob| is(blob.lock)) || repo.loose.iter().any(|file| is(file.lock))
 }
 
-/// Nothing speaks against deleting all of it.
+/// All of it may be deleted.
 fn is_free(repo: &Repo, made: &Made) -> bool {
     !is_held(repo, made) && !repo.loose.iter().any(|file| is_alive(file, made))
 }
@@ -121,7 +123,7 @@ pub fn of(made: &Made, command: &Command) -> Verdict {
             return verdict;
         }
     }
-    payloads(&mut verdict, made);
+    shared_blobs(&mut verdict, made);
     verdict
 }
 
@@ -202,7 +204,7 @@ fn loose_blobs(
         let is_let_go = uses.all(|(revision, file)| goes(revision, file));
         let lock = seen(blob.lock, made.locks);
         let is_kept = lock == Seen::Held
-            || lock == Seen::CannotTell && blob.is_young && blob.payload.is_none();
+            || lock == Seen::CannotTell && blob.is_young && blob.shared_blob.is_none();
         if is_linked && is_let_go && !is_kept {
             verdict
                 .exact
@@ -216,7 +218,7 @@ fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
         if !repo.is_damaged {
             match command {
                 Command::Evict => whole(verdict, made, repo, false),
-                // Which one is the last to have been written is another test's question.
+                // Another test checks which one was written last.
                 Command::KeepLast => {
                     let attached = repo.revisions.iter().filter(|r| !r.refs.is_empty());
                     if attached.count() > 1 {
@@ -324,11 +326,11 @@ fn repair(verdict: &mut Verdict, made: &Made, id: &str) {
     }
 }
 
-/// What may stand in every place of content: what belongs there.
+/// The content that each place may have.
 fn rights(verdict: &mut Verdict, made: &Made) {
-    for payload in &made.payloads {
-        let place = format!("blobs/{}/{}", &payload.hash[..2], payload.hash);
-        verdict.right.insert(place, payload.text.clone());
+    for shared_blob in &made.shared_blobs {
+        let place = format!("blobs/{}/{}", &shared_blob.hash[..2], shared_blob.hash);
+        verdict.right.insert(place, shared_blob.text.clone());
     }
     for repo in &made.repos {
         for blob in &repo.blobs {
@@ -359,23 +361,23 @@ pub fn meant<'a>(made: &'a Made, id: &str) -> Option<(&'a Repo, &'a Revision)> {
     Some((repo, main.or_else(only)?))
 }
 
-/// Payloads whose links have all gone, or may have, and of which that can be known.
-fn payloads(verdict: &mut Verdict, made: &Made) {
-    for payload in &made.payloads {
-        let Payload { hash, .. } = payload;
+/// SharedBlobs whose links have all gone, or may have, and of which that can be known.
+fn shared_blobs(verdict: &mut Verdict, made: &Made) {
+    for shared_blob in &made.shared_blobs {
+        let SharedBlob { hash, .. } = shared_blob;
         let place = format!("blobs/{}/{hash}", &hash[..2]);
         // Lines without a link are taken out.
         verdict.exact.insert(format!("{place}.refs"));
         let links = made.repos.iter().flat_map(|repo| {
-            let uses = |blob: &&Blob| blob.payload.as_ref() == Some(hash);
+            let uses = |blob: &&Blob| blob.shared_blob.as_ref() == Some(hash);
             let links = repo.blobs.iter().filter(uses);
             links.map(|blob| format!("{}/blobs/{}", repo.folder, blob.name))
         });
         let is_used = links.into_iter().any(|link| !verdict.may_go(&link));
-        let lock = seen(payload.lock, made.locks);
+        let lock = seen(shared_blob.lock, made.locks);
         let has_no_lock = matches!(made.locks, Locks::None | Locks::Meaningless);
-        let is_kept = (lock == Seen::CannotTell || has_no_lock) && payload.is_young;
-        if payload.has_manifest && !is_used && !is_kept {
+        let is_kept = (lock == Seen::CannotTell || has_no_lock) && shared_blob.is_young;
+        if shared_blob.has_manifest && !is_used && !is_kept {
             verdict.exact.insert(place);
         }
     }

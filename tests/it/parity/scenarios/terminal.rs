@@ -7,14 +7,10 @@ use crate::parity::world::{full_cache, logged_in, three_tokens};
 /// All.
 pub fn scenarios() -> Vec<Scenario> {
     let typed = |ours, theirs, keys| Typed { ours, theirs, keys };
-    let pasted = |answer| {
-        [
-            typed("Number [1]:", "> Log in with", "2\r"),
-            typed("Token (not shown", "Enter your token", "{laptop}\r"),
-            // The Python client asks nothing more.
-            typed("Add token as git", "", answer),
-        ]
-    };
+    let chosen = typed("Number [1]:", "> Log in with", "2\r");
+    let pasted = typed("Token (not shown", "Enter your token", "{laptop}\r");
+    // The Python client asks nothing more.
+    let with_git = |answer| [chosen, pasted, typed("Add token as git", "", answer)];
     vec![
         hf("auth whoami").given("logged in", logged_in).typed([]),
         hf("auth token").given("logged in", logged_in).typed([]),
@@ -36,9 +32,12 @@ pub fn scenarios() -> Vec<Scenario> {
         hf("auth switch")
             .given("three tokens", three_tokens)
             .typed([typed("Number", "> bob", "2\r")]),
-        hf("auth login").typed(pasted("n\r")),
+        hf("auth login").typed([chosen, pasted]),
         hf("auth login")
             .given("a git helper", git_helper)
-            .typed(pasted("y\r")),
+            .typed(with_git("n\r")),
+        hf("auth login")
+            .given("a git helper", git_helper)
+            .typed(with_git("y\r")),
     ]
 }

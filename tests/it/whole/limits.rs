@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::harness::hub::{Content, Fault, Hub, Repo};
 use crate::harness::oracle::skip;
-use crate::harness::process::Invocation;
+use crate::harness::process::{Invocation, Running};
 use crate::harness::shim::shim;
 use crate::harness::tree::listing;
 use crate::harness::{Output, TestEnv};
@@ -146,23 +146,31 @@ fn few_descriptors_suffice() {
 #[test]
 fn descriptors_may_run_out_anywhere() {
     let hub = hub(12);
-    let mut outcomes = Vec::new();
     // With fewer the system cannot even load the program.
-    for most in 6..=32 {
-        let env = TestEnv::for_hub(&hub).fast_clock();
-        let limit = format!("ulimit -n {most}");
-        let output = limited(&env, &limit, &["download", "o/m"])
-            .limit(Duration::from_secs(60))
-            .run();
+    let limits = 6..=32;
+    let envs: Vec<TestEnv> = limits
+        .clone()
+        .map(|_| TestEnv::for_hub(&hub).fast_clock())
+        .collect();
+    // All at a time: without the fast clock some of them wait a quarter of a minute for other programs
+    // to close files.
+    let runs: Vec<Running> = limits
+        .clone()
+        .zip(&envs)
+        .map(|(most, env)| limited(env, &format!("ulimit -n {most}"), &["download", "o/m"]).spawn())
+        .collect();
+    let mut outcomes = Vec::new();
+    for ((most, env), run) in limits.zip(&envs).zip(runs) {
+        let output = run.wait();
         let text = output.stderr();
         for word in ["panicked", "Cannot reach"] {
-            assert!(!text.contains(word), "{limit}: {output}");
+            assert!(!text.contains(word), "{most}: {output}");
         }
         outcomes.push(output.code);
         if output.code != Some(0) {
-            assert!(output.code == Some(1), "{limit}: {output}");
-            assert!(text.contains("oo many"), "{limit}: {output}");
-            assert!(text.contains("ulimit -n"), "{limit}: {output}");
+            assert!(output.code == Some(1), "{most}: {output}");
+            assert!(text.contains("oo many"), "{most}: {output}");
+            assert!(text.contains("ulimit -n"), "{most}: {output}");
             env.run(["download", "o/m"]).ok();
         }
         env.run(["cache", "verify", "o/m", "--fail-on-missing-files"])

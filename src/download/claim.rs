@@ -10,13 +10,11 @@
 //! common partial only if it made it just now, which the file system grants to one, or if no process has
 //! written to it for a while.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache::layout::PartialName;
-use crate::download::http::segments::remove_segments;
 use crate::sys::lockfile::holds_on_one_machine_only;
 use crate::sys::{LockGuard, Opening};
 
@@ -48,42 +46,10 @@ impl Claim {
     }
 
     /// The partial to write to, given the common one.
-    pub fn partial(&self, common: PathBuf, size: Option<u64>) -> ClaimedPartial {
+    pub fn partial(&self, common: PathBuf) -> PathBuf {
         match self {
-            Claim::Common(_) => ClaimedPartial {
-                path: common,
-                own: None,
-            },
-            Claim::Own(_) => ClaimedPartial {
-                path: PartialName::unique_beside(&common),
-                own: Some(size),
-            },
-        }
-    }
-}
-
-/// The path of a partial. One of the process's own is removed with this value: no other process would
-/// find it.
-#[derive(Debug)]
-pub struct ClaimedPartial {
-    path: PathBuf,
-    /// Size of the content, for a partial of our own.
-    own: Option<Option<u64>>,
-}
-
-impl ClaimedPartial {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for ClaimedPartial {
-    fn drop(&mut self) {
-        if let Some(size) = self.own {
-            // It is gone when it was published.
-            let _ = fs::remove_file(&self.path);
-            remove_segments(&self.path, size);
+            Claim::Common(_) => common,
+            Claim::Own(_) => PartialName::unique_beside(&common),
         }
     }
 }
@@ -111,46 +77,29 @@ mod tests {
     use crate::sys::lockfile::{Attempt, attempt};
 
     #[test]
-    fn a_partial_of_ones_own_goes_with_its_process() {
+    fn only_the_holder_of_the_lock_writes_to_the_common_partial() {
         let folder = tempfile::tempdir().unwrap();
-        let common = folder.path().join("abc.hf-part");
-        let names = || fs::read_dir(folder.path()).unwrap().count();
-        let (one, two) = (Claim::Own(None), Claim::Own(None));
-        let one = one.partial(common.clone(), Some(5));
-        let two = two.partial(common.clone(), Some(5));
-        assert!(one.path() != two.path() && one.path() != common);
-        assert_eq!(one.path().extension(), common.extension());
-        fs::write(one.path(), "x").unwrap();
-        fs::write(two.path(), "x").unwrap();
-        fs::rename(one.path(), folder.path().join("published")).unwrap();
-        drop((one, two));
-        assert_eq!(names(), 1);
-    }
-
-    #[test]
-    fn the_common_partial_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let common = folder.path().join("abc.hf-part");
+        let common = folder.path().join("abc.hf-sparse");
         let lock = folder.path().join("abc.lock");
-        fs::write(&common, "x").unwrap();
         let Attempt::Taken(guard) = attempt(&lock) else {
             panic!("no lock");
         };
         let claim = Claim::with_lock(guard, &lock, &common);
         assert!(claim.is_common());
-        let partial = claim.partial(common.clone(), Some(5));
-        assert_eq!(partial.path(), common);
-        drop(partial);
-        assert!(common.exists());
+        assert_eq!(claim.partial(common.clone()), common);
+        let (one, two) = (Claim::Own(None), Claim::Own(None));
+        let (one, two) = (one.partial(common.clone()), two.partial(common.clone()));
+        assert!(one != two && one != common);
+        assert_eq!(one.extension(), common.extension());
     }
 
     #[test]
     fn where_locks_do_not_reach_only_a_new_or_an_old_partial_is_ours() {
         let folder = tempfile::tempdir().unwrap();
-        let common = folder.path().join("abc.hf-part");
+        let common = folder.path().join("abc.hf-sparse");
         assert!(is_ours(&common), "made just now");
-        assert!(!is_ours(&common), "somebody else made it");
-        let file = fs::File::open(&common).unwrap();
+        assert!(!is_ours(&common), "another process made it");
+        let file = std::fs::File::open(&common).unwrap();
         file.set_modified(SystemTime::now() - 2 * AT_WORK).unwrap();
         assert!(is_ours(&common), "left behind");
         assert!(!is_ours(&common), "taken by another");

@@ -11,9 +11,8 @@ use super::plan::PlannedFile;
 use super::request::{Destination, Request};
 use super::whole::is_whole;
 use crate::cache::commit::{Linking, link, prepare_root, publish};
-use crate::cache::layout::{CacheLayout, RepoLayout};
-use crate::download::http::request::INLINE_LIMIT;
-use crate::download::http::segments::{remove_segments, segment_paths};
+use crate::cache::layout::{CacheLayout, PartialName, RepoLayout};
+use crate::download::partial::{SMALL, adopt_prefix, discard, kept_bytes};
 use crate::sys::lockfile::{self, Attempt, is_young};
 use crate::sys::{FsError, copy_file, create_dir_all, refuse_foreign_link};
 use crate::types::CommitHash;
@@ -72,11 +71,13 @@ impl Place {
         }
     }
 
-    /// Removes an unfinished download with its segments. The caller holds the lock.
+    /// Removes an unfinished download, and one of version 0.1. The caller holds the lock.
     pub(super) fn discard_partial(&self, file: &PlannedFile) {
         let partial = self.partial(file);
-        let _ = fs::remove_file(&partial);
-        remove_segments(&partial, file.size);
+        discard(&partial);
+        let prefix = PartialName::prefix_of(&partial);
+        remove_segments(&prefix);
+        let _ = fs::remove_file(prefix);
     }
 
     /// After a failure: removes folders that stayed empty, so that a refused download (a gated
@@ -87,7 +88,8 @@ impl Place {
             return;
         }
         for file in files.iter().filter(|file| file.is_fetched()) {
-            let is_empty = fs::metadata(self.partial(file)).is_ok_and(|found| found.len() == 0);
+            let partial = self.partial(file);
+            let is_empty = partial.exists() && self.kept_of(file) == 0;
             // Another program that waits for its first byte holds the lock; then the partial stays.
             if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
                 self.discard_partial(file);
@@ -136,14 +138,9 @@ impl Place {
     /// Bytes of these files that the next download can use: complete contents and partials.
     pub fn kept(&self, files: &[PlannedFile]) -> u64 {
         let mut seen = HashSet::new();
-        let length = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
         let of_file = |file: &PlannedFile| match (self.has_content(file), file.size) {
             (true, Some(size)) => size,
-            _ => {
-                let partial = self.partial(file);
-                let segments = segment_paths(&partial, file.size);
-                length(&partial) + segments.map(|path| length(&path)).sum::<u64>()
-            }
+            _ => self.kept_of(file),
         };
         files
             .iter()
@@ -151,6 +148,11 @@ impl Place {
             .filter(|file| self.local_dir.is_some() || seen.insert(file.checksum.etag()))
             .map(of_file)
             .sum()
+    }
+
+    /// Bytes in the partial of a file.
+    fn kept_of(&self, file: &PlannedFile) -> u64 {
+        kept_bytes(&self.partial(file), &file.checksum, file.length.sure())
     }
 
     /// Uses content that is there already.
@@ -205,20 +207,54 @@ impl Place {
         }
     }
 
-    /// A legacy client's `<etag>.incomplete` is a prefix of the same content: it becomes our
-    /// partial when we have none. The caller holds the lock that the legacy client takes as well; the
-    /// JavaScript client writes to the same name without one, so what was written to lately stays.
-    pub(super) fn adopt_legacy_partial(&self, file: &PlannedFile) {
-        // A small file gains nothing by it.
-        let is_large = file.size.is_none_or(|size| size > INLINE_LIMIT);
+    /// Takes up what other clients, or version 0.1 of this program, have of the content from its start,
+    /// when we have nothing. The caller holds the lock, which the legacy client takes as well for its
+    /// `<etag>.incomplete`; the JavaScript client writes to the same name without one, so what was written
+    /// to lately stays. The segments of version 0.1 are removed: they would be read and written again.
+    ///
+    /// # Errors
+    /// [`FsError`] when the disk fails.
+    pub(super) fn adopt_prefix(&self, file: &PlannedFile) -> Result<(), FsError> {
         let ours = self.partial(file);
-        if is_large && self.local_dir.is_none() && !ours.exists() {
+        // A small file gains nothing by it.
+        let is_large = file.size.is_none_or(|size| size > SMALL);
+        let is_file = |path: &Path| {
+            let found = fs::symlink_metadata(path).ok()?;
+            (found.is_file() && found.len() > 0).then_some(found)
+        };
+        let is_wanted = is_large && !ours.exists();
+        let adopt = |path: &Path| adopt_prefix(path, &ours, &file.checksum, file.length.sure());
+        let old = PartialName::prefix_of(&ours);
+        if is_file(&old).is_some() && is_wanted {
+            adopt(&old)?;
+        } else if self.local_dir.is_none() && is_wanted {
             let legacy = self.repo.legacy_partial(&file.checksum);
-            let is_left = fs::symlink_metadata(&legacy)
-                .is_ok_and(|meta| meta.is_file() && !is_young(&meta, SystemTime::now()));
-            if is_left {
-                let _ = fs::rename(legacy, ours);
+            if is_file(&legacy).is_some_and(|found| !is_young(&found, SystemTime::now())) {
+                adopt(&legacy)?;
             }
+        }
+        remove_segments(&old);
+        let _ = fs::remove_file(old);
+        Ok(())
+    }
+}
+
+/// Removes the segments that version 0.1 wrote beside a prefix: `….hf-part-<k>`. There are none without
+/// the prefix but after a crash.
+fn remove_segments(prefix: &Path) {
+    let (Some(folder), Some(name)) = (prefix.parent(), prefix.file_name()) else {
+        return;
+    };
+    if !prefix.exists() {
+        return;
+    }
+    let name = name.as_encoded_bytes();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let other = entry.file_name();
+        let rest = other.as_encoded_bytes().strip_prefix(name);
+        let digits = rest.and_then(|rest| rest.strip_prefix(b"-"));
+        if digits.is_some_and(|it| !it.is_empty() && it.iter().all(u8::is_ascii_digit)) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

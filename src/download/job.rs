@@ -1,6 +1,5 @@
 //! Brings one file after the other: claims it, fetches what is missing, publishes it.
 
-use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -10,9 +9,9 @@ use super::claim::Claim;
 use super::destination::Place;
 use super::plan::{Action, PlannedFile};
 use super::xet::Xet;
-use crate::download::http::parallel::{Connections, fetch};
-use crate::download::http::segments::remove_segments;
-use crate::download::http::source::{Learned, Source};
+use crate::download::http::parallel::{Connections, fill};
+use crate::download::http::source::{Counted, Learned, Source};
+use crate::download::partial::{Follower, Partial, SMALL, kept_bytes, prove};
 use crate::download::shared::Sharing;
 use crate::hub::Hub;
 use crate::sys::lockfile::{self, Attempt};
@@ -74,7 +73,7 @@ impl Job {
         force: bool,
         progress: FileProgress<'_>,
     ) -> Result<(), DownloadError> {
-        let claim = self.claim(file).await?;
+        let claim = Arc::new(self.claim(file).await?);
         match (file.action, &self.place.local_dir) {
             (Action::Touch, Some(dir)) => {
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
@@ -106,25 +105,53 @@ impl Job {
             }
             return Ok(self.place.point(file, false)?);
         }
-        let partial = claim.partial(self.place.partial(file), file.size);
-        self.fetch(file, partial.path(), (force, claim.is_common()), progress)
-            .await
+        let partial = self.open(file, claim, force).await?;
+        let fetched = self.fetch(file, &partial, progress).await;
+        match &fetched {
+            Ok(()) => partial.published(),
+            Err(DownloadError::Corrupt { .. }) => partial.discard(),
+            Err(_) => partial.keep(),
+        }
+        fetched
+    }
+
+    /// Opens the partial of a file, with what an earlier attempt left in it.
+    async fn open(
+        &self,
+        file: &PlannedFile,
+        claim: Arc<Claim>,
+        force: bool,
+    ) -> Result<Arc<Partial>, DownloadError> {
+        let common = self.place.partial(file);
+        if claim.is_common() {
+            match force {
+                // A forced download must not use the bytes of an earlier attempt.
+                true => self.place.discard_partial(file),
+                false => self.place.adopt_prefix(file)?,
+            }
+        }
+        let (path, checksum) = (claim.partial(common), file.checksum.clone());
+        let size = file.length.sure();
+        let is_long = kept_bytes(&path, &checksum, size) > SMALL;
+        let open = move || Partial::open(&path, &checksum, size, claim);
+        let opened = match is_long {
+            // Its chunks may have to be hashed, which must not hold up the other files.
+            true => threads::run(open).await?,
+            false => open(),
+        };
+        Ok(opened?)
     }
 
     async fn fetch(
         &self,
         file: &PlannedFile,
-        partial: &Path,
-        (force, is_common): (bool, bool),
+        partial: &Arc<Partial>,
         progress: FileProgress<'_>,
     ) -> Result<(), DownloadError> {
-        if force && is_common {
-            // A forced download must not use the bytes of an earlier attempt.
-            let _ = fs::remove_file(partial);
-            remove_segments(partial, file.size);
-        } else if is_common {
-            self.place.adopt_legacy_partial(file);
-        }
+        let planned = match file.action {
+            Action::Fetch { from } => from,
+            _ => 0,
+        };
         let source = Source {
             hub: &self.hub,
             url: self
@@ -133,16 +160,15 @@ impl Job {
             path: &file.path,
             checksum: &file.checksum,
             size: file.length.sure(),
-            progress,
+            progress: Counted::new(progress, planned),
             link: Mutex::new(file.link.clone()),
             learned: Learned::default(),
         };
-        let fetched = self.fetch_content(file, &source, partial).await;
-        if fetched.is_err() && fs::metadata(partial).is_ok_and(|file| file.len() == 0) {
-            let _ = fs::remove_file(partial);
-        }
-        let is_from_xet = fetched?;
-        let (place, this, path) = (Arc::clone(&self.place), file.clone(), partial.to_path_buf());
+        // Another process may have got further since the plan was made.
+        source.progress.count_to(partial.present());
+        let is_from_xet = self.fetch_content(file, &source, partial).await?;
+        let place = Arc::clone(&self.place);
+        let (this, path) = (file.clone(), partial.path().to_path_buf());
         threads::run(move || place.publish(&this, &path)).await??;
         if self.place.local_dir.is_some() {
             return Ok(());
@@ -161,18 +187,31 @@ impl Job {
         &self,
         file: &PlannedFile,
         source: &Source<'_>,
-        partial: &Path,
+        partial: &Arc<Partial>,
     ) -> Result<bool, DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
             && xet.fetch(source, hash, partial).await?
         {
-            remove_segments(partial, file.size);
             return Ok(true);
         }
         // A file's first connection is never refused; it only counts.
         let _permit = self.connections.try_acquire();
-        fetch(source, partial, &self.connections).await?;
-        Ok(false)
+        for is_last in [false, true] {
+            let follower = Follower::start(partial);
+            fill(source, partial, &self.connections).await?;
+            if prove(partial, follower).await? {
+                return Ok(false);
+            }
+            if !is_last {
+                // The wrong bytes may be those that an earlier attempt, or another client, left.
+                source.progress.count_to(0);
+                partial.restart()?;
+            }
+        }
+        Err(DownloadError::Corrupt {
+            path: source.path.clone(),
+            expected: source.checksum.to_string(),
+        })
     }
 
     /// The right to write to a file's unfinished download, once no other process holds it.

@@ -2,6 +2,7 @@
 //! limits and threads of the process.
 
 mod abandoned;
+mod boot;
 mod copy;
 #[cfg(unix)]
 pub mod dir;
@@ -11,6 +12,7 @@ mod folder;
 pub mod limits;
 mod lock;
 pub mod lockfile;
+mod place;
 mod probe;
 mod read;
 mod staged;
@@ -24,6 +26,7 @@ use std::io;
 use std::path::Path;
 
 pub use abandoned::remove_abandoned;
+pub use boot::boot;
 pub use copy::{copy_file, replace};
 #[cfg(unix)]
 pub use door::set_mode;
@@ -32,6 +35,7 @@ pub use error::{FsError, reason};
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
 use lock::LOCK_MODE;
 pub use lock::{LockGuard, has_no_locks, try_lock};
+pub use place::{read_at, write_all_at};
 pub use probe::{abilities, free_space, is_case_sensitive};
 pub use read::{open_regular, read_limited, read_once, read_text};
 pub use staged::Mode;

@@ -43,6 +43,11 @@ impl Checksum {
             Checksum::Sha256(etag) | Checksum::GitSha1(etag) | Checksum::Unknown(etag) => etag,
         }
     }
+
+    /// Whether nothing but the size can be checked.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Checksum::Unknown(_))
+    }
 }
 
 impl fmt::Display for Checksum {

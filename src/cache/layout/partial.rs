@@ -3,8 +3,9 @@
 //!
 //! | name | written by |
 //! | --- | --- |
-//! | `<etag>.hf-part`, `<etag>.hf-part-<k>` | this program: the file from its start, and from segment `k` on |
-//! | `<etag>.<8 hex>.hf-part` | this program, where locks do not work |
+//! | `<etag>.hf-sparse`, `<etag>.hf-journal` | this program: the file with holes, and what of it is there |
+//! | `<etag>.<8 hex>.hf-sparse`, `….hf-journal` | this program, where locks do not work |
+//! | `<etag>.hf-part`, `<etag>.hf-part-<k>` | its version 0.1: the file from its start, and from 16 MiB × `k` on |
 //! | `<etag>.<8 hex>.incomplete` | the Python client of today, a new name for each attempt |
 //! | `<etag>.incomplete` | the older Python client, the crate hf-hub 1.0, and `@huggingface/hub` |
 //! | `<etag>.part`, `<etag>.sync.part` | the crate hf-hub up to 0.5 |
@@ -13,7 +14,11 @@
 use std::path::{Path, PathBuf};
 
 /// Ending of our unfinished downloads. Not `.incomplete`: see [`super`].
-const OURS: &str = ".hf-part";
+const OURS: &str = ".hf-sparse";
+/// Ending of what says which bytes of one are there.
+const JOURNAL: &str = ".hf-journal";
+/// Ending of those of version 0.1.
+const PREFIX: &str = ".hf-part";
 /// Ending of those of the Python clients.
 const INCOMPLETE: &str = ".incomplete";
 
@@ -53,7 +58,16 @@ impl<'a> PartialName<'a> {
                 is_resumed,
             })
         };
-        if let Some(etag) = without_segment(name).strip_suffix(OURS.as_bytes()) {
+        let ours = [
+            (name, OURS),
+            (name, JOURNAL),
+            (without_segment(name), PREFIX),
+        ];
+        let ours = ours.into_iter().find_map(|(name, ending)| {
+            name.strip_suffix(ending.as_bytes())
+                .filter(|stem| !stem.is_empty())
+        });
+        if let Some(etag) = ours {
             return match without_unique(etag) {
                 Some(etag) => found(etag, Writer::MayLock, false),
                 None => found(etag, Writer::Locks, true),
@@ -75,7 +89,7 @@ impl<'a> PartialName<'a> {
         found(stem(".downloadInProgress")?, Writer::Never, false)
     }
 
-    /// `<stem>.hf-part`, the name that all processes share. The stem is an etag.
+    /// `<stem>.hf-sparse`, the name that all processes share. The stem is an etag.
     pub fn common(stem: &str) -> String {
         format!("{stem}{OURS}")
     }
@@ -85,23 +99,28 @@ impl<'a> PartialName<'a> {
         format!("{stem}{INCOMPLETE}")
     }
 
-    /// The stem of [`PartialName::common`]; `None` for any other name.
-    pub fn stem_of_common(name: &str) -> Option<&str> {
-        name.strip_suffix(OURS)
+    /// The stem of a name that one of our unfinished downloads has, of this version or 0.1; `None` for
+    /// segments and all other names.
+    pub fn stem_of_ours(name: &str) -> Option<&str> {
+        let endings = [OURS, JOURNAL, PREFIX];
+        endings.iter().find_map(|ending| name.strip_suffix(ending))
     }
 
-    /// Beside a common partial, a path that no other process uses: `<etag>.<8 hex>.hf-part`.
+    /// The journal of a partial.
+    pub fn journal_of(partial: &Path) -> PathBuf {
+        partial.with_extension(&JOURNAL[1..])
+    }
+
+    /// Where version 0.1 has the content of a partial from its start.
+    pub fn prefix_of(partial: &Path) -> PathBuf {
+        partial.with_extension(&PREFIX[1..])
+    }
+
+    /// Beside a common partial, a path that no other process uses: `<etag>.<8 hex>.hf-sparse`.
     pub fn unique_beside(common: &Path) -> PathBuf {
         let stem = common.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.{:08x}", fastrand::u32(..));
         common.with_file_name(PartialName::common(&name))
-    }
-
-    /// The path of segment `k` of a partial: `….hf-part-<k>`.
-    pub fn segment_of(partial: &Path, k: u64) -> PathBuf {
-        let mut name = partial.as_os_str().to_owned();
-        name.push(format!("-{k}"));
-        PathBuf::from(name)
     }
 }
 
@@ -134,6 +153,11 @@ mod tests {
             ("abc.1234abcd.incomplete", Some("abc")),
             ("abc.1234abc.incomplete", Some("abc.1234abc")),
             ("d41d8-3.x.incomplete", Some("d41d8-3.x")),
+            ("abc.hf-sparse", Some("abc")),
+            ("abc.hf-journal", Some("abc")),
+            ("abc.1234abcd.hf-journal", Some("abc")),
+            ("abc.hf-sparse-1", None),
+            (".hf-sparse", None),
             ("abc.hf-part", Some("abc")),
             ("abc.hf-part-0", Some("abc")),
             ("abc.hf-part-12", Some("abc")),
@@ -152,16 +176,25 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let common = PathBuf::from("/c").join(PartialName::common("abc"));
-        assert_eq!(common, Path::new("/c/abc.hf-part"));
-        assert_eq!(PartialName::stem_of_common("abc.hf-part"), Some("abc"));
-        assert_eq!(PartialName::stem_of_common("abc.hf-part-1"), None);
+        assert_eq!(common, Path::new("/c/abc.hf-sparse"));
+        for (name, stem) in [
+            ("abc.hf-sparse", Some("abc")),
+            ("abc.hf-journal", Some("abc")),
+            ("abc.hf-part", Some("abc")),
+            ("abc.hf-part-1", None),
+            ("abc", None),
+        ] {
+            assert_eq!(PartialName::stem_of_ours(name), stem, "{name}");
+        }
         let unique = PartialName::unique_beside(&common);
         assert_ne!(unique, common);
+        assert_eq!(PartialName::prefix_of(&common), Path::new("/c/abc.hf-part"));
         for (path, writer, is_resumed) in [
             (common.clone(), Writer::Locks, true),
-            (PartialName::segment_of(&common, 7), Writer::Locks, true),
+            (PartialName::journal_of(&common), Writer::Locks, true),
+            (PartialName::prefix_of(&common), Writer::Locks, true),
             (unique.clone(), Writer::MayLock, false),
-            (PartialName::segment_of(&unique, 7), Writer::MayLock, false),
+            (PartialName::journal_of(&unique), Writer::MayLock, false),
         ] {
             let name = path.file_name().unwrap().as_encoded_bytes();
             let read = PartialName::parse(name).unwrap();

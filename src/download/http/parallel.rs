@@ -1,34 +1,25 @@
-//! One file over several connections.
+//! One file over as many connections as make it come faster.
 //!
-//! A connection of its own is all a file needs where the network is fast. Where each connection is
-//! held to a rate (most storage networks do that), a large file is fetched by several: the *main*
-//! connection goes on at the front of the file while *helpers* bring segments from further back.
-//!
-//! The state on disk stays as simple as that of one connection, so that any process can continue after a
-//! `kill -9`: the partial (`<etag>.hf-part`) is the file from its start, and a segment
-//! (`<etag>.hf-part-<k>`) is the file from byte k × [`SEGMENT`]; their lengths are all there is to
-//! know. When the partial reaches a segment that no helper fetches, the segment is appended to it, whole or
-//! begun, which is also when its bytes are hashed: the hash needs them in order, and they come from
-//! memory.
+//! The first connection asks for all that is missing. When [`super::steer`] wants more of them, it keeps
+//! what comes next and the others get the rest, from the front of the file on and in pieces, so that the
+//! hash can follow. Each writes to its place in the partial; a process that is killed at any moment leaves
+//! what [`crate::download::partial`] describes.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::layout::PartialName;
+use super::request::{Ended, complete};
+use super::source::Source;
+use super::span::Span;
+use super::steer::{Steer, TICK};
 use crate::download::DownloadError;
-use crate::download::http::pace::{Pace, TICK};
-use crate::download::http::request::{INLINE_LIMIT, Span, complete};
-use crate::download::http::segments::{SEGMENT, Segments, State, is_split, remove_segments};
-use crate::download::http::source::Source;
-use crate::download::partial::Partial;
-use crate::sys::threads;
-use crate::types::listing::Checksum;
+use crate::download::partial::{Partial, RangeSet};
 
 /// Most connections of all files together. Sixteen at 20 MB/s fill a 2.5 Gbit/s line.
 pub const CONNECTIONS: usize = 16;
@@ -36,322 +27,207 @@ pub const CONNECTIONS: usize = 16;
 /// Permits for connections, shared by all files of a download.
 pub type Connections = Arc<Semaphore>;
 
-/// Fills the partial at `path` until it holds the whole, verified content; the caller then renames
-/// it. Goes on where an earlier attempt stopped. Bytes with a wrong hash are fetched once more from
-/// the start.
+/// Smallest file, in bytes, that is brought by several connections: a smaller one is over before the
+/// second one flows.
+const SPLIT: u64 = 32 << 20;
+
+/// Fewest bytes worth taking over from a connection that is not done.
+const WORTH: u64 = 2 << 20;
+
+/// Brings all bytes that the partial lacks. They are not proven yet.
 ///
 /// # Errors
-/// [`DownloadError`]; good bytes stay in the partial and its segments, bad ones do not.
-pub async fn fetch(
+/// [`DownloadError`]; what came stays in the partial.
+pub async fn fill(
     source: &Source<'_>,
-    path: &Path,
+    partial: &Arc<Partial>,
     connections: &Connections,
 ) -> Result<(), DownloadError> {
-    let mut partial = open(path, source.checksum, source.size).await?;
-    for is_last in [false, true] {
-        partial = fill(source, path, partial, connections).await?;
-        remove_segments(path, source.size);
-        if partial.verify() {
-            return Ok(());
-        }
-        if !is_last {
-            source.progress.rewind(partial.len());
+    let is_split = source.size.is_some_and(|size| size >= SPLIT);
+    let filled = match is_split {
+        true => Fill::new(source, partial, connections).run().await,
+        false => in_order(source, partial).await,
+    };
+    match filled {
+        Ok(()) => Ok(()),
+        Err(Ended::Failed(error) | Ended::Refused(error)) => Err(error),
+        Err(Ended::NeedsWhole) => {
+            source.progress.count_to(0);
             partial.restart()?;
-        }
-    }
-    partial.discard();
-    Err(DownloadError::Corrupt {
-        path: source.path.clone(),
-        expected: source.checksum.to_string(),
-    })
-}
-
-/// Opens a partial, or makes it.
-///
-/// # Errors
-/// [`DownloadError`] naming the partial.
-pub async fn open(
-    path: &Path,
-    checksum: &Checksum,
-    size: Option<u64>,
-) -> Result<Partial, DownloadError> {
-    let is_large = size.is_none_or(|size| size > INLINE_LIMIT)
-        && std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > INLINE_LIMIT);
-    if !is_large {
-        return Ok(Partial::open(path, checksum, size)?);
-    }
-    // Hashing gigabytes of an earlier attempt must not hold up the other files.
-    let (path, checksum) = (path.to_path_buf(), checksum.clone());
-    let opened = threads::run(move || Partial::open(&path, &checksum, size)).await?;
-    Ok(opened?)
-}
-
-async fn fill(
-    source: &Source<'_>,
-    path: &Path,
-    partial: Partial,
-    connections: &Connections,
-) -> Result<Partial, DownloadError> {
-    match source.size {
-        Some(size) if is_split(Some(size)) => {
-            let fill = Fill::new(source, path, size, &partial, Arc::clone(connections));
-            fill.run(partial).await
-        }
-        size => {
-            let (end, position) = (AtomicU64::new(size.unwrap_or(u64::MAX)), AtomicU64::new(0));
-            let span = Span {
-                start: 0,
-                end: &end,
-                position: &position,
-            };
-            let (partial, result) = complete(source, &span, partial).await;
-            result.and(partial.ok_or_else(writer_gone))
+            let all = Span::new(0..source.size.unwrap_or(u64::MAX), true);
+            complete(source, &all, partial)
+                .await
+                .map_err(Ended::into_error)
         }
     }
 }
 
-fn writer_gone() -> DownloadError {
-    DownloadError::Task("the writer is gone".to_owned())
+/// What is missing, one range after the other.
+async fn in_order(source: &Source<'_>, partial: &Arc<Partial>) -> Result<(), Ended> {
+    let is_whole = partial.present() == 0;
+    for range in partial.missing().iter() {
+        complete(source, &Span::new(range, is_whole), partial).await?;
+    }
+    Ok(())
 }
 
-/// A step of the main connection.
-type Step<'a> =
-    Pin<Box<dyn Future<Output = (Option<Partial>, Result<(), DownloadError>)> + Send + 'a>>;
+/// A connection at work: its number, and how it ended.
+type Work<'a> = Pin<Box<dyn Future<Output = (u64, Result<(), Ended>)> + Send + 'a>>;
 
-/// What a helper ends with: its segment, and how it went.
-type Helper<'a> = Pin<Box<dyn Future<Output = (u64, Result<(), DownloadError>)> + Send + 'a>>;
-
-/// One file being filled.
+/// One file being filled by several connections.
 struct Fill<'a> {
     source: &'a Source<'a>,
-    path: &'a Path,
-    size: u64,
-    segments: Segments,
-    connections: Connections,
-    /// End of what the main connection brings.
-    end: AtomicU64,
-    /// Where the main connection is.
-    front: AtomicU64,
-    /// Bytes received by helpers, to tell their rate.
-    helped: AtomicU64,
+    partial: &'a Arc<Partial>,
+    connections: &'a Connections,
+    steer: Steer,
+    /// What no connection brings yet.
+    todo: RangeSet,
+    /// Connections, by number, in the order in which they began.
+    spans: BTreeMap<u64, Arc<Span>>,
+    begun: u64,
 }
 
 impl<'a> Fill<'a> {
     fn new(
         source: &'a Source<'a>,
-        path: &'a Path,
-        size: u64,
-        partial: &Partial,
-        connections: Connections,
+        partial: &'a Arc<Partial>,
+        connections: &'a Connections,
     ) -> Self {
-        // What the partial is past already is a leftover of a crash.
-        let ahead = partial.len().div_ceil(SEGMENT)..size.div_ceil(SEGMENT);
-        let existing = ahead.map(|k| {
-            let length = length_of(&PartialName::segment_of(path, k));
-            source.progress.advance(length);
-            (k, length)
-        });
-        let segments = Segments::new(size, existing.collect::<Vec<_>>());
         Fill {
             source,
-            path,
-            size,
+            partial,
             connections,
-            end: AtomicU64::new(segments.end_of_front(partial.len())),
-            front: AtomicU64::new(partial.len()),
-            helped: AtomicU64::new(0),
-            segments,
+            steer: Steer::new(CONNECTIONS, Instant::now()),
+            todo: partial.missing(),
+            spans: BTreeMap::new(),
+            begun: 0,
         }
     }
 
-    async fn run(self, partial: Partial) -> Result<Partial, DownloadError> {
-        let Fill {
-            source,
-            path,
-            size,
-            mut segments,
-            connections,
-            end,
-            front,
-            helped,
-        } = self;
-        let shared = Shared {
-            source,
-            path,
-            end: &end,
-            front: &front,
-            helped: &helped,
-        };
-        let mut helpers: FuturesUnordered<Helper<'_>> = FuturesUnordered::new();
-        let mut pace = Pace::new(partial.len());
+    async fn run(mut self) -> Result<(), Ended> {
+        let mut work: FuturesUnordered<Work<'a>> = FuturesUnordered::new();
         let mut tick = tokio::time::interval(TICK);
-        let mut main: Option<Step<'_>> = Some(shared.stream(partial));
-        let mut waiting: Option<Partial> = None;
-        let mut may_help = true;
         loop {
-            if let Some(partial) = waiting.take() {
-                let position = partial.len();
-                match segments.at(position) {
-                    _ if position >= size => return Ok(partial),
-                    // Begun: what an earlier attempt has of it, and the front goes on behind that.
-                    Some((k, State::Done | State::Begun)) => {
-                        // Its file goes with it: should the front ever start over, so does this.
-                        segments.set(k, State::Free);
-                        main = Some(shared.absorb(partial, k));
-                    }
-                    Some((_, State::Running)) => waiting = Some(partial),
-                    _ => {
-                        end.store(segments.end_of_front(position), Ordering::Relaxed);
-                        main = Some(shared.stream(partial));
-                    }
-                }
+            while let Some(begun) = self.begin() {
+                work.push(begun);
             }
-            let wants_helper = tokio::select! {
-                (partial, result) = step(&mut main), if main.is_some() => {
-                    main = None;
-                    result?;
-                    waiting = Some(partial.ok_or_else(writer_gone)?);
-                    false
-                }
-                Some((k, result)) = helpers.next(), if !helpers.is_empty() => match result {
-                    Ok(()) => {
-                        segments.set(k, State::Done);
-                        // One more connection was faster, so try the next.
-                        true
-                    }
-                    Err(DownloadError::Hub { .. }) => {
-                        // No ranges, or no further connection for us (servers limit them): the main
-                        // connection then fetches everything, and reports the error if there is one.
-                        may_help = false;
-                        segments.found(k, length_of(&PartialName::segment_of(path, k)));
-                        end.store(segments.end_of_front(front.load(Ordering::Relaxed)), Ordering::Relaxed);
-                        false
-                    }
-                    Err(error) => return Err(error),
-                },
-                _ = tick.tick() => {
-                    let received = front.load(Ordering::Relaxed) + helped.load(Ordering::Relaxed);
-                    let active = helpers.len() as u64 + u64::from(main.is_some());
-                    // Under the user's rate limit more connections bring nothing.
-                    pace.is_slow(received, active) && !source.hub.is_held_back()
-                }
-            };
-            let position = front.load(Ordering::Relaxed);
-            if wants_helper
-                && may_help
-                && let Ok(permit) = Arc::clone(&connections).try_acquire_owned()
-                && let Some(k) = segments.claim(position)
-            {
-                end.fetch_min(segments.end_of_front(position), Ordering::Relaxed);
-                helpers.push(shared.help(k, segments.length(k), permit));
+            if work.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                Some((number, ended)) = work.next() => self.ended(number, ended)?,
+                _ = tick.tick() => self.look(),
             }
         }
     }
-}
 
-/// Length of a file; 0 where there is none.
-fn length_of(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-/// Waits for a step; only called when there is one.
-async fn step(main: &mut Option<Step<'_>>) -> (Option<Partial>, Result<(), DownloadError>) {
-    match main {
-        Some(step) => step.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What the connections of one file share.
-#[derive(Clone, Copy)]
-struct Shared<'a> {
-    source: &'a Source<'a>,
-    path: &'a Path,
-    end: &'a AtomicU64,
-    front: &'a AtomicU64,
-    helped: &'a AtomicU64,
-}
-
-impl<'a> Shared<'a> {
-    /// The main connection: from the front of the file to the first segment that is not its own.
-    fn stream(self, partial: Partial) -> Step<'a> {
-        Box::pin(async move {
-            let span = Span {
-                start: 0,
-                end: self.end,
-                position: self.front,
-            };
-            complete(self.source, &span, partial).await
-        })
-    }
-
-    /// Appends what there is of a segment to the partial and removes it. Killed in between, both hold its
-    /// bytes; the next process sees that the partial is past it.
-    fn absorb(self, mut partial: Partial, k: u64) -> Step<'a> {
-        let path = PartialName::segment_of(self.path, k);
-        Box::pin(async move {
-            let absorbed = threads::run(move || {
-                let result = partial.append_file(&path);
-                if result.is_ok() {
-                    let _ = std::fs::remove_file(&path);
-                }
-                (partial, result)
-            });
-            match absorbed.await {
-                Ok((partial, result)) => {
-                    self.front.store(partial.len(), Ordering::Relaxed);
-                    (Some(partial), result.map_err(DownloadError::from))
-                }
-                Err(error) => (None, Err(error.into())),
-            }
-        })
-    }
-
-    /// A helper: brings segment `k` of `length` bytes, then releases its connection.
-    fn help(self, k: u64, length: u64, permit: OwnedSemaphorePermit) -> Helper<'a> {
-        Box::pin(async move {
-            let result = self.bring(k, length).await;
-            drop(permit);
-            (k, result)
-        })
-    }
-
-    async fn bring(self, k: u64, length: u64) -> Result<(), DownloadError> {
-        let start = k * SEGMENT;
-        let end = AtomicU64::new(start + length);
-        // Nothing is known about the hash of a segment: the whole file's decides.
-        let checksum = Checksum::Unknown("segment".to_owned());
-        let partial = open(
-            &PartialName::segment_of(self.path, k),
-            &checksum,
-            Some(length),
-        )
-        .await?;
-        let position = AtomicU64::new(start + partial.len());
-        let span = Span {
-            start,
-            end: &end,
-            position: &position,
+    /// The next connection, if there should be one more and there is anything for it to do.
+    fn begin(&mut self) -> Option<Work<'a>> {
+        let active = self.spans.len();
+        if active >= self.steer.wanted() {
+            return None;
+        }
+        // A file's first connection is never refused.
+        let permit = match active {
+            0 => None,
+            _ => Some(Arc::clone(self.connections).try_acquire_owned().ok()?),
         };
-        let mut seen = position.load(Ordering::Relaxed);
-        let mut work = std::pin::pin!(complete(self.source, &span, partial));
-        loop {
-            let done = tokio::select! {
-                (partial, result) = &mut work => Some((partial, result)),
-                () = tokio::time::sleep(TICK / 3) => None,
+        let range = self.claim()?;
+        let is_whole = active == 0 && range == (0..self.source.size.unwrap_or(u64::MAX));
+        let span = Arc::new(Span::new(range, is_whole));
+        self.begun += 1;
+        let number = self.begun;
+        self.spans.insert(number, Arc::clone(&span));
+        Some(self.bring(number, span, permit))
+    }
+
+    fn bring(
+        &self,
+        number: u64,
+        span: Arc<Span>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Work<'a> {
+        let (source, partial) = (self.source, self.partial);
+        Box::pin(async move {
+            let ended = complete(source, &span, partial).await;
+            drop(permit);
+            (number, ended)
+        })
+    }
+
+    /// What a further connection is to bring: the first bytes that no other one does, or else the part of
+    /// another one's that it would come to last.
+    fn claim(&mut self) -> Option<std::ops::Range<u64>> {
+        if self.spans.is_empty() && self.steer.wanted() == 1 {
+            return self.todo.take_first(u64::MAX);
+        }
+        let unit = self.steer.unit(self.spans.len() + 1);
+        if self.todo.is_empty() {
+            let length = |span: &Span| {
+                let rest = span.rest();
+                rest.end - rest.start
             };
-            let now = position.load(Ordering::Relaxed);
-            self.helped
-                .fetch_add(now.saturating_sub(seen), Ordering::Relaxed);
-            seen = now;
-            if let Some((partial, result)) = done {
-                result?;
-                return if partial.is_some() {
-                    Ok(())
-                } else {
-                    Err(writer_gone())
-                };
+            let longest = self.spans.values().max_by_key(|span| length(span))?;
+            let length = length(longest);
+            if length < 2 * WORTH {
+                return None;
             }
+            let keep = if length > 2 * unit { unit } else { length / 2 };
+            self.todo.insert(longest.cut(keep));
+        }
+        self.todo.take_first(unit)
+    }
+
+    fn ended(&mut self, number: u64, ended: Result<(), Ended>) -> Result<(), Ended> {
+        let span = self.spans.remove(&number);
+        let refusal = match ended {
+            Ok(()) => return Ok(()),
+            Err(refusal @ (Ended::Refused(_) | Ended::NeedsWhole)) if self.active() > 0 => refusal,
+            Err(ended) => return Err(ended),
+        };
+        // No ranges, or no further connection for us (servers limit them): the others bring it all, and
+        // report the error if there is one.
+        self.source.hub.trace(|| {
+            format!(
+                "{}: one connection less: {refusal}",
+                self.source.path.as_str()
+            )
+        });
+        self.steer.refused(self.active());
+        if let Some(span) = span {
+            self.todo.insert(span.rest());
+        }
+        // Best left to a connection that comes by: it asked for these bytes once.
+        for span in self.spans.values() {
+            let behind = span.rest().end;
+            let next = self.todo.iter().find(|range| range.start == behind);
+            if let Some(next) = next
+                && span.extend(&next)
+            {
+                self.todo.remove(next);
+            }
+        }
+        Ok(())
+    }
+
+    fn active(&self) -> usize {
+        self.spans.len()
+    }
+
+    fn look(&mut self) {
+        // Under the user's rate limit more connections bring nothing, and a server that compresses sends
+        // nothing but whole files.
+        if self.source.hub.is_held_back() || self.source.compresses() {
+            return;
+        }
+        let received = self.source.progress.received();
+        self.steer.look(Instant::now(), received, self.active());
+        while self.spans.len() > self.steer.wanted() {
+            // The last one: the others are nearer to the front.
+            let Some((_, span)) = self.spans.pop_last() else {
+                return;
+            };
+            self.todo.insert(span.cut(0));
         }
     }
 }

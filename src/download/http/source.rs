@@ -1,7 +1,7 @@
 //! One file to be fetched, and what is known about its server.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use url::Url;
 
@@ -23,12 +23,55 @@ pub struct Source<'a> {
     /// Size of the content in bytes, when known.
     pub size: Option<u64>,
     /// Told of every byte.
-    pub progress: FileProgress<'a>,
+    pub progress: Counted<'a>,
     /// The signed link that the Hub redirected to last, while it is good: the next request for a
     /// part of this file goes there without asking the Hub again.
     pub link: Mutex<Option<Url>>,
     /// What is known about the server of this file.
     pub learned: Learned,
+}
+
+/// The progress of a file, and how many bytes of it were counted so far.
+pub struct Counted<'a> {
+    progress: FileProgress<'a>,
+    counted: AtomicU64,
+    received: AtomicU64,
+}
+
+impl<'a> Counted<'a> {
+    /// The progress of a file that began with `done` bytes.
+    pub fn new(progress: FileProgress<'a>, done: u64) -> Self {
+        Counted {
+            progress,
+            counted: AtomicU64::new(done),
+            received: AtomicU64::new(0),
+        }
+    }
+
+    /// `bytes` more arrived.
+    pub fn advance(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+        self.counted.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.advance(bytes);
+    }
+
+    /// `bytes` that were counted come again.
+    pub fn rewind(&self, bytes: u64) {
+        self.counted.fetch_sub(bytes, Ordering::Relaxed);
+        self.progress.rewind(bytes);
+    }
+
+    /// Counts as many bytes as are there, whatever was counted before.
+    pub fn count_to(&self, bytes: u64) {
+        let before = self.counted.swap(bytes, Ordering::Relaxed);
+        self.progress.advance(bytes.saturating_sub(before));
+        self.progress.rewind(before.saturating_sub(bytes));
+    }
+
+    /// Bytes that arrived since the file began.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
 }
 
 /// What a server wants, known from its answers.

@@ -1,14 +1,15 @@
 //! What the disk has of the wanted files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
 use super::Session;
-use crate::cache::layout::PartialName;
+use crate::cache::layout::{PartialName, RepoLayout};
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::cache::trees;
 use crate::download::local_dir::LocalDir;
+use crate::download::partial::kept_bytes;
 use crate::download::plan::{OnDisk, PlannedFile};
 use crate::download::request::Destination;
 use crate::download::select::Selection;
@@ -91,14 +92,13 @@ impl Session {
         let folder = self.repo.blobs();
         let (partials, complete) = blob_files(&folder)
             .into_iter()
-            .partition::<Vec<_>, _>(|name| PartialName::stem_of_common(name).is_some());
-        let lengths = partials.iter().filter_map(|name| {
-            let length = fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len());
-            Some((PartialName::stem_of_common(name)?.to_owned(), length))
-        });
+            .partition::<Vec<_>, _>(|name| PartialName::stem_of_ours(name).is_some());
+        let stems = partials
+            .iter()
+            .filter_map(|name| PartialName::stem_of_ours(name));
         Blobs {
             folder: Dir::open(&folder).ok(),
-            partials: lengths.collect(),
+            partials: stems.map(str::to_owned).collect(),
             complete: complete.into_iter().collect(),
             sharing: self.sharing().filter(Sharing::is_there),
         }
@@ -120,7 +120,7 @@ impl Session {
             return OnDisk {
                 file: true,
                 content: true,
-                partial: blobs.partials.get(checksum.etag()).copied(),
+                partial: blobs.partial(&self.repo, &checksum, Length::Sure(entry.size)),
                 ..OnDisk::default()
             };
         }
@@ -155,7 +155,7 @@ impl Session {
                     content,
                     damaged: !content && (file.is_some() || blob.is_some()),
                     shared: !content && blobs.has_shared(probe),
-                    partial: blobs.partials.get(probe.checksum.etag()).copied(),
+                    partial: blobs.partial(&self.repo, probe.checksum, probe.length),
                     ..OnDisk::default()
                 }
             }
@@ -179,8 +179,8 @@ pub(super) struct Blobs {
     folder: Option<Dir>,
     /// Names of complete blobs that are regular files.
     complete: HashSet<String>,
-    /// Sizes in bytes of unfinished downloads, by etag.
-    partials: HashMap<String, u64>,
+    /// Etags of unfinished downloads.
+    partials: HashSet<String>,
     /// The shared store, when there is one.
     sharing: Option<Sharing>,
 }
@@ -190,6 +190,12 @@ impl Blobs {
     fn length(&self, etag: &str) -> Option<u64> {
         let stat = self.folder.as_ref()?.stat(etag, true).ok()?;
         Some(stat.size)
+    }
+
+    /// Bytes of an unfinished download; `None` without one.
+    fn partial(&self, repo: &RepoLayout, checksum: &Checksum, length: Length) -> Option<u64> {
+        let is_there = self.partials.contains(checksum.etag());
+        is_there.then(|| kept_bytes(&repo.partial(checksum), checksum, length.sure()))
     }
 
     fn has_shared(&self, probe: &Probe<'_>) -> bool {
@@ -227,8 +233,10 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
         content: in_cache,
         damaged: same_etag && file == Some(false),
         shared: false,
-        partial: fs::metadata(dir.partial(probe.path, probe.checksum))
-            .ok()
-            .map(|file| file.len()),
+        partial: {
+            let path = dir.partial(probe.path, probe.checksum);
+            let kept = || kept_bytes(&path, probe.checksum, probe.length.sure());
+            path.exists().then(kept)
+        },
     }
 }

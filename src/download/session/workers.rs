@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 use super::Session;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
-use crate::download::http::request::INLINE_LIMIT;
 use crate::download::job::Job;
+use crate::download::partial::SMALL;
 use crate::download::plan::{DownloadPlan, PlannedFile};
 use crate::download::request::Destination;
 use crate::download::request::Workers;
@@ -83,9 +83,9 @@ impl Session {
         };
         // Largest first: the last worker to finish is then busy for the shortest time.
         batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size.unwrap_or(0)));
-        let (large, small) = batches.into_iter().partition::<VecDeque<_>, _>(|batch| {
-            batch[0].size.is_none_or(|size| size > INLINE_LIMIT)
-        });
+        let (large, small) = batches
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|batch| batch[0].size.is_none_or(|size| size > SMALL));
         Queues {
             large: Mutex::new(large),
             small: Mutex::new(small),

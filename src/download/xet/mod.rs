@@ -12,7 +12,8 @@
 mod library;
 mod progress;
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,14 +29,13 @@ use xet_data::processing::{DownloadStream, FileDownloadSession};
 
 use self::library::{XetCaller, describe, detail};
 use super::DownloadError;
-use super::partial::Partial;
+use super::partial::{Follower, Partial, prove};
 use crate::config::settings::Settings;
-use crate::download::http::parallel::open;
-use crate::download::http::source::Source;
+use crate::download::http::source::{Counted, Source};
 use crate::download::xet::progress::{Counts, Meter};
 use crate::hub::Hub;
 use crate::sys::threads;
-use crate::types::progress::{FileProgress, Notice};
+use crate::types::progress::Notice;
 use crate::types::{CommitHash, Repo, is_lower_hex};
 
 /// How often progress is shown while no chunk is complete.
@@ -108,7 +108,7 @@ impl Xet {
         &self,
         source: &Source<'_>,
         hash: &str,
-        partial: &Path,
+        partial: &Arc<Partial>,
     ) -> Result<bool, DownloadError> {
         let is_name = hash.len() == 64 && is_lower_hex(hash);
         let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
@@ -118,18 +118,16 @@ impl Xet {
             return Ok(false);
         };
         let content = XetFileInfo::new(hash.to_owned(), size);
-        let mut partial = open(partial, source.checksum, Some(size)).await?;
         loop {
-            let is_all_xet = partial.is_empty();
-            let filled = self.complete(session, source, &content, partial);
-            let Some(after) = filled.await? else {
+            let is_all_xet = partial.present() == 0;
+            let follower = Follower::start(partial);
+            if !self.complete(session, source, &content, partial).await? {
                 return Ok(false);
-            };
-            partial = after;
-            if partial.verify() {
+            }
+            if prove(partial, follower).await? {
                 return Ok(true);
             }
-            source.progress.rewind(partial.len());
+            source.progress.count_to(0);
             partial.restart()?;
             if is_all_xet {
                 break;
@@ -143,21 +141,18 @@ impl Xet {
         Ok(false)
     }
 
-    /// Attempts until all bytes are there; `None` when one brought nothing.
+    /// Attempts until all bytes are there; `false` when one brought nothing.
     async fn complete(
         &self,
         session: &FileDownloadSession,
         source: &Source<'_>,
         content: &XetFileInfo,
-        mut partial: Partial,
-    ) -> Result<Option<Partial>, DownloadError> {
-        while partial.missing() != Some(0) {
-            let before = partial.len();
-            let attempt = self.attempt(session, content, partial, source.progress);
-            let (after, result) = attempt.await;
-            partial = after.ok_or_else(|| DownloadError::Task("the writer is gone".to_owned()))?;
-            let reason = match result {
-                Ok(()) => break,
+        partial: &Arc<Partial>,
+    ) -> Result<bool, DownloadError> {
+        while let Some(next) = partial.missing().iter().next() {
+            let result = self.attempt(session, content, partial, next.clone(), &source.progress);
+            let reason = match result.await {
+                Ok(()) => continue,
                 Err(Trouble::Fatal(error)) => return Err(error),
                 Err(Trouble::Short) => "it sent too few bytes",
                 Err(Trouble::Silence) => "its server sends nothing",
@@ -167,16 +162,16 @@ impl Xet {
                     describe(&error)
                 }
             };
-            if partial.len() == before {
+            if partial.missing().iter().next() == Some(next) {
                 self.give_up(reason);
-                return Ok(None);
+                return Ok(false);
             }
             self.caller.hub.tell(Notice::Waiting(format!(
                 "Xet storage broke off {} ({reason}); asking it for the rest",
                 source.path
             )));
         }
-        Ok(Some(partial))
+        Ok(true)
     }
 
     /// The session, set up on first use; `None` when that failed, or Xet storage was given up since.
@@ -201,62 +196,64 @@ impl Xet {
         }
     }
 
-    /// One stream from the current offset on. The partial comes back, except when writing panicked.
+    /// One stream for a range.
     async fn attempt(
         &self,
         session: &FileDownloadSession,
         content: &XetFileInfo,
-        partial: Partial,
-        progress: FileProgress<'_>,
-    ) -> (Option<Partial>, Result<(), Trouble>) {
-        let (from, size) = (partial.len(), content.file_size().unwrap_or_default());
-        let stream = match session.download_stream(content, Some(from..size)).await {
+        partial: &Arc<Partial>,
+        range: Range<u64>,
+        progress: &Counted<'_>,
+    ) -> Result<(), Trouble> {
+        let stream = match session.download_stream(content, Some(range.clone())).await {
             Ok((_, stream)) => stream,
-            Err(error) => return (Some(partial), Err(Trouble::Storage(error.into()))),
+            Err(error) => return Err(Trouble::Storage(error.into())),
         };
-        let mut meter = Meter::begin(&self.counts, size - from, progress);
-        let received = self.receive(session, stream, partial, &mut meter);
-        let (partial, result) = received.await;
-        let missing = partial.as_ref().and_then(Partial::missing).unwrap_or(0);
+        let length = range.end - range.start;
+        let mut meter = Meter::begin(&self.counts, length, progress);
+        let received = self.receive(session, stream, partial, range, &mut meter);
+        let (missing, result) = received.await;
         meter.end(missing, on_the_wire(session));
-        let result = match result {
+        match result {
             Ok(()) if missing > 0 => Err(Trouble::Short),
             other => other,
-        };
-        (partial, result)
+        }
     }
 
-    /// Writes what the stream brings. One chunk at a time: they are large, and while one is written
-    /// the library goes on fetching into a buffer whose size it bounds.
+    /// Writes what the stream brings, and answers how many bytes of the range it did not. One chunk at a
+    /// time: they are large, and while one is written the library goes on fetching into a buffer whose
+    /// size it bounds.
     async fn receive(
         &self,
         session: &FileDownloadSession,
         mut stream: DownloadStream,
-        mut partial: Partial,
+        partial: &Arc<Partial>,
+        range: Range<u64>,
         meter: &mut Meter<'_>,
-    ) -> (Option<Partial>, Result<(), Trouble>) {
-        // A stream longer than the file may have no end, and its hash is wrong anyway.
-        while !partial.is_overfull() {
-            let chunk = match self.next_chunk(session, &mut stream, meter).await {
+    ) -> (u64, Result<(), Trouble>) {
+        let mut at = range.start;
+        while at < range.end {
+            let mut chunk = match self.next_chunk(session, &mut stream, meter).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(trouble) => return (Some(partial), Err(trouble)),
+                Err(trouble) => return (range.end - at, Err(trouble)),
             };
+            // A stream longer than the range may have no end.
+            chunk.truncate(usize::try_from(range.end - at).unwrap_or(usize::MAX));
             let length = chunk.len() as u64;
-            let appending = threads::run(move || {
-                let appended = partial.append(&chunk);
-                (partial, appended)
+            let (this, offset) = (Arc::clone(partial), at);
+            let writing = threads::run(move || {
+                this.write_at(offset, &chunk)?;
+                this.note(offset..offset + length)
             });
-            partial = match appending.await {
-                Ok((partial, Ok(()))) => partial,
-                Ok((partial, Err(error))) => {
-                    return (Some(partial), Err(Trouble::Fatal(error.into())));
-                }
-                Err(error) => return (None, Err(Trouble::Fatal(error.into()))),
-            };
+            match writing.await {
+                Ok(Ok(())) => at += length,
+                Ok(Err(error)) => return (range.end - at, Err(Trouble::Fatal(error.into()))),
+                Err(error) => return (range.end - at, Err(Trouble::Fatal(error.into()))),
+            }
             meter.write(length, on_the_wire(session));
         }
-        (Some(partial), Ok(()))
+        (range.end - at, Ok(()))
     }
 
     /// Longest wait without a byte for any file. The library gives up on a connection sooner than

@@ -6,7 +6,7 @@
 
 use std::sync::Mutex;
 
-use crate::types::progress::FileProgress;
+use crate::download::http::source::Counted;
 
 /// Counts in bytes: of one transfer, or of all that share a session.
 #[derive(Debug, Default, Clone, Copy)]
@@ -20,12 +20,12 @@ pub struct Counts {
 pub struct Meter<'a> {
     all: &'a Mutex<Counts>,
     own: Counts,
-    progress: FileProgress<'a>,
+    progress: &'a Counted<'a>,
 }
 
 impl<'a> Meter<'a> {
     /// A transfer begins that is to bring this many bytes. `all` counts it and the others.
-    pub fn begin(all: &'a Mutex<Counts>, bytes: u64, progress: FileProgress<'a>) -> Self {
+    pub fn begin(all: &'a Mutex<Counts>, bytes: u64, progress: &'a Counted<'a>) -> Self {
         all.lock().unwrap().expected += bytes;
         let own = Counts {
             expected: bytes,
@@ -75,7 +75,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::types::progress::{Event, FileId};
+    use crate::types::progress::{Event, FileId, FileProgress};
 
     /// Sums of what is shown, by file.
     #[derive(Default)]
@@ -109,8 +109,8 @@ mod tests {
         let shown = Shown::default();
         let observer = |event: Event| shown.note(event);
         let all = Mutex::default();
-        let a = FileProgress::begin(&observer, "a", None, 0);
-        let b = FileProgress::begin(&observer, "b", None, 0);
+        let a = &Counted::new(FileProgress::begin(&observer, "a", None, 0), 0);
+        let b = &Counted::new(FileProgress::begin(&observer, "b", None, 0), 0);
         let mut meter = Meter::begin(&all, 100, a);
         for (written, on_the_wire, expected, what) in [
             (0, 0, 0, "nothing yet"),
@@ -142,8 +142,8 @@ mod tests {
         let shown = Shown::default();
         let observer = |event: Event| shown.note(event);
         let all = Mutex::default();
-        let a = FileProgress::begin(&observer, "a", None, 0);
-        let b = FileProgress::begin(&observer, "b", None, 0);
+        let a = &Counted::new(FileProgress::begin(&observer, "a", None, 0), 0);
+        let b = &Counted::new(FileProgress::begin(&observer, "b", None, 0), 0);
         let (mut small, mut large) = (Meter::begin(&all, 10, a), Meter::begin(&all, 90, b));
         small.show(60);
         large.show(60);

@@ -20,6 +20,7 @@ pub use crate::commands::pages::{PAGES, page};
 pub use crate::config::env::{Env, VARIABLES};
 pub use crate::config::settings::Settings;
 pub use crate::download::local_dir::LocalDir;
+pub use crate::download::partial::{adopt_prefix, noted};
 pub use crate::hub::{Hub as HubClient, HubOptions};
 pub use crate::sys::dir::Dir;
 pub use crate::types::listing::Checksum;

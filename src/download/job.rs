@@ -105,12 +105,12 @@ impl Job {
             }
             return Ok(self.place.point(file, false)?);
         }
-        let partial = self.open(file, claim, force).await?;
-        let fetched = self.fetch(file, &partial, progress).await;
+        let partial = Closing(self.open(file, claim, force).await?);
+        let fetched = self.fetch(file, &partial.0, progress).await;
         match &fetched {
-            Ok(()) => partial.published(),
-            Err(DownloadError::Corrupt { .. }) => partial.discard(),
-            Err(_) => partial.keep(),
+            Ok(()) => partial.0.published(),
+            Err(DownloadError::Corrupt { .. }) => partial.0.discard(),
+            Err(_) => {}
         }
         fetched
     }
@@ -240,6 +240,16 @@ impl Job {
             // Not reached: a wait without a time limit ends with the lock or an error.
             Attempt::Held => Ok(Claim::Own(None)),
         }
+    }
+}
+
+/// Closes a partial with the work on it, also when that is dropped midway, and whatever threads still hold
+/// it.
+struct Closing(Arc<Partial>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -36,6 +36,9 @@ pub enum EntryKind {
     Other,
 }
 
+/// Files up to this length, in bytes, have no holes worth counting.
+const SHORT: u64 = 4096;
+
 /// What the system knows about a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stat {
@@ -43,6 +46,8 @@ pub struct Stat {
     pub kind: EntryKind,
     /// Bytes.
     pub size: u64,
+    /// Bytes of it that take room on the disk: less than the size for a file with holes.
+    pub allocated: u64,
     /// Last read, in seconds since 1970. A float, because that is how the Python client compares
     /// and rounds times.
     pub accessed: f64,
@@ -217,9 +222,13 @@ impl From<rustix::fs::Stat> for Stat {
     )]
     fn from(stat: rustix::fs::Stat) -> Self {
         let seconds = |whole: i64, nanos: i64| whole as f64 + 1e-9 * nanos as f64;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
         Stat {
             kind: entry_kind(FileType::from_raw_mode(stat.st_mode as _)),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
+            size,
+            // Some file systems keep short files without any block.
+            allocated: size.min((512 * blocks).max(SHORT)),
             accessed: seconds(stat.st_atime as i64, stat.st_atime_nsec as i64),
             modified: seconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
             identity: (stat.st_dev as u64, stat.st_ino as u64),

@@ -77,7 +77,7 @@ impl<'a> Scanner<'a> {
                 found.push(Incomplete {
                     folder: name.to_vec(),
                     name: bytes.to_vec(),
-                    size: stat.size,
+                    size: stat.allocated,
                 });
             }
             Ok(())

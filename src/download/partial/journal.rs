@@ -157,17 +157,25 @@ pub fn encode(record: &Record, into: &mut Vec<u8>) {
     into.extend(crc.to_le_bytes());
 }
 
+/// The header of a journal, whatever it is about.
+pub fn header_of(bytes: &[u8]) -> Option<Header> {
+    let fields = bytes.get(MAGIC.len()..HEADER)?;
+    let size = u64::from_le_bytes(fields[16..24].try_into().ok()?);
+    let boot: [u8; 16] = fields[24..40].try_into().ok()?;
+    let header = Header {
+        key: fields[..16].try_into().ok()?,
+        size: (size != UNKNOWN).then_some(size),
+        boot: (boot != [0; 16]).then_some(boot),
+    };
+    (encode_header(&header) == bytes[..HEADER]).then_some(header)
+}
+
 /// Reads a journal; `None` when it is not one about this content. Within the boot that wrote it, all that
 /// it notes as written counts; otherwise, or where the system does not tell boots apart, only what it
 /// notes as flushed: the bytes of the rest may have been lost with the power.
 pub fn read(bytes: &[u8], expected: &Header) -> Option<Told> {
-    let header = bytes.get(..HEADER)?;
-    let boot: [u8; 16] = header[HEADER - 20..HEADER - 4].try_into().ok()?;
-    let as_written = Header {
-        boot: (boot != [0; 16]).then_some(boot),
-        ..expected.clone()
-    };
-    if header != encode_header(&as_written) {
+    let as_written = header_of(bytes)?;
+    if (as_written.key, as_written.size) != (expected.key, expected.size) {
         return None;
     }
     let records = records(&bytes[HEADER..], HEADER);

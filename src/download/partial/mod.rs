@@ -12,7 +12,8 @@
 //!
 //! * *Written*: a range, noted after its bytes were handed to the system. What a killed process wrote
 //!   stays, so this is enough as long as the machine runs. Records are collected until they stand for
-//!   [`BATCH`] bytes, which a killed process fetches again, beside what was in flight.
+//!   [`BATCH`] bytes or the first is [`BATCH_TIME`] old; a killed process fetches these bytes again, beside
+//!   what was in flight.
 //! * *Flushed*: the journal up to some length is true of the disk as well. It is appended after the
 //!   partial was flushed, in batches of [`FLUSH`] bytes, on a thread of its own. The header names the boot
 //!   of the machine; after another boot only what was flushed counts, so that a power cut never leaves a
@@ -57,8 +58,9 @@ use crate::types::listing::Checksum;
 /// ones get threads for it, so that the network never waits for the disk.
 pub const SMALL: u64 = 1 << 20;
 
-/// Bytes that may be noted in memory before the journal has them.
+/// Bytes that may be noted in memory before the journal has them, and for how long.
 const BATCH: u64 = 1 << 20;
+const BATCH_TIME: Duration = Duration::from_millis(100);
 
 /// Bytes after which a long download is flushed, and the shortest time between two flushes.
 const FLUSH: u64 = 256 << 20;
@@ -82,8 +84,9 @@ struct State {
     present: RangeSet,
     /// Noted, and not in the journal yet.
     pending: Vec<Record>,
-    /// Bytes that `pending` stands for.
+    /// Bytes that `pending` stands for, and when the first of them was noted.
     pending_bytes: u64,
+    pending_since: Instant,
     journal: Option<Journal>,
     flushing: Flushing,
     /// The hash of what was written in order from the start, for small contents.
@@ -153,6 +156,7 @@ impl Partial {
                 present: RangeSet::default(),
                 pending: Vec::new(),
                 pending_bytes: 0,
+                pending_since: Instant::now(),
                 journal: None,
                 flushing: Flushing {
                     bytes: 0,
@@ -320,12 +324,23 @@ impl Partial {
         mut state: MutexGuard<'_, State>,
         range: Range<u64>,
     ) -> Result<(), FsError> {
+        if state.is_gone {
+            return Ok(());
+        }
         let new = state.present.insert(range);
         state.is_closed = false;
+        if state.pending_bytes == 0 {
+            state.pending_since = Instant::now();
+        }
         state.pending_bytes += new;
         state.flushing.bytes += new;
         self.noted.notify_all();
-        if state.pending_bytes < BATCH {
+        let is_due = state.pending_bytes >= BATCH || state.pending_since.elapsed() >= BATCH_TIME;
+        let is_complete = self
+            .header
+            .size
+            .is_some_and(|size| state.present.contains(&(0..size)));
+        if !is_due || (is_complete && state.journal.is_none()) {
             return Ok(());
         }
         self.write_pending(&mut state)?;
@@ -442,8 +457,8 @@ impl Partial {
     }
 
     /// Writes what a later process needs to go on, and how the partial is left. A partial of which nothing
-    /// is there is removed. This happens on drop as well.
-    pub fn keep(&self) {
+    /// is there is removed.
+    fn keep(&self) {
         let mut state = self.state();
         if state.is_gone || state.is_closed {
             return;
@@ -461,6 +476,17 @@ impl Partial {
             let mut bytes = Vec::new();
             encode(&Record::Closed(identity(&metadata)), &mut bytes);
             state.is_closed = self.append(&mut state, &bytes).is_ok();
+        }
+    }
+
+    /// Stops in order: a later process goes on from what is there. A partial of this process alone is
+    /// removed, since no other one would find it.
+    pub fn close(&self) {
+        let is_common = self.claim.as_ref().is_none_or(|claim| claim.is_common());
+        match is_common {
+            true => self.keep(),
+            false if !self.state().is_gone => self.discard(),
+            false => {}
         }
     }
 
@@ -515,13 +541,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        let is_common = self.claim.as_ref().is_none_or(|claim| claim.is_common());
-        match is_common {
-            true => self.keep(),
-            // No other process would find it.
-            false if !self.state().is_gone => self.discard(),
-            false => {}
-        }
+        self.close();
     }
 }
 
@@ -537,6 +557,13 @@ pub fn kept_bytes(path: &Path, checksum: &Checksum, size: Option<u64>) -> u64 {
     };
     let told = told.flatten().map(|told| told.within(length));
     told.map_or(0, |told| told.present.total())
+}
+
+/// The ranges that the journal of a partial notes, whatever content it is about.
+pub fn noted(path: &Path) -> Vec<Range<u64>> {
+    let bytes = fs::read(PartialName::journal_of(path)).unwrap_or_default();
+    let told = journal::header_of(&bytes).and_then(|header| journal::read(&bytes, &header));
+    told.map_or_else(Vec::new, |told| told.present.iter().collect())
 }
 
 /// Makes a file that holds the first bytes of a content a partial: one of an older client, or of an older

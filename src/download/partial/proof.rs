@@ -120,7 +120,8 @@ fn follow(partial: &Partial, number: u64) -> Result<bool, FsError> {
             let wanted = usize::try_from(upto - hashed.1).unwrap_or(READ_SIZE);
             let piece = &mut buffer[..wanted.min(READ_SIZE)];
             match read_at(&partial.file, piece, hashed.1) {
-                // Another program cut it.
+                // A restart emptied it, or else another program did.
+                Ok(0) if partial.state().restarts != restarts => break,
                 Ok(0) => return Ok(false),
                 Ok(length) => {
                     hashed.0.update(&piece[..length]);

@@ -364,7 +364,11 @@ fn a_partial_of_one_process_goes_with_it() {
     let claim = Arc::new(Claim::Own(None));
     let partial = Partial::open(&folder.path(), &checksum, Some(11), claim).unwrap();
     write(&partial, 0, b"hello");
-    partial.keep();
-    drop(partial);
+    let thread = Arc::clone(&partial);
+    partial.close();
+    assert_eq!(folder.names(), [""; 0]);
+    // A thread that is still at it does not bring it back.
+    let _ = thread.note(5..6);
+    drop((partial, thread));
     assert_eq!(folder.names(), [""; 0]);
 }

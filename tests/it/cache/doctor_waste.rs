@@ -18,13 +18,13 @@ fn downloads_are_told_apart() {
     let repo = CacheTree::at(env.cache()).model("org/name");
     repo.main([("f", "x")]);
     for (name, text) in [
-        ("ours.hf-part", "1"),
-        ("ours.hf-part-2", "12"),
+        ("ours.hf-sparse", "1"),
+        ("ours.hf-journal", "12"),
         ("legacy.incomplete", "123"),
         ("modern.1234abcd.incomplete", "1234"),
-        ("own.1234abcd.hf-part", "123"),
-        ("done.hf-part", "12345"),
-        ("live.hf-part", "123456"),
+        ("own.1234abcd.hf-sparse", "123"),
+        ("done.hf-sparse", "12345"),
+        ("live.hf-sparse", "123456"),
     ] {
         repo.abandoned(name, text);
     }
@@ -56,13 +56,13 @@ fn downloads_are_told_apart() {
     assert_eq!(
         told,
         [
-            ("done.hf-part", true),
+            ("done.hf-sparse", true),
             ("legacy.incomplete", false),
             ("modern.1234abcd.incomplete", true),
-            ("ours.hf-part", false),
-            ("ours.hf-part-2", false),
+            ("ours.hf-journal", false),
+            ("ours.hf-sparse", false),
             // A name of its own: no later download finds it.
-            ("own.1234abcd.hf-part", true),
+            ("own.1234abcd.hf-sparse", true),
         ]
     );
     assert!(

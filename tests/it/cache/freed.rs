@@ -125,7 +125,7 @@ fn du_sees_what_was_announced() {
             fs::hard_link(twin, &own_blob).unwrap();
         }
     }
-    tree.model("org/b").abandoned("y.hf-part", &text(1, "p"));
+    tree.model("org/b").abandoned("y.hf-sparse", &text(1, "p"));
     for args in [
         &["cache", "rm", "model/org/a", "-y", "--json"][..],
         &["cache", "prune", "-y", "--json"],

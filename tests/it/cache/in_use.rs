@@ -77,8 +77,14 @@ fn a_running_download_stays_whatever_the_locks_say() {
             let (repo, folder) = repo(&env);
             let etag = "d".repeat(64);
             let _lock = locked(&folder.join(format!("{etag}.lock")));
-            let live = [".hf-part", ".hf-part-3", ".0123abcd.incomplete", ""]
-                .map(|ending| repo.blob(&format!("{etag}{ending}")));
+            let live = [
+                ".hf-sparse",
+                ".hf-journal",
+                ".hf-part-3",
+                ".0123abcd.incomplete",
+                "",
+            ]
+            .map(|ending| repo.blob(&format!("{etag}{ending}")));
             for path in &live {
                 fs::write(path, "123").unwrap();
             }
@@ -105,8 +111,8 @@ fn without_locks_what_is_old_is_removed_and_what_is_young_is_named() {
             fs::write(folder.join(format!("{etag}.lock")), "").unwrap();
         }
         let (old, young) = ("a".repeat(40), "b".repeat(40));
-        repo.abandoned(&format!("{old}.hf-part"), "123");
-        fs::write(repo.blob(&format!("{young}.hf-part")), "12").unwrap();
+        repo.abandoned(&format!("{old}.hf-sparse"), "123");
+        fs::write(repo.blob(&format!("{young}.hf-sparse")), "12").unwrap();
         let prune = ["cache", "prune", "-y", "--json"];
         let output = on(locks, &shim, env.hf(prune)).run().ok();
         assert_eq!(output.json()["incomplete_deleted"], 1, "{output}");
@@ -117,7 +123,7 @@ fn without_locks_what_is_old_is_removed_and_what_is_young_is_named() {
         let output = on(locks, &shim, env.hf(rm)).run().fails(1);
         assert!(output.stderr().contains("does not say"), "{output}");
         assert!(output.stderr().contains(&young), "{output}");
-        abandon(&repo.blob(&format!("{young}.hf-part")));
+        abandon(&repo.blob(&format!("{young}.hf-sparse")));
         on(locks, &shim, env.hf(rm)).run().ok();
         assert!(!repo.root().exists());
     }

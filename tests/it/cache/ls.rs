@@ -227,7 +227,7 @@ fn pieces_of_one_file_are_one_unfinished_download() {
     let env = TestEnv::new();
     let repo = CacheTree::at(env.cache()).model("org/name");
     repo.main([("f", "x")]);
-    for piece in ["abc.hf-part", "abc.hf-part-1", "abc.0123abcd.incomplete"] {
+    for piece in ["abc.hf-sparse", "abc.hf-journal", "abc.0123abcd.incomplete"] {
         repo.abandoned(piece, "12");
     }
     repo.partial("other", "34");

@@ -298,7 +298,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
     let env = TestEnv::new();
     let [old, ..] = cache(&env);
     let repo = env.cache().join("models--Org--name");
-    fs::write(repo.join("blobs/abc.hf-part"), "12").unwrap();
+    fs::write(repo.join("blobs/abc.hf-sparse"), "12").unwrap();
     fs::write(repo.join("blobs/def.1234abcd.incomplete"), "123").unwrap();
     abandon(&repo.join("blobs/def.1234abcd.incomplete"));
     fs::remove_file(repo.join("refs/main")).unwrap();
@@ -328,7 +328,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
         (&json!(0), &json!(1))
     );
     assert!(
-        repo.join("blobs/abc.hf-part").exists(),
+        repo.join("blobs/abc.hf-sparse").exists(),
         "a download is running"
     );
     drop(lock);

@@ -57,7 +57,7 @@ fn a_repository_that_a_download_has_begun_in_stays() {
 fn an_unfinished_download_that_continues_stays() {
     let env = TestEnv::new();
     let (repo, _) = two_revisions(&env);
-    for name in ["abc.hf-part", "def.0123abcd.incomplete", "ghi.incomplete"] {
+    for name in ["abc.hf-sparse", "def.0123abcd.incomplete", "ghi.incomplete"] {
         repo.abandoned(name, "12");
     }
     let args = ["cache", "prune"];
@@ -66,7 +66,7 @@ fn an_unfinished_download_that_continues_stays() {
         fs::write(repo.blob("ghi.incomplete"), "123").unwrap();
         hold(&env, "abc")
     });
-    assert!(repo.blob("abc.hf-part").exists());
+    assert!(repo.blob("abc.hf-sparse").exists());
     assert!(!repo.blob("def.0123abcd.incomplete").exists());
     assert!(repo.blob("ghi.incomplete").exists());
 }

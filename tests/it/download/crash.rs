@@ -8,6 +8,7 @@ use rustix::process::Signal;
 
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::partial::is_any_left;
 use crate::harness::shim::shim;
 use crate::harness::tree::{NodeKind, listing, tree_of};
 
@@ -93,7 +94,7 @@ fn die_at_every_step(hub: &Hub, place: &[&str], check: impl Fn(&TestEnv, usize))
         are_there(hub, Path::new(output.stdout().trim_end()));
         check(&env, step);
         let left = listing(env.root());
-        assert!(!left.contains(".hf-part"), "step {step}: {left}");
+        assert!(!is_any_left(&left), "step {step}: {left}");
     }
     unreachable!("some step is the last")
 }

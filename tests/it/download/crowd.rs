@@ -8,6 +8,7 @@ use crate::harness::TestEnv;
 use crate::harness::cache::abandon;
 use crate::harness::hub::{Content, Hub, Origin, Repo, Settings};
 use crate::harness::oracle::Oracle;
+use crate::harness::partial::is_any_left;
 use crate::harness::shim::shim;
 use crate::harness::tree::{listing, tree_of};
 
@@ -137,10 +138,7 @@ fn without_locks_each_process_fetches_all_and_the_result_is_right() {
                 assert!(file == repo.entry(path).content.to_bytes(), "{path}");
             }
             let left = listing(env.root());
-            assert!(
-                !left.contains(".hf-part") && !left.contains(".tmp"),
-                "{left}"
-            );
+            assert!(!is_any_left(&left) && !left.contains(".tmp"), "{left}");
         }
     }
 }
@@ -161,14 +159,14 @@ fn without_locks_a_killed_download_leaves_nothing_that_is_used() {
     running.wait_until("a megabyte", |_| hub.content_bytes_sent() > 1_000_000);
     let _ = running.kill();
     let left = listing(env.cache());
-    assert!(left.contains(".hf-part"), "killed midway: {left}");
+    assert!(is_any_left(&left), "killed midway: {left}");
     env.run(["download", "org/name"]).ok();
     // Without a lock it may be a running download until it is old.
     env.run(["cache", "prune", "--yes"]).ok();
     let blobs = env.cache().join("models--org--name/blobs");
     let left: Vec<_> = fs::read_dir(blobs).unwrap().flatten().collect();
     let partials = left.iter().map(fs::DirEntry::path);
-    let partials = partials.filter(|path| path.to_string_lossy().contains(".hf-part"));
+    let partials = partials.filter(|path| is_any_left(&path.to_string_lossy()));
     let count = partials.map(|path| abandon(&path)).count();
     assert!(count > 0);
     env.run(["cache", "prune", "--yes"]).ok();
@@ -191,7 +189,7 @@ fn what_another_client_finished_needs_no_partial() {
         let _ = running.kill();
         let partial = tree_of(env.root())
             .into_iter()
-            .find(|node| node.path.ends_with(".hf-part"))
+            .find(|node| node.path.ends_with(".hf-sparse"))
             .expect("a partial");
         let (partial, kept) = (env.path(&partial.path), env.path("kept"));
         fs::rename(&partial, &kept).unwrap();

@@ -356,7 +356,7 @@ fn a_disk_that_fills_up_keeps_what_it_has() {
     );
     assert!(late.stderr().contains("Hint: free some space"), "{late}");
     assert!(
-        late.stderr().contains(".hf-part"),
+        late.stderr().contains(".hf-sparse"),
         "the fetched part is kept: {late}"
     );
 }

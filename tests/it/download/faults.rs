@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Rule, Settings};
+use crate::harness::partial::is_any_left;
 use crate::harness::tree::{listing, tree_of};
 use crate::harness::{Output, TestEnv};
 
@@ -37,10 +38,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
         );
     }
     let left = listing(env.cache());
-    assert!(
-        !left.contains(".hf-part") && !left.contains(".tmp"),
-        "{left}"
-    );
+    assert!(!is_any_left(&left) && !left.contains(".tmp"), "{left}");
 }
 
 /// A download of everything that succeeds in spite of `faults`; returns the bytes of content sent.
@@ -254,7 +252,7 @@ fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
     assert!(kept.starts_with(['1', '2', '3', '4', '5', '6', '7', '8', '9']));
     let partial = tree_of(env.cache())
         .into_iter()
-        .find(|node| node.path.ends_with(".hf-part"));
+        .find(|node| node.path.ends_with(".hf-sparse"));
     assert!(partial.is_some(), "{}", listing(env.cache()));
     hub.configure(|settings: &mut Settings| settings.bandwidth = None);
     env.run(["download", "org/name"]).ok();

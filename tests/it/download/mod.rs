@@ -1,6 +1,7 @@
 //! Downloads: what arrives where, with every fault of the server, the disk and other programs.
 
 pub mod basic;
+mod connections;
 mod crash;
 mod crowd;
 mod damage;
@@ -15,7 +16,6 @@ mod names;
 mod odd_disks;
 mod odd_servers;
 mod resume;
-mod segments;
 pub mod shared;
 mod shared_faults;
 mod torture;

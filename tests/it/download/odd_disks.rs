@@ -10,6 +10,7 @@ use crate::download::errors::in_namespace;
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Repo, Settings};
 use crate::harness::oracle::mounts;
+use crate::harness::partial::is_any_left;
 use crate::harness::shim::shim;
 use crate::harness::tree::listing;
 
@@ -67,10 +68,7 @@ fn ranks_whose_locks_exclude_no_process() {
             false => arrived(&env.work().join("here"), &hub),
         }
         let left = listing(env.root());
-        assert!(
-            !left.contains(".hf-part") && !left.contains(".tmp"),
-            "{left}"
-        );
+        assert!(!is_any_left(&left) && !left.contains(".tmp"), "{left}");
     }
 }
 
@@ -89,7 +87,7 @@ fn an_interrupted_rank_leaves_no_partial_of_its_own() {
     running.signal(rustix::process::Signal::INT);
     let output = running.wait().fails(130);
     assert!(output.stderr().contains("Nothing is kept"), "{output}");
-    assert!(!listing(env.cache()).contains(".hf-part"));
+    assert!(!is_any_left(&listing(env.cache())));
 }
 
 #[test]
@@ -152,7 +150,7 @@ fn parts_of_a_local_folder_on_other_disks() {
         let setup = format!("{} && {copy}", on_other_disks(places));
         in_namespace(&env, &setup, "version").ok();
         arrived(&env.work().join("there"), &hub);
-        assert!(!listing(env.work()).contains(".hf-part"), "{places:?}");
+        assert!(!is_any_left(&listing(env.work())), "{places:?}");
     }
 }
 

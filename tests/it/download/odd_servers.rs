@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
+use crate::harness::partial::plant;
 
 const SIZE: u64 = 3_000_000;
 
@@ -81,9 +82,9 @@ fn a_compressed_body_is_not_continued_in_the_middle() {
     let env = TestEnv::for_hub(&hub).fast_clock();
     let entry = hub.repo("models/org/name").entry("big.bin");
     let blobs = env.cache().join("models--org--name/blobs");
-    fs::create_dir_all(&blobs).unwrap();
-    let begun = &entry.content.to_bytes()[..1_000_000];
-    fs::write(blobs.join(format!("{}.hf-part", entry.etag())), begun).unwrap();
+    let bytes = entry.content.to_bytes();
+    let size = Some(bytes.len() as u64);
+    plant(&blobs, &entry.etag(), size, &bytes[..1_000_000]);
     arrives(&env, &hub, &["download", "org/name", "big.bin"]);
 }
 

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo, Settings};
+use crate::harness::partial::{is_any_left, kept, plant};
 use crate::harness::tree::listing;
-
-/// Length of a segment in bytes: what several connections of one file bring each.
-const SEGMENT: u64 = 16 << 20;
 
 const SIZE: u64 = 3_000_000;
 
@@ -24,15 +22,16 @@ fn hub(size: u64) -> Hub {
 fn partial(env: &TestEnv, hub: &Hub) -> PathBuf {
     let etag = hub.repo("models/org/name").entry("big.bin").etag();
     let blobs = env.cache().join("models--org--name/blobs");
-    fs::create_dir_all(&blobs).unwrap();
-    blobs.join(format!("{etag}.hf-part"))
+    blobs.join(format!("{etag}.hf-sparse"))
 }
 
 /// Leaves the first bytes of the large file as an earlier attempt would have.
 fn begin(env: &TestEnv, hub: &Hub, length: u64) {
-    let content = hub.repo("models/org/name").entry("big.bin").content;
-    let bytes = content.to_bytes();
-    fs::write(partial(env, hub), &bytes[..length as usize]).unwrap();
+    let entry = hub.repo("models/org/name").entry("big.bin");
+    let bytes = entry.content.to_bytes();
+    let blobs = env.cache().join("models--org--name/blobs");
+    let size = Some(bytes.len() as u64);
+    plant(&blobs, &entry.etag(), size, &bytes[..length as usize]);
 }
 
 /// The large file is there, whole and right, and nothing of an attempt is.
@@ -46,7 +45,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
     let expected = repo.entry("big.bin").content.to_bytes();
     assert!(fs::read(snapshot.join("big.bin")).unwrap() == expected);
     let left = listing(env.cache());
-    assert!(!left.contains(".hf-part"), "{left}");
+    assert!(!is_any_left(&left), "{left}");
 }
 
 #[test]
@@ -100,21 +99,16 @@ fn an_answer_shorter_than_asked_for_is_gone_on_from() {
 }
 
 #[test]
-fn ranges_refused_after_a_segment_was_used_start_over_on_one_connection() {
-    let size = 2 * SEGMENT + SEGMENT / 8;
+fn ranges_refused_after_an_earlier_attempt_start_over_on_one_connection() {
+    let size = 34 << 20;
     let hub = hub(size);
     hub.configure(|settings: &mut Settings| settings.bandwidth = Some(40_000_000));
     let strikes = hub.fault(Fault::IgnoreRange.on("big.bin"));
     let env = TestEnv::for_hub(&hub);
-    begin(&env, &hub, SEGMENT);
-    let content = hub.repo("models/org/name").entry("big.bin").content;
-    let segment = &content.to_bytes()[SEGMENT as usize..2 * SEGMENT as usize];
-    let mut name = partial(&env, &hub).into_os_string();
-    name.push("-1");
-    fs::write(PathBuf::from(name), segment).unwrap();
+    begin(&env, &hub, size / 2);
     env.run(["download", "org/name", "big.bin"]).ok();
     arrived(&env, &hub);
-    // The rest is asked for, and one helper asks; then nobody asks for a part again.
+    // The rest is asked for, perhaps by two connections; then no part is asked for again.
     assert!(strikes.count() <= 2, "{}", hub.log_text());
     let whole = hub.count(|r| r.origin == Origin::Cdn && r.body_bytes_sent == size);
     assert_eq!(whole, 1, "{}", hub.log_text());
@@ -139,8 +133,7 @@ fn a_failed_download_keeps_the_bytes_that_came() {
     let env = TestEnv::for_hub(&hub).fast_clock();
     env.run(["download", "org/name", "--include", "big.bin"])
         .fails(1);
-    let kept = fs::metadata(partial(&env, &hub)).unwrap().len();
-    assert_eq!(kept, SIZE / 3);
+    assert_eq!(kept(&partial(&env, &hub)), SIZE / 3);
     hub.clear_faults();
     env.run(["download", "org/name", "big.bin"]).ok();
     arrived(&env, &hub);

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use crate::harness::endurance::in_two_sizes;
 use crate::harness::hub::{Content, Entry, Hub, Repo, Request, Settings};
 use crate::harness::oracle::Oracle;
+use crate::harness::partial::{is_any_left, kept};
 use crate::harness::tree::{NodeKind, listing, tree_of};
 use crate::harness::{Running, TestEnv};
 
@@ -254,34 +255,18 @@ fn is_thrifty(torture: &Torture, size: u64, rounds: usize) {
     assert!(kept > killed / 4, "hardly a kill left anything: {line}");
 }
 
-/// Bytes of content below a folder that our client need not fetch: of whole files and of its own partials. A segment
-/// (`….hf-part-<k>`) begins at `k` times 16 MiB; what the partial is past counts once.
+/// Bytes of content below a folder that our client need not fetch: of whole files and of its own partials.
 fn on_disk(folder: &Path) -> u64 {
-    let mut total = 0;
-    let mut partials: BTreeMap<String, (u64, Vec<(u64, u64)>)> = BTreeMap::new();
-    for node in tree_of(folder) {
-        let NodeKind::File { size, .. } = node.kind else {
-            continue;
-        };
-        match node.path.split_once(".hf-part") {
-            Some((name, "")) => partials.entry(name.to_owned()).or_default().0 = size,
-            Some((name, number)) => {
-                let number: u64 = number.trim_start_matches('-').parse().unwrap_or_default();
-                let partial = partials.entry(name.to_owned()).or_default();
-                partial.1.push((number * (16 << 20), size));
-            }
-            None if node.path.ends_with(".incomplete") => {}
-            None => total += size,
+    let bytes = tree_of(folder).into_iter().map(|node| match node.kind {
+        NodeKind::File { .. } if node.path.ends_with(".hf-sparse") => {
+            kept(&folder.join(&node.path))
         }
-    }
-    for (front, segments) in partials.into_values() {
-        let ahead = segments.iter().map(|(start, length)| {
-            let end = start + length;
-            end.saturating_sub(front.max(*start))
-        });
-        total += front + ahead.sum::<u64>();
-    }
-    total
+        NodeKind::File { .. } if node.path.ends_with(".hf-journal") => 0,
+        NodeKind::File { .. } if node.path.ends_with(".incomplete") => 0,
+        NodeKind::File { size, .. } => size,
+        _ => 0,
+    });
+    bytes.sum()
 }
 
 in_two_sizes!(kills_into_the_cache: (15, &[34_000_000]), (200, &[36_000_000, 34_500_000, 33_600_001]));
@@ -362,10 +347,7 @@ fn kills_into_a_local_folder(rounds: usize) {
     is_identical(&folder, &entries, ".cache/");
     is_thrifty(&torture, size, rounds);
     let state = listing(folder.join(".cache"));
-    assert!(
-        !state.contains(".hf-part") && !state.contains(".tmp"),
-        "{state}"
-    );
+    assert!(!is_any_left(&state) && !state.contains(".tmp"), "{state}");
     let env = torture.env;
     let Some(oracle) = torture.oracle else { return };
     let before = hub.content_bytes_sent();

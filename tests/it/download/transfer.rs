@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo};
+use crate::harness::partial::is_any_left;
 use crate::harness::shim::shim;
 use crate::harness::tree::listing;
 use crate::harness::{Output, TestEnv};
@@ -24,7 +25,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
     let snapshot = env.cache().join("models--org--name/snapshots");
     let file = snapshot.join(repo.commit("main")).join("big.bin");
     assert!(fs::read(file).unwrap() == repo.entry("big.bin").content.to_bytes());
-    assert!(!listing(env.cache()).contains(".hf-part"));
+    assert!(!is_any_left(&listing(env.cache())));
 }
 
 /// Bytes of the large file that were sent.

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Repo, Request, XET_TOKEN};
 use crate::harness::oracle::{Oracle, mounts};
+use crate::harness::partial::{all_below, is_any_left, kept, plant};
 use crate::harness::process::Output;
 use crate::harness::shim::shim;
 use crate::harness::stall::{Relay, falling_silent};
@@ -60,7 +61,7 @@ fn arrived(env: &TestEnv, hub: &Hub) {
         assert!(bytes == repo.entry(path).content.to_bytes(), "{path}");
     }
     let left = listing(env.cache());
-    assert!(!left.contains(".hf-part"), "{left}");
+    assert!(!is_any_left(&left), "{left}");
 }
 
 /// Bytes of the large files that came over HTTP.
@@ -330,8 +331,7 @@ fn a_partial_of_other_bytes_does_no_harm() {
     let env = TestEnv::for_hub(&hub);
     let etag = hub.repo("models/org/name").entry("big.bin").etag();
     let blobs = env.cache().join("models--org--name/blobs");
-    fs::create_dir_all(&blobs).unwrap();
-    fs::write(blobs.join(format!("{etag}.hf-part")), noise(9, 1_000_000)).unwrap();
+    plant(&blobs, &etag, Some(SIZE as u64), &noise(9, 1_000_000));
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     assert_eq!(output.said(), "", "{output}");
@@ -357,30 +357,33 @@ fn wrong_bytes_are_not_published() {
     let output = env.run(["download", "org/name", "big.bin"]).fails(1);
     assert!(output.stderr().contains("hash"), "{output}");
     let left = listing(env.cache());
-    assert!(
-        !left.contains("big.bin") && !left.contains(".hf-part"),
-        "{left}"
-    );
+    assert!(!left.contains("big.bin") && !is_any_left(&left), "{left}");
+}
+
+/// Bytes of unfinished downloads in the cache.
+fn kept_below(env: &TestEnv) -> u64 {
+    let partials = all_below(env.cache());
+    partials.iter().map(|partial| kept(partial)).sum()
 }
 
 /// A download of `big.bin` from a slow storage server, ended by `end` once some of it is on disk; answers what is left
-/// of it, which must be the beginning of the file.
+/// of it, which must be true.
 fn interrupted(cas: &Cas, hub: &Hub, env: &TestEnv, end: impl FnOnce(Running)) -> u64 {
     let slow = cas.throttled(1_000_000);
     hub.xet(Some(slow.endpoint()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
-    let partial = || {
-        let etag = hub.repo("models/org/name").entry("big.bin").etag();
-        let blobs = env.cache().join("models--org--name/blobs");
-        fs::read(blobs.join(format!("{etag}.hf-part"))).unwrap_or_default()
-    };
-    running.wait_until("something arrived", |_| partial().len() > 200_000);
+    running.wait_until("something arrived", |_| kept_below(env) > 200_000);
     end(running);
-    let left = partial();
+    let partials = all_below(env.cache());
     let content = hub.repo("models/org/name").entry("big.bin").content;
-    assert!(content.to_bytes().starts_with(&left), "a true beginning");
-    assert!((1..SIZE).contains(&left.len()), "{}", left.len());
-    left.len() as u64
+    let (content, left) = (content.to_bytes(), fs::read(&partials[0]).unwrap());
+    for range in hf_cli::testing::noted(&partials[0]) {
+        let range = range.start as usize..range.end as usize;
+        assert!(left[range.clone()] == content[range.clone()], "{range:?}");
+    }
+    let kept = kept_below(env);
+    assert!((1..SIZE as u64).contains(&kept), "{kept}");
+    kept
 }
 
 #[test]
@@ -427,12 +430,7 @@ fn a_storage_server_that_dies_midway_is_left() {
     let relay = Relay::before(slow.endpoint());
     hub.xet(Some(&relay.address()));
     let mut running = env.hf(["download", "org/name", "big.bin"]).spawn();
-    running.wait_until("something arrived", |_| {
-        let nodes = tree_of(env.cache()).into_iter();
-        nodes
-            .filter(|node| node.path.ends_with(".hf-part"))
-            .any(|node| fs::metadata(env.cache().join(&node.path)).is_ok_and(|m| m.len() > 200_000))
-    });
+    running.wait_until("something arrived", |_| kept_below(&env) > 200_000);
     drop(relay);
     let output = running.wait().ok();
     warned_once(&output, "Xet storage cannot be used");
@@ -458,10 +456,7 @@ fn progress_shows_what_is_on_the_wire() {
     let mut terminal = invocation.terminal(24, 100);
     // The one piece is not there yet, and the bar moves.
     terminal.expect(" MB/2.00 MB");
-    let written = tree_of(env.cache()).into_iter();
-    let written = written.filter(|node| node.path.ends_with(".hf-part"));
-    let written = written.map(|node| fs::metadata(env.cache().join(node.path)).unwrap().len());
-    assert_eq!(written.collect::<Vec<_>>(), [0], "{}", terminal.screen());
+    assert_eq!(kept_below(&env), 0, "{}", terminal.screen());
     assert_eq!(terminal.exit_code(), 0);
 }
 

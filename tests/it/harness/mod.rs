@@ -31,6 +31,7 @@ pub mod http;
 pub mod hub;
 pub mod neighbours;
 pub mod oracle;
+pub mod partial;
 pub mod process;
 pub mod proxy;
 mod python;

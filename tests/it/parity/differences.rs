@@ -226,7 +226,7 @@ differences! {
             .iter().any(|fault| scenario.contains(fault)) && we_succeed(one),
     }
     DOWNLOADS_RESUME {
-        here: "partial downloads are resumed, in the same run and in the next (`<hash>.hf-part`)",
+        here: "partial downloads are resumed, in the same run and in the next (`<hash>.hf-sparse`)",
         there: "fail, and start over",
         why: "large files arrive over bad connections too",
         explains: |scenario, one| ["a reset in mid-body", "an early close"]

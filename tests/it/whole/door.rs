@@ -177,7 +177,7 @@ fn etags(hub: &Hub) -> [String; 2] {
 #[test]
 fn nothing_in_the_way_of_a_download_is_written_through() {
     let hub = hub();
-    let fleeting = etags(&hub).map(|etag| format!("hf/hub/models--o--m/blobs/{etag}.hf-part"));
+    let fleeting = etags(&hub).map(|etag| format!("hf/hub/models--o--m/blobs/{etag}.hf-sparse"));
     let writer = Writer {
         name: "download",
         place: Box::new(|| TestEnv::for_hub(&hub)),
@@ -226,7 +226,7 @@ fn nothing_in_the_way_of_a_local_folder_is_written_through() {
 }
 
 #[test]
-fn nothing_in_the_way_of_the_parts_of_a_large_file_is_written_through() {
+fn nothing_in_the_way_of_the_journal_of_a_large_file_is_written_through() {
     let hub = Hub::start();
     hub.add(Repo::model("o/m").lfs("large.bin", Content::synthetic(36 << 20, 5)));
     let etag = hub.repo("models/o/m").entry("large.bin").etag();
@@ -238,7 +238,7 @@ fn nothing_in_the_way_of_the_parts_of_a_large_file_is_written_through() {
         code: 0,
         follows: &[],
     };
-    let part = format!("hf/hub/models--o--m/blobs/{etag}.hf-part-1");
+    let part = format!("hf/hub/models--o--m/blobs/{etag}.hf-journal");
     for plant in [Plant::Link, Plant::Dangling, Plant::Pipe] {
         writer.check(&part, plant);
     }
@@ -474,7 +474,7 @@ fn a_partial_with_another_name_is_left_to_that() {
     let [_, etag] = etags(&hub);
     let partial = env
         .cache()
-        .join(format!("models--o--m/blobs/{etag}.hf-part"));
+        .join(format!("models--o--m/blobs/{etag}.hf-sparse"));
     fs::create_dir_all(partial.parent().unwrap()).unwrap();
     fs::write(env.path("backup"), "some bytes").unwrap();
     fs::hard_link(env.path("backup"), &partial).unwrap();

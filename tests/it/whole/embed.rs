@@ -10,6 +10,7 @@ use hf_cli::{Cache, Config, Download, ErrorKind, Event, FileId};
 use crate::download::moved_branches::moved;
 use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Fault, Hub, Repo};
+use crate::harness::partial::{all_below, kept};
 
 /// The runtime of the embedding program.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -331,11 +332,8 @@ fn a_dropped_future_ends_cleanly_and_keeps_what_is_there() {
     // What has arrived is on disk a moment later.
     let blobs = env.cache().join("models--org--name/blobs");
     let kept = || {
-        let parts = fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap());
-        let parts = parts.filter(|entry| entry.file_name().to_string_lossy().ends_with(".hf-part"));
-        parts
-            .map(|entry| entry.metadata().unwrap().len())
-            .sum::<u64>()
+        let partials = all_below(&blobs);
+        partials.iter().map(|partial| kept(partial)).sum::<u64>()
     };
     let start = Instant::now();
     while kept() == 0 {

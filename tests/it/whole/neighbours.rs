@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use crate::harness::cache::abandon;
 use crate::harness::hub::{Content, Fault, Hub, Repo};
 use crate::harness::neighbours::Neighbour;
+use crate::harness::partial::is_any_left;
 use crate::harness::tree::{NodeKind, tree_of};
 use crate::harness::{Output, Running, TestEnv, eventually};
 
@@ -160,7 +161,7 @@ fn our_partials(env: &TestEnv) -> Vec<PathBuf> {
     let names = fs::read_dir(blobs).into_iter().flatten();
     let paths = names.map(|entry| entry.expect("entry").path());
     paths
-        .filter(|path| path.to_string_lossy().contains(".hf-part"))
+        .filter(|path| is_any_left(&path.to_string_lossy()))
         .collect()
 }
 

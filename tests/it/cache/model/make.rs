@@ -375,10 +375,11 @@ impl Maker<'_> {
             .join(&repo.folder)
             .join(format!("{etag}.lock"));
         let (ending, what, lock) = match self.random.u8(..12) {
-            0 | 1 => (".hf-part", Loose::Locked, Some(&usual)),
+            0 => (".hf-sparse", Loose::Locked, Some(&usual)),
+            1 => (".hf-journal", Loose::Locked, Some(&usual)),
             2 => (".hf-part-2", Loose::Locked, Some(&usual)),
             3 => (".0123abcd.incomplete", Loose::Locked, Some(&usual)),
-            4 => (".89abcdef.hf-part", Loose::Unlocked, Some(&usual)),
+            4 => (".89abcdef.hf-sparse", Loose::Unlocked, Some(&usual)),
             5 => (".incomplete", Loose::Unlocked, Some(&usual)),
             6 => (".part", Loose::Unlocked, Some(&beside)),
             7 => (".sync.part", Loose::Unlocked, Some(&beside)),

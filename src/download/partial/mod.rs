@@ -244,11 +244,6 @@ impl Partial {
         &self.path
     }
 
-    /// Size of the content in bytes, when it is known.
-    pub fn size(&self) -> Option<u64> {
-        self.header.size
-    }
-
     /// Bytes that are there.
     pub fn present(&self) -> u64 {
         self.state().present.total()
@@ -308,6 +303,7 @@ impl Partial {
     ///
     /// # Errors
     /// [`FsError`] naming the journal.
+    #[allow(dead_code, reason = "for a source that knows chunks")]
     pub fn note_chunks(self: &Arc<Self>, offset: u64, chunks: &[Chunk]) -> Result<(), FsError> {
         let mut end = offset;
         let mut state = self.state();
@@ -410,6 +406,7 @@ impl Partial {
     ///
     /// # Errors
     /// [`FsError`] naming the journal.
+    #[allow(dead_code, reason = "for a source that knows chunks")]
     pub fn chunks(&self) -> Result<Option<Vec<Chunk>>, FsError> {
         let state = self.state();
         let mut told = match &state.journal {

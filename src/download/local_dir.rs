@@ -9,7 +9,7 @@
 //!                      trees/<commit>.json
 //!                      download/<path>.metadata      commit, etag, unix time: three lines
 //!                      download/<path>.lock
-//!                      download/<hash>.hf-part       ours: an unfinished download
+//!                      download/<hash>.hf-sparse     ours: an unfinished download, with its journal
 //! ```
 
 use std::fs;

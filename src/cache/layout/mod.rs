@@ -17,8 +17,8 @@
 //!    blob is fetched and linked. Lock files stay: a process may be waiting on one. Only `hf cache
 //!    doctor` removes them: those of a deleted repository that no process has taken for a day.
 //!
-//! Unfinished downloads are `blobs/<etag>.hf-part`: bytes from the start of the file, in order, and
-//! `blobs/<etag>.hf-part-<k>`: the same from segment `k` on (see `download/parallel.rs`). The names
+//! Unfinished downloads are `blobs/<etag>.hf-sparse`, the file with holes, and `blobs/<etag>.hf-journal`,
+//! which says what of it is there (see `download/partial/mod.rs`). The names
 //! matter: the Python clients append to (legacy) or delete (modern's `prune`) what ends in
 //! `.incomplete`, and would trust bytes that are not theirs. A partial is not used until the
 //! hash of the whole file is right.

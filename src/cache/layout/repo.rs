@@ -86,7 +86,7 @@ impl RepoLayout {
         self.blobs().join(path_of(name))
     }
 
-    /// `blobs/<etag>.hf-part`.
+    /// `blobs/<etag>.hf-sparse`.
     pub fn partial(&self, checksum: &Checksum) -> PathBuf {
         self.blobs().join(PartialName::common(checksum.etag()))
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::ranges::RangeSet;
+use crate::types::xet_hash::ChunkHash;
 
 /// First bytes of a journal, with the version of its format.
 const MAGIC: &[u8] = b"hf-journal 1\n";
@@ -44,8 +45,8 @@ pub struct Identity {
 pub struct Chunk {
     /// Its length in bytes.
     pub length: u32,
-    /// Its hash, as `xet_core_structures::merklehash::compute_data_hash` computes it.
-    pub hash: [u8; 32],
+    /// Its hash, see [`crate::types::xet_hash::chunk_hash`].
+    pub hash: ChunkHash,
 }
 
 /// One record.
@@ -256,6 +257,10 @@ fn decode(bytes: &[u8]) -> Option<(Record, usize)> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "one range is often all there is"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -53,6 +53,7 @@ use crate::sys::{
 };
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
+use crate::types::xet_hash::chunk_hash;
 
 /// Contents up to this length, in bytes, are written and hashed by the task that receives them; longer
 /// ones get threads for it, so that the network never waits for the disk.
@@ -232,7 +233,7 @@ impl Partial {
             buffer.resize(chunk.length as usize, 0);
             let read = self.read_exact_at(&mut buffer, offset);
             let is_there = read.map_err(FsError::of("read", &self.path))?;
-            if !is_there || proof::chunk_hash(&buffer) != chunk.hash {
+            if !is_there || chunk_hash(&buffer) != chunk.hash {
                 wrong.push(offset..offset + u64::from(chunk.length));
             }
         }

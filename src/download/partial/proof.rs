@@ -15,12 +15,6 @@ use crate::sys::{FsError, read_at, threads};
 use crate::types::hash::{ContentHasher, READ_SIZE};
 use crate::types::listing::Checksum;
 
-/// Hash of a chunk of Xet storage.
-pub fn chunk_hash(bytes: &[u8]) -> [u8; 32] {
-    let hash = xet_core_structures::merklehash::compute_data_hash(bytes);
-    hash.as_bytes().try_into().unwrap_or_default()
-}
-
 /// A thread that hashes a partial while it is filled. It ends with this value.
 pub struct Follower {
     partial: Arc<Partial>,

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "one range is often all that is missing"
+)]
+
 use super::*;
 
 // `printf 'hello world' | sha256sum`
@@ -258,7 +263,7 @@ fn chunks(content: &[u8]) -> Vec<Chunk> {
     let pieces = content.chunks(70_000);
     let chunk = |piece: &[u8]| Chunk {
         length: u32::try_from(piece.len()).unwrap(),
-        hash: proof::chunk_hash(piece),
+        hash: chunk_hash(piece),
     };
     pieces.map(chunk).collect()
 }

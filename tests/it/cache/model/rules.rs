@@ -302,7 +302,7 @@ fn doctor(verdict: &mut Verdict, made: &Made) {
                 Loose::Locked => !is_alive(file, made),
                 // Ours, under a name of its own: nothing continues it.
                 Loose::Unlocked => {
-                    file.name.ends_with(".89abcdef.hf-part") && !is_alive(file, made)
+                    file.name.ends_with(".89abcdef.hf-sparse") && !is_alive(file, made)
                 }
                 Loose::Foreign => false,
             };

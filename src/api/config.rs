@@ -39,8 +39,7 @@ impl Config {
     }
 
     /// A configuration of its own, which reads none of the variables of the command line. What the
-    /// libraries below read stays in force: `HTTPS_PROXY` and its like, `SSL_CERT_FILE`, and the
-    /// variables of the Xet library.
+    /// libraries below read stays in force: `HTTPS_PROXY` and its like, and `SSL_CERT_FILE`.
     pub fn builder() -> ConfigBuilder {
         ConfigBuilder::default()
     }

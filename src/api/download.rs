@@ -14,7 +14,6 @@ use crate::download::session::{Planned, Session};
 use crate::download::xet::XetOptions;
 use crate::types::progress::{Progress, Silent};
 use crate::types::{CommitHash, Repo, RepoPath, RepoTarget, Revision};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// A repository, or files of it, to be downloaded into the cache or a folder.
 #[derive(Clone)]
@@ -126,10 +125,8 @@ impl Download {
             .map_err(about)?;
         let client = hub.client().with_token(token);
         let mut session = Session::new(&client, request, self.progress);
-        // The Xet library wants more than one thread.
-        let has_threads = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
         let settings = &hub.config().settings;
-        if has_threads && !settings.disable_xet {
+        if !settings.disable_xet {
             session = session.with_xet(XetOptions::from_settings(settings));
         }
         let planned = session.plan().await;

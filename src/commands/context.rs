@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Runtime, RuntimeFlavor};
+use tokio::runtime::Runtime;
 
 use crate::auth::renew::NotRenewed;
 use crate::auth::resolve::{self, ResolvedToken, Step};
@@ -171,14 +171,12 @@ impl Context {
     }
 
     /// Prepares for work that keeps several cores busy. Call it before anything else waits for the
-    /// network. `false`: the system gives too few threads, and this thread does everything.
+    /// network. Where the system gives too few threads, this thread does everything.
     ///
     /// # Errors
     /// No runtime can be started at all.
-    pub fn use_threads(&self) -> Result<bool, CliError> {
-        let workers = threads::workers();
-        let runtime = self.runtime(workers)?;
-        Ok(runtime.handle().runtime_flavor() == RuntimeFlavor::MultiThread)
+    pub fn use_threads(&self) -> Result<(), CliError> {
+        self.runtime(threads::workers()).map(drop)
     }
 
     /// The runtime, started on first use: on this thread, or on `workers` others.

@@ -78,8 +78,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let (target, revision) = args.repo.resolve(context)?;
     let request = args.request(context, &target, revision)?;
-    // The Xet library needs threads and does not check whether the system gives any.
-    let has_threads = context.use_threads()?;
+    context.use_threads()?;
     let token = args.token.resolve(context)?;
     let about = DownloadContext {
         context,
@@ -91,8 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let hub = args.transfer.apply(context.hub()?).with_token(secret);
     let progress = context.observer(args.progress.progress);
     let mut session = Session::new(&hub, request.clone(), progress);
-    // The Xet library has no rate limit.
-    if has_threads && !context.settings.disable_xet && args.transfer.limit_rate.is_none() {
+    if !context.settings.disable_xet {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
     }
     let planned = context.block_on_then(session.plan(), |error| about.explain(error))?;
@@ -112,17 +110,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             session
                 .check_space(&plan)
                 .map_err(|error| about.explain(error))?;
-            if args.transfer.limit_rate.is_some()
-                && !context.settings.disable_xet
-                && plan
-                    .files
-                    .iter()
-                    .any(|file| file.is_fetched() && file.xet_hash.is_some())
-            {
-                context
-                    .console
-                    .say("Downloading over HTTP: Xet storage does not support --limit-rate.");
-            }
             context
                 .block_on_then(session.execute(&plan), |error| about.explain(error))
                 .map_err(|error| match error.kind {

@@ -267,7 +267,7 @@ fn network_facts(settings: &Settings, env: &env::Env) -> Facts {
     facts
 }
 
-/// The Xet variables, also those that only the Xet library reads.
+/// The Xet variables, also those that only the Python client's Xet library reads.
 fn xet_facts(settings: &Settings, env: &env::Env) -> Facts {
     let mut facts = vec![
         fact(env::HF_XET_CACHE, path(&settings.xet_cache)),

@@ -141,8 +141,7 @@ pub struct ProgressArgs {
 /// How a transfer treats the network.
 #[derive(Debug, Default, Args)]
 pub struct TransferArgs {
-    /// Receive no more than this in a second, all connections together: 20M, 500k. Files then come
-    /// over HTTP, never from Xet storage.
+    /// Receive no more than this in a second, all connections together: 20M, 500k.
     #[arg(long, value_name = "BYTES", value_parser = rate)]
     pub limit_rate: Option<u64>,
     /// Drop a connection that delivers nothing, or less than 1 kB a second, for this many seconds, and

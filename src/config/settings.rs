@@ -58,7 +58,7 @@ pub struct Settings {
     pub enable_shared_blobs: bool,
     /// Let Xet transfers use more memory and connections.
     pub xet_high_performance: bool,
-    /// Folder of the Xet library.
+    /// Folder of the Python client's Xet library.
     pub xet_cache: PathBuf,
     /// Longest wait for a connection, and for the answer to a HEAD request.
     pub etag_timeout: Duration,
@@ -121,8 +121,7 @@ impl Settings {
                 .map_or(DEFAULT_TIMEOUT, Duration::from_secs)
         };
         Ok(Settings {
-            // Its library needs a folder.
-            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET) || is_nowhere(&folders.xet_cache),
+            disable_xet: env.is_true(env::HF_HUB_DISABLE_XET),
             hf_home: folders.hf_home,
             hf_home_source: folders.hf_home_source,
             hub_cache: folders.hub_cache,

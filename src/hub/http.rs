@@ -30,7 +30,6 @@ pub struct Hub {
     pub(super) sharing: reqwest::Client,
     /// Whether shared connections worked so far.
     pub(super) is_sharing: Arc<AtomicBool>,
-    pub(super) tls: rustls::ClientConfig,
     pub(super) options: Arc<HubOptions>,
     pub(super) gate: Arc<RateGate>,
     pub(super) observer: Arc<dyn Progress>,
@@ -67,7 +66,6 @@ impl Hub {
             client,
             sharing,
             is_sharing: Arc::new(AtomicBool::new(true)),
-            tls,
             stall: Arc::new(StallPolicy::new(options.download_timeout)),
             limiter: None,
             options: Arc::new(options),
@@ -149,19 +147,6 @@ impl Hub {
         Body::new(response, Arc::clone(&self.stall), self.limiter.clone())
             .through(proxy)
             .sharing(Arc::clone(&self.is_sharing))
-    }
-
-    /// A client for a storage server beside the Hub, with the same proxies and certificate authorities
-    /// and without the Hub's token. `silence` is the longest time without a byte.
-    ///
-    /// # Errors
-    /// As [`Hub::new`].
-    pub fn storage_client(&self, silence: Duration) -> Result<reqwest::Client, HubError> {
-        builder(&self.options, self.tls.clone())?
-            .http1_only()
-            .read_timeout(silence)
-            .build()
-            .map_err(|error| HubError::Setup(innermost(&error)))
     }
 
     /// A connection broke, is silent or too slow. All requests that share it would suffer, and a new

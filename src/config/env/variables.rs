@@ -22,7 +22,7 @@ variables! {
     HF_HUB_CACHE: "folder of the cache [default: HF_HOME/hub]";
     HUGGINGFACE_HUB_CACHE: "older name of HF_HUB_CACHE";
     HF_TOKEN_PATH: "file of the active token [default: HF_HOME/token]";
-    HF_XET_CACHE: "folder of the Xet library [default: HF_HOME/xet]";
+    HF_XET_CACHE: "folder of the Python client's Xet library; not used [default: HF_HOME/xet]";
 
     // The Hub and the token.
     HF_ENDPOINT: "the Hub, or a mirror [default: https://huggingface.co]";

@@ -304,7 +304,6 @@ impl Partial {
     ///
     /// # Errors
     /// [`FsError`] naming the journal.
-    #[allow(dead_code, reason = "for a source that knows chunks")]
     pub fn note_chunks(self: &Arc<Self>, offset: u64, chunks: &[Chunk]) -> Result<(), FsError> {
         let mut end = offset;
         let mut state = self.state();
@@ -407,7 +406,6 @@ impl Partial {
     ///
     /// # Errors
     /// [`FsError`] naming the journal.
-    #[allow(dead_code, reason = "for a source that knows chunks")]
     pub fn chunks(&self) -> Result<Option<Vec<Chunk>>, FsError> {
         let state = self.state();
         let mut told = match &state.journal {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::Session;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
+use crate::download::http::parallel::CONNECTIONS;
 use crate::download::job::Job;
 use crate::download::partial::SMALL;
 use crate::download::plan::{DownloadPlan, PlannedFile};
@@ -25,12 +26,18 @@ impl Session {
         place: &Arc<Place>,
     ) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
-        let (workers, connections) = self.request.workers.within(limits::descriptors_left());
+        let descriptors = limits::descriptors_left();
+        let (workers, connections) = self.request.workers.within(descriptors);
+        // Beside those over HTTP, as long as there are descriptors for more.
+        let of_xet = match connections < CONNECTIONS {
+            true => connections,
+            false => usize::MAX,
+        };
         let connections = Arc::new(Semaphore::new(connections));
         let xet = self.xet.clone().map(|options| {
             let hub = self.hub.clone();
             let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
-            Arc::new(Xet::new(options, hub, repo, commit))
+            Arc::new(Xet::new(&options, hub, repo, commit, of_xet))
         });
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();

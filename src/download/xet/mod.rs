@@ -1,51 +1,57 @@
-//! One file from Xet storage, through the library that the Python client uses as well.
+//! One file from Xet storage.
 //!
-//! The library puts a file together from chunks that it fetches from several places at once, and
-//! hands it over as a stream from any offset on. So a Xet download fills the same partial as one over
-//! HTTP, bytes in order from the start: it goes on where another attempt stopped, whichever way that
-//! one went, and HTTP can go on where Xet gave up. The hash of the whole is checked here; that the
-//! library checks the chunks too is not relied on.
+//! The storage keeps contents as chunks, packed and gathered in xorbs of up to 64 MiB, and tells by a plan
+//! which chunks of which xorbs make up a content. [`plan`] checks the plan, [`transfer`] runs its fetches, and
+//! [`decode`] unpacks each chunk as it comes, hashes it and writes it at its places in the partial. So a Xet
+//! download goes on where another attempt stopped, whichever way that one went, and HTTP can go on where
+//! Xet gave up.
 //!
-//! Nothing is set up before the first file needs it, and then one session with one access token
-//! serves all workers. The library runs on our own runtime, so it ends with it.
+//! A content all of whose chunks came from here is proven by its Xet hash, the root over the hashes of the
+//! chunks. They are hashed by whichever core unpacks them, so no core has to hash the whole file in order.
+//! That proves the Xet hash and not the SHA-256 that the listing pairs it with: such a blob serves its own
+//! repository, and others find it by its Xet hash only ([`super::shared`]).
+//!
+//! Of the Xet library the formats are used. Its own client is not: it holds pieces of 64 MiB in memory, hands
+//! them over in order, and knows nothing of our proxies' rules, limits and retries. What it did besides is
+//! done here: tokens are renewed before they end and when one is refused, expired links are replaced, plans of
+//! version 1 are understood.
 
-mod library;
+mod client;
+mod decode;
+mod lines;
+mod plan;
 mod progress;
+mod task;
+mod transfer;
 
 use std::ops::Range;
-use std::path::PathBuf;
-use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
-use xet::XetError;
-use xet::xet_session::XetFileInfo;
-use xet_data::DataError;
-use xet_data::processing::{DownloadStream, FileDownloadSession};
+use tokio::sync::Semaphore;
 
-use self::library::{XetCaller, describe, detail};
+use self::client::Storage;
+use self::decode::Place;
+use self::lines::Lines;
+use self::progress::Meter;
+use self::transfer::{Content, Trouble, bring};
 use super::DownloadError;
-use super::partial::{Follower, Partial, prove};
+use super::http::source::Source;
+use super::partial::{Chunk, Partial, prove};
 use crate::config::settings::Settings;
-use crate::download::http::source::{Counted, Source};
-use crate::download::xet::progress::{Counts, Meter};
 use crate::hub::Hub;
-use crate::sys::threads;
+use crate::sys::{FsError, threads};
 use crate::types::progress::Notice;
-use crate::types::{CommitHash, Repo, is_lower_hex};
+use crate::types::xet_hash::{is_xet_hash, xet_hash};
+use crate::types::{CommitHash, Repo};
 
-/// How often progress is shown while no chunk is complete.
-const TICK: Duration = Duration::from_millis(200);
+/// Fetches in flight for all files together. Each takes up to 2 MiB.
+const IN_FLIGHT: usize = 8;
+const IN_FLIGHT_HIGH: usize = 32;
 
 /// How to use Xet storage.
 #[derive(Debug, Clone)]
 pub struct XetOptions {
-    /// Folder of the library.
-    pub cache: PathBuf,
     /// Use more memory and connections.
     pub high_performance: bool,
     /// Link contents from the cache's shared blob store, and publish there what was fetched.
@@ -58,7 +64,6 @@ impl XetOptions {
     /// Options for these settings.
     pub fn from_settings(settings: &Settings) -> Self {
         XetOptions {
-            cache: settings.xet_cache.clone(),
             high_performance: settings.xet_high_performance,
             shared_blobs: !settings.disable_shared_blobs,
             makes_store: settings.enable_shared_blobs,
@@ -68,33 +73,33 @@ impl XetOptions {
 
 /// Xet storage for one repository at one commit.
 pub struct Xet {
-    caller: XetCaller,
-    options: XetOptions,
-    session: OnceCell<Arc<FileDownloadSession>>,
-    counts: Mutex<Counts>,
+    hub: Hub,
+    lines: Arc<Lines>,
     is_given_up: AtomicBool,
 }
 
-/// Why one attempt ended before the content was complete.
-enum Trouble {
-    /// The disk, or another failure that HTTP does not avoid either.
-    Fatal(DownloadError),
-    /// The storage.
-    Storage(XetError),
-    /// The stream ended without an error, yet too early.
-    Short,
-    /// Nothing came for [`Xet::longest_silence`].
-    Silence,
-}
-
 impl Xet {
-    /// Prepares; no request is made yet.
-    pub fn new(options: XetOptions, hub: Hub, repo: Repo, commit: CommitHash) -> Self {
+    /// Prepares; no request is made yet. `most` bounds the connections.
+    pub fn new(
+        options: &XetOptions,
+        hub: Hub,
+        repo: Repo,
+        commit: CommitHash,
+        most: usize,
+    ) -> Self {
+        let wanted = match options.high_performance {
+            true => IN_FLIGHT_HIGH,
+            false => IN_FLIGHT,
+        };
+        let in_flight = wanted.min(most.max(1));
+        let lines = Lines {
+            storage: Storage::new(hub.clone(), repo, commit),
+            permits: Arc::new(Semaphore::new(in_flight)),
+            in_flight,
+        };
         Xet {
-            caller: XetCaller { hub, repo, commit },
-            options,
-            session: OnceCell::new(),
-            counts: Mutex::default(),
+            hub,
+            lines: Arc::new(lines),
             is_given_up: AtomicBool::new(false),
         }
     }
@@ -110,187 +115,83 @@ impl Xet {
         hash: &str,
         partial: &Arc<Partial>,
     ) -> Result<bool, DownloadError> {
-        let is_name = hash.len() == 64 && is_lower_hex(hash);
-        let Some(size) = source.size.filter(|&size| size > 0 && is_name) else {
+        let Some(size) = source.size.filter(|&size| size > 0 && is_xet_hash(hash)) else {
             return Ok(false);
         };
-        let Some(session) = self.session().await else {
-            return Ok(false);
+        let content = Content {
+            hash,
+            size,
+            name: source.path.as_str(),
         };
-        let content = XetFileInfo::new(hash.to_owned(), size);
         loop {
-            let is_all_xet = partial.present() == 0;
-            let follower = Follower::start(partial);
-            if !self.complete(session, source, &content, partial).await? {
+            if self.is_given_up.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            if prove(partial, follower).await? {
+            let was_empty = partial.present() == 0;
+            let missing: Vec<Range<u64>> = partial.missing().iter().collect();
+            let meter = Meter::new(partial.present(), &source.progress);
+            let brought = bring(&self.lines, &content, &missing, partial, &meter).await;
+            source.progress.count_to(partial.present());
+            match brought {
+                Ok(()) if partial.missing().iter().next().is_none() => {}
+                Ok(()) => {
+                    self.give_up("it sent too few bytes");
+                    return Ok(false);
+                }
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Storage(reason)) => {
+                    self.give_up(&reason);
+                    return Ok(false);
+                }
+            }
+            if is_right(hash, partial).await? {
                 return Ok(true);
             }
             source.progress.count_to(0);
             partial.restart()?;
-            if is_all_xet {
+            if was_empty {
                 break;
             }
             // The wrong bytes may be those that an earlier attempt, or another client, left.
         }
-        self.caller.hub.tell(Notice::Warning(format!(
+        self.hub.tell(Notice::Warning(format!(
             "Xet storage sent wrong bytes for {}; fetching it over HTTP instead.",
             source.path
         )));
         Ok(false)
     }
 
-    /// Attempts until all bytes are there; `false` when one brought nothing.
-    async fn complete(
-        &self,
-        session: &FileDownloadSession,
-        source: &Source<'_>,
-        content: &XetFileInfo,
-        partial: &Arc<Partial>,
-    ) -> Result<bool, DownloadError> {
-        while let Some(next) = partial.missing().iter().next() {
-            let result = self.attempt(session, content, partial, next.clone(), &source.progress);
-            let reason = match result.await {
-                Ok(()) => continue,
-                Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::Short) => "it sent too few bytes",
-                Err(Trouble::Silence) => "its server sends nothing",
-                Err(Trouble::Storage(error)) => {
-                    let line = || format!("Xet storage, {}: {}", source.path, detail(&error));
-                    self.caller.hub.trace(line);
-                    describe(&error)
-                }
-            };
-            if partial.missing().iter().next() == Some(next) {
-                self.give_up(reason);
-                return Ok(false);
-            }
-            self.caller.hub.tell(Notice::Waiting(format!(
-                "Xet storage broke off {} ({reason}); asking it for the rest",
-                source.path
-            )));
-        }
-        Ok(true)
-    }
-
-    /// The session, set up on first use; `None` when that failed, or Xet storage was given up since.
-    async fn session(&self) -> Option<&Arc<FileDownloadSession>> {
-        let started = self.session.get_or_try_init(|| async {
-            if self.is_given_up.load(Ordering::Relaxed) {
-                return Err(());
-            }
-            let started = library::start(&self.caller, &self.options).await;
-            started.map_err(|reason| self.give_up(&reason))
-        });
-        let session = started.await.ok()?;
-        (!self.is_given_up.load(Ordering::Relaxed)).then_some(session)
-    }
-
     /// Stops using Xet storage and warns, once.
     fn give_up(&self, reason: &str) {
         if !self.is_given_up.swap(true, Ordering::Relaxed) {
-            self.caller.hub.tell(Notice::Warning(format!(
+            self.hub.tell(Notice::Warning(format!(
                 "Xet storage cannot be used ({reason}); downloading over HTTP instead."
             )));
         }
     }
+}
 
-    /// One stream for a range.
-    async fn attempt(
-        &self,
-        session: &FileDownloadSession,
-        content: &XetFileInfo,
-        partial: &Arc<Partial>,
-        range: Range<u64>,
-        progress: &Counted<'_>,
-    ) -> Result<(), Trouble> {
-        let stream = match session.download_stream(content, Some(range.clone())).await {
-            Ok((_, stream)) => stream,
-            Err(error) => return Err(Trouble::Storage(error.into())),
-        };
-        let length = range.end - range.start;
-        let mut meter = Meter::begin(&self.counts, length, progress);
-        let received = self.receive(session, stream, partial, range, &mut meter);
-        let (missing, result) = received.await;
-        meter.end(missing, on_the_wire(session));
-        match result {
-            Ok(()) if missing > 0 => Err(Trouble::Short),
-            other => other,
+/// Whether the content of a complete partial is the right one: by the root over its chunks, or by its own hash
+/// where some of it came over HTTP.
+async fn is_right(hash: &str, partial: &Arc<Partial>) -> Result<bool, DownloadError> {
+    let this = Arc::clone(partial);
+    // A file of many gigabytes has a journal of many megabytes.
+    match threads::run(move || this.chunks()).await?? {
+        Some(chunks) => {
+            let chunks = chunks.iter();
+            let chunks = chunks.map(|chunk| (chunk.hash, u64::from(chunk.length)));
+            Ok(xet_hash(chunks) == hash)
         }
-    }
-
-    /// Writes what the stream brings, and answers how many bytes of the range it did not. One chunk at a
-    /// time: they are large, and while one is written the library goes on fetching into a buffer whose
-    /// size it bounds.
-    async fn receive(
-        &self,
-        session: &FileDownloadSession,
-        mut stream: DownloadStream,
-        partial: &Arc<Partial>,
-        range: Range<u64>,
-        meter: &mut Meter<'_>,
-    ) -> (u64, Result<(), Trouble>) {
-        let mut at = range.start;
-        while at < range.end {
-            let mut chunk = match self.next_chunk(session, &mut stream, meter).await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(trouble) => return (range.end - at, Err(trouble)),
-            };
-            // A stream longer than the range may have no end.
-            chunk.truncate(usize::try_from(range.end - at).unwrap_or(usize::MAX));
-            let length = chunk.len() as u64;
-            let (this, offset) = (Arc::clone(partial), at);
-            let writing = threads::run(move || {
-                this.write_at(offset, &chunk)?;
-                this.note(offset..offset + length)
-            });
-            match writing.await {
-                Ok(Ok(())) => at += length,
-                Ok(Err(error)) => return (range.end - at, Err(Trouble::Fatal(error.into()))),
-                Err(error) => return (range.end - at, Err(Trouble::Fatal(error.into()))),
-            }
-            meter.write(length, on_the_wire(session));
-        }
-        (range.end - at, Ok(()))
-    }
-
-    /// Longest wait without a byte for any file. The library gives up on a connection sooner than
-    /// that and tries another; this is for when it does not help.
-    fn longest_silence(&self) -> Duration {
-        2 * library::silence(&self.caller.hub)
-    }
-
-    /// Waits for the next chunk, showing meanwhile what comes over the wire.
-    async fn next_chunk(
-        &self,
-        session: &FileDownloadSession,
-        stream: &mut DownloadStream,
-        meter: &mut Meter<'_>,
-    ) -> Result<Option<Bytes>, Trouble> {
-        let mut ticks = tokio::time::interval(TICK);
-        let mut last_sign = (Instant::now(), on_the_wire(session));
-        // Dropping this future unfinished would lose the chunk it waits for.
-        let mut next = pin!(stream.next());
-        loop {
-            tokio::select! {
-                chunk = &mut next => {
-                    return chunk.map_err(|error| Trouble::Storage(DataError::from(error).into()));
-                }
-                _ = ticks.tick() => meter.show(on_the_wire(session)),
-            }
-            let bytes = on_the_wire(session);
-            if bytes != last_sign.1 {
-                last_sign = (Instant::now(), bytes);
-            } else if last_sign.0.elapsed() > self.longest_silence() {
-                return Err(Trouble::Silence);
-            }
-        }
+        None => prove(partial, None).await,
     }
 }
 
-/// Bytes that came from the storage for all files together.
-fn on_the_wire(session: &FileDownloadSession) -> u64 {
-    session.report().total_transfer_bytes_completed
+impl Place for Arc<Partial> {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
+        Partial::write_at(self, offset, bytes)
+    }
+
+    fn note_chunks(&self, offset: u64, chunks: &[Chunk]) -> Result<(), FsError> {
+        Partial::note_chunks(self, offset, chunks)
+    }
 }

@@ -21,3 +21,4 @@ mod shared_faults;
 mod torture;
 mod transfer;
 mod xet;
+mod xet_faults;

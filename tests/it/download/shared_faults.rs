@@ -62,7 +62,13 @@ fn a_shared_blob_that_the_hub_misnames_is_unchanged() {
     let shared = shared();
     let env = shared.env();
     env.run(ONE).ok();
-    let store = listing(env.cache().join("blobs"));
+    // All but the names of its users.
+    let store = || {
+        let lines = listing(env.cache().join("blobs"));
+        let lines = lines.lines().filter(|line| !line.contains(".refs"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = store();
     // Of the same size, and the Hub gives it the name of another content.
     let other = noise(8, SIZE);
     let repo = Repo::model("org/liar");
@@ -74,9 +80,19 @@ fn a_shared_blob_that_the_hub_misnames_is_unchanged() {
         output.stderr().contains("does not have the hash"),
         "{output}"
     );
+    // The storage has one content of that Xet hash, and the liar's own repository gets it.
     let file = Path::new(output.stdout().trim_end()).join("f.bin");
-    assert!(fs::read(file).unwrap() == other);
-    assert_eq!(listing(env.cache().join("blobs")), store);
+    assert!(fs::read(file).unwrap() == shared.bytes);
+    assert_eq!(store(), before);
+    assert!(fs::read(shared.shared_blob(&env)).unwrap() == shared.bytes);
+    let honest = Repo::model("org/honest").lfs("f.bin", Content::memory(other.clone()));
+    shared.hub.add(honest);
+    let output = env.run(["download", "org/honest"]).ok();
+    let file = Path::new(output.stdout().trim_end()).join("f.bin");
+    assert!(
+        fs::read(file).unwrap() == other,
+        "no other repository is fooled"
+    );
     shared.is_linked(&env, "models--org--one");
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Fault, Hub, Origin, Repo};
 use crate::harness::partial::is_any_left;
 use crate::harness::shim::shim;
@@ -189,26 +188,6 @@ fn a_very_low_limit_is_no_stall() {
         .ok();
     assert_eq!(output.said(), "");
     assert_eq!(hub.count(|r| r.content), 2, "{}", hub.log_text());
-}
-
-#[test]
-fn a_limit_keeps_files_out_of_xet_storage() {
-    let (cas, hub) = (Cas::start(), Hub::start());
-    let content = Content::synthetic(300_000, 5).to_bytes().to_vec();
-    let hash = cas.store(&content);
-    hub.add(Repo::model("org/name").xet("big.bin", content, &hash));
-    hub.xet(Some(cas.endpoint()));
-    let env = TestEnv::for_hub(&hub);
-    let arguments = ["download", "org/name", "--limit-rate", "100M"];
-    let output = env.run(arguments).ok();
-    assert_eq!(
-        output.said(),
-        "Downloading over HTTP: Xet storage does not support --limit-rate.\n"
-    );
-    assert_eq!(hub.count(|r| r.path.contains("xet-read-token")), 0);
-    assert_eq!(hub.content_bytes_sent(), 300_000);
-    let again = env.run(arguments).ok();
-    assert_eq!(again.said(), "", "nothing to fetch, nothing to say");
 }
 
 #[test]

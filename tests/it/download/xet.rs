@@ -21,10 +21,10 @@ use crate::harness::tree::{listing, tree_of};
 use crate::download::errors::in_namespace;
 use crate::harness::{Running, TestEnv, nobody};
 
-const SIZE: usize = 2_000_000;
+pub const SIZE: usize = 2_000_000;
 
 /// Bytes without repetition: Xet stores nothing twice.
-fn noise(seed: u64, size: usize) -> Vec<u8> {
+pub fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     std::iter::repeat_with(|| random.u8(..))
         .take(size)
@@ -32,7 +32,7 @@ fn noise(seed: u64, size: usize) -> Vec<u8> {
 }
 
 /// A storage server with two files and a Hub that lists them, beside one that is not there.
-fn storage() -> (Cas, Hub) {
+pub fn storage() -> (Cas, Hub) {
     // Filled once: an upload takes longer than most of the tests.
     static FILLED: LazyLock<(Cas, Repo)> = LazyLock::new(|| {
         let cas = Cas::start();
@@ -52,7 +52,7 @@ fn storage() -> (Cas, Hub) {
 
 /// All files are there, whole and right, and no unfinished download is.
 #[track_caller]
-fn arrived(env: &TestEnv, hub: &Hub) {
+pub fn arrived(env: &TestEnv, hub: &Hub) {
     let repo = hub.repo("models/org/name");
     let folder = env.cache().join("models--org--name/snapshots");
     for path in ["config.json", "big.bin", "d/other.bin"] {
@@ -65,19 +65,19 @@ fn arrived(env: &TestEnv, hub: &Hub) {
 }
 
 /// Bytes of the large files that came over HTTP.
-fn over_http(hub: &Hub) -> u64 {
+pub fn over_http(hub: &Hub) -> u64 {
     let requests = hub.requests().into_iter();
     let large = requests.filter(|r| r.content && !r.path.ends_with(".json"));
     large.map(|r| r.body_bytes_sent).sum()
 }
 
-fn asked_for_tokens(hub: &Hub) -> usize {
+pub fn asked_for_tokens(hub: &Hub) -> usize {
     hub.count(|r| r.path.contains("/xet-read-token/"))
 }
 
 /// Exactly one warning, with these words; and never the token.
 #[track_caller]
-fn warned_once(output: &Output, words: &str) {
+pub fn warned_once(output: &Output, words: &str) {
     let warnings = output.stderr().matches("over HTTP instead").count();
     assert_eq!(warnings, 1, "{output}");
     assert!(output.stderr().contains(words), "{output}");
@@ -99,7 +99,7 @@ fn files_come_from_the_storage_with_one_token() {
     let foreign: Vec<_> = lines.filter(|line| !line.starts_with("[debug] ")).collect();
     assert!(foreign.is_empty(), "{output}");
     assert!(
-        env.hf_home().join("xet").is_dir(),
+        !env.hf_home().join("xet").exists(),
         "{}",
         listing(env.hf_home())
     );
@@ -109,8 +109,7 @@ fn files_come_from_the_storage_with_one_token() {
 fn one_named_file_and_a_local_folder() {
     let (_cas, hub) = storage();
     let mut env = TestEnv::for_hub(&hub);
-    env.set("HF_XET_CACHE", env.path("xet-cache"))
-        .set("HF_XET_HIGH_PERFORMANCE", "1");
+    env.set("HF_XET_HIGH_PERFORMANCE", "1");
     let output = env.run(["download", "org/name", "big.bin"]).ok();
     let content = hub.repo("models/org/name").entry("big.bin").content;
     let path = output.stdout().trim_end();
@@ -120,8 +119,6 @@ fn one_named_file_and_a_local_folder() {
     let content = hub.repo("models/org/name").entry("d/other.bin").content;
     assert!(fs::read(env.work().join("out/d/other.bin")).unwrap() == content.to_bytes());
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
-    assert!(env.path("xet-cache").is_dir());
-    assert!(!env.hf_home().join("xet").exists());
 }
 
 /// By kind of request, the values of the header by which the Hub counts downloads.
@@ -223,7 +220,7 @@ fn switched_off_nobody_is_asked() {
 
 #[test]
 fn http_takes_over_with_one_warning() {
-    let (cas, hub) = storage();
+    let (_cas, hub) = storage();
     // The Hub knows no way in.
     hub.xet(None);
     let env = TestEnv::for_hub(&hub);
@@ -231,20 +228,13 @@ fn http_takes_over_with_one_warning() {
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
     assert_eq!(asked_for_tokens(&hub), 1, "{}", hub.log_text());
-    // It knows one, and the library has no place for its files.
-    hub.xet(Some(cas.endpoint()));
-    let mut env = TestEnv::for_hub(&hub);
-    env.set("HF_XET_CACHE", "/dev/null/xet");
-    let output = env.run(["download", "org/name"]).ok();
-    arrived(&env, &hub);
-    warned_once(&output, "HF_XET_CACHE cannot be written");
     // Nobody is there.
     hub.xet(Some(&nobody()));
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     warned_once(&output, "cannot be reached");
-    assert_eq!(over_http(&hub), 6 * SIZE as u64, "{}", hub.log_text());
+    assert_eq!(over_http(&hub), 4 * SIZE as u64, "{}", hub.log_text());
 }
 
 #[test]
@@ -304,8 +294,14 @@ fn a_storage_server_that_stops_midway_is_asked_for_the_rest_and_then_left() {
     let output = env.run(["download", "org/name", "big.bin"]).ok();
     let content = hub.repo("models/org/name").entry("big.bin").content;
     assert!(fs::read(output.stdout().trim_end()).unwrap() == content.to_bytes());
-    let notice = "Xet storage broke off big.bin (its server sends nothing); asking it for the rest";
-    assert!(output.stderr().contains(notice), "{output}");
+    let notice = |reason| format!("Xet storage broke off big.bin (its server {reason}); asking it");
+    let reasons = ["sends nothing", "does not answer in time"].map(notice);
+    let is_told = |notice: &String| output.stderr().contains(notice);
+    assert!(reasons.iter().any(is_told), "{output}");
+    assert!(
+        output.stderr().matches("trying again").count() <= 3,
+        "{output}"
+    );
     warned_once(&output, "Xet storage cannot be used");
     let sent = over_http(&hub);
     assert!((1..SIZE as u64).contains(&sent), "only the rest: {sent}");
@@ -336,28 +332,6 @@ fn a_partial_of_other_bytes_does_no_harm() {
     arrived(&env, &hub);
     assert_eq!(output.said(), "", "{output}");
     assert_eq!(over_http(&hub), 0, "{}", hub.log_text());
-}
-
-#[test]
-fn wrong_bytes_are_not_published() {
-    let (cas, hub) = (Cas::start(), Hub::start());
-    let (right, wrong) = (noise(1, SIZE), noise(2, SIZE));
-    let hash = cas.store(&wrong);
-    let repo = Repo::model("org/name");
-    hub.add(repo.xet("big.bin", Content::memory(right.clone()), &hash));
-    hub.xet(Some(cas.endpoint()));
-    let env = TestEnv::for_hub(&hub);
-    let output = env.run(["download", "org/name", "big.bin"]).ok();
-    assert!(fs::read(output.stdout().trim_end()).unwrap() == right);
-    warned_once(&output, "wrong bytes for big.bin");
-    assert_eq!(over_http(&hub), SIZE as u64);
-    // Wrong everywhere.
-    hub.fault(Fault::WrongBytes.on("big.bin"));
-    let env = TestEnv::for_hub(&hub);
-    let output = env.run(["download", "org/name", "big.bin"]).fails(1);
-    assert!(output.stderr().contains("hash"), "{output}");
-    let left = listing(env.cache());
-    assert!(!left.contains("big.bin") && !is_any_left(&left), "{left}");
 }
 
 /// Bytes of unfinished downloads in the cache.
@@ -454,9 +428,13 @@ fn progress_shows_what_is_on_the_wire() {
     let env = TestEnv::for_hub(&hub);
     let invocation = env.hf(["download", "org/name", "big.bin"]);
     let mut terminal = invocation.terminal(24, 100);
-    // The one piece is not there yet, and the bar moves.
+    // Nothing is published yet, and the bar moves.
     terminal.expect(" MB/2.00 MB");
-    assert_eq!(kept_below(&env), 0, "{}", terminal.screen());
+    assert!(
+        !listing(env.cache()).contains("big.bin"),
+        "{}",
+        terminal.screen()
+    );
     assert_eq!(terminal.exit_code(), 0);
 }
 
@@ -511,7 +489,7 @@ fn the_storage_sees_its_own_token_only() {
     assert!(at_the_hub > 0, "{}", hub.log_text());
 }
 
-/// The library asks for threads of its own in the middle of its work.
+/// Each fetch asks for a thread.
 #[test]
 fn threads_may_run_out_at_any_moment() {
     let Some(shim) = shim() else { return };

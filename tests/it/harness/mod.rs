@@ -27,6 +27,7 @@ pub mod cache;
 pub mod cas;
 pub mod endurance;
 pub mod env;
+pub mod faulty_cas;
 pub mod http;
 pub mod hub;
 pub mod neighbours;

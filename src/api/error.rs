@@ -8,7 +8,7 @@ use crate::config::settings::SettingsError;
 use crate::download::DownloadError;
 use crate::hub::HubError;
 use crate::sys::FsError;
-use crate::types::{InvalidName, Repo, RepoPath};
+use crate::types::{ErrorKind, InvalidName, Repo, RepoPath};
 
 /// Something failed. Its text is one line without a final stop and holds no secret; words of a server
 /// in it are as they came.
@@ -18,42 +18,6 @@ pub struct Error {
     repo: Option<Box<Repo>>,
     file: Option<Box<RepoPath>>,
     source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-/// What kind of failure it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// A setting makes no sense.
-    Config,
-    /// A name that no repository, revision or file can have.
-    Name,
-    /// The token is not valid, expired, or cannot be read.
-    Unauthorized,
-    /// The Hub refuses: the token has no right to it.
-    Forbidden,
-    /// The authors of the repository grant access one by one.
-    Gated,
-    /// No such repository, or one that the token may not see.
-    RepoNotFound,
-    /// No such revision.
-    RevisionNotFound,
-    /// No such file, or no file that matches.
-    FileNotFound,
-    /// A request was needed and the configuration is offline.
-    Offline,
-    /// No answer from the Hub or its storage.
-    Unreachable,
-    /// The Hub or its storage answered with an error.
-    Server,
-    /// Content does not have the hash that the Hub names; nothing of it is kept.
-    Corrupt,
-    /// No room on the disk.
-    DiskFull,
-    /// The disk, or what is on it, cannot be used.
-    Disk,
-    /// Anything else.
-    Other,
 }
 
 impl Error {
@@ -112,33 +76,9 @@ impl std::error::Error for Error {
     }
 }
 
-/// What an answer of the Hub, or none, means.
-fn kind_of(error: &HubError) -> ErrorKind {
-    match error {
-        HubError::Offline => ErrorKind::Offline,
-        HubError::Unreachable { .. } | HubError::Stalled { .. } | HubError::Page { .. } => {
-            ErrorKind::Unreachable
-        }
-        HubError::RepoNotFound => ErrorKind::RepoNotFound,
-        HubError::RevisionNotFound => ErrorKind::RevisionNotFound,
-        HubError::EntryNotFound { .. } => ErrorKind::FileNotFound,
-        HubError::Gated { .. } => ErrorKind::Gated,
-        HubError::Disabled | HubError::Forbidden { .. } => ErrorKind::Forbidden,
-        HubError::InvalidToken | HubError::ExpiredToken { .. } => ErrorKind::Unauthorized,
-        HubError::Status { .. }
-        | HubError::LinkExpired
-        | HubError::RangeIgnored
-        | HubError::BadAnswer(_)
-        | HubError::Encoding { .. }
-        | HubError::Redirect(_) => ErrorKind::Server,
-        HubError::Setup(_) => ErrorKind::Config,
-        HubError::NoDescriptors => ErrorKind::Other,
-    }
-}
-
 impl From<HubError> for Error {
     fn from(error: HubError) -> Self {
-        Error::new(kind_of(&error), error)
+        Error::new(error.kind(), error)
     }
 }
 
@@ -173,7 +113,7 @@ impl From<DownloadError> for Error {
                 ref reason,
                 ref missing,
             } => {
-                let (kind, first) = (kind_of(reason), missing.first().cloned());
+                let (kind, first) = (reason.kind(), missing.first().cloned());
                 Error::new(kind, error).at(first)
             }
             DownloadError::Task(_) => Error::new(ErrorKind::Other, error),
@@ -201,7 +141,7 @@ fn kind_of_auth(error: &AuthError) -> ErrorKind {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<HubError>() {
-            return kind_of(error);
+            return error.kind();
         }
         cause = error.source();
     }

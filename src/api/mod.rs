@@ -7,8 +7,9 @@ mod download;
 mod error;
 mod hub;
 
+pub use crate::types::ErrorKind;
 pub use cache::{Cache, CacheScan, CachedRepo};
 pub use config::{Config, ConfigBuilder};
 pub use download::{Download, Plan, PlanFile, Snapshot};
-pub use error::{Error, ErrorKind};
+pub use error::Error;
 pub use hub::{Account, Hub};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::commands;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::config::agent;
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
@@ -63,9 +63,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         dispatch(cli, &context)
     });
     let result = result.and_then(|()| {
-        console
-            .finish()
-            .map_err(|error| CliError::new(Kind::Disk, "Cannot write the output.").caused_by(error))
+        console.finish().map_err(|error| {
+            CliError::new(ErrorKind::Disk, "Cannot write the output.").caused_by(error)
+        })
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

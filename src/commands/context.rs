@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::auth::renew::NotRenewed;
 use crate::auth::resolve::{self, ResolvedToken, Step};
 use crate::auth::session::{self, Next, Session, now};
-use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
+use crate::commands::error::{CliError, ErrorKind, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::console::text::escape;
@@ -189,7 +189,7 @@ impl Context {
                 let hint = limits::is_about_descriptors(&error).then(|| RAISE_LIMIT.to_owned());
                 CliError {
                     hint,
-                    ..CliError::new(Kind::Other, message).caused_by(error)
+                    ..CliError::new(ErrorKind::Other, message).caused_by(error)
                 }
             })?;
             let _ = self.runtime.set(runtime);

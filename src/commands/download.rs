@@ -10,7 +10,7 @@ use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::console::{Console, Table, text};
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan};
@@ -138,7 +138,7 @@ impl Args {
         let one_only = !context.console.is_legacy();
         if one_only && self.local_dir.is_some() && self.cache_dir.is_some() {
             return Err(CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 "--local-dir and --cache-dir cannot be used together.",
             )
             .hint("files go either to the shared cache or to a folder of their own"));
@@ -197,7 +197,7 @@ impl Args {
         if let Some(path) = &target.path {
             if !names.is_empty() {
                 return Err(CliError::new(
-                    Kind::Other,
+                    ErrorKind::Other,
                     format!(
                         "The address names {path:?} already, so it cannot be combined with file names."
                     ),
@@ -209,7 +209,7 @@ impl Args {
         if let (Some(folder), false) = (folder, self.include.is_empty() && self.exclude.is_empty())
         {
             return Err(CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!("The folder {folder:?} cannot be combined with --include or --exclude."),
             )
             .hint(format!(

@@ -49,7 +49,7 @@ impl RepoArgs {
             }
             Form::Uri | Form::Web if self.repo_type.is_some() || self.revision.is_some() => {
                 return Err(CliError::new(
-                    crate::commands::error::Kind::Other,
+                    crate::commands::error::ErrorKind::Other,
                     format!(
                         "--repo-type and --revision cannot be combined with {:?}, which names both.",
                         self.repo_id
@@ -59,7 +59,7 @@ impl RepoArgs {
             _ => {}
         }
         let target = target::parse(&self.repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
-            CliError::new(crate::commands::error::Kind::Other, crate::commands::error::sentence(&error.to_string()))
+            CliError::new(crate::commands::error::ErrorKind::Other, crate::commands::error::sentence(&error.to_string()))
                 .hint("a repository is named like `openai-community/gpt2` or `datasets/squad_org/squad`")
         })?;
         let revision = match (&self.revision, &target.revision) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::cache::shown;
 use super::pages;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::text;
 use crate::sys::{Mode, create_dir_all, write_atomic};
 
@@ -28,7 +28,7 @@ pub struct Args {
 /// The folder cannot be written to.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let pages = all(context).map_err(|error| {
-        CliError::new(Kind::Other, "Cannot make the man pages.").caused_by(error)
+        CliError::new(ErrorKind::Other, "Cannot make the man pages.").caused_by(error)
     })?;
     let Some(folder) = &args.out else {
         if let Some((_, page)) = pages.first() {

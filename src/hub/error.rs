@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 
 use super::redirect::RedirectError;
+use crate::types::ErrorKind;
 
 /// A request failed. No variant carries a token, a query string or a signed link.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +162,30 @@ fn detail(message: &str, request_id: Option<&str>) -> String {
 }
 
 impl HubError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            HubError::Offline => ErrorKind::Offline,
+            HubError::Unreachable { .. } | HubError::Stalled { .. } | HubError::Page { .. } => {
+                ErrorKind::Unreachable
+            }
+            HubError::RepoNotFound => ErrorKind::RepoNotFound,
+            HubError::RevisionNotFound => ErrorKind::RevisionNotFound,
+            HubError::EntryNotFound { .. } => ErrorKind::FileNotFound,
+            HubError::Gated { .. } => ErrorKind::Gated,
+            HubError::Disabled | HubError::Forbidden { .. } => ErrorKind::Forbidden,
+            HubError::InvalidToken | HubError::ExpiredToken { .. } => ErrorKind::Unauthorized,
+            HubError::Status { .. }
+            | HubError::LinkExpired
+            | HubError::RangeIgnored
+            | HubError::BadAnswer(_)
+            | HubError::Encoding { .. }
+            | HubError::Redirect(_) => ErrorKind::Server,
+            HubError::Setup(_) => ErrorKind::Config,
+            HubError::NoDescriptors => ErrorKind::Other,
+        }
+    }
+
     /// Whether the Hub could not be asked at all, or could not answer: a cached copy may then serve
     /// (docs/reference.md#when-the-hub-does-not-answer). Answers about the revision or the file
     /// itself are final.

@@ -1,6 +1,8 @@
 //! The Hub on the wire: the only user of the HTTP crate. Knows nothing of the disk or the terminal.
 
 pub mod account;
+#[cfg(test)]
+mod any_json;
 pub mod api;
 mod body;
 pub mod classify;

@@ -3,6 +3,7 @@
 
 pub(crate) mod cache_id;
 mod endpoint;
+mod error_kind;
 pub(crate) mod hash;
 pub(crate) mod listing;
 mod name;
@@ -18,6 +19,7 @@ pub(crate) mod xet_hash;
 pub use cache_id::CacheId;
 pub use endpoint::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use endpoint::{host, is_open_to_eavesdroppers, split_scheme, without_userinfo};
+pub use error_kind::ErrorKind;
 pub use name::InvalidName;
 pub(crate) use name::shortened;
 pub use path::RepoPath;

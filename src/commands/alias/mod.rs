@@ -10,7 +10,7 @@ use serde_json::json;
 use self::link::Found;
 use super::cache::shown;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::config::env;
 use crate::config::program::LEGACY_NAME;
 use crate::console::{Mode, Table};
@@ -66,7 +66,8 @@ impl Place {
         let binary = std::env::current_exe()
             .and_then(|path| path.canonicalize())
             .map_err(|error| {
-                CliError::new(Kind::Other, "Cannot find the file of this program.").caused_by(error)
+                CliError::new(ErrorKind::Other, "Cannot find the file of this program.")
+                    .caused_by(error)
             })?;
         let folder = match &dir.dir {
             Some(folder) => context.env.expand_home(folder),
@@ -74,7 +75,7 @@ impl Place {
         };
         if !folder.is_dir() {
             return Err(CliError::new(
-                Kind::Disk,
+                ErrorKind::Disk,
                 format!("There is no folder {}.", shown(&folder)),
             ));
         }
@@ -170,7 +171,7 @@ fn taken(path: &Path, found: &Found) -> CliError {
         Found::Folder => "is a folder",
         _ => "is some other program",
     };
-    CliError::new(Kind::Other, format!("{} {what}.", shown(path)))
+    CliError::new(ErrorKind::Other, format!("{} {what}.", shown(path)))
 }
 
 fn how_to_take(found: &Found) -> &'static str {
@@ -219,7 +220,7 @@ fn remove(args: &DirArgs, context: &Context) -> Result<(), CliError> {
         Found::Nothing => false,
         Found::Same if path.canonicalize().is_ok_and(|path| path == binary) => {
             return Err(CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!("{} is this program itself, not a link to it.", shown(&path)),
             ));
         }

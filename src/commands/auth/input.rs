@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::unanswered;
 use crate::auth::AuthError;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::Console;
 use crate::types::token::Token;
 
@@ -31,7 +31,7 @@ pub(super) fn cleaned(console: &Console, text: &str, source: &str) -> Result<Tok
         }
         Ok(None) => Err(CliError::usage(format!("There is no token in {source}."))),
         Err(reason) => Err(CliError::new(
-            Kind::InvalidToken,
+            ErrorKind::Unauthorized,
             format!("The value from {source} cannot be a token: {reason}."),
         )
         .hint("copy it again, from hf_ to its last character")),
@@ -49,7 +49,8 @@ pub(super) fn from_stdin(context: &Context) -> Result<Token, CliError> {
         .take(64 * 1024)
         .read_to_string(&mut text)
         .map_err(|error| {
-            CliError::new(Kind::Other, "Cannot read a token from standard input.").caused_by(error)
+            CliError::new(ErrorKind::Other, "Cannot read a token from standard input.")
+                .caused_by(error)
         })?;
     cleaned(console, &text, "standard input")
 }
@@ -64,7 +65,7 @@ pub(super) fn first_line(context: &Context) -> Result<Token, CliError> {
     match line {
         Some(line) => cleaned(&context.console, &line, "standard input"),
         None => Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             "There is no terminal to ask for a token on, and standard input is empty.",
         )
         .hint("pass the token with --token, or pipe it into this command")),

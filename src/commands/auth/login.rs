@@ -17,7 +17,7 @@ use crate::auth::session::now;
 use crate::auth::store::TokenStore;
 use crate::auth::stored::{Grant, Storage};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::commands::flags::SecretArg;
 use crate::console::text::escape;
 use crate::console::{Console, Mode};
@@ -139,7 +139,7 @@ fn storage(option: Option<Storage>, default: Option<&str>) -> Result<Storage, Cl
     match option.map_or_else(|| default.map_or(Ok(Storage::File), read), Ok) {
         Ok(storage) => Ok(storage),
         Err(other) => Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!(
                 "HF_TOKEN_STORAGE is neither file nor keyring but {}.",
                 escape(other)
@@ -218,7 +218,7 @@ fn whose(context: &Context, resolved: &ResolvedToken) -> Whose {
             .await
     }) {
         Ok(seen) => Whose::Account(seen.account.name),
-        Err(error) if error.kind == Kind::InvalidToken => Whose::Unaccepted,
+        Err(error) if error.kind == ErrorKind::Unauthorized => Whose::Unaccepted,
         Err(_) => Whose::Unknown,
     }
 }
@@ -299,7 +299,7 @@ fn finish(context: &Context, grant: Grant, git: Git, storage: Storage) -> Result
 fn refused(context: &Context, error: CliError, token: &Token) -> CliError {
     let page = context.settings.endpoint.tokens_page();
     match error.kind {
-        Kind::InvalidToken => {
+        Kind::Engine(ErrorKind::Unauthorized) => {
             let hint = match token.oddity() {
                 Some(oddity) => {
                     format!("{oddity}; copy it again from {page}, or make a new one there")

@@ -17,7 +17,7 @@ use crate::auth::git::{self, GitError};
 use crate::auth::resolve::{self, ResolvedToken, TokenSource};
 use crate::auth::store::LoggedOut;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::types::token::Token;
 
 /// Log in and out, and manage access tokens.
@@ -167,7 +167,7 @@ fn warn_of_link(context: &Context, done: &LoggedOut) {
 
 /// A better message for a refused token, where its source and the settings page are known.
 fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError {
-    if error.kind == Kind::Forbidden {
+    if error.kind == ErrorKind::Forbidden {
         let page = context.settings.endpoint.tokens_page();
         return CliError {
             message: format!("The token from {source} may not do this."),
@@ -175,7 +175,7 @@ fn explain(context: &Context, error: CliError, source: &TokenSource) -> CliError
             ..error
         };
     }
-    if error.kind != Kind::InvalidToken {
+    if error.kind != ErrorKind::Unauthorized {
         return error;
     }
     CliError {
@@ -193,8 +193,10 @@ fn unanswered(error: std::io::Error) -> CliError {
     match error.kind() {
         std::io::ErrorKind::Interrupted => CliError::new(Kind::Interrupted, "Interrupted."),
         std::io::ErrorKind::UnexpectedEof => CliError::new(Kind::Aborted, "Aborted."),
-        _ => {
-            CliError::new(Kind::Other, "Cannot read the answer from the terminal.").caused_by(error)
-        }
+        _ => CliError::new(
+            ErrorKind::Other,
+            "Cannot read the answer from the terminal.",
+        )
+        .caused_by(error),
     }
 }

@@ -9,7 +9,7 @@ use crate::auth::resolve::ResolvedToken;
 use crate::auth::session::now;
 use crate::auth::sources::{Row, Sources, State, kind_of, sources};
 use crate::commands::context::{Context, another_hub};
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, ErrorKind, sentence};
 use crate::console::text::escape;
 use crate::console::{Mode, Table};
 use crate::hub::account::Seen;
@@ -48,7 +48,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     match (resolved, answer) {
         (Err(error), _) => Err(error),
         (Ok(None), _) => Err(CliError::not_logged_in()),
-        (Ok(Some(_)), Some(Err(error))) if error.kind == Kind::InvalidToken => Err(error),
+        (Ok(Some(_)), Some(Err(error))) if error.kind == ErrorKind::Unauthorized => Err(error),
         _ => Ok(()),
     }
 }
@@ -116,7 +116,7 @@ fn show_winner(context: &Context, sources: &Sources, resolved: &ResolvedToken, a
         Some(Ok(seen)) => seen,
         Some(Err(error)) => {
             // A refused token is the command's error; with any other error the answer is just unknown.
-            if error.kind != Kind::InvalidToken {
+            if error.kind != ErrorKind::Unauthorized {
                 console.warn(&format!(
                     "The Hub cannot be asked about the token: {}",
                     error.message

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{GitArgs, environment_token, give_to_git, unanswered, warn_of_link};
 use crate::auth::saved::{self, Saved};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::text::escape;
 
 /// Arguments of `hf auth switch`.
@@ -27,7 +27,7 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
     let console = &context.console;
     let mut stored = saved::list(&context.settings)?;
     if stored.is_empty() && console.is_legacy() && args.token_name.is_some() {
-        return Err(CliError::new(Kind::Other, "No token is saved.")
+        return Err(CliError::new(ErrorKind::Other, "No token is saved.")
             .hint("`huggingface-cli login` saves one"));
     }
     if stored.is_empty() {
@@ -35,7 +35,7 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
         let hint = "`hf auth login` saves one";
         // As the Python client: an error only when a name was given.
         if args.token_name.is_some() {
-            return Err(CliError::new(Kind::Other, nothing).hint(hint));
+            return Err(CliError::new(ErrorKind::Other, nothing).hint(hint));
         }
         console.say(nothing);
         console.hint(hint);
@@ -58,7 +58,7 @@ pub fn run(args: SwitchArgs, context: &Context) -> Result<(), CliError> {
     }
     let Some(token) = &entry.token else {
         return Err(CliError::new(
-            Kind::InvalidToken,
+            ErrorKind::Unauthorized,
             format!("The entry {} holds no usable token.", escape(&name)),
         )
         .hint("log in again with `hf auth login --force`"));
@@ -111,7 +111,7 @@ fn unknown(name: &str, stored: &[Saved]) -> CliError {
         .map(|saved| escape(&saved.entry.name))
         .collect();
     CliError::new(
-        Kind::Other,
+        ErrorKind::Other,
         format!("There is no saved token named {}.", escape(name)),
     )
     .hint(format!("the names are: {}", names.join(", ")))

@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{
-    ask_after_choice, now, own_cache_root, push_bytes, show_plan, shown, tell_busy, tell_failures,
-    tell_spared,
-};
+use super::tell::{show_plan, tell_busy, tell_failures, tell_spared};
+use super::{ask_after_choice, now, own_cache_root, push_bytes, shown};
 use crate::cache::pins::Pins;
 use crate::cache::remove::DeletePlan;
 use crate::cache::remove::targets::Selection;
 use crate::cache::scan::report::{CacheReport, CachedRepo};
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::console::picker::Entry;
 use crate::console::text;
 use crate::sys::FsError;
@@ -239,7 +237,7 @@ fn choose_on_terminal(
             Err(CliError::new(Kind::Interrupted, "Interrupted.").hint("nothing was deleted"))
         }
         Err(error) => {
-            Err(CliError::new(Kind::Other, "Cannot read from the terminal.").caused_by(error))
+            Err(CliError::new(ErrorKind::Other, "Cannot read from the terminal.").caused_by(error))
         }
     }
 }
@@ -319,7 +317,7 @@ fn choose_in_file(
         let answer = console
             .ask_line("Is the file ready? (y/N) ")
             .map_err(|error| {
-                CliError::new(Kind::Other, "Cannot read the answer.").caused_by(error)
+                CliError::new(ErrorKind::Other, "Cannot read the answer.").caused_by(error)
             })?;
         let Some(answer) = answer else {
             return Err(CliError::new(Kind::Aborted, "Aborted.").hint("nothing was deleted"));

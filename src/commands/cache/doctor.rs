@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ask, cache_root, now, own_cache_root, push_bytes, shown, tell_busy, tell_failures};
+use super::tell::{tell_busy, tell_failures};
+use super::{ask, cache_root, now, own_cache_root, push_bytes, shown};
 use crate::cache::check::doctor::{Finding, FindingKind, Fix, Report, examine, fix};
 use crate::cache::layout;
 use crate::cache::remove::Outcome;
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{Mode, Table, text};
 
 /// How many findings of one kind are listed for a person.
@@ -223,7 +224,7 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::new(
-        Kind::Corrupt,
+        ErrorKind::Corrupt,
         format!(
             "Programs may fail on this cache: it has {}.",
             text::count(count as u64, "problem")

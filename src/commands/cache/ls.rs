@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
-use super::{Damaged, cache_root, now, problem_text, report_problems, shown};
+use super::tell::{Damaged, problem_text, report_problems};
+use super::{cache_root, now, shown};
 use crate::cache::pins::Pins;
 use crate::cache::remove::downloads;
 use crate::cache::scan::report::CacheReport;

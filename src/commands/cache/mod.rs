@@ -8,6 +8,7 @@ pub mod pin;
 pub mod prune;
 pub mod rm;
 pub mod scan;
+mod tell;
 pub mod verify;
 mod verify_all;
 
@@ -16,11 +17,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
-use crate::cache::check::verify::{Mismatch, Verified};
-use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
-use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
+use self::tell::{tell_busy, tell_failures};
+use crate::cache::remove::{DeletePlan, Outcome};
+use crate::cache::scan::report::CacheReport;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::console::{Fields, Mode, text};
 use crate::sys::refuse_foreign_link;
 
@@ -122,182 +123,6 @@ pub(crate) fn shown(path: &Path) -> String {
     text::escape(&path.display().to_string())
 }
 
-/// A problem in words, with the command that fixes it where the folder has the name of a repository.
-fn problem_text(problem: &Problem) -> String {
-    let what = format!("{} {}", problem.path.display(), problem.kind);
-    let is_unreadable = matches!(problem.kind, ProblemKind::Unreadable(_));
-    match problem.repo() {
-        Some(id) if !is_unreadable => {
-            let id = text::escape(&id.to_string());
-            format!(
-                "{id} is damaged: {}. `hf cache doctor --fix` repairs what it can, `hf cache rm {id}` removes it.",
-                text::escape(&what)
-            )
-        }
-        _ => format!("{} It is left out.", sentence(&text::escape(&what))),
-    }
-}
-
-/// Whether damaged repositories are among the rows that were shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Damaged {
-    /// They are, and were reported.
-    Listed,
-    /// They are not, as for the Python clients.
-    LeftOut,
-}
-
-/// Reports problems: each of them when `all`, else how many. What cannot be read is always listed.
-///
-/// # Errors
-/// Something could not be read: what was shown is not all there is.
-fn report_problems(
-    report: &CacheReport,
-    all: bool,
-    flag: &str,
-    damaged: Damaged,
-    context: &Context,
-) -> Result<(), CliError> {
-    let is_unreadable = |problem: &&Problem| matches!(problem.kind, ProblemKind::Unreadable(_));
-    let (unreadable, mut others): (Vec<&Problem>, Vec<&Problem>) =
-        report.problems.iter().partition(is_unreadable);
-    if damaged == Damaged::Listed {
-        others.retain(|problem| problem.rest.is_none());
-    }
-    if all {
-        for problem in &others {
-            context.console.warn(&problem_text(problem));
-        }
-    } else if !others.is_empty() {
-        context.console.warn(&format!(
-            "{} in the cache left out as damaged or unknown; {flag} lists them.",
-            text::count(others.len() as u64, "entry")
-        ));
-    }
-    for problem in &unreadable {
-        context.console.warn(&problem_text(problem));
-    }
-    if unreadable.is_empty() {
-        return Ok(());
-    }
-    Err(CliError::new(
-        Kind::Disk,
-        "A part of the cache cannot be read, so the list is not complete.",
-    )
-    .hint("check who owns these folders; run the command as that user to see all"))
-}
-
-/// Shows a person what a plan will remove, before the question.
-fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
-    if !matches!(context.console.mode(), Mode::Human | Mode::Agent) {
-        return;
-    }
-    let mut lines = vec![format!(
-        "To be deleted: {summary}, which frees {}.",
-        text::size(plan.freed)
-    )];
-    for repo in &plan.repos {
-        let id = text::escape(&repo.id.to_string());
-        match &repo.extent {
-            Extent::Whole { .. } => lines.push(format!("  {id} (all of it)")),
-            Extent::Revisions(revisions) => {
-                lines.push(format!("  {id}"));
-                for revision in revisions {
-                    let refs = match revision.refs.as_slice() {
-                        [] => "detached".to_owned(),
-                        refs => text::escape(&refs.join(" ")),
-                    };
-                    let size = text::size(revision.size);
-                    let commit = text::escape(&revision.commit);
-                    lines.push(format!("    {commit} ({refs}) {size}"));
-                }
-            }
-            Extent::Files(files) => lines.extend(files.iter().map(|(commit, path)| {
-                let shown = |bytes: &[u8]| text::escape(&String::from_utf8_lossy(bytes));
-                format!("  {id} {} {}", shown(commit), shown(path))
-            })),
-        }
-    }
-    for file in &plan.incomplete {
-        let path = shown(&file.path(Path::new("")));
-        lines.push(format!("  {path} (unfinished) {}", text::size(file.size)));
-    }
-    for shared_blob in &plan.unused {
-        let path = shown(&shared_blob.place());
-        lines.push(format!(
-            "  {path} (unused) {}",
-            text::size(shared_blob.size)
-        ));
-    }
-    context.console.say(&lines.join("\n"));
-}
-
-/// Names the repositories that a plan leaves alone.
-fn tell_spared(plan: &DeletePlan, context: &Context) {
-    tell_busy(&plan.busy, context);
-    tell_listed(plan, context);
-    for id in &plan.pinned {
-        let id = text::escape(id);
-        context.console.warn(&format!(
-            "{id} is pinned; it is left alone. `hf cache unpin {id}` lifts that."
-        ));
-    }
-}
-
-/// Names the repositories that are left alone because a process downloads into them, or may.
-fn tell_busy(busy: &[Spared], context: &Context) {
-    for spared in busy {
-        let why = why_spared(spared);
-        context.console.warn(&format!("{why}; it is left alone."));
-    }
-}
-
-/// Why a repository is left alone, in the words that begin a sentence.
-fn why_spared(spared: &Spared) -> String {
-    let id = text::escape(&spared.id);
-    match &spared.reason {
-        Use::Held => format!("{id} is being downloaded into by another process"),
-        Use::CannotTell(path) => format!(
-            "{id} may be being downloaded into: {} was written within 24 hours, and this file system does not say whether its lock is held",
-            shown(path)
-        ),
-        Use::Unlocked(path) => format!(
-            "{id} may be being downloaded into: {} was written within 24 hours, and no lock tells whether a program still writes to it",
-            shown(path)
-        ),
-    }
-}
-
-/// Names the shared blobs that no link uses and that a plan keeps, with the reason.
-fn tell_listed(plan: &DeletePlan, context: &Context) {
-    for listed in &plan.listed {
-        let repo = text::escape(&listed.repo.to_string());
-        let reason = match listed.is_certain {
-            true => format!(
-                "{repo} lists a file of this content and has no link to it. `hf cache doctor --fix` makes the link; `hf cache rm` removes the repository."
-            ),
-            false => format!(
-                "a listing of {repo} cannot be read and may name it. The next download of that repository writes the listing again; `hf cache rm` removes the repository."
-            ),
-        };
-        context.console.warn(&format!(
-            "{} ({}) is kept: {reason}",
-            shown(&listed.shared_blob.place()),
-            text::size(listed.shared_blob.size),
-        ));
-    }
-}
-
-/// Names the unfinished downloads that a plan leaves alone.
-fn tell_fresh(plan: &DeletePlan, context: &Context) {
-    for file in &plan.fresh {
-        let path = shown(&file.path(Path::new("")));
-        context.console.warn(&format!(
-            "{path} was written within 24 hours, and no lock tells whether a program still writes to it; it is left alone."
-        ));
-    }
-}
-
 /// `1 detached revision, 2 unfinished downloads and 1 unused shared file`.
 fn summary(parts: &[(usize, &str)]) -> String {
     let parts: Vec<String> = parts
@@ -350,32 +175,10 @@ fn answered(answer: std::io::Result<bool>) -> Result<(), CliError> {
     match answer {
         Ok(true) => Ok(()),
         Ok(false) => Err(CliError::new(Kind::Aborted, "Aborted.").hint("nothing was deleted")),
-        Err(error) => Err(CliError::new(Kind::Other, "Cannot read the answer.").caused_by(error)),
+        Err(error) => {
+            Err(CliError::new(ErrorKind::Other, "Cannot read the answer.").caused_by(error))
+        }
     }
-}
-
-/// An error for what could not be removed, with the first reason.
-fn tell_failures(outcome: &Outcome) -> Result<(), CliError> {
-    let Some(first) = outcome.failures.first() else {
-        return Ok(());
-    };
-    let rest = match outcome.failures.len() - 1 {
-        0 => String::new(),
-        more => format!(", nor {}", text::count(more as u64, "other path")),
-    };
-    Err(CliError::new(
-        Kind::Disk,
-        sentence(&format!(
-            "cannot {} {}{rest}: {}",
-            first.action,
-            shown(&first.path),
-            text::escape(&crate::sys::reason(&first.source))
-        )),
-    )
-    .hint(format!(
-        "everything else was done and {} freed; check who owns that folder and run the command again",
-        text::size(outcome.freed)
-    )))
 }
 
 /// Adds the number of bytes beside the formatted size, in JSON only: there keys may be added.
@@ -383,24 +186,6 @@ fn push_bytes(fields: &mut Fields, key: &'static str, bytes: u64, context: &Cont
     if context.console.mode() == Mode::Json {
         fields.push((key, bytes.into()));
     }
-}
-
-/// Names wrong files.
-pub fn tell_wrong(wrong: &[Mismatch], context: &Context) {
-    for file in wrong {
-        context.console.warn(&format!(
-            "{} is damaged: its {} is {} and should be {}.",
-            text::escape(&file.path),
-            file.algorithm,
-            file.actual,
-            file.expected
-        ));
-    }
-}
-
-/// How many files were proven by their Xet hash, if any were.
-pub fn by_xet_hash(found: &Verified) -> Option<(&'static str, serde_json::Value)> {
-    (found.by_xet_hash > 0).then(|| ("proven_by_xet_hash", found.by_xet_hash.into()))
 }
 
 #[cfg(test)]

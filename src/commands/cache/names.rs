@@ -3,7 +3,7 @@
 use crate::cache::remove::targets::{Target, TargetError};
 use crate::cache::scan::report::CacheReport;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, ErrorKind, sentence};
 use crate::types::CacheId;
 use crate::types::cache_id::find_by_id;
 use crate::types::pattern::Pattern;
@@ -18,12 +18,12 @@ pub(super) fn parse(word: &str, context: &Context) -> Result<Target, CliError> {
         return Ok(Target::of_word(word));
     }
     let uri = target::parse(word, None, &context.settings.endpoint).map_err(|error| {
-        CliError::new(Kind::Other, sentence(&error.to_string()))
+        CliError::new(ErrorKind::Other, sentence(&error.to_string()))
             .hint("write hf://org/name, hf://datasets/org/name or hf://org/name/file")
     })?;
     if uri.revision.is_some() {
         return Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!("A revision cannot be part of {word:?} here."),
         )
         .hint("name the commit alone, as `hf cache ls --revisions` shows it"));
@@ -60,7 +60,7 @@ pub(super) fn repos<'a>(
         }
         Target::Nothing | Target::Commit(_) => Ok(Vec::new()),
         Target::File { .. } => Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             "Only whole repositories can be pinned.",
         )),
     }

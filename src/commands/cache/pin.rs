@@ -10,7 +10,7 @@ use crate::cache::pins::{self, Pins};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{Table, text};
 use crate::sys::FsError;
 
@@ -115,7 +115,7 @@ fn apply(
     }
     if !missing.is_empty() {
         return Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!("The cache has no {}.", missing.join(", ")),
         )
         .hint("`hf cache ls` shows the names to use"));

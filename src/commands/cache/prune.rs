@@ -3,10 +3,8 @@
 use serde_json::json;
 
 use super::names::repos;
-use super::{
-    RemovalArgs, now, own_cache_root, push_bytes, show_plan, summary, tell_busy, tell_fresh,
-    tell_listed,
-};
+use super::tell::{show_plan, tell_busy, tell_fresh, tell_listed};
+use super::{RemovalArgs, now, own_cache_root, push_bytes, summary};
 use crate::cache::pins::Pins;
 use crate::cache::remove::evict::{Eviction, Policy, evict};
 use crate::cache::remove::{DeletePlan, downloads};

@@ -3,15 +3,14 @@
 use serde_json::json;
 
 use super::names::{parse, typed_ids};
-use super::{
-    RemovalArgs, own_cache_root, push_bytes, show_plan, summary, tell_busy, tell_spared, why_spared,
-};
+use super::tell::{show_plan, tell_busy, tell_spared, why_spared};
+use super::{RemovalArgs, own_cache_root, push_bytes, summary};
 use crate::cache::pins::Pins;
 use crate::cache::remove::targets::{Target, select};
 use crate::cache::remove::{DeletePlan, Extent, Spared, Use};
 use crate::cache::scan::{Detail, scan};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::text;
 
 /// Remove cached repositories, revisions or files.
@@ -116,23 +115,22 @@ fn refused(busy: &[Spared], pinned: &[String]) -> Result<(), CliError> {
     if !pinned.is_empty() {
         let ids = text::escape(&pinned.join(", "));
         let what = format!("{ids} is pinned and was left alone.");
-        return Err(
-            CliError::new(Kind::Other, what).hint("`hf cache unpin` it, and run the command again")
-        );
+        return Err(CliError::new(ErrorKind::Other, what)
+            .hint("`hf cache unpin` it, and run the command again"));
     }
     if busy.is_empty() {
         return Ok(());
     }
     if let Some(unsure) = busy.iter().find(|spared| spared.reason != Use::Held) {
         return Err(CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!("{}. It was left alone.", why_spared(unsure)),
         )
         .hint("when no program is downloading, remove that file yourself, or wait until it is a day old, and run the command again"));
     }
     let ids: Vec<&str> = busy.iter().map(|spared| spared.id.as_str()).collect();
     Err(CliError::new(
-        Kind::Other,
+        ErrorKind::Other,
         format!(
             "{} is being downloaded into and was left alone.",
             text::escape(&ids.join(", "))

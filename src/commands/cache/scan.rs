@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Damaged, cache_root, now, report_problems, shown};
+use super::tell::{Damaged, report_problems};
+use super::{cache_root, now, shown};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::{Detail, ScanError, scan};
 use crate::commands::context::Context;

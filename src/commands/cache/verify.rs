@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::tell::{by_xet_hash, tell_wrong};
 use super::verify_all::verify_all;
-use super::{by_xet_hash, cache_root, own_cache_root, shown, tell_wrong};
+use super::{cache_root, own_cache_root, shown};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::check::verify::{
     Check, Mismatch, Verified, VerifyPlan, against_cache, against_listing, folder_files, hash_all,
@@ -17,7 +18,7 @@ use crate::cache::trees;
 use crate::commands::context::Context;
 use crate::commands::download::linking;
 use crate::commands::error::repo::DownloadContext;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
 use crate::console::text;
 use crate::download::DownloadError;
@@ -278,7 +279,7 @@ impl Args {
         let name = format!("{} {}", subject.repo.repo_type, subject.repo.id);
         if failed {
             return Err(CliError::new(
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 format!(
                     "The files of {name} at {} are not what they should be, in {}.",
                     text::escape(subject.revision.as_str()),
@@ -308,7 +309,7 @@ impl Args {
 fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subject, CliError> {
     if !folder.is_dir() {
         return Err(CliError::new(
-            Kind::Disk,
+            ErrorKind::Disk,
             format!("There is no folder {}.", shown(folder)),
         ));
     }
@@ -372,5 +373,5 @@ fn not_cached(name: &str, revision: &Revision, folder: &Path) -> CliError {
             "`hf cache ls` shows what there is; --local-dir checks another folder",
         )
     };
-    CliError::new(Kind::RevisionNotFound, what).hint(hint)
+    CliError::new(ErrorKind::RevisionNotFound, what).hint(hint)
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::tell_wrong;
-use super::{by_xet_hash, cache_root, problem_text, shown};
+use super::tell::{by_xet_hash, problem_text, tell_wrong};
+use super::{cache_root, shown};
 use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind};
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{ProgressStyle, text};
 
 /// Checks every file against the listings and blob names of the cache. With `is_sha256` no Xet hash proves
@@ -60,7 +60,7 @@ pub fn verify_all(
     }
     if !wrong.is_empty() || !report.problems.is_empty() {
         return Err(CliError::new(
-            Kind::Corrupt,
+            ErrorKind::Corrupt,
             format!(
                 "The cache in {} has {} and {}.",
                 shown(&report.root),

@@ -8,7 +8,7 @@ use serde_json::json;
 use self::install::InstallError;
 pub use self::shell::Shell;
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, ErrorKind, sentence};
 use crate::console::Mode;
 use crate::console::text::escape;
 
@@ -78,7 +78,7 @@ fn chosen(shell: Option<Shell>, context: &Context) -> Result<Shell, CliError> {
         Some(shell) => Ok(shell),
         None => Shell::of_user(&context.env).map_err(|name| {
             CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!("There is no completion for the shell {}.", escape(&name)),
             )
             .hint("name one of bash, zsh, fish, powershell and elvish")
@@ -89,17 +89,17 @@ fn chosen(shell: Option<Shell>, context: &Context) -> Result<Shell, CliError> {
 fn explain(error: InstallError, program: &str) -> CliError {
     let message = sentence(&escape(&error.to_string()));
     match error {
-        InstallError::Unknown(Shell::Elvish) => CliError::new(Kind::Other, message).hint(format!(
-            "put `eval ({program} completions elvish | slurp)` into rc.elv"
-        )),
-        InstallError::Unknown(shell) => CliError::new(Kind::Other, message).hint(format!(
+        InstallError::Unknown(Shell::Elvish) => CliError::new(ErrorKind::Other, message).hint(
+            format!("put `eval ({program} completions elvish | slurp)` into rc.elv"),
+        ),
+        InstallError::Unknown(shell) => CliError::new(ErrorKind::Other, message).hint(format!(
             "put `{program} completions {shell} | Out-String | Invoke-Expression` into $PROFILE"
         )),
-        InstallError::Foreign { .. } => CliError::new(Kind::Other, message).hint(format!(
+        InstallError::Foreign { .. } => CliError::new(ErrorKind::Other, message).hint(format!(
             "move it away, or add to it what `{program} completions fish` prints"
         )),
         InstallError::NoHome(_) => {
-            CliError::new(Kind::Other, message).hint("set HOME to the home folder")
+            CliError::new(ErrorKind::Other, message).hint("set HOME to the home folder")
         }
         InstallError::Fs(error) => error.into(),
     }

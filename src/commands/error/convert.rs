@@ -4,7 +4,7 @@ use crate::auth::AuthError;
 use crate::cache::remove::targets::TargetError;
 use crate::cache::scan::ScanError;
 use crate::cache::scan::select::SelectError;
-use crate::commands::error::{CliError, Kind, RAISE_LIMIT, sentence};
+use crate::commands::error::{CliError, ErrorKind, RAISE_LIMIT, sentence};
 use crate::config::env::EnvFileError;
 use crate::config::settings::SettingsError;
 use crate::console::text::escape;
@@ -18,7 +18,7 @@ impl From<SettingsError> for CliError {
             SettingsError::NoHome => "set HF_HOME to the folder for tokens and downloads",
             SettingsError::BadEndpoint(_) => "write it like https://huggingface.co, or unset it",
         };
-        CliError::new(Kind::Other, sentence(&error.to_string())).hint(hint)
+        CliError::new(ErrorKind::Other, sentence(&error.to_string())).hint(hint)
     }
 }
 
@@ -38,13 +38,13 @@ impl From<EnvFileError> for CliError {
             ),
             other => escape(&other.to_string()),
         };
-        CliError::new(Kind::Other, sentence(&text)).hint(hint)
+        CliError::new(ErrorKind::Other, sentence(&text)).hint(hint)
     }
 }
 
 impl From<InvalidName> for CliError {
     fn from(error: InvalidName) -> Self {
-        CliError::new(Kind::Other, sentence(&format!("the {error}")))
+        CliError::new(ErrorKind::Other, sentence(&format!("the {error}")))
     }
 }
 
@@ -54,10 +54,10 @@ impl From<FsError> for CliError {
         let reason = reason(&error.source);
         let message = format!("Cannot {} {path}: {reason}.", error.action);
         let made = if error.is_out_of_inodes() {
-            CliError::new(Kind::DiskFull, message)
+            CliError::new(ErrorKind::DiskFull, message)
                 .hint("`df -i` shows it; remove many small files, or choose another disk with HF_HOME or --cache-dir")
         } else if error.is_disk_full() {
-            CliError::new(Kind::DiskFull, message)
+            CliError::new(ErrorKind::DiskFull, message)
                 .hint("free some space (`hf cache ls --sort size` shows what uses it) and run the command again: downloaded bytes are kept")
         } else {
             let hint = match error.source.kind() {
@@ -75,84 +75,69 @@ impl From<FsError> for CliError {
             };
             CliError {
                 hint: hint.map(str::to_owned),
-                ..CliError::new(Kind::Disk, message)
+                ..CliError::new(ErrorKind::Disk, message)
             }
         };
         made.caused_by(error)
     }
 }
 
+/// What to check when there is no answer.
+const NETWORK: &str = "check the network, the proxy variables and HF_ENDPOINT";
+
 impl From<HubError> for CliError {
     /// The words for an error that is not about one repository; [`crate::commands`] has better ones
     /// where the repository is known.
     fn from(error: HubError) -> Self {
-        let (kind, hint) = match &error {
-            HubError::Offline => (
-                Kind::Offline,
-                Some("to go online, leave out --offline and unset HF_HUB_OFFLINE".to_owned()),
-            ),
-            HubError::Unreachable { reason: Reason::Certificate(CertificateFlaw::Time, _), .. } => (
-                Kind::Unreachable,
-                Some("check this machine's clock and date: a certificate is valid only for a limited time".to_owned()),
-            ),
-            HubError::Unreachable { reason: Reason::Certificate(CertificateFlaw::Authority, _), .. } => (
-                Kind::Unreachable,
-                Some("if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE".to_owned()),
-            ),
-            HubError::Unreachable { reason: Reason::ProxyLogin, .. } => (
-                Kind::Unreachable,
-                Some("write them into the proxy's address: http://user:password@host:port".to_owned()),
-            ),
-            HubError::Unreachable { .. } | HubError::Stalled { .. } => (
-                Kind::Unreachable,
-                Some("check the network, the proxy variables and HF_ENDPOINT".to_owned()),
-            ),
-            HubError::Page { .. } => (
-                Kind::Unreachable,
-                Some("does this network want you to log in first? Open any page in a browser; else check HF_ENDPOINT and the proxy variables".to_owned()),
-            ),
-            HubError::NoDescriptors => (
-                Kind::Other,
-                Some(RAISE_LIMIT.to_owned()),
-            ),
-            HubError::RepoNotFound => (Kind::RepoNotFound, None),
-            HubError::RevisionNotFound => (Kind::RevisionNotFound, None),
-            HubError::EntryNotFound { .. } => (Kind::FileNotFound, None),
-            HubError::Gated { .. } => (Kind::Gated, None),
-            HubError::Disabled | HubError::Forbidden { .. } => (Kind::Forbidden, None),
-            HubError::InvalidToken | HubError::ExpiredToken { .. } => (
-                Kind::InvalidToken,
-                Some("log in again with `hf auth login --force`".to_owned()),
-            ),
-            HubError::Status { status, .. } if status.as_u16() == 429 => (
-                Kind::Server,
-                Some("wait a few minutes; logged-in users are allowed more requests".to_owned()),
-            ),
-            HubError::Status { status, .. } if is_for_good(*status) => (
-                Kind::Server,
-                Some("the same request will be refused again: check the request, HF_ENDPOINT and the proxy variables".to_owned()),
-            ),
-            HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => (
-                Kind::Server,
-                Some(
-                    "try again in a moment; https://status.huggingface.co lists outages"
-                        .to_owned(),
-                ),
-            ),
-            HubError::Encoding { .. } => (
-                Kind::Server,
-                Some("a proxy in between may compress answers: name that host in NO_PROXY to go around it, or choose another server with HF_ENDPOINT".to_owned()),
-            ),
-            HubError::BadAnswer(_) | HubError::Redirect(_) => (
-                Kind::Server,
-                Some("check HF_ENDPOINT and the proxy variables: is this really a Hub?".to_owned()),
-            ),
-            HubError::Setup(_) => (Kind::Other, None),
+        let hint = match &error {
+            HubError::Offline => "to go online, leave out --offline and unset HF_HUB_OFFLINE",
+            HubError::Unreachable { reason, .. } => match reason {
+                Reason::Certificate(CertificateFlaw::Time, _) => {
+                    "check this machine's clock and date: a certificate is valid only for a limited time"
+                }
+                Reason::Certificate(CertificateFlaw::Authority, _) => {
+                    "if your network has a certificate authority of its own, name its PEM file in SSL_CERT_FILE"
+                }
+                Reason::ProxyLogin => {
+                    "write them into the proxy's address: http://user:password@host:port"
+                }
+                Reason::NoAnswer | Reason::Other(_) => NETWORK,
+            },
+            HubError::Stalled { .. } => NETWORK,
+            HubError::Page { .. } => {
+                "does this network want you to log in first? Open any page in a browser; else check HF_ENDPOINT and the proxy variables"
+            }
+            HubError::NoDescriptors => RAISE_LIMIT,
+            HubError::InvalidToken | HubError::ExpiredToken { .. } => {
+                "log in again with `hf auth login --force`"
+            }
+            HubError::Status { status, .. } if status.as_u16() == 429 => {
+                "wait a few minutes; logged-in users are allowed more requests"
+            }
+            HubError::Status { status, .. } if is_permanent(*status) => {
+                "the same request will be refused again: check the request, HF_ENDPOINT and the proxy variables"
+            }
+            HubError::Status { .. } | HubError::LinkExpired | HubError::RangeIgnored => {
+                "try again in a moment; https://status.huggingface.co lists outages"
+            }
+            HubError::Encoding { .. } => {
+                "a proxy in between may compress answers: name that host in NO_PROXY to go around it, or choose another server with HF_ENDPOINT"
+            }
+            HubError::BadAnswer(_) | HubError::Redirect(_) => {
+                "check HF_ENDPOINT and the proxy variables: is this really a Hub?"
+            }
+            HubError::RepoNotFound
+            | HubError::RevisionNotFound
+            | HubError::EntryNotFound { .. }
+            | HubError::Gated { .. }
+            | HubError::Disabled
+            | HubError::Forbidden { .. }
+            | HubError::Setup(_) => "",
         };
         let text = escape(&error.to_string());
         CliError {
-            hint,
-            ..CliError::new(kind, sentence(&text))
+            hint: Some(hint.to_owned()).filter(|hint| !hint.is_empty()),
+            ..CliError::new(error.kind(), sentence(&text))
         }
         .caused_by(error)
     }
@@ -166,7 +151,7 @@ impl From<AuthError> for CliError {
             AuthError::Hub(error) => error.into(),
             other => CliError {
                 hint,
-                ..CliError::new(Kind::Other, sentence(&other.to_string()))
+                ..CliError::new(ErrorKind::Other, sentence(&other.to_string()))
             },
         }
     }
@@ -176,10 +161,10 @@ impl From<ScanError> for CliError {
     fn from(error: ScanError) -> Self {
         let text = sentence(&escape(&error.to_string()));
         match error {
-            ScanError::NotFound(_) => CliError::new(Kind::Disk, text).hint(
+            ScanError::NotFound(_) => CliError::new(ErrorKind::Disk, text).hint(
                 "the folder appears with the first download; HF_HUB_CACHE or --cache-dir name another one",
             ),
-            ScanError::NotAFolder(_) => CliError::new(Kind::Disk, text)
+            ScanError::NotAFolder(_) => CliError::new(ErrorKind::Disk, text)
                 .hint("name the cache's folder with HF_HUB_CACHE or --cache-dir"),
             ScanError::Fs(error) => error.into(),
         }
@@ -193,7 +178,7 @@ impl From<SelectError> for CliError {
 }
 
 /// Whether the same request will get the same status again.
-fn is_for_good(status: StatusCode) -> bool {
+fn is_permanent(status: StatusCode) -> bool {
     status.is_client_error() && !crate::hub::retry::is_transient(status)
 }
 
@@ -204,7 +189,7 @@ impl From<TargetError> for CliError {
             TargetError::Case(_) => "write it exactly as one of these",
             TargetError::Mixed => "remove the files first, the rest with a second command",
         };
-        CliError::new(Kind::Other, sentence(&escape(&error.to_string()))).hint(hint)
+        CliError::new(ErrorKind::Other, sentence(&escape(&error.to_string()))).hint(hint)
     }
 }
 
@@ -227,7 +212,7 @@ mod tests {
             path: "/x".into(),
             source: std::io::Error::from_raw_os_error(28),
         };
-        assert_eq!(CliError::from(full).kind, Kind::DiskFull);
+        assert_eq!(CliError::from(full).kind, ErrorKind::DiskFull);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::console::{Console, Mode, json as python_json};
+pub use crate::types::ErrorKind;
 
 /// What to do when no more files and connections may be open.
 pub const RAISE_LIMIT: &str =
@@ -25,59 +26,50 @@ pub enum Kind {
     Usage,
     /// There is no token, and one is needed.
     NotLoggedIn,
-    /// The token is refused.
-    InvalidToken,
-    /// The token is valid but has no permission for this.
-    Forbidden,
-    /// The user has to request access first.
-    Gated,
-    /// No such repository, or no access.
-    RepoNotFound,
-    /// No such branch, tag or commit.
-    RevisionNotFound,
-    /// No such file.
-    FileNotFound,
-    /// Offline mode, and the cache does not have it.
-    Offline,
-    /// The Hub cannot be reached.
-    Unreachable,
-    /// The Hub failed or broke the protocol.
-    Server,
-    /// Bytes arrived that are not the file's.
-    Corrupt,
-    /// The disk is full.
-    DiskFull,
-    /// A file or folder cannot be read or written.
-    Disk,
     /// The user said no.
     Aborted,
     /// Ctrl-C.
     Interrupted,
-    /// Anything else.
-    Other,
+    /// The engine failed.
+    Engine(ErrorKind),
+}
+
+impl From<ErrorKind> for Kind {
+    fn from(kind: ErrorKind) -> Self {
+        Kind::Engine(kind)
+    }
+}
+
+impl PartialEq<ErrorKind> for Kind {
+    fn eq(&self, other: &ErrorKind) -> bool {
+        *self == Kind::Engine(*other)
+    }
 }
 
 impl Kind {
     /// The name in JSON output.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Usage => "usage",
-            Kind::NotLoggedIn => "not_logged_in",
-            Kind::InvalidToken => "invalid_token",
-            Kind::Forbidden => "forbidden",
-            Kind::Gated => "gated",
-            Kind::RepoNotFound => "repo_not_found",
-            Kind::RevisionNotFound => "revision_not_found",
-            Kind::FileNotFound => "file_not_found",
-            Kind::Offline => "offline",
-            Kind::Unreachable => "unreachable",
-            Kind::Server => "server",
-            Kind::Corrupt => "corrupt",
-            Kind::DiskFull => "disk_full",
-            Kind::Disk => "disk",
-            Kind::Aborted => "aborted",
-            Kind::Interrupted => "interrupted",
-            Kind::Other => "other",
+        let kind = match self {
+            Kind::Usage => return "usage",
+            Kind::NotLoggedIn => return "not_logged_in",
+            Kind::Aborted => return "aborted",
+            Kind::Interrupted => return "interrupted",
+            Kind::Engine(kind) => kind,
+        };
+        match kind {
+            ErrorKind::Unauthorized => "invalid_token",
+            ErrorKind::Forbidden => "forbidden",
+            ErrorKind::Gated => "gated",
+            ErrorKind::RepoNotFound => "repo_not_found",
+            ErrorKind::RevisionNotFound => "revision_not_found",
+            ErrorKind::FileNotFound => "file_not_found",
+            ErrorKind::Offline => "offline",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Server => "server",
+            ErrorKind::Corrupt => "corrupt",
+            ErrorKind::DiskFull => "disk_full",
+            ErrorKind::Disk => "disk",
+            ErrorKind::Config | ErrorKind::Name | ErrorKind::Other => "other",
         }
     }
 
@@ -106,9 +98,9 @@ pub struct CliError {
 
 impl CliError {
     /// An error without a hint.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: impl Into<Kind>, message: impl Into<String>) -> Self {
         CliError {
-            kind,
+            kind: kind.into(),
             message: message.into(),
             hint: None,
             source: None,

@@ -3,7 +3,7 @@
 
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::commands::context::Context;
-use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::error::{CliError, ErrorKind, sentence};
 use crate::console::text::{count, escape, size};
 use crate::download::DownloadError;
 use crate::hub::HubError;
@@ -37,13 +37,13 @@ impl DownloadContext<'_> {
             DownloadError::Fs(error) => error.into(),
             DownloadError::Name(error) => error.into(),
             DownloadError::Corrupt { path, expected } => CliError::new(
-                Kind::Corrupt,
+                ErrorKind::Corrupt,
                 format!("The Hub sent wrong bytes for {path} twice: they do not have the hash {expected}. Nothing of them was kept."),
             )
             .hint("try again later; if it stays, tell the repository's owner, or check proxies and HF_ENDPOINT"),
             DownloadError::Unstorable(names) => self.explain_names(&names),
             DownloadError::MissingFiles(names) => CliError::new(
-                Kind::FileNotFound,
+                ErrorKind::FileNotFound,
                 format!(
                     "{} has no {} at revision {}: {}",
                     self.title(),
@@ -54,12 +54,12 @@ impl DownloadContext<'_> {
             )
             .hint(self.look_hint()),
             DownloadError::NothingMatches => CliError::new(
-                Kind::FileNotFound,
+                ErrorKind::FileNotFound,
                 format!("No file of {} matches the patterns.", self.title()),
             )
             .hint("patterns match the whole path: `*.json` finds `a/b.json`, `a/*` everything below a/"),
             DownloadError::NoSpace { needed, free, folder } => CliError::new(
-                Kind::DiskFull,
+                ErrorKind::DiskFull,
                 format!(
                     "Not enough room in {}: {} are needed and {} are free.",
                     escape(&folder.display().to_string()),
@@ -69,7 +69,7 @@ impl DownloadContext<'_> {
             )
             .hint("free some space (`hf cache ls --sort size`), choose another folder with --cache-dir, or pass --no-space-check"),
             DownloadError::PathTooLong { path, folder } => CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!(
                     "The file {} cannot be stored below {}: its path would be longer than the system allows. Nothing was downloaded.",
                     escape(&shortened(path.as_str())),
@@ -78,7 +78,7 @@ impl DownloadContext<'_> {
             )
             .hint("leave it out with --exclude, or choose a folder with a shorter path"),
             DownloadError::CaseCollision { first, second, folder } => CliError::new(
-                Kind::Other,
+                ErrorKind::Other,
                 format!(
                     "The files {} and {} are one and the same below {}, which does not tell upper from lower case. Nothing was downloaded.",
                     escape(&shortened(first.as_str())),
@@ -88,7 +88,7 @@ impl DownloadContext<'_> {
             )
             .hint("leave one of them out with --exclude, or choose a folder on another file system"),
             DownloadError::Incomplete { missing, reason } => CliError::new(
-                kind_of(&reason),
+                reason.kind(),
                 format!(
                     "The cached snapshot of {} lacks {} ({}), and the Hub cannot be reached: {}.",
                     self.title(),
@@ -104,7 +104,7 @@ impl DownloadContext<'_> {
                 _ => "run the same command with network access to complete it".to_owned(),
             }),
             DownloadError::Task(_) => {
-                CliError::new(Kind::Other, "The download stopped because of an error in this program.")
+                CliError::new(ErrorKind::Other, "The download stopped because of an error in this program.")
                     .hint("run it again with HF_DEBUG=1 and report what it says")
                     .caused_by(error)
             }
@@ -119,7 +119,7 @@ impl DownloadContext<'_> {
             all => format!(" So do {}.", count(all as u64 - 1, "other file")),
         };
         CliError::new(
-            Kind::Other,
+            ErrorKind::Other,
             format!(
                 "{} has a file whose name cannot be stored: the file name {:?} {reason}.{others} Nothing was downloaded.",
                 self.title(),
@@ -135,7 +135,6 @@ impl DownloadContext<'_> {
     fn explain_hub(&self, error: HubError, path: Option<&RepoPath>) -> CliError {
         let words = match &error {
             HubError::RepoNotFound => (
-                Kind::RepoNotFound,
                 format!(
                     "There is no {} {}, or {} may not see it.",
                     self.repo.repo_type,
@@ -145,7 +144,6 @@ impl DownloadContext<'_> {
                 self.not_found_hint(),
             ),
             HubError::RevisionNotFound => (
-                Kind::RevisionNotFound,
                 format!(
                     "{} has no revision {}.",
                     self.title(),
@@ -154,7 +152,6 @@ impl DownloadContext<'_> {
                 self.look_hint(),
             ),
             HubError::EntryNotFound { .. } => (
-                Kind::FileNotFound,
                 format!(
                     "{} has no file {} at revision {}.",
                     self.title(),
@@ -169,7 +166,6 @@ impl DownloadContext<'_> {
                 },
             ),
             HubError::Gated { .. } => (
-                Kind::Gated,
                 format!(
                     "{} is gated, and {} has no access to it.",
                     self.title(),
@@ -184,7 +180,6 @@ impl DownloadContext<'_> {
                 },
             ),
             HubError::Disabled => (
-                Kind::Forbidden,
                 format!("The Hub has disabled access to {}.", self.title()),
                 format!("see {}", self.web_page()),
             ),
@@ -192,7 +187,6 @@ impl DownloadContext<'_> {
                 message,
                 with_token: true,
             } => (
-                Kind::Forbidden,
                 format!(
                     "{} has no permission to read {}{}",
                     sentence_start(&self.caller()),
@@ -208,7 +202,6 @@ impl DownloadContext<'_> {
                 message,
                 with_token: false,
             } => (
-                Kind::Forbidden,
                 format!(
                     "{} cannot be read without a token, or not from this network{}",
                     sentence_start(&self.title()),
@@ -217,12 +210,10 @@ impl DownloadContext<'_> {
                 "run `hf auth login`, or check HF_ENDPOINT and the proxy variables".to_owned(),
             ),
             HubError::InvalidToken | HubError::ExpiredToken { .. } => (
-                Kind::InvalidToken,
                 self.refused_token(&error),
                 new_token_hint(self.context, self.token.map(|token| &token.source)),
             ),
             HubError::Offline => (
-                Kind::Offline,
                 format!(
                     "the cache lacks requested files of {} at revision {}, and offline mode is on.",
                     self.title(),
@@ -232,8 +223,8 @@ impl DownloadContext<'_> {
             ),
             _ => return error.into(),
         };
-        let (kind, message, hint) = words;
-        CliError::new(kind, sentence(&message))
+        let (message, hint) = words;
+        CliError::new(error.kind(), sentence(&message))
             .hint(hint)
             .caused_by(error)
     }
@@ -335,15 +326,6 @@ pub fn new_token_hint(context: &Context, source: Option<&TokenSource>) -> String
         Some(TokenSource::File(_) | TokenSource::Keyring(_)) | None => {
             format!("make a new one at {page} and run `hf auth login --force`")
         }
-    }
-}
-
-/// The kind of a failure to reach the Hub.
-fn kind_of(reason: &HubError) -> Kind {
-    match reason {
-        HubError::Offline => Kind::Offline,
-        HubError::InvalidToken | HubError::ExpiredToken { .. } => Kind::InvalidToken,
-        _ => Kind::Unreachable,
     }
 }
 

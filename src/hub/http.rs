@@ -97,12 +97,15 @@ impl Hub {
         }
     }
 
-    /// The same client, whose requests say that they belong to a download
-    /// (docs/reference.md#requests).
+    /// The same client for one download. Its requests say that they belong to a download
+    /// (docs/reference.md#requests). It learns by itself how slow connections are and whether they can
+    /// be shared: what held for an earlier download need not hold any more.
     #[must_use]
     pub fn for_download(&self) -> Self {
         Hub {
             is_for_download: true,
+            is_sharing: Arc::new(AtomicBool::new(true)),
+            stall: Arc::new(StallPolicy::new(self.stall.timeout())),
             ..self.clone()
         }
     }
@@ -206,5 +209,31 @@ impl Hub {
     /// The gate that all requests of this client pass.
     pub fn gate(&self) -> &RateGate {
         &self.gate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::env::Env;
+    use crate::config::settings::Settings;
+    use crate::types::progress::Silent;
+
+    #[test]
+    fn each_download_learns_for_itself() {
+        let settings = Settings::resolve(&Env::from_pairs("/home/u", [])).unwrap();
+        let options = HubOptions::from_settings(&settings).unwrap();
+        let hub = Hub::new(options, Arc::new(Silent)).unwrap();
+        let slow = hub.for_download();
+        let clone = slow.with_retries(1);
+        clone.share_no_more();
+        clone.stall.was_slow(&clone.stall.timer());
+        let window = |hub: &Hub| hub.stall.timer().window();
+        assert!(!slow.is_sharing.load(Ordering::Relaxed));
+        assert_eq!(window(&slow), hub.stall_timeout() * 2);
+        for other in [hub.for_download(), hub] {
+            assert!(other.is_sharing.load(Ordering::Relaxed));
+            assert_eq!(window(&other), other.stall_timeout());
+        }
     }
 }

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::threads::is_unwanted;
 use super::{FsError, LOCK_MODE, LockGuard, Opening, open_itself};
 
 /// A file changed within this time may still be in use, where locks do not tell. A day: long enough for
@@ -98,8 +99,8 @@ pub fn attempt(path: &Path) -> Attempt {
     wait(path, Some(Duration::ZERO))
 }
 
-/// Takes the lock, waiting for the process that holds it: for `patience`, or without it as long as it takes.
-/// [`Attempt::Held`] after `patience`.
+/// Takes the lock, waiting for the process that holds it: for `patience`, or without it as long as it takes
+/// and the result is wanted (see [`is_unwanted`]). [`Attempt::Held`] after that.
 pub fn wait(path: &Path, patience: Option<Duration>) -> Attempt {
     wait_with_mode(path, patience, LOCK_MODE)
 }
@@ -116,14 +117,7 @@ fn wait_with_mode(path: &Path, patience: Option<Duration>, mode: u32) -> Attempt
             Ok(file) => file,
             Err(error) => return Attempt::CannotTell(error),
         };
-        let tried = match deadline {
-            None => match file.lock() {
-                Ok(()) => Tried::Taken,
-                Err(error) => Tried::Refused(error),
-            },
-            Some(_) => try_exclusive(&file),
-        };
-        match tried {
+        match try_exclusive(&file) {
             Tried::Taken if !is_meaningful(&file, path) => {
                 let reason = io::Error::new(
                     io::ErrorKind::Unsupported,
@@ -138,7 +132,7 @@ fn wait_with_mode(path: &Path, patience: Option<Duration>, mode: u32) -> Attempt
                     return Attempt::Taken(guard);
                 }
             }
-            Tried::Held if deadline.is_some_and(|end| Instant::now() >= end) => {
+            Tried::Held if deadline.is_some_and(|end| Instant::now() >= end) || is_unwanted() => {
                 return Attempt::Held;
             }
             Tried::Held => std::thread::sleep(PAUSE),
@@ -269,6 +263,28 @@ mod tests {
             Attempt::Taken(guard) => guard,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_its_future_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.lock");
+        let _guard = taken(attempt(&path));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let waiting = super::super::threads::run(move || {
+            sender.send(None).unwrap();
+            let waited = wait(&path, None);
+            sender.send(Some(matches!(waited, Attempt::Held))).unwrap();
+        });
+        let mut waiting = Box::pin(waiting);
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        assert_eq!(receiver.recv().unwrap(), None, "it waits");
+        drop(waiting);
+        assert_eq!(
+            receiver.recv().unwrap(),
+            Some(true),
+            "the lock is still held"
+        );
     }
 
     #[test]

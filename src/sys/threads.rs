@@ -5,14 +5,14 @@
 //! So every request for a thread may fail: work that gets none is done by the caller.
 //! `tokio`'s threads for blocking work are not used: it panics when the system refuses one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::num::NonZeroUsize;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Condvar, Mutex, Once};
+use std::sync::{Arc, Condvar, Mutex, Once, Weak};
 use std::thread::{Builder, available_parallelism};
 use std::time::{Duration, Instant};
 
@@ -68,15 +68,40 @@ fn take<S>(shared: &Mutex<Option<S>>) -> Option<S> {
     shared.lock().ok().and_then(|mut state| state.take())
 }
 
-/// Does blocking work on a thread of its own, or on this one when the system gives none.
+thread_local! {
+    /// Alive as long as the future of [`run`] whose work this thread does.
+    static CALLER: RefCell<Option<Weak<()>>> = const { RefCell::new(None) };
+}
+
+/// Does blocking work on a thread of its own, or on this one when the system gives none. Work that may
+/// wait long should end when [`is_unwanted`].
 ///
 /// # Errors
 /// [`Gone`] when the work panicked.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Gone> {
-    match start(work, |work| work()) {
-        Ok(answer) => answer.await.map_err(|_| Gone),
-        Err(work) => Ok(work()),
+    let caller = Arc::new(());
+    let waiting = Arc::downgrade(&caller);
+    fn on_thread<T>((work, waiting): (impl FnOnce() -> T, Weak<()>)) -> T {
+        CALLER.set(Some(waiting));
+        work()
     }
+    match start((work, waiting), on_thread) {
+        Ok(answer) => {
+            let answer = answer.await.map_err(|_| Gone);
+            drop(caller);
+            answer
+        }
+        Err((work, _)) => Ok(work()),
+    }
+}
+
+/// Whether this thread works for [`run`] and its future was dropped: the result is not used.
+pub fn is_unwanted() -> bool {
+    CALLER.with_borrow(|caller| {
+        caller
+            .as_ref()
+            .is_some_and(|caller| caller.strong_count() == 0)
+    })
 }
 
 /// Whether the system gives us one thread more, now.

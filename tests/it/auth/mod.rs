@@ -6,6 +6,7 @@ mod issuer;
 mod keyring;
 pub mod login;
 mod odd_file_systems;
+mod oidc;
 mod renew;
 mod status;
 mod terminal;

@@ -26,6 +26,16 @@ fn downloaded() -> (Hub, TestEnv, PathBuf) {
     (hub, env, snapshot)
 }
 
+/// Downloads into the folder `here`; returns a small file there.
+fn in_a_folder(env: &TestEnv) -> PathBuf {
+    let here = ["download", "org/name", "--local-dir", "here"];
+    env.run(here).ok();
+    env.work().join("here/sub/copy.json")
+}
+
+/// The command that checks that folder.
+const VERIFY_FOLDER: [&str; 5] = ["cache", "verify", "org/name", "--local-dir", "here"];
+
 /// Changes a byte of a cached file, not its size.
 fn damage(file: &std::path::Path) {
     let blob = fs::canonicalize(file).unwrap();
@@ -79,21 +89,13 @@ fn ours_and_theirs_agree_on_right_wrong_missing_and_extra_files() {
 fn a_local_folder_is_checked_against_the_hub() {
     let (_hub, env, _) = downloaded();
     let modern = Oracle::modern();
-    env.run(["download", "org/name", "--local-dir", "here"])
-        .ok();
+    let small = in_a_folder(&env);
     for (code, change) in [(0, false), (1, true)] {
         if change {
-            fs::write(env.work().join("here/sub/copy.json"), "[]").unwrap();
+            fs::write(&small, "[]").unwrap();
         }
-        let args = [
-            "cache",
-            "verify",
-            "org/name",
-            "--local-dir",
-            "here",
-            "--json",
-        ];
-        let ours = env.run(args).fails(code);
+        let args = VERIFY_FOLDER.iter().chain(&["--json"]);
+        let ours = env.run(args.clone()).fails(code);
         if let Some(modern) = &modern {
             let theirs = modern.hf(&env, args).run().fails(code);
             assert_eq!(ours.stdout(), theirs.stdout());
@@ -210,26 +212,14 @@ fn fix_fetches_wrong_files_and_no_others() {
     };
     assert_eq!(strip(tree_of(env.cache())), strip(before));
 
-    env.run(["download", "org/name", "--local-dir", "here"])
-        .ok();
-    fs::write(env.work().join("here/sub/copy.json"), "[]").unwrap();
-    let args = [
-        "cache",
-        "verify",
-        "org/name",
-        "--local-dir",
-        "here",
-        "--fix",
-    ];
-    let output = env.run(args).ok();
+    let small = in_a_folder(&env);
+    fs::write(&small, "[]").unwrap();
+    let output = env.run(VERIFY_FOLDER.iter().chain(&["--fix"])).ok();
     assert!(
         output.stderr().contains("Fetched sub/copy.json again"),
         "{output}"
     );
-    assert_eq!(
-        fs::read_to_string(env.work().join("here/sub/copy.json")).unwrap(),
-        "{}"
-    );
+    assert_eq!(fs::read_to_string(small).unwrap(), "{}");
 }
 
 #[test]

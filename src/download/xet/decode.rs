@@ -552,6 +552,20 @@ mod tests {
     }
 
     #[test]
+    fn unpacking_stops_at_the_claimed_length() {
+        let zeros = vec![0; 50 << 20];
+        for scheme in [CompressionScheme::LZ4, CompressionScheme::ByteGrouping4LZ4] {
+            let frame = CompressionScheme::LZ4.compress_from_slice(&zeros).unwrap();
+            let header = header(0, 100, scheme as u8, 1000);
+            let header = read_header(header.first_chunk().unwrap()).unwrap();
+            let mut buffer = Vec::new();
+            let error = unpack(header, &frame, &mut buffer).unwrap_err();
+            assert_eq!(error.to_string(), PACKED_BADLY.to_string());
+            assert!(buffer.capacity() < 1 << 20, "{}", buffer.capacity());
+        }
+    }
+
+    #[test]
     fn a_range_is_what_the_plan_says() {
         let (chunks, range) = three();
         let all = chunks.iter().map(Vec::len).sum();

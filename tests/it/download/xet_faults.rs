@@ -84,6 +84,38 @@ fn each_signed_range_is_asked_for_once_and_without_a_token() {
 }
 
 #[test]
+fn a_link_to_the_hub_itself_is_followed_without_a_token() {
+    let (cas, hub) = storage();
+    let base = hub.endpoint();
+    let faulty = FaultyCas::before(cas.endpoint(), move |asked, body| {
+        if asked.kind == Kind::Plan {
+            replan(body, |plan| {
+                let links = plan["xorbs"].as_object_mut().unwrap().values_mut();
+                for link in links.flat_map(|links| links.as_array_mut().unwrap()) {
+                    link["url"] = json!(format!("{base}/stolen"));
+                }
+            });
+        }
+        Fate::Send
+    });
+    hub.xet(Some(faulty.endpoint()));
+    hub.user("alice").token("hf_alice", "read", "laptop");
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
+    env.set("HF_TOKEN", "hf_alice");
+    let output = env.run(["download", "org/name"]).ok();
+    arrived(&env, &hub);
+    warned_once(&output, "Xet storage cannot be used");
+    let asked = hub.requests().into_iter();
+    let asked: Vec<_> = asked.filter(|r| r.path.contains("/stolen")).collect();
+    assert!(!asked.is_empty(), "{}", hub.log_text());
+    assert!(
+        asked.iter().all(|r| r.authorization.is_none()),
+        "{}",
+        hub.log_text()
+    );
+}
+
+#[test]
 fn a_wrong_byte_is_seen_by_the_root() {
     let (_cas, _faulty, hub) = faulty(|asked, body| {
         if asked.kind == Kind::Range && asked.index == 2 {

@@ -225,6 +225,7 @@ impl Place {
         let is_wanted = is_large && !ours.exists();
         let adopt = |path: &Path| adopt_prefix(path, &ours, &file.checksum, file.length.sure());
         let old = PartialName::prefix_of(&ours);
+        remove_segments(&old);
         if is_file(&old).is_some() && is_wanted {
             adopt(&old)?;
         } else if self.local_dir.is_none() && is_wanted {
@@ -233,7 +234,6 @@ impl Place {
                 adopt(&legacy)?;
             }
         }
-        remove_segments(&old);
         let _ = fs::remove_file(old);
         Ok(())
     }

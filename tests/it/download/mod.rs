@@ -8,6 +8,7 @@ mod damage;
 pub mod errors;
 mod faults;
 mod hostile;
+mod journal;
 mod listing;
 mod local_dir;
 mod malformed;

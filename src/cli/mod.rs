@@ -4,6 +4,7 @@ pub mod complete;
 pub mod grammar;
 pub mod help;
 pub mod legacy;
+mod patterns;
 mod usage;
 
 use std::ffi::OsString;
@@ -39,6 +40,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         return ExitCode::from(u8::from(!answer.success));
     }
     let program = Program::of(args.first());
+    let (args, several) = match program {
+        Program::Hf => patterns::one_each(&args, &help::grammar()),
+        // It takes several values by itself.
+        Program::HuggingfaceCli => (args, Vec::new()),
+    };
     let (cli, ignored) = match read(&args, program) {
         Ok(read) => read,
         Err(error) => return usage::report(error, &args, program, Console::from_process(&env)),
@@ -58,6 +64,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     let console = Arc::new(console(&env, program, &settings, wanted, no_truncate));
     let debug = env.is_true(env::HF_DEBUG);
     tell_ineffective(&env, &ignored, &console);
+    for one in several {
+        console.say(&one.told());
+    }
     let result = env_file.and(format).and_then(|_| {
         let context = Context::new(env, settings?, Arc::clone(&console), help::grammar);
         dispatch(cli, &context)

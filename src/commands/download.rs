@@ -35,10 +35,10 @@ pub struct Args {
     /// Files to download; with a final slash a folder. Without any, the whole repository.
     #[arg(value_name = "FILENAMES")]
     pub(crate) filenames: Vec<String>,
-    /// Download what matches this pattern (may be repeated).
+    /// Download what matches this pattern, or one of several behind the repository.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) include: Vec<String>,
-    /// Leave out what matches this pattern (may be repeated).
+    /// Leave out what matches this pattern, or one of several behind the repository.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
     /// Use this cache folder instead of HF_HUB_CACHE.

@@ -318,6 +318,14 @@ differences! {
         why: "an empty list is a mistake in the script",
         explains: |scenario, one| scenario.ends_with("--include") && we_refuse(one),
     }
+    SEVERAL_PATTERNS {
+        here: "behind the repository, `--include` and `--exclude` take all words up to the next flag",
+        there: "2.4.0 takes one, and the others for names of files; 0.36.2 takes all",
+        why: "scripts that are written for the older rule download what they mean",
+        explains: |scenario, one| (scenario.contains("--include *.json *.txt") || scenario.contains("--exclude *.json *.txt"))
+            && matches!(one, Disagreement::Stdout { .. } | Disagreement::File { .. } | Disagreement::Request { .. }
+                | Disagreement::Exit { .. } | Disagreement::Words { .. }),
+    }
     PATTERNS_BESIDE_NAMES {
         here: "`--include`/`--exclude` add to, and take from, named files",
         there: "ignored beside named files",

@@ -72,6 +72,8 @@ fn patterns() -> Vec<Scenario> {
         [
             "--include *.json",
             "--include *.json --include *.txt",
+            "--include *.json *.txt",
+            "--exclude *.json *.txt",
             "--exclude *.safetensors",
             "--include *.json --exclude copy/*",
             "--include copy/",

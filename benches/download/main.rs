@@ -79,7 +79,7 @@ const fn case(
     }
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     case("start: version", "", (21, 5), ""),
     case(
         "one file of 1 GiB",
@@ -131,7 +131,11 @@ const CASES: [Case; 11] = [
     },
     Case {
         way: Way::Xet,
-        ..case("256 MB from Xet", "bench/xet256", (5, 5), ">= 1 x Python")
+        ..case("256 MB from Xet", "bench/xet256", (5, 5), ">= 1.5 x Python")
+    },
+    Case {
+        way: Way::Xet,
+        ..case("1 GiB from Xet", "bench/xet1024", (3, 3), ">= 1.5 x Python")
     },
     Case {
         way: Way::Xet,

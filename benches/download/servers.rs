@@ -156,6 +156,7 @@ fn stocked(hub: &Hub) -> Cas {
     for (id, sizes) in [
         ("bench/xet48", &[48_000_000][..]),
         ("bench/xet256", &[256_000_000]),
+        ("bench/xet1024", &[1 << 30]),
         ("bench/xet4", &[80_000_000; 4]),
     ] {
         let files = sizes.iter().enumerate();

@@ -280,28 +280,28 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
         .files
         .iter()
         .all(|file| !file.is_fetched() || file.size.is_some());
-    let mut summary = format!(
-        "[dry-run] Would fetch {} of {}, {}",
+    // Programs read the numbers from this line: docs/reference.md#strings-that-programs-read.
+    console.text(&format!(
+        "[dry-run] Will download {} files (out of {}) totalling {}.",
         plan.fetched_files(),
-        text::count(plan.files.len() as u64, "file"),
+        plan.files.len(),
         if is_known {
             text::size(bytes)
         } else {
-            "of unknown size".to_owned()
+            "an unknown size".to_owned()
         },
-    );
+    ));
     if done > 0 {
-        summary.push_str(&format!(" ({} of it is there already)", text::size(done)));
+        console.text(&format!("{} of it is there already.", text::size(done)));
     }
     let (linked, shared_bytes) = plan.linked();
     if linked > 0 {
-        summary.push_str(&format!(
-            "; would link {} ({}) from the shared store",
+        console.text(&format!(
+            "Will link {} ({}) from the shared store.",
             text::count(linked, "file"),
             text::size(shared_bytes)
         ));
     }
-    console.text(&format!("{summary}."));
     let mut table = Table::new(&["file", "size"]);
     for file in &plan.files {
         let shown = match file.size {

@@ -22,6 +22,10 @@ use crate::types::without_userinfo;
 /// Facts in order; names are those of the Python client's report where it has them.
 type Facts = Vec<(String, Value)>;
 
+/// The version of the Python client that this program follows
+/// (docs/reference.md#strings-that-programs-read).
+const FOLLOWED: &str = "2.4.0";
+
 /// Words in the name of a variable that make its value a secret.
 const SECRET_WORDS: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "KEY"];
 
@@ -74,6 +78,8 @@ fn machine_facts() -> Facts {
         std::env::consts::OS
     };
     vec![
+        // The version whose behavior this program follows: programs look for the label.
+        fact("huggingface_hub version", FOLLOWED),
         fact("hf version", env!("CARGO_PKG_VERSION")),
         fact("Platform", platform()),
         fact("System", system()),

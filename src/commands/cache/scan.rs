@@ -64,7 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         Err(ScanError::NotFound(path)) => {
             match console.mode() {
                 Mode::Json => console.json(&json!([])),
-                _ => console.text(&format!("There is no cache at {}.", shown(&path))),
+                _ => console.text(&format!("Cache directory not found: {}", shown(&path))),
             }
             return Ok(());
         }
@@ -87,10 +87,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         ));
     }
     if console.mode() == Mode::Human {
+        // Programs read it: docs/reference.md#strings-that-programs-read.
         console.line(&format!(
-            "\nScanned {} in {:.1} s: {} on disk.",
-            text::count(report.repos.len() as u64, "repo"),
+            "\nDone in {:.1}s. Scanned {} repo(s) for a total of {}.",
             start.elapsed().as_secs_f64(),
+            report.repos.len(),
             text::size(report.size)
         ));
     }

@@ -163,7 +163,10 @@ fn a_missing_cache_is_an_error_for_ls_and_a_message_for_scan() {
     assert_eq!(output.stdout(), "");
     assert!(output.stderr().contains("There is no cache at"), "{output}");
     let output = env.run(["cache", "scan"]).ok();
-    assert!(output.stdout().contains("There is no cache at"), "{output}");
+    assert!(
+        output.stdout().starts_with("Cache directory not found: "),
+        "{output}"
+    );
     assert!(!env.cache().exists());
 }
 

@@ -295,7 +295,7 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     insta::assert_snapshot!(output.snapshot(&env), @r"
     exit: 0
     ----- stdout
-    [dry-run] Would fetch 3 of 5 files, 3.0M.
+    [dry-run] Will download 3 files (out of 5) totalling 3.0M.
     FILE                     SIZE
     ------------------------ ----
     config.json              -   

@@ -324,14 +324,14 @@ fn the_plan_lists_links() {
     let two = ["download", "org/two", "--dry-run"];
     let plan = env.run(two).ok();
     assert!(
-        plan.stdout().contains("Would fetch 2 of 2 files, 1.0M."),
+        plan.stdout()
+            .contains("Will download 2 files (out of 2) totalling 1.0M."),
         "{plan}"
     );
     env.run(["download", "org/one"]).ok();
     let before = listing(env.cache());
     let plan = env.run(two).ok();
-    let words =
-        "Would fetch 1 of 2 files, 300.0K; would link 1 file (700.0K) from the shared store.";
+    let words = "Will download 1 files (out of 2) totalling 300.0K.\nWill link 1 file (700.0K) from the shared store.\n";
     assert!(plan.stdout().contains(words), "{plan}");
     let rows = env.run(two.iter().chain(&["--json"])).ok().json();
     let row = |index: usize| {
@@ -347,7 +347,9 @@ fn the_plan_lists_links() {
     assert_eq!(row(1), ("300.0K".into(), true.into(), false.into()));
     let forced = env.run(two.iter().chain(&["--force-download"])).ok();
     assert!(
-        forced.stdout().contains("Would fetch 2 of 2 files, 1.0M."),
+        forced
+            .stdout()
+            .contains("Will download 2 files (out of 2) totalling 1.0M."),
         "{forced}"
     );
     assert_eq!(listing(env.cache()), before, "a plan writes nothing");
@@ -401,7 +403,10 @@ fn other_variables_do_not_change_the_store() {
         let store = listing(env.cache().join("blobs"));
         env.set(variable, "1");
         let plan = env.run(["download", "org/two", "--dry-run"]).ok();
-        assert!(plan.stdout().contains("Would fetch 2 of 2 files"), "{plan}");
+        assert!(
+            plan.stdout().contains("Will download 2 files (out of 2)"),
+            "{plan}"
+        );
         let output = env.run(["download", "org/two"]).ok();
         let file = Path::new(output.stdout().trim_end()).join("d/copy.bin");
         assert!(fs::read(&file).unwrap() == shared.bytes, "{variable}");

@@ -49,6 +49,10 @@ pub async fn fill(
         false => in_order(source, partial).await,
     };
     match filled {
+        // Proof would wait for them.
+        Ok(()) if source.size.is_some() && !partial.missing().is_empty() => Err(
+            DownloadError::Task("the connections ended before all bytes were there".to_owned()),
+        ),
         Ok(()) => Ok(()),
         Err(Ended::Failed(error) | Ended::Refused(error)) => Err(error),
         Err(Ended::NeedsWhole) => {

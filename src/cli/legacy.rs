@@ -264,6 +264,8 @@ impl DownloadArgs {
                 .max_workers
                 .and_then(|workers| u16::try_from(workers.min(MOST_WORKERS)).ok()),
             no_space_check: false,
+            resume_download: false,
+            local_dir_use_symlinks: None,
             transfer: TransferArgs::default(),
             progress: ProgressArgs::default(),
         })

@@ -65,6 +65,11 @@ pub struct Args {
     /// Start even when the disk seems to have too little room.
     #[arg(long)]
     pub(crate) no_space_check: bool,
+    // Scripts for older clients give these two; see `ineffective`.
+    #[arg(long, hide = true)]
+    pub(crate) resume_download: bool,
+    #[arg(long, hide = true, value_name = "VALUE")]
+    pub(crate) local_dir_use_symlinks: Option<String>,
     #[command(flatten)]
     pub(crate) transfer: TransferArgs,
     #[command(flatten)]
@@ -76,6 +81,10 @@ pub struct Args {
 /// # Errors
 /// Why a file could not be downloaded; see the README's table of errors.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
+    for flag in args.ineffective() {
+        let console = &context.console;
+        console.say(&format!("{flag} is deprecated and has no effect."));
+    }
     let (target, revision) = args.repo.resolve(context)?;
     let request = args.request(context, &target, revision)?;
     context.use_threads()?;
@@ -192,8 +201,20 @@ impl Args {
         }
     }
 
+    /// Flags that were given and that older clients had: downloads are resumed always, and a local folder
+    /// has no links.
+    fn ineffective(&self) -> impl Iterator<Item = &'static str> {
+        let resume = self.resume_download.then_some("--resume-download");
+        let links = self.local_dir_use_symlinks.is_some();
+        let links = links.then_some("--local-dir-use-symlinks");
+        resume.into_iter().chain(links)
+    }
+
     fn selection(&self, target: &RepoTarget) -> Result<Selection, CliError> {
-        let mut names = self.filenames.clone();
+        let names = self.filenames.iter();
+        // As a shell completes the name of a file that lies here as well.
+        let plain = |name: &String| name.strip_prefix("./").unwrap_or(name).to_owned();
+        let mut names: Vec<String> = names.map(plain).collect();
         if let Some(path) = &target.path {
             if !names.is_empty() {
                 return Err(CliError::new(

@@ -436,3 +436,43 @@ fn listings_of_many_pages_are_followed() {
     );
     assert!(hub.count(|r| r.path.contains("/tree/")) >= 6);
 }
+
+#[test]
+fn lines_written_for_older_clients_work() {
+    let hub = example_hub();
+    let env = TestEnv::for_hub(&hub);
+    let old = [
+        "download",
+        "org/name",
+        "./config.json",
+        "--resume-download",
+        "--local-dir-use-symlinks",
+        "False",
+        "--local-dir",
+        "here",
+    ];
+    let output = env.run(old).ok();
+    assert!(env.work().join("here/config.json").is_file(), "{output}");
+    for flag in ["--resume-download", "--local-dir-use-symlinks"] {
+        let told = format!("{flag} is deprecated and has no effect.");
+        assert_eq!(output.stderr().matches(&told).count(), 1, "{output}");
+    }
+    // Several patterns behind one flag are one choice, and this is told.
+    let env = TestEnv::for_hub(&hub);
+    let output = env
+        .run([
+            "download",
+            "org/name",
+            "--exclude",
+            "*.json",
+            "*.safetensors",
+        ])
+        .ok();
+    let snapshot = std::path::Path::new(output.stdout().trim_end());
+    assert!(!snapshot.join("config.json").exists(), "{output}");
+    assert!(snapshot.read_dir().unwrap().count() > 0, "{output}");
+    assert!(
+        output.stderr().contains("--exclude takes all of"),
+        "{output}"
+    );
+}

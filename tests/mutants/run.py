@@ -315,6 +315,12 @@ def run_tests(program, arguments, tree, number, limit, threads):
     return failed, took
 
 
+def in_tests(fault):
+    """Whether it is in a module of tests, which cargo-mutants overlooks under cfg(all(test, unix))."""
+    lines = (ROOT / fault.file).read_text().split("\n")[: fault.span["start"]["line"]]
+    return any(re.match(r"#\[cfg\(all\(test\b", line) for line in lines)
+
+
 def listed(arguments):
     """All faults that cargo-mutants sees, without those accepted."""
     command = ["cargo", "mutants", "--list", "--json"]
@@ -326,7 +332,7 @@ def listed(arguments):
         if line.strip() and not line.startswith("#"):
             accepted.add(line.split(" | ")[0].strip())
     faults = [Fault(row) for row in rows if row.get("function")]
-    faults = [f for f in faults if f.folder and f.key() not in accepted]
+    faults = [f for f in faults if f.folder and f.key() not in accepted and not in_tests(f)]
     if arguments.folder:
         faults = [f for f in faults if f.folder == arguments.folder]
     if arguments.only:

@@ -202,7 +202,7 @@ impl Plan {
         let files = self.plan().map(|plan| plan.files.iter());
         let file = |file: &PlannedFile| PlanFile {
             path: file.path.clone(),
-            size: file.size,
+            size: file.size(),
             is_fetched: file.is_fetched(),
         };
         files.into_iter().flatten().map(file).collect()

@@ -22,16 +22,16 @@ const OF_NOTHING: [&str; 2] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// `None` where two listings say different things: then neither counts.
-    sizes: HashMap<String, Option<u64>>,
+    sizes: HashMap<Checksum, Option<u64>>,
 }
 
 impl Expected {
     /// The sizes in these listings. Pure.
     pub fn of<'a>(listings: impl IntoIterator<Item = &'a Listing>) -> Expected {
-        let mut sizes: HashMap<String, Option<u64>> = HashMap::new();
+        let mut sizes: HashMap<Checksum, Option<u64>> = HashMap::new();
         for entry in listings.into_iter().flat_map(|listing| listing.values()) {
             let size = entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size);
-            let known = sizes.entry(entry.checksum().etag().to_owned());
+            let known = sizes.entry(entry.checksum());
             let known = known.or_insert(Some(size));
             if *known != Some(size) {
                 *known = None;
@@ -47,13 +47,16 @@ impl Expected {
 
     /// Bytes that a blob should have.
     pub fn size(&self, etag: &str) -> Option<u64> {
-        self.sizes.get(etag).copied().flatten()
+        self.sizes
+            .get(&Checksum::from_etag(etag)?)
+            .copied()
+            .flatten()
     }
 
     /// Whether a listing names this blob.
     #[cfg(test)]
     pub fn names(&self, etag: &str) -> bool {
-        self.sizes.contains_key(etag)
+        Checksum::from_etag(etag).is_some_and(|sum| self.sizes.contains_key(&sum))
     }
 
     /// Whether a blob of `size` bytes cannot be what its name says.
@@ -118,14 +121,15 @@ pub fn all_listings(repo: &RepoLayout) -> Listings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::digest::Digest;
     use crate::types::listing::{FileEntry, Lfs};
 
     fn entry(blob_id: &str, size: u64, lfs: Option<(&str, u64)>) -> FileEntry {
         FileEntry {
             size,
-            blob_id: blob_id.to_owned(),
+            blob_id: Digest::from_hex(blob_id).unwrap(),
             lfs: lfs.map(|(sha256, size)| Lfs {
-                sha256: sha256.to_owned(),
+                sha256: Digest::from_hex(sha256).unwrap(),
                 size,
             }),
             xet_hash: None,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::sys::{self, FsError, Mode};
-use crate::types::is_lower_hex;
-use crate::types::listing::{FileEntry, Lfs, Listing, file_and_folder};
+use crate::types::digest::{Digest, XetHash};
+use crate::types::listing::{FileEntry, Lfs, Listing, ListingBuilder, file_and_folder};
 
 const FORMAT_VERSION: u64 = 1;
 
@@ -47,12 +47,12 @@ impl<'de> Deserialize<'de> for Files {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
-                let mut listing = Listing::new();
+                let mut listing = ListingBuilder::new();
                 while let Some((path, entry)) = map.next_entry::<String, Entry>()? {
                     let entry = entry.check().ok_or_else(|| A::Error::custom("no hash"))?;
-                    listing.add(path, entry);
+                    listing.add(&path, entry);
                 }
-                Ok(Files(listing))
+                Ok(Files(listing.finish()))
             }
         }
         deserializer.deserialize_map(Visit)
@@ -62,20 +62,18 @@ impl<'de> Deserialize<'de> for Files {
 impl Entry {
     /// The entry, if its hashes are valid.
     fn check(self) -> Option<FileEntry> {
-        let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
-        let is_right = is_hash(&self.blob_id, 40)
-            && self
-                .lfs_sha256
-                .as_ref()
-                .is_none_or(|sha256| is_hash(sha256, 64));
-        is_right.then(|| FileEntry {
-            size: self.size,
-            blob_id: self.blob_id,
-            lfs: self.lfs_sha256.map(|sha256| Lfs {
-                sha256,
+        let lfs = match self.lfs_sha256 {
+            Some(sha256) => Some(Lfs {
+                sha256: Digest::from_hex(&sha256)?,
                 size: self.lfs_size.unwrap_or(self.size),
             }),
-            xet_hash: self.xet_hash,
+            None => None,
+        };
+        Some(FileEntry {
+            size: self.size,
+            blob_id: Digest::from_hex(&self.blob_id)?,
+            lfs,
+            xet_hash: self.xet_hash.map(XetHash::from),
         })
     }
 }
@@ -103,12 +101,9 @@ pub fn read(path: &Path) -> Option<Listing> {
 /// # Errors
 /// [`FsError`] when the file cannot be written; the caller can continue without it.
 pub fn write(path: &Path, listing: &Listing) -> Result<(), FsError> {
-    let all_valid = listing.everything().all(|(_, entry)| {
-        entry
-            .xet_hash
-            .as_deref()
-            .is_none_or(|hash| hash.len() == 64 && is_lower_hex(hash))
-    });
+    let all_valid = listing
+        .everything()
+        .all(|(_, entry)| entry.xet_hash.as_ref().is_none_or(XetHash::is_valid));
     if !all_valid {
         return Ok(());
     }
@@ -150,7 +145,7 @@ fn render(out: &mut impl Write, listing: &Listing) -> io::Result<()> {
             )?;
         }
         if let Some(xet_hash) = &entry.xet_hash {
-            write!(out, ",\n   \"xet_hash\": \"{xet_hash}\"")?;
+            write!(out, ",\n   \"xet_hash\": \"{}\"", xet_hash.text())?;
         }
         out.write_all(b"\n  }")?;
     }
@@ -193,17 +188,17 @@ mod tests {
     fn listing() -> Listing {
         let plain = FileEntry {
             size: 3,
-            blob_id: "a".repeat(40),
+            blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
         };
         let large = FileEntry {
             size: 9,
             lfs: Some(Lfs {
-                sha256: "b".repeat(64),
+                sha256: [0xbb; 32].into(),
                 size: 9,
             }),
-            xet_hash: Some("c".repeat(64)),
+            xet_hash: Some("c".repeat(64).into()),
             ..plain.clone()
         };
         Listing::from([
@@ -242,16 +237,14 @@ mod tests {
         let path = folder.path().join("x.json");
         let entry = FileEntry {
             size: 3,
-            blob_id: "a".repeat(40),
+            blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
         };
-        let mut listing = Listing::new();
-        listing.add(
-            "a\\b\t\n\r\u{8}\u{c}\u{1b}\u{7f}\u{1f600}".to_owned(),
-            entry.clone(),
-        );
-        listing.add("../x".to_owned(), entry);
+        let mut listing = ListingBuilder::new();
+        listing.add("a\\b\t\n\r\u{8}\u{c}\u{1b}\u{7f}\u{1f600}", entry.clone());
+        listing.add("../x", entry);
+        let listing = listing.finish();
         // As printed by json.dumps of Python 3.11.
         let text = String::from_utf8(render(&listing)).unwrap();
         let quoted = "\"a\\\\b\\t\\n\\r\\b\\f\\u001b\u{7f}\\ud83d\\ude00\"";

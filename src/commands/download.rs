@@ -300,7 +300,7 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
     let is_known = plan
         .files
         .iter()
-        .all(|file| !file.is_fetched() || file.size.is_some());
+        .all(|file| !file.is_fetched() || file.size().is_some());
     // Programs read the numbers from this line: docs/reference.md#strings-that-programs-read.
     console.text(&format!(
         "[dry-run] Will download {} files (out of {}) totalling {}.",
@@ -325,12 +325,12 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
     }
     let mut table = Table::new(&["file", "size"]);
     for file in &plan.files {
-        let shown = match file.size {
+        let shown = match file.size() {
             Some(bytes) if file.is_fetched() => text::size(bytes),
             _ => "-".to_owned(),
         };
         let mut extra = Map::new();
-        extra.insert("bytes".to_owned(), json!(file.size));
+        extra.insert("bytes".to_owned(), json!(file.size()));
         extra.insert("will_download".to_owned(), json!(file.is_fetched()));
         let is_linked = file.action == Action::Link;
         extra.insert("from_shared_store".to_owned(), json!(is_linked));

@@ -128,7 +128,7 @@ impl Place {
         match &self.local_dir {
             Some(dir) => {
                 let metadata = dir.metadata(&file.path);
-                metadata.is_some_and(|metadata| metadata.etag == file.checksum.etag())
+                metadata.is_some_and(|metadata| metadata.etag == *file.checksum.etag())
                     && is_whole(&dir.file(&file.path))
             }
             None => is_whole(&self.repo.blob(&file.checksum)),
@@ -138,14 +138,14 @@ impl Place {
     /// Bytes of these files that the next download can use: complete contents and partials.
     pub fn kept(&self, files: &[PlannedFile]) -> u64 {
         let mut seen = HashSet::new();
-        let of_file = |file: &PlannedFile| match (self.has_content(file), file.size) {
+        let of_file = |file: &PlannedFile| match (self.has_content(file), file.size()) {
             (true, Some(size)) => size,
             _ => self.kept_of(file),
         };
         files
             .iter()
             .filter(|file| file.is_fetched())
-            .filter(|file| self.local_dir.is_some() || seen.insert(file.checksum.etag()))
+            .filter(|file| self.local_dir.is_some() || seen.insert(&file.checksum))
             .map(of_file)
             .sum()
     }
@@ -217,7 +217,7 @@ impl Place {
     pub(super) fn adopt_prefix(&self, file: &PlannedFile) -> Result<(), FsError> {
         let ours = self.partial(file);
         // A small file gains nothing by it.
-        let is_large = file.size.is_none_or(|size| size > SMALL);
+        let is_large = file.size().is_none_or(|size| size > SMALL);
         let is_file = |path: &Path| {
             let found = fs::symlink_metadata(path).ok()?;
             (found.is_file() && found.len() > 0).then_some(found)

@@ -53,12 +53,12 @@ impl Job {
             // The first one has fetched the content for all of them.
             let force = self.force && index == 0;
             let done = match file.action {
-                Action::Ready => file.size.unwrap_or(0),
+                Action::Ready => file.size().unwrap_or(0),
                 Action::Fetch { from } => from,
                 _ => 0,
             };
             let path = file.path.as_str();
-            let progress = FileProgress::begin(&*self.progress, path, file.size, done);
+            let progress = FileProgress::begin(&*self.progress, path, file.size(), done);
             if file.action != Action::Ready {
                 self.bring(file, force, progress).await?;
             }
@@ -161,7 +161,7 @@ impl Job {
             checksum: &file.checksum,
             size: file.length.sure(),
             progress: Counted::new(progress, planned),
-            link: Mutex::new(file.link.clone()),
+            link: Mutex::new(file.link.as_deref().cloned()),
             learned: Learned::default(),
         };
         // Another process may have got further since the plan was made.
@@ -190,7 +190,7 @@ impl Job {
         partial: &Arc<Partial>,
     ) -> Result<bool, DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
-            && xet.fetch(source, hash, partial).await?
+            && xet.fetch(source, &hash.text(), partial).await?
         {
             return Ok(true);
         }
@@ -256,7 +256,7 @@ impl Drop for Closing {
 /// Counts the bytes of a file that turned out to be there as if they had come.
 fn skip(file: &PlannedFile, progress: FileProgress<'_>) {
     if let Action::Fetch { from } = file.action {
-        progress.advance(file.size.unwrap_or(0).saturating_sub(from));
+        progress.advance(file.size().unwrap_or(0).saturating_sub(from));
     }
 }
 

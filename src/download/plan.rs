@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use url::Url;
 
 use super::whole::Length;
+use crate::types::digest::XetHash;
 use crate::types::listing::{Checksum, FileEntry, Listing};
 use crate::types::{CommitHash, RepoPath};
 
@@ -56,19 +57,17 @@ pub struct PlannedFile {
     pub path: RepoPath,
     /// Proof of its content.
     pub checksum: Checksum,
-    /// Size in bytes; `None` when the Hub did not say.
-    pub size: Option<u64>,
-    /// The same, and whether it can be relied on.
+    /// Size in bytes, and whether it can be relied on.
     pub length: Length,
     /// What to do.
     pub action: Action,
     /// Xet hash of its content, when it is in Xet storage.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
     /// There is an unfinished download of it that is no longer needed: another client brought the file
     /// in the meantime.
     pub leftover: bool,
     /// A signed link to the content, when the Hub gave one with its description.
-    pub link: Option<Url>,
+    pub link: Option<Box<Url>>,
 }
 
 impl PlannedFile {
@@ -105,7 +104,6 @@ impl PlannedFile {
         PlannedFile {
             path,
             checksum,
-            size,
             length,
             leftover: disk.partial.is_some() && matches!(action, Action::Ready),
             action,
@@ -117,13 +115,13 @@ impl PlannedFile {
     /// The same file, whose content is behind this link for a while.
     #[must_use]
     pub fn with_link(mut self, link: Option<Url>) -> Self {
-        self.link = link;
+        self.link = link.map(Box::new);
         self
     }
 
     /// The same file, whose content is in Xet storage with this hash.
     #[must_use]
-    pub fn with_xet_hash(mut self, xet_hash: Option<String>) -> Self {
+    pub fn with_xet_hash(mut self, xet_hash: Option<XetHash>) -> Self {
         self.xet_hash = xet_hash;
         self
     }
@@ -138,6 +136,11 @@ impl PlannedFile {
             force,
         )
         .with_xet_hash(entry.xet_hash.clone())
+    }
+
+    /// Size in bytes; `None` when the Hub did not say.
+    pub fn size(&self) -> Option<u64> {
+        self.length.said()
     }
 
     /// Whether bytes will come over the network, as far as can be told beforehand.
@@ -169,8 +172,8 @@ impl DownloadPlan {
         let mut seen = HashSet::new();
         let linked = self.files.iter().filter(|file| file.action == Action::Link);
         linked.fold((0, 0), |(files, bytes): (u64, u64), file| {
-            let is_new = seen.insert(file.checksum.etag());
-            let size = if is_new { file.size.unwrap_or(0) } else { 0 };
+            let is_new = seen.insert(&file.checksum);
+            let size = if is_new { file.size().unwrap_or(0) } else { 0 };
             (files + 1, bytes.saturating_add(size))
         })
     }
@@ -187,7 +190,7 @@ impl DownloadPlan {
             .iter()
             .fold((0, 0), |(total, done), file| match file.action {
                 Action::Fetch { from } => (
-                    total.saturating_add(file.size.unwrap_or(0)),
+                    total.saturating_add(file.size().unwrap_or(0)),
                     done.saturating_add(from),
                 ),
                 _ => (total, done),
@@ -200,10 +203,10 @@ impl DownloadPlan {
         let mut seen = HashSet::new();
         self.files
             .iter()
-            .filter(|file| seen.insert(file.checksum.etag()))
+            .filter(|file| seen.insert(&file.checksum))
             .fold(0, |sum: u64, file| match file.action {
                 Action::Fetch { from } => {
-                    sum.saturating_add(file.size.unwrap_or(0).saturating_sub(from))
+                    sum.saturating_add(file.size().unwrap_or(0).saturating_sub(from))
                 }
                 _ => sum,
             })
@@ -213,6 +216,11 @@ impl DownloadPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_takes_little_memory() {
+        assert!(size_of::<PlannedFile>() <= 144);
+    }
 
     #[test]
     fn actions() {

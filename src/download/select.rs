@@ -159,12 +159,12 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::listing::FileEntry;
+    use crate::types::listing::{FileEntry, ListingBuilder};
 
     fn apply(names: &[&str], include: &[&str], exclude: &[&str]) -> (String, String, String) {
         let entry = FileEntry {
             size: 1,
-            blob_id: "a".repeat(40),
+            blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
         };
@@ -239,14 +239,15 @@ mod tests {
     fn names_that_cannot_be_stored_count_only_where_they_are_asked_for() {
         let entry = FileEntry {
             size: 1,
-            blob_id: "a".repeat(40),
+            blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
         };
-        let mut listing = Listing::new();
+        let mut listing = ListingBuilder::new();
         for name in ["a.json", "d/../x.bin", "../config"] {
-            listing.add(name.to_owned(), entry.clone());
+            listing.add(name, entry.clone());
         }
+        let listing = listing.finish();
         for (names, include, exclude, expected) in [
             (&[][..], &[][..], &[][..], "../config d/../x.bin"),
             (&["a.json"], &[], &[], ""),

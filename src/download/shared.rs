@@ -16,6 +16,7 @@ use crate::hub::Hub;
 use crate::sys::FsError;
 use crate::sys::dir::Dir;
 use crate::sys::threads;
+use crate::types::digest::XetHash;
 use crate::types::listing::Checksum;
 use crate::types::progress::Notice;
 use crate::types::xet_hash::has_xet_hash;
@@ -44,7 +45,7 @@ impl Sharing {
     }
 
     /// Whether a shared blob has the name and size of this content. For plans; see [`Sharing::is_there`].
-    pub fn has(&self, checksum: &Checksum, xet_hash: Option<&str>, size: Option<u64>) -> bool {
+    pub fn has(&self, checksum: &Checksum, xet_hash: Option<&XetHash>, size: Option<u64>) -> bool {
         let entry = self.entry(checksum, xet_hash, size);
         entry.is_some_and(|entry| entry.is_promising())
     }
@@ -52,14 +53,14 @@ impl Sharing {
     fn entry(
         &self,
         checksum: &Checksum,
-        xet_hash: Option<&str>,
+        xet_hash: Option<&XetHash>,
         size: Option<u64>,
     ) -> Option<Entry> {
         Entry::new(&self.cache, &self.repo, checksum, xet_hash?, size?)
     }
 
     fn entry_of(&self, file: &PlannedFile) -> Option<Entry> {
-        self.entry(&file.checksum, file.xet_hash.as_deref(), file.size)
+        self.entry(&file.checksum, file.xet_hash.as_ref(), file.size())
     }
 
     /// Makes the blob of a file a link into the store, when its content is there and right. The

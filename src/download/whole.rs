@@ -95,7 +95,7 @@ mod tests {
         // `printf hello | git hash-object --stdin`, and the same for nothing.
         let hello = Checksum::from_etag("b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0").unwrap();
         let empty = Checksum::from_etag("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391").unwrap();
-        let odd = Checksum::Unknown("odd".to_owned());
+        let odd = Checksum::Unknown("odd".into());
         assert_eq!(is_whole(&path, &hello, Length::Sure(5)), None);
         assert_eq!(is_whole(folder.path(), &hello, Length::Unknown), None);
         for (content, checksum, length, expected) in [
@@ -121,10 +121,10 @@ mod tests {
 
     #[test]
     fn what_a_head_says() {
-        let large = Checksum::Sha256("a".repeat(64));
-        let small = Checksum::GitSha1("a".repeat(40));
+        let large = Checksum::Sha256([0xaa; 32].into());
+        let small = Checksum::GitSha1([0xaa; 20].into());
         let empty = Checksum::from_etag("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391").unwrap();
-        let odd = Checksum::Unknown("odd".to_owned());
+        let odd = Checksum::Unknown("odd".into());
         for (checksum, size, expected) in [
             (&large, Some(7), Length::Sure(7)),
             (&large, Some(0), Length::Said(0)),

@@ -11,9 +11,10 @@ use super::api::{encode, encode_path};
 use super::error::HubError;
 use super::http::{Hub, Request};
 use super::redirect::{is_hub, on_mirror};
+use crate::types::digest::{Digest, XetHash};
 use crate::types::host;
-use crate::types::listing::{FileEntry, Lfs, Listing, file_and_folder};
-use crate::types::{Repo, Revision, is_lower_hex, shortened};
+use crate::types::listing::{FileEntry, Lfs, Listing, ListingBuilder, file_and_folder};
+use crate::types::{Repo, Revision, shortened};
 
 /// Most rows of a listing, over all its pages: ten times what the largest repositories have.
 const MOST_ROWS: usize = 10_000_000;
@@ -95,7 +96,7 @@ impl Hub {
             encode(revision.as_str()),
         );
         let mut next = Some(self.url(&path));
-        let mut listing = Listing::new();
+        let mut listing = ListingBuilder::new();
         let mut visited = HashSet::new();
         let mut pages = Pages::default();
         while let Some(url) = next {
@@ -106,7 +107,7 @@ impl Hub {
             for row in rows {
                 if row.kind == "file" {
                     let (name, entry) = file_of(row)?;
-                    let before = listing.add(name.clone(), entry.clone());
+                    let before = listing.add(&name, entry.clone());
                     // Pages may overlap when a repository is busy; a file has one content, though.
                     if before.is_some_and(|before| before != entry) {
                         return Err(HubError::BadAnswer(format!(
@@ -125,6 +126,7 @@ impl Hub {
                 ));
             }
         }
+        let listing = listing.finish();
         if let Some((file, below)) = file_and_folder(&listing) {
             return Err(HubError::BadAnswer(format!(
                 "it lists {:?} as a file and as the folder of {:?}",
@@ -161,14 +163,21 @@ impl Hub {
 }
 
 fn file_of(row: TreeRow) -> Result<(String, FileEntry), HubError> {
-    let is_hash = |text: &str, digits| text.len() == digits && is_lower_hex(text);
-    if !is_hash(&row.oid, 40) || row.lfs.as_ref().is_some_and(|lfs| !is_hash(&lfs.oid, 64)) {
-        return Err(HubError::BadAnswer(format!(
+    let no_hash = || {
+        HubError::BadAnswer(format!(
             "it gives no usable hash for the file {:?}",
             shortened(&row.path)
-        )));
-    }
-    let size = row.size.or(row.lfs.as_ref().map(|lfs| lfs.size));
+        ))
+    };
+    let blob_id = Digest::from_hex(&row.oid).ok_or_else(no_hash)?;
+    let lfs = match &row.lfs {
+        Some(lfs) => Some(Lfs {
+            sha256: Digest::from_hex(&lfs.oid).ok_or_else(no_hash)?,
+            size: lfs.size,
+        }),
+        None => None,
+    };
+    let size = row.size.or(lfs.as_ref().map(|lfs| lfs.size));
     let size = size.ok_or_else(|| {
         HubError::BadAnswer(format!(
             "it gives no size for the file {:?}",
@@ -177,12 +186,9 @@ fn file_of(row: TreeRow) -> Result<(String, FileEntry), HubError> {
     })?;
     let entry = FileEntry {
         size,
-        blob_id: row.oid,
-        lfs: row.lfs.map(|lfs| Lfs {
-            sha256: lfs.oid,
-            size: lfs.size,
-        }),
-        xet_hash: row.xet_hash,
+        blob_id,
+        lfs,
+        xet_hash: row.xet_hash.map(XetHash::from),
     };
     Ok((row.path, entry))
 }

@@ -14,7 +14,7 @@ pub const READ_SIZE: usize = 256 * 1024;
 /// Hashes a content whose [`Checksum`] is known beforehand.
 pub struct ContentHasher {
     state: State,
-    expected: String,
+    expected: Checksum,
 }
 
 enum State {
@@ -41,7 +41,7 @@ impl ContentHasher {
         };
         ContentHasher {
             state,
-            expected: checksum.etag().to_owned(),
+            expected: checksum.clone(),
         }
     }
 
@@ -75,18 +75,28 @@ impl ContentHasher {
     }
 
     /// Whether the content was the expected one.
-    pub fn matches(mut self) -> bool {
-        let expected = std::mem::take(&mut self.expected);
-        self.finish().is_none_or(|actual| actual == expected)
+    pub fn matches(self) -> bool {
+        let (actual, expected) = self.compare();
+        actual.is_none_or(|actual| actual == expected)
     }
 
-    /// The hash of the content, in hex digits; `None` when it is of a kind that cannot be computed.
-    pub fn finish(self) -> Option<String> {
-        match self.state {
-            State::Sha256(context) => Some(hex::encode(context.finish())),
-            State::Sha1(hasher) => Some(hex::encode(hasher.finalize())),
+    /// The hash of the content; `None` when it is of a kind that cannot be computed.
+    pub fn finish(self) -> Option<Checksum> {
+        self.compare().0
+    }
+
+    fn compare(self) -> (Option<Checksum>, Checksum) {
+        let actual = match self.state {
+            State::Sha256(context) => {
+                let bytes = <[u8; 32]>::try_from(context.finish().as_ref());
+                Some(Checksum::Sha256(bytes.unwrap_or_default().into()))
+            }
+            State::Sha1(hasher) => Some(Checksum::GitSha1(
+                <[u8; 20]>::from(hasher.finalize()).into(),
+            )),
             State::Nothing => None,
-        }
+        };
+        (actual, self.expected)
     }
 }
 

@@ -1,46 +1,50 @@
 //! What a repository holds at a commit: the common language of the Hub (which lists it), the cache
 //! (which remembers it) and the download (which plans by it).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Index;
 
-use crate::types::{InvalidName, RepoPath, is_lower_hex};
+use super::digest::{Digest, HashText, Sha1Digest, Sha256Digest, XetHash};
+use crate::types::{InvalidName, RepoPath};
 
 /// How the content of a file is verified.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Checksum {
     /// SHA-256 of the content: files in LFS or Xet storage.
-    Sha256(String),
+    Sha256(Sha256Digest),
     /// Git's blob hash: SHA-1 of `blob <size>\0` and the content.
-    GitSha1(String),
+    GitSha1(Sha1Digest),
     /// The server gave an etag of another form (a mirror may): only the size can be checked.
-    Unknown(String),
+    Unknown(Box<str>),
 }
 
 impl Checksum {
     /// What an etag promises: 64 hex digits are SHA-256, 40 are Git's hash
     /// (docs/reference.md#hashes). `None` when it could not even serve as a file name in `blobs/`.
     pub fn from_etag(etag: &str) -> Option<Checksum> {
-        match etag.len() {
-            64 if is_lower_hex(etag) => Some(Checksum::Sha256(etag.to_owned())),
-            40 if is_lower_hex(etag) => Some(Checksum::GitSha1(etag.to_owned())),
-            1..=128
-                if !etag.starts_with('.')
-                    && etag.bytes().all(|b| {
-                        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'"')
-                    }) =>
-            {
-                Some(Checksum::Unknown(etag.to_owned()))
-            }
+        let known = match etag.len() {
+            64 => Digest::from_hex(etag).map(Checksum::Sha256),
+            40 => Digest::from_hex(etag).map(Checksum::GitSha1),
             _ => None,
-        }
+        };
+        let can_be_name = || {
+            (1..=128).contains(&etag.len())
+                && !etag.starts_with('.')
+                && etag
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'"'))
+        };
+        known.or_else(|| can_be_name().then(|| Checksum::Unknown(etag.into())))
     }
 
     /// The etag: the name of the blob in the cache.
-    pub fn etag(&self) -> &str {
+    pub fn etag(&self) -> HashText<'_> {
         match self {
-            Checksum::Sha256(etag) | Checksum::GitSha1(etag) | Checksum::Unknown(etag) => etag,
+            Checksum::Sha256(digest) => HashText::Hex(digest.hex()),
+            Checksum::GitSha1(digest) => HashText::Hex(digest.hex()),
+            Checksum::Unknown(etag) => HashText::Other(etag),
         }
     }
 
@@ -52,15 +56,15 @@ impl Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.etag())
+        self.etag().fmt(f)
     }
 }
 
 /// Large-file storage data of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lfs {
-    /// SHA-256 of the content, 64 hex digits.
-    pub sha256: String,
+    /// SHA-256 of the content.
+    pub sha256: Sha256Digest,
     /// Size of the content in bytes.
     pub size: u64,
 }
@@ -71,28 +75,29 @@ pub struct FileEntry {
     /// Size in bytes.
     pub size: u64,
     /// Git's hash of the file, or of its LFS pointer.
-    pub blob_id: String,
+    pub blob_id: Sha1Digest,
     /// Set for files in LFS or Xet storage.
     pub lfs: Option<Lfs>,
     /// Set for files in Xet storage.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<XetHash>,
 }
 
 impl FileEntry {
     /// How this file's content is verified; its etag names the blob.
     pub fn checksum(&self) -> Checksum {
         match &self.lfs {
-            Some(lfs) => Checksum::Sha256(lfs.sha256.clone()),
-            None => Checksum::GitSha1(self.blob_id.clone()),
+            Some(lfs) => Checksum::Sha256(lfs.sha256),
+            None => Checksum::GitSha1(self.blob_id),
         }
     }
 }
 
 /// All files of a repository at a commit, by path. Files whose names cannot be stored here are kept
-/// apart: most callers do not need them.
+/// apart: most callers do not need them. Made by [`ListingBuilder`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    files: BTreeMap<RepoPath, FileEntry>,
+    /// Sorted by path: in an array, since a map needs half as much again for a million files.
+    files: Vec<(RepoPath, FileEntry)>,
     refused: BTreeMap<String, Refused>,
 }
 
@@ -111,15 +116,48 @@ impl Listing {
         Listing::default()
     }
 
-    /// Adds a file under the name that the server gives it. Answers what was known of it before.
-    pub fn add(&mut self, name: String, entry: FileEntry) -> Option<FileEntry> {
-        match name.parse::<RepoPath>() {
-            Ok(path) => self.files.insert(path, entry),
-            Err(why) => {
-                let before = self.refused.insert(name, Refused { why, entry });
-                before.map(|before| before.entry)
-            }
-        }
+    /// Number of files that can be stored.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there is no file that can be stored.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// A file and its path.
+    pub fn get_key_value(
+        &self,
+        path: &(impl AsRef<str> + ?Sized),
+    ) -> Option<(&RepoPath, &FileEntry)> {
+        let found = place_of(&self.files, path.as_ref()).ok()?;
+        self.files.get(found).map(|(path, entry)| (path, entry))
+    }
+
+    /// A file.
+    pub fn get(&self, path: &(impl AsRef<str> + ?Sized)) -> Option<&FileEntry> {
+        self.get_key_value(path).map(|(_, entry)| entry)
+    }
+
+    /// Whether the file is listed.
+    pub fn contains_key(&self, path: &(impl AsRef<str> + ?Sized)) -> bool {
+        self.get(path).is_some()
+    }
+
+    /// The paths, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &RepoPath> {
+        self.files.iter().map(|(path, _)| path)
+    }
+
+    /// The files, by path.
+    pub fn values(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().map(|(_, entry)| entry)
+    }
+
+    /// The files with their paths, sorted.
+    pub fn into_files(self) -> Vec<(RepoPath, FileEntry)> {
+        self.files
     }
 
     /// The files that cannot be stored, by the names that the server gives them.
@@ -147,26 +185,96 @@ impl Listing {
     }
 }
 
-impl Deref for Listing {
-    type Target = BTreeMap<RepoPath, FileEntry>;
+/// Where a path is in sorted files, or where it would be.
+fn place_of(files: &[(RepoPath, FileEntry)], path: &str) -> Result<usize, usize> {
+    files.binary_search_by(|(known, _)| known.as_str().cmp(path))
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.files
+/// A listing in the making: files come in any order. Servers send them nearly sorted, and then each is
+/// appended.
+#[derive(Debug, Default)]
+pub struct ListingBuilder {
+    listing: Listing,
+    /// Files that came after a greater one.
+    late: BTreeMap<RepoPath, FileEntry>,
+}
+
+impl ListingBuilder {
+    /// A listing of nothing.
+    pub fn new() -> Self {
+        ListingBuilder::default()
+    }
+
+    /// Number of files that can be stored.
+    pub fn len(&self) -> usize {
+        self.listing.len() + self.late.len()
+    }
+
+    /// Adds a file under the name that the server gives it. Answers what was known of it before.
+    pub fn add(&mut self, name: &str, entry: FileEntry) -> Option<FileEntry> {
+        match name.parse::<RepoPath>() {
+            Ok(path) => self.add_path(path, entry),
+            Err(why) => {
+                let refused = Refused { why, entry };
+                let before = self.listing.refused.insert(name.to_owned(), refused);
+                before.map(|before| before.entry)
+            }
+        }
+    }
+
+    /// Adds a file. Answers what was known of it before.
+    pub fn add_path(&mut self, path: RepoPath, entry: FileEntry) -> Option<FileEntry> {
+        let files = &mut self.listing.files;
+        if files.last().is_none_or(|(last, _)| *last < path) {
+            // Nor is it among the late ones: those are all below the last file.
+            files.push((path, entry));
+            return None;
+        }
+        if let Ok(known) = place_of(files, path.as_str()) {
+            return Some(std::mem::replace(&mut files[known].1, entry));
+        }
+        let before = self.late.insert(path, entry);
+        // Each merge sorts everything, so they become rarer as the listing grows.
+        if self.late.len() > 1024.max(files.len() / 4) {
+            self.merge();
+        }
+        before
+    }
+
+    fn merge(&mut self) {
+        let files = &mut self.listing.files;
+        while let Some(late) = self.late.pop_first() {
+            files.push(late);
+        }
+        files.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    }
+
+    /// The listing.
+    pub fn finish(mut self) -> Listing {
+        if !self.late.is_empty() {
+            self.merge();
+        }
+        self.listing
     }
 }
 
-impl DerefMut for Listing {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.files
+impl<P: AsRef<str> + ?Sized> Index<&P> for Listing {
+    type Output = FileEntry;
+
+    /// # Panics
+    /// When the listing has no such file.
+    fn index(&self, path: &P) -> &FileEntry {
+        self.get(path).expect("the path is from this listing")
     }
 }
 
 impl FromIterator<(RepoPath, FileEntry)> for Listing {
     fn from_iter<I: IntoIterator<Item = (RepoPath, FileEntry)>>(files: I) -> Self {
-        Listing {
-            files: files.into_iter().collect(),
-            refused: BTreeMap::new(),
+        let mut listing = ListingBuilder::new();
+        for (path, entry) in files {
+            listing.add_path(path, entry);
         }
+        listing.finish()
     }
 }
 
@@ -178,10 +286,21 @@ impl<const N: usize> From<[(RepoPath, FileEntry); N]> for Listing {
 
 impl<'a> IntoIterator for &'a Listing {
     type Item = (&'a RepoPath, &'a FileEntry);
-    type IntoIter = std::collections::btree_map::Iter<'a, RepoPath, FileEntry>;
+    type IntoIter = Files<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.files.iter()
+        Files(self.files.iter())
+    }
+}
+
+/// The files of a listing with their paths, sorted.
+pub struct Files<'a>(std::slice::Iter<'a, (RepoPath, FileEntry)>);
+
+impl<'a> Iterator for Files<'a> {
+    type Item = (&'a RepoPath, &'a FileEntry);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|(path, entry)| (path, entry))
     }
 }
 
@@ -206,8 +325,17 @@ pub fn file_and_folder(listing: &Listing) -> Option<(&RepoPath, &RepoPath)> {
 /// Two paths that are one and the same where upper and lower case are not told apart: files, or
 /// their folders. `None` when all differ by more.
 pub fn case_collision<'a>(
-    paths: impl Iterator<Item = &'a RepoPath>,
+    paths: impl Iterator<Item = &'a RepoPath> + Clone,
 ) -> Option<(&'a RepoPath, &'a RepoPath)> {
+    // Most listings have none: hashes show that, and need less memory than a second copy of all paths.
+    let (state, mut hashes) = (RandomState::new(), HashSet::new());
+    let may_collide = paths
+        .clone()
+        .any(|path| !hashes.insert(state.hash_one(path.as_str().to_lowercase())));
+    if !may_collide {
+        return None;
+    }
+    drop(hashes);
     let mut seen: HashMap<String, &RepoPath> = HashMap::new();
     for path in paths {
         if let Some(other) = seen.insert(path.as_str().to_lowercase(), path) {
@@ -225,14 +353,51 @@ mod tests {
         names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
-    #[test]
-    fn files_that_are_folders_too() {
-        let entry = FileEntry {
-            size: 1,
-            blob_id: "a".repeat(40),
+    fn entry(size: u64) -> FileEntry {
+        FileEntry {
+            size,
+            blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
-        };
+        }
+    }
+
+    /// A million files are in memory twice: as a listing and as a plan.
+    #[test]
+    fn a_file_takes_little_memory() {
+        assert!(size_of::<(RepoPath, FileEntry)>() <= 136);
+        assert!(size_of::<Checksum>() <= 40);
+    }
+
+    /// In any order, and with any file again, as a map would have it.
+    #[test]
+    fn files_come_in_any_order() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for span in [3, 50, 4000, 1 << 20] {
+            let (mut built, mut map) = (ListingBuilder::new(), BTreeMap::new());
+            for step in 0..6000_u64 {
+                // Mostly ascending, as a server sends it, and then at random.
+                let number = match step {
+                    ..1000 => step.min(span),
+                    _ => random.u64(..span),
+                };
+                let path: RepoPath = format!("d/{number:08}").parse().unwrap();
+                let before = map.insert(path.clone(), entry(step));
+                assert_eq!(built.add_path(path, entry(step)), before);
+                assert_eq!(built.len(), map.len());
+            }
+            let listing = built.finish();
+            assert!(map.iter().eq(&listing));
+            for (path, entry) in &map {
+                assert_eq!(&listing[path], entry);
+            }
+            assert!(!listing.contains_key("d/") && !listing.contains_key("e"));
+        }
+    }
+
+    #[test]
+    fn files_that_are_folders_too() {
+        let entry = entry(1);
         for (names, expected) in [
             (&["a", "b/c", "b/d/e", "b/d-e"][..], None),
             (&["a", "a-b", "a.b", "a/b"], Some(("a", "a/b"))),
@@ -254,17 +419,12 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_stored_are_kept_apart() {
-        let entry = |size| FileEntry {
-            size,
-            blob_id: "a".repeat(40),
-            lfs: None,
-            xet_hash: None,
-        };
-        let mut listing = Listing::new();
+        let mut listing = ListingBuilder::new();
         for (size, name) in ["b", "../x", "a", "b/../c", "z\0"].into_iter().enumerate() {
-            assert_eq!(listing.add(name.to_owned(), entry(size as u64)), None);
+            assert_eq!(listing.add(name, entry(size as u64)), None);
         }
-        assert_eq!(listing.add("../x".to_owned(), entry(9)), Some(entry(1)));
+        assert_eq!(listing.add("../x", entry(9)), Some(entry(1)));
+        let listing = listing.finish();
         let stored: Vec<&str> = listing.keys().map(RepoPath::as_str).collect();
         assert_eq!(stored, ["a", "b"]);
         let all: Vec<&str> = listing.everything().map(|(name, _)| name).collect();
@@ -293,16 +453,25 @@ mod tests {
         let (sha1, sha256) = ("a".repeat(40), "0".repeat(64));
         assert_eq!(
             Checksum::from_etag(&sha1),
-            Some(Checksum::GitSha1(sha1.clone()))
+            Some(Checksum::GitSha1([0xaa; 20].into()))
         );
         assert_eq!(
             Checksum::from_etag(&sha256),
-            Some(Checksum::Sha256(sha256.clone()))
+            Some(Checksum::Sha256([0; 32].into()))
         );
-        assert!(matches!(
-            Checksum::from_etag("d41d8-3"),
-            Some(Checksum::Unknown(_))
-        ));
+        for (etag, is_unknown) in [
+            (sha1.as_str(), false),
+            (&sha256, false),
+            ("d41d8-3", true),
+            (&"A".repeat(64), true),
+            (&"g".repeat(40), true),
+        ] {
+            let checksum = Checksum::from_etag(etag).unwrap();
+            assert_eq!(
+                (&*checksum.etag(), checksum.is_unknown()),
+                (etag, is_unknown)
+            );
+        }
         for bad in ["", "..", "a/b", ".x", "a b", "\u{e9}"] {
             assert_eq!(Checksum::from_etag(bad), None, "{bad}");
         }

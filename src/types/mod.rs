@@ -2,6 +2,7 @@
 //! hash, token. Imports nothing else of this program.
 
 pub(crate) mod cache_id;
+pub(crate) mod digest;
 mod endpoint;
 mod error_kind;
 pub(crate) mod hash;

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::name::{InvalidName, invalid};
 
 /// Path of a file inside a repository, `/`-separated, checked so that joining it to a folder can
 /// never lead out of that folder (docs/reference.md#file-names). Whatever else the file
-/// system can hold is accepted, control characters included: they are escaped when it is shown.
+/// system can hold is accepted, control characters included: they are escaped when it is shown. A clone
+/// shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepoPath(String);
+pub struct RepoPath(Arc<str>);
 
 impl RepoPath {
     /// The path, `/`-separated.
@@ -50,6 +52,12 @@ impl std::borrow::Borrow<str> for RepoPath {
     }
 }
 
+impl AsRef<str> for RepoPath {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl FromStr for RepoPath {
     type Err = InvalidName;
 
@@ -85,7 +93,7 @@ impl FromStr for RepoPath {
                 return bad(reason);
             }
         }
-        Ok(RepoPath(text.to_owned()))
+        Ok(RepoPath(text.into()))
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::cache::last_used;
 use crate::sys::FsError;
+use crate::types::digest::{Digest, Sha256Digest};
 use crate::types::hash::{ContentHasher, READ_SIZE};
 use crate::types::listing::Checksum;
 use crate::types::progress::{Event, FileProgress, Progress};
@@ -28,7 +29,7 @@ pub struct Check {
     /// The hash it should have.
     pub expected: Checksum,
     /// Its Xet hash, if that is to prove it: several cores can share the work.
-    pub xet_hash: Option<String>,
+    pub xet_hash: Option<Sha256Digest>,
 }
 
 /// A file whose content is wrong.
@@ -108,7 +109,7 @@ enum Unit<'a> {
 
 /// Groups checks by content: the same blob with the same expectation is hashed once.
 fn jobs(checks: &[Check]) -> Result<Vec<Job<'_>>, FsError> {
-    type Content<'a> = (PathBuf, &'a Checksum, Option<&'a str>);
+    type Content<'a> = (PathBuf, &'a Checksum, Option<Sha256Digest>);
     let mut by_content: HashMap<Content<'_>, usize> = HashMap::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for check in checks {
@@ -116,7 +117,7 @@ fn jobs(checks: &[Check]) -> Result<Vec<Job<'_>>, FsError> {
         let real = fs::canonicalize(&check.file);
         let size = fs::metadata(&check.file).map(|meta| meta.len());
         let (real, size) = real.and_then(|real| Ok((real, size?))).map_err(read)?;
-        let content = (real, &check.expected, check.xet_hash.as_deref());
+        let content = (real, &check.expected, check.xet_hash);
         let index = *by_content.entry(content).or_insert_with(|| {
             jobs.push(Job {
                 checks: Vec::new(),
@@ -293,7 +294,7 @@ impl Job<'_> {
             std::mem::take(&mut *parts)
         };
         let hash = xet_hash(all.into_iter().flatten().flatten());
-        if Some(&hash) == self.checks[0].xet_hash.as_ref() {
+        if Digest::from_hex(&hash) == self.checks[0].xet_hash {
             progress.done();
             return Ok(Verified {
                 wrong: Vec::new(),
@@ -331,13 +332,13 @@ impl Job<'_> {
             Checksum::Unknown(_) => return Ok(Verified::default()),
         };
         let actual = hasher.finish();
-        let Some(actual) = actual.filter(|actual| actual != first.expected.etag()) else {
+        let Some(actual) = actual.filter(|actual| *actual != first.expected) else {
             return Ok(Verified::default());
         };
         let wrong = self.checks.iter().map(|check| Mismatch {
             path: check.path.clone(),
-            expected: check.expected.etag().to_owned(),
-            actual: actual.clone(),
+            expected: check.expected.to_string(),
+            actual: actual.to_string(),
             algorithm,
         });
         Ok(Verified {
@@ -363,10 +364,10 @@ mod tests {
 
     /// SHA-256 and Xet hash of a file.
     fn hashes(path: &std::path::Path) -> (Checksum, String) {
-        let mut hasher = ContentHasher::new(&Checksum::Sha256(String::new()), None);
+        let mut hasher = ContentHasher::new(&Checksum::Sha256([0; 32].into()), None);
         let size = hasher.update_from(File::open(path).unwrap()).unwrap();
         let chunks = chunks_of(&mut File::open(path).unwrap(), 0..size, |_| ()).unwrap();
-        let sha256 = Checksum::Sha256(hasher.finish().unwrap());
+        let sha256 = hasher.finish().unwrap();
         (sha256, xet_hash(chunks))
     }
 
@@ -380,14 +381,14 @@ mod tests {
                 path: name.to_owned(),
                 file,
                 expected: Checksum::from_etag(expected).unwrap(),
-                xet_hash: xet_hash.map(str::to_owned),
+                xet_hash: xet_hash.and_then(Digest::from_hex),
             }
         };
         let checks = [
             check("a", "1", None),
             check("a", "1", None),
             check("a", "2", None),
-            check("a", "1", Some("x")),
+            check("a", "1", Some(&"0".repeat(64))),
             check("b", "1", None),
         ];
         assert_eq!(jobs(&checks).unwrap().len(), 4);
@@ -403,10 +404,10 @@ mod tests {
             path: name.to_owned(),
             file: path.clone(),
             expected: expected.clone(),
-            xet_hash: xet_hash.map(str::to_owned),
+            xet_hash: xet_hash.and_then(Digest::from_hex),
         };
         let other = "0".repeat(64);
-        let odd = Checksum::Sha256(other.clone());
+        let odd = Checksum::Sha256([0; 32].into());
         let checks = [
             check("right", &sha256, Some(&xet)),
             check("right again", &sha256, Some(&xet)),

@@ -1,7 +1,7 @@
 //! Compares the hashes of files on disk with a listing, or with what the cache itself knows (names of
 //! blobs and `trees/`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub use super::hashing::{Check, Mismatch, Verified, hash_all};
 use crate::cache::layout;
 use crate::sys::FsError;
+use crate::types::digest::XetHash;
 use crate::types::listing::{Checksum, Listing};
-use crate::types::xet_hash::is_xet_hash;
 
 /// Files of a folder: path in the repository → path on disk.
 pub type LocalFiles = BTreeMap<String, PathBuf>;
@@ -45,15 +45,17 @@ pub fn against_listing(listing: &Listing, local: &LocalFiles) -> VerifyPlan {
                 path: path.as_str().to_owned(),
                 file: file.clone(),
                 expected: entry.checksum(),
-                xet_hash: entry.xet_hash.clone().filter(|hash| is_xet_hash(hash)),
+                xet_hash: match entry.xet_hash {
+                    Some(XetHash::Hash(hash)) => Some(hash),
+                    _ => None,
+                },
             }),
             None => plan.missing.push(path.as_str().to_owned()),
         }
     }
-    let listed: BTreeSet<&str> = listing.keys().map(crate::types::RepoPath::as_str).collect();
     plan.extra = local
         .keys()
-        .filter(|path| !listed.contains(path.as_str()))
+        .filter(|path| !listing.contains_key(path.as_str()))
         .cloned()
         .collect();
     plan
@@ -143,6 +145,7 @@ fn files_but(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::digest::Digest;
     use crate::types::listing::FileEntry;
     use crate::types::progress::Silent;
 
@@ -153,7 +156,7 @@ mod tests {
     fn entry(blob_id: &str) -> FileEntry {
         FileEntry {
             size: 6,
-            blob_id: blob_id.to_owned(),
+            blob_id: Digest::from_hex(blob_id).unwrap(),
             lfs: None,
             xet_hash: None,
         }
@@ -168,7 +171,7 @@ mod tests {
         let local = ["a", "new"].map(|name| (name.to_owned(), PathBuf::from(name)));
         let plan = against_listing(&listing, &LocalFiles::from(local));
         assert_eq!(plan.checks.len(), 1);
-        assert_eq!(plan.checks[0].expected, Checksum::GitSha1(GIT.to_owned()));
+        assert_eq!(plan.checks[0].expected, Checksum::from_etag(GIT).unwrap());
         assert_eq!(
             (plan.missing, plan.extra),
             (vec!["gone".into()], vec!["new".into()])

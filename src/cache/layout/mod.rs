@@ -150,7 +150,7 @@ pub fn staging_path(folder: &Path) -> PathBuf {
 /// What the pointer of `path` holds: `../../blobs/<etag>` with one more `../` for every folder in
 /// the path.
 pub fn pointer_target(path: &RepoPath, checksum: &Checksum) -> PathBuf {
-    link_to_blob(path.parts().count() + 1, checksum.etag())
+    link_to_blob(path.parts().count() + 1, &checksum.etag())
 }
 
 /// `blobs/<etag>` of a repository, from a folder that lies `depth` levels below the repository's.

@@ -88,12 +88,12 @@ impl RepoLayout {
 
     /// `blobs/<etag>.hf-sparse`.
     pub fn partial(&self, checksum: &Checksum) -> PathBuf {
-        self.blobs().join(PartialName::common(checksum.etag()))
+        self.blobs().join(PartialName::common(&checksum.etag()))
     }
 
     /// `blobs/<etag>.incomplete`, an unfinished download of an older Python client.
     pub fn legacy_partial(&self, checksum: &Checksum) -> PathBuf {
-        self.blobs().join(PartialName::legacy(checksum.etag()))
+        self.blobs().join(PartialName::legacy(&checksum.etag()))
     }
 
     /// `.locks/<repo>/<etag>.lock`.

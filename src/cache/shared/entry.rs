@@ -6,10 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::permissions::{Modes, lock, prepare, seal};
-use super::{SharedBlob, is_hash, is_store, manifest};
+use super::{SharedBlob, is_store, manifest};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::sys::dir::Dir;
 use crate::sys::{copy_file, open_itself};
+use crate::types::digest::XetHash;
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
 
@@ -80,13 +81,13 @@ impl Entry {
         cache: &CacheLayout,
         repo: &RepoLayout,
         checksum: &Checksum,
-        xet_hash: &str,
+        xet_hash: &XetHash,
         size: u64,
     ) -> Option<Entry> {
-        is_hash(xet_hash.as_bytes()).then(|| Entry {
+        xet_hash.is_valid().then(|| Entry {
             root: cache.root().to_path_buf(),
             shared_blob: SharedBlob {
-                hash: xet_hash.to_owned(),
+                hash: xet_hash.text().to_string(),
                 size,
             },
             blob: repo.blob(checksum),
@@ -271,7 +272,7 @@ mod tests {
             &cache,
             &repo,
             &checksum,
-            &"ab".repeat(32),
+            &"ab".repeat(32).into(),
             CONTENT.len() as u64,
         );
         let entry = entry.unwrap();

@@ -10,6 +10,7 @@ use super::SharedBlob;
 use crate::cache::expected::all_listings;
 use crate::cache::layout::{self, RepoLayout};
 use crate::types::CacheId;
+use crate::types::digest::XetHash;
 
 /// A shared blob without users that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,10 @@ pub fn split_listed(
     if shared_blobs.is_empty() {
         return split;
     }
-    let wanted: HashSet<&str> = shared_blobs.iter().map(|p| p.hash.as_str()).collect();
+    let wanted: HashSet<XetHash> = shared_blobs
+        .iter()
+        .map(|p| XetHash::from(p.hash.as_str()))
+        .collect();
     let mut named: HashMap<String, CacheId> = HashMap::new();
     let Ok(entries) = std::fs::read_dir(root) else {
         return split;
@@ -79,15 +83,17 @@ pub fn split_listed(
         }
         for (_, listing) in listings.read {
             for entry in listing.values() {
-                let hash = entry.xet_hash.as_deref();
+                let hash = entry.xet_hash.as_ref();
                 let Some(hash) = hash.filter(|hash| wanted.contains(hash)) else {
                     continue;
                 };
                 let checksum = entry.checksum();
                 let blob = repo.blob(&checksum);
                 let has_own = blob.symlink_metadata().is_ok_and(|meta| meta.is_file());
-                if !has_own && !is_going(folder.as_encoded_bytes(), checksum.etag()) {
-                    named.entry(hash.to_owned()).or_insert_with(|| id.clone());
+                if !has_own && !is_going(folder.as_encoded_bytes(), &checksum.etag()) {
+                    named
+                        .entry(hash.text().to_string())
+                        .or_insert_with(|| id.clone());
                 }
             }
         }

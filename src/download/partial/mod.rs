@@ -595,7 +595,7 @@ fn remove_journal(path: &Path) {
 
 fn header_of(checksum: &Checksum, size: Option<u64>, boot: Option<[u8; 16]>) -> Header {
     Header {
-        key: key_of(checksum.etag()),
+        key: key_of(&checksum.etag()),
         size,
         boot,
     }

@@ -16,6 +16,7 @@ use crate::download::select::Selection;
 use crate::download::shared::Sharing;
 use crate::download::whole::{Length, is_whole};
 use crate::sys::dir::Dir;
+use crate::types::digest::XetHash;
 use crate::types::listing::{Checksum, FileEntry};
 use crate::types::{CommitHash, RepoPath};
 
@@ -50,7 +51,7 @@ impl Session {
         }
         // Where links do not work the pointer is the file, and its hash is not known.
         let checksum = etag.as_deref().and_then(Checksum::from_etag);
-        let checksum = checksum.unwrap_or_else(|| Checksum::Unknown(commit.as_str().to_owned()));
+        let checksum = checksum.unwrap_or_else(|| Checksum::Unknown(commit.as_str().into()));
         let disk = OnDisk {
             file: true,
             ..OnDisk::default()
@@ -113,9 +114,9 @@ impl Session {
     ) -> OnDisk {
         let checksum = entry.checksum();
         if matches!(self.request.target, Destination::Cache)
-            && blobs.complete.contains(checksum.etag())
+            && blobs.complete.contains(&*checksum.etag())
             && pointers.names(path, &checksum)
-            && blobs.length(checksum.etag()) == Some(entry.size)
+            && blobs.length(&checksum.etag()) == Some(entry.size)
         {
             return OnDisk {
                 file: true,
@@ -130,7 +131,7 @@ impl Session {
             path,
             checksum: &checksum,
             length: Length::Sure(entry.size),
-            xet_hash: entry.xet_hash.as_deref(),
+            xet_hash: entry.xet_hash.as_ref(),
         };
         self.probe(&probe, blobs)
     }
@@ -194,7 +195,7 @@ impl Blobs {
 
     /// Bytes of an unfinished download; `None` without one.
     fn partial(&self, repo: &RepoLayout, checksum: &Checksum, length: Length) -> Option<u64> {
-        let is_there = self.partials.contains(checksum.etag());
+        let is_there = self.partials.contains(&*checksum.etag());
         is_there.then(|| kept_bytes(&repo.partial(checksum), checksum, length.sure()))
     }
 
@@ -210,14 +211,14 @@ pub(super) struct Probe<'a> {
     pub(super) path: &'a RepoPath,
     pub(super) checksum: &'a Checksum,
     pub(super) length: Length,
-    pub(super) xet_hash: Option<&'a str>,
+    pub(super) xet_hash: Option<&'a XetHash>,
 }
 
 fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
     let metadata = dir.metadata(probe.path);
     let same_etag = metadata
         .as_ref()
-        .is_some_and(|m| m.etag == probe.checksum.etag());
+        .is_some_and(|m| m.etag == *probe.checksum.etag());
     let same_commit = metadata
         .as_ref()
         .is_some_and(|m| m.commit == probe.commit.as_str());

@@ -25,6 +25,7 @@ use crate::cache::{last_used, trees};
 use crate::download::shared::Sharing;
 use crate::hub::{Hub, HubError};
 use crate::sys::free_space;
+use crate::types::digest::XetHash;
 use crate::types::listing::Listing;
 use crate::types::progress::{Event, Notice, Progress};
 use crate::types::{CommitHash, RepoPath, Revision};
@@ -136,12 +137,13 @@ impl Session {
             Some(size) => Length::Sure(size),
             None => Length::of_head(&head.checksum, head.size),
         };
+        let xet_hash = head.xet_hash.map(XetHash::from);
         let probe = Probe {
             commit: &head.commit,
             path,
             checksum: &head.checksum,
             length,
-            xet_hash: head.xet_hash.as_deref(),
+            xet_hash: xet_hash.as_ref(),
         };
         let disk = self.probe(&probe, &self.blobs());
         self.tell_of_damage(u64::from(disk.damaged), path);
@@ -152,7 +154,7 @@ impl Session {
             disk,
             self.request.force,
         )
-        .with_xet_hash(head.xet_hash)
+        .with_xet_hash(xet_hash)
         .with_link(head.link);
         Ok(DownloadPlan {
             commit: head.commit,

@@ -17,6 +17,7 @@ use crate::download::request::Destination;
 use crate::download::request::Workers;
 use crate::download::xet::Xet;
 use crate::sys::limits;
+use crate::types::listing::Checksum;
 
 impl Session {
     /// Brings all files of a plan. The first failure ends the others.
@@ -78,10 +79,10 @@ impl Session {
         let mut batches: Vec<Vec<PlannedFile>> = match self.request.target {
             Destination::LocalDir(_) => plan.files.iter().map(|file| vec![file.clone()]).collect(),
             Destination::Cache => {
-                let mut by_etag: BTreeMap<&str, Vec<PlannedFile>> = BTreeMap::new();
+                let mut by_etag: BTreeMap<&Checksum, Vec<PlannedFile>> = BTreeMap::new();
                 for file in &plan.files {
                     by_etag
-                        .entry(file.checksum.etag())
+                        .entry(&file.checksum)
                         .or_default()
                         .push(file.clone());
                 }
@@ -89,10 +90,10 @@ impl Session {
             }
         };
         // Largest first: the last worker to finish is then busy for the shortest time.
-        batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size.unwrap_or(0)));
+        batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size().unwrap_or(0)));
         let (large, small) = batches
             .into_iter()
-            .partition::<VecDeque<_>, _>(|batch| batch[0].size.is_none_or(|size| size > SMALL));
+            .partition::<VecDeque<_>, _>(|batch| batch[0].size().is_none_or(|size| size > SMALL));
         Queues {
             large: Mutex::new(large),
             small: Mutex::new(small),

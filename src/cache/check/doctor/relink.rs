@@ -82,7 +82,7 @@ impl Known {
         let commit = parts.next()?.to_str()?;
         let path: RepoPath = parts.as_path().to_str()?.parse().ok()?;
         let (_, listing) = self.listings.iter().find(|(known, _)| known == commit)?;
-        Some(listing.get(&path)?.checksum().etag().to_owned())
+        Some(listing.get(&path)?.checksum().to_string())
     }
 
     /// Links that can be made of the blobs at hand, by place.
@@ -110,7 +110,7 @@ impl Known {
         for (commit, listing) in &self.listings {
             for (path, entry) in listing {
                 let place = Path::new(commit).join(path.as_str());
-                let etag = entry.checksum().etag().to_owned();
+                let etag = entry.checksum().to_string();
                 // A blob that another snapshot links to may never have been requested for this one.
                 if !self.places.contains_key(&place) && has(&etag) == Has::Unlinked {
                     links.push(NewLink {
@@ -145,10 +145,10 @@ impl Known {
             let Some(xet_hash) = &entry.xet_hash else {
                 continue;
             };
-            let etag = entry.checksum().etag().to_owned();
+            let etag = entry.checksum().to_string();
             if has(&etag) == Has::Absent {
                 let (known, _) = wanted.entry(etag).or_insert((None, false));
-                *known = Some(xet_hash.clone());
+                *known = Some(xet_hash.text().to_string());
             }
         }
         let wanted = wanted.into_iter();
@@ -180,7 +180,7 @@ impl Known {
             .listings
             .iter()
             .flat_map(|(_, listing)| listing.values());
-        let listed = listed.map(|entry| entry.checksum().etag().to_owned());
+        let listed = listed.map(|entry| entry.checksum().to_string());
         linked.chain(listed).collect()
     }
 }
@@ -188,6 +188,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::digest::Digest;
     use crate::types::listing::FileEntry;
 
     /// Forty times the same digit.
@@ -198,9 +199,9 @@ mod tests {
     fn known(places: &[(&str, At)], listed: &[(&str, &str)]) -> Known {
         let entry = |digit: &str| FileEntry {
             size: 1,
-            blob_id: etag(digit),
+            blob_id: Digest::from_hex(&etag(digit)).unwrap(),
             lfs: None,
-            xet_hash: (digit == "e").then(|| "f".repeat(64)),
+            xet_hash: (digit == "e").then(|| "f".repeat(64).into()),
         };
         let listing = listed
             .iter()

@@ -16,6 +16,7 @@ use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, Entry, Linked, SharedBlob};
 use crate::sys::dir::Dir;
 use crate::sys::{FsError, Opening, open_regular, sync_file};
+use crate::types::digest::XetHash;
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
 
@@ -171,7 +172,7 @@ fn from_store(
             &cache,
             &layout,
             checksum,
-            &shared_blob.hash,
+            &XetHash::from(shared_blob.hash.as_str()),
             shared_blob.size,
         )
     });

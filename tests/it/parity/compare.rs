@@ -177,9 +177,22 @@ fn without_words(text: &str) -> (String, String) {
         if !before.is_empty() && !sentence.is_empty() {
             rest.push('\n');
         }
-        words.push_str(sentence);
+        words.push_str(&without_duration(sentence));
     }
     (rest, words)
+}
+
+/// How long a scan took is another number each time.
+fn without_duration(sentence: &str) -> String {
+    let took = sentence
+        .strip_prefix("Done in ")
+        .and_then(|rest| rest.split_once("s. "));
+    match took {
+        Some((seconds, rest)) if seconds.parse::<f64>().is_ok() => {
+            format!("Done in [TIME]s. {rest}")
+        }
+        _ => sentence.to_owned(),
+    }
 }
 
 /// Whether `ours` has everything that `theirs` has.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -26,6 +27,10 @@ pub enum NodeKind {
         size: u64,
         sha256: String,
     },
+    /// A regular file that the user who runs the tests must not read: size in bytes.
+    Unreadable {
+        size: u64,
+    },
     /// A symbolic link and its target.
     Link {
         target: String,
@@ -42,6 +47,7 @@ impl fmt::Display for Node {
             NodeKind::File { size, sha256 } => {
                 write!(f, "{mode:04o} {path} {size} {}", &sha256[..8])
             }
+            NodeKind::Unreadable { size } => write!(f, "{mode:04o} {path} {size} (unreadable)"),
             NodeKind::Link { target } => write!(f, "link {path} -> {target}"),
             NodeKind::Other => write!(f, "{mode:04o} {path} (other)"),
         }
@@ -79,10 +85,16 @@ fn collect(folder: &Path, prefix: &str, nodes: &mut Vec<Node>) {
             let target = target.to_string_lossy().into_owned();
             NodeKind::Link { target }
         } else if meta.is_file() {
-            let file = File::open(entry.path()).expect("file");
-            let sha256 = sha256_of(file).expect("file");
             let size = meta.len();
-            NodeKind::File { size, sha256 }
+            match File::open(entry.path()) {
+                Ok(file) => NodeKind::File {
+                    size,
+                    sha256: sha256_of(file).expect("file"),
+                },
+                // Root reads a file without a mode for reading, other users do not.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => NodeKind::Unreadable { size },
+                Err(e) => panic!("{path}: {e}"),
+            }
         } else {
             NodeKind::Other
         };

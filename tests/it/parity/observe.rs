@@ -131,6 +131,7 @@ fn content(place: &Path, node: &Node, env: &TestEnv, hub: &Hub) -> String {
     match &node.kind {
         NodeKind::Folder => "folder".to_owned(),
         NodeKind::Link { target } => format!("link to {}", neutral(target, env, hub)),
+        NodeKind::Unreadable { size } => format!("unreadable file of {size} bytes"),
         NodeKind::Other => "neither file, folder nor link".to_owned(),
         NodeKind::File { size, sha256 } => {
             // Small files may hold paths and times of the run.

@@ -79,6 +79,23 @@ impl Console {
         });
     }
 
+    /// Says on stderr what a command did, to a person at a terminal; whether it was said.
+    pub fn tell_outcome(&self, message: &str) -> bool {
+        let is_seen = self.mode == Mode::Human && self.stderr.lock().unwrap().is_terminal;
+        if is_seen {
+            self.to_stderr(Safe::line(&format!("✓ {message}")), Some(Paint::Green));
+        }
+        is_seen
+    }
+
+    /// Prints a path below a heading that stands on stderr.
+    pub fn field(&self, key: &str, path: &Path) {
+        self.line(&format!(
+            "  {key}: {}",
+            text::escape(&paths::path_text(path))
+        ));
+    }
+
     /// Prints the bare path, in every format: byte for byte but for a terminal.
     pub fn bare_path(&self, path: &Path) {
         self.lines(&format!("{}\n", paths::path_text(path)));

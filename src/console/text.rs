@@ -18,12 +18,12 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1}Y")
 }
 
-/// A rate in bytes a second: `980 kB/s`, `2.1 MB/s`.
-pub fn rate(bytes_per_second: u64) -> String {
+/// A size in a sentence: `980 kB`, `2.1 GB`.
+pub fn bytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-    let mut value = bytes_per_second as f64;
-    let mut unit = "B/s";
-    for larger in ["kB/s", "MB/s", "GB/s", "TB/s"] {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
         if value < 999.5 {
             break;
         }
@@ -31,8 +31,13 @@ pub fn rate(bytes_per_second: u64) -> String {
         unit = larger;
     }
     // A digit after the point where there is but one before it.
-    let digits = usize::from(unit != "B/s" && value < 9.95);
+    let digits = usize::from(unit != "B" && value < 9.95);
     format!("{value:.digits$} {unit}")
+}
+
+/// A rate in bytes a second: `980 kB/s`, `2.1 MB/s`.
+pub fn rate(bytes_per_second: u64) -> String {
+    format!("{}/s", bytes(bytes_per_second))
 }
 
 /// A stretch of time in its two largest units: `54 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
@@ -43,6 +48,14 @@ pub fn time(seconds: u64) -> String {
         60..3600 => format!("{minutes} min {} s", seconds % 60),
         3600..86_400 => format!("{hours} h {} min", minutes % 60),
         _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// [`time`], with a tenth of a second for what is short: `0.4 s`, `9 s`.
+pub fn short_time(took: std::time::Duration) -> String {
+    match took.as_secs_f64() {
+        ..0.95 => format!("{:.1} s", took.as_secs_f64().max(0.1)),
+        seconds => time(std::time::Duration::from_secs_f64(seconds.round()).as_secs()),
     }
 }
 

@@ -58,7 +58,11 @@ impl Job {
                 _ => 0,
             };
             let path = file.path.as_str();
-            let progress = FileProgress::begin(&*self.progress, path, file.size(), done);
+            let begin = match file.is_fetched() {
+                true => FileProgress::begin,
+                false => FileProgress::begin_present,
+            };
+            let progress = begin(&*self.progress, path, file.size(), done);
             if file.action != Action::Ready {
                 self.bring(file, force, progress).await?;
             }
@@ -165,7 +169,7 @@ impl Job {
             learned: Learned::default(),
         };
         // Another process may have got further since the plan was made.
-        source.progress.count_to(partial.present());
+        source.progress.find(partial.present());
         let is_from_xet = self.fetch_content(file, &source, partial).await?;
         let place = Arc::clone(&self.place);
         let (this, path) = (file.clone(), partial.path().to_path_buf());
@@ -253,10 +257,10 @@ impl Drop for Closing {
     }
 }
 
-/// Counts the bytes of a file that turned out to be there as if they had come.
+/// Counts the bytes of a file that turned out to be there.
 fn skip(file: &PlannedFile, progress: FileProgress<'_>) {
     if let Action::Fetch { from } = file.action {
-        progress.advance(file.size().unwrap_or(0).saturating_sub(from));
+        progress.found(file.size().unwrap_or(0).saturating_sub(from));
     }
 }
 

@@ -197,6 +197,14 @@ impl DownloadPlan {
             })
     }
 
+    /// Size in bytes of the files whose content is on disk already.
+    pub fn present_bytes(&self) -> u64 {
+        let present = self.files.iter().filter(|file| !file.is_fetched());
+        present.fold(0, |sum: u64, file| {
+            sum.saturating_add(file.size().unwrap_or(0))
+        })
+    }
+
     /// Bytes that have to find room on the disk: what is fetched and not there yet, each content
     /// once.
     pub fn distinct_bytes(&self) -> u64 {

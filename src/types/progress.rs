@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// 1. [`Event::Listing`] any number of times, then [`Event::Listed`]: only where the Hub is asked for a
 ///    listing of files, and again when a branch was moved meanwhile.
 /// 2. [`Event::Begun`] once. It does not come when all files are in the cache already.
-/// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`] and [`Event::Rewound`] in any number,
-///    then [`Event::FileDone`]. Files overlap in time. After a failure the events of the files in
+/// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`], [`Event::Found`] and
+///    [`Event::Rewound`] in any number, then [`Event::FileDone`]. Files overlap in time. After a failure the events of the files in
 ///    flight just end.
 /// 4. [`Event::Finished`] once after [`Event::Begun`], on success and on failure. It does not come when
 ///    the future of the download is dropped.
@@ -61,6 +61,8 @@ pub enum Event {
         bytes: u64,
         /// The part of `bytes` that is on disk already.
         done: u64,
+        /// Size of the other files, whose content is on disk already.
+        there: u64,
     },
     /// Work on a file begins.
     FileBegun {
@@ -72,12 +74,21 @@ pub enum Event {
         size: Option<u64>,
         /// Bytes of it that are on disk already.
         done: u64,
+        /// Whether bytes of it come over the network, as far as can be told beforehand.
+        is_fetched: bool,
     },
     /// More bytes of a file have arrived; they are on disk a moment later.
     Advanced {
         /// The file.
         file: FileId,
         /// How many more.
+        bytes: u64,
+    },
+    /// Bytes of a file turned out to be on disk: another process brought them meanwhile.
+    Found {
+        /// The file.
+        file: FileId,
+        /// How many.
         bytes: u64,
     },
     /// Bytes that were counted have to be fetched again.
@@ -118,7 +129,9 @@ impl fmt::Display for Event {
         match self {
             Event::Listing { files } => write!(f, "listing: {files} files so far"),
             Event::Listed => f.write_str("listing ended"),
-            Event::Begun { files, bytes, done } => {
+            Event::Begun {
+                files, bytes, done, ..
+            } => {
                 write!(
                     f,
                     "begun: {files} files, {bytes} bytes, {done} of them on disk"
@@ -126,6 +139,7 @@ impl fmt::Display for Event {
             }
             Event::FileBegun { file, path, .. } => write!(f, "file {}: {path:?} begun", file.0),
             Event::Advanced { file, bytes } => write!(f, "file {}: {bytes} more bytes", file.0),
+            Event::Found { file, bytes } => write!(f, "file {}: {bytes} bytes found", file.0),
             Event::Rewound { file, bytes } => write!(f, "file {}: {bytes} bytes again", file.0),
             Event::FileDone { file } => write!(f, "file {}: done", file.0),
             Event::Finished => f.write_str("finished"),
@@ -152,20 +166,41 @@ pub struct FileProgress<'a> {
 }
 
 impl<'a> FileProgress<'a> {
-    /// Begins a file: its path in the repository, its size and the bytes of it on disk.
+    /// Begins a file that is fetched: its path in the repository, its size and the bytes of it on disk.
     pub fn begin(
         progress: &'a dyn Progress,
         path: impl Into<String>,
         size: Option<u64>,
         done: u64,
     ) -> Self {
+        Self::new(progress, path.into(), size, done, true)
+    }
+
+    /// Begins a file whose content is on disk, `done` bytes of it in their place.
+    pub fn begin_present(
+        progress: &'a dyn Progress,
+        path: impl Into<String>,
+        size: Option<u64>,
+        done: u64,
+    ) -> Self {
+        Self::new(progress, path.into(), size, done, false)
+    }
+
+    fn new(
+        progress: &'a dyn Progress,
+        path: String,
+        size: Option<u64>,
+        done: u64,
+        is_fetched: bool,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let file = FileId(NEXT.fetch_add(1, Ordering::Relaxed));
         progress.event(Event::FileBegun {
             file,
-            path: path.into(),
+            path,
             size,
             done,
+            is_fetched,
         });
         FileProgress { progress, file }
     }
@@ -176,6 +211,17 @@ impl<'a> FileProgress<'a> {
             return;
         }
         self.progress.event(Event::Advanced {
+            file: self.file,
+            bytes,
+        });
+    }
+
+    /// `bytes` more are there that did not come over the network.
+    pub fn found(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.progress.event(Event::Found {
             file: self.file,
             bytes,
         });

@@ -67,6 +67,7 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Result<Verified, F
         files: jobs.len() as u64,
         bytes: jobs.iter().map(|job| job.size).sum(),
         done: 0,
+        there: 0,
     });
     let queue = Queue::new(jobs.len());
     let work = || queue.work(&jobs, cores, progress);
@@ -220,7 +221,7 @@ impl<'a> Queue<'a> {
     ) -> Result<Verified, FsError> {
         let job = &jobs[index];
         let path = &job.checks[0].path;
-        let progress = FileProgress::begin(progress, path, Some(job.size), 0);
+        let progress = FileProgress::begin_present(progress, path, Some(job.size), 0);
         if job.checks[0].xet_hash.is_none() {
             return job.hash_whole(progress, buffer);
         }

@@ -106,8 +106,10 @@ impl Progress for Bars {
                     bar.finish_and_clear();
                 }
             }
-            Event::Begun { files, bytes, done } => self.begin(files, bytes, done),
-            Event::Advanced { bytes, .. } => self.bytes.inc(bytes),
+            Event::Begun {
+                files, bytes, done, ..
+            } => self.begin(files, bytes, done),
+            Event::Advanced { bytes, .. } | Event::Found { bytes, .. } => self.bytes.inc(bytes),
             Event::Rewound { bytes, .. } => self.bytes.dec(bytes),
             Event::FileDone { .. } => self.files.inc(1),
             Event::Finished => {

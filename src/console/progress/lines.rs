@@ -211,8 +211,12 @@ impl Progress for Lines {
     fn event(&self, event: Event) {
         match event {
             Event::Listing { files } => self.listing(files),
-            Event::Begun { files, bytes, done } => self.begin(files, bytes, done),
-            Event::Advanced { bytes, .. } => self.note(|meter| meter.bytes_done += bytes),
+            Event::Begun {
+                files, bytes, done, ..
+            } => self.begin(files, bytes, done),
+            Event::Advanced { bytes, .. } | Event::Found { bytes, .. } => {
+                self.note(|meter| meter.bytes_done += bytes)
+            }
             Event::Rewound { bytes, .. } => self.note(|meter| {
                 meter.bytes_done = meter.bytes_done.saturating_sub(bytes);
             }),
@@ -325,6 +329,7 @@ mod tests {
             files: 2,
             bytes: 100,
             done: 0,
+            there: 0,
         });
         let first = FileProgress::begin(&progress, "a", Some(100), 0);
         first.advance(100);

@@ -61,6 +61,13 @@ impl<'a> Counted<'a> {
         self.progress.rewind(bytes);
     }
 
+    /// Counts as many bytes as are on disk, of which more may be there than this process brought.
+    pub fn find(&self, bytes: u64) {
+        let before = self.counted.swap(bytes, Ordering::Relaxed);
+        self.progress.found(bytes.saturating_sub(before));
+        self.progress.rewind(before.saturating_sub(bytes));
+    }
+
     /// Counts as many bytes as are there, whatever was counted before.
     pub fn count_to(&self, bytes: u64) {
         let before = self.counted.swap(bytes, Ordering::Relaxed);

@@ -349,6 +349,7 @@ impl Session {
             files: plan.files.len() as u64,
             bytes,
             done,
+            there: plan.present_bytes(),
         });
         let fetched = self.run(plan, &place).await;
         self.progress.event(Event::Finished);

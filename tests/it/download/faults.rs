@@ -401,7 +401,7 @@ fn a_terminal_sees_progress_and_a_pipe_does_not() {
     terminal.expect("left");
     assert_eq!(terminal.exit_code(), 0);
     assert!(
-        terminal.screen().contains("✓ Downloaded"),
+        terminal.screen().contains("✓ 3 files"),
         "{}",
         terminal.screen()
     );

@@ -16,6 +16,7 @@ pub mod moved_branches;
 mod names;
 mod odd_disks;
 mod odd_servers;
+mod outcome;
 mod resume;
 pub mod shared;
 mod shared_faults;

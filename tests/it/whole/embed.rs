@@ -127,7 +127,8 @@ fn events_come_in_the_documented_order() {
             Event::Begun {
                 files: 3,
                 bytes: 3_000_003,
-                done: 0
+                done: 0,
+                there: 0,
             }
         )
     });
@@ -146,7 +147,9 @@ fn events_come_in_the_documented_order() {
         assert!(begun < index);
         let of = |wanted: FileId| {
             let mine = move |event: &&Event| match event {
-                Event::Advanced { file, .. } | Event::Rewound { file, .. } => *file == wanted,
+                Event::Advanced { file, .. }
+                | Event::Found { file, .. }
+                | Event::Rewound { file, .. } => *file == wanted,
                 _ => false,
             };
             events.iter().filter(mine)

@@ -1,10 +1,13 @@
 //! `hf download`.
 
+mod summary;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
 
+use self::summary::Tally;
 use super::error::repo::DownloadContext;
 use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
 use crate::cache::commit::Linking;
@@ -97,7 +100,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     let secret = token.as_ref().map(|resolved| resolved.token.clone());
     let hub = args.transfer.apply(context.hub()?).with_token(secret);
-    let progress = context.observer(args.progress.progress);
+    let tally = Tally::default();
+    let progress = tally.beside(context.observer(args.progress.progress));
     let mut session = Session::new(&hub, request.clone(), progress);
     if !context.settings.disable_xet {
         session = session.with_xet(XetOptions::from_settings(&context.settings));
@@ -116,6 +120,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
             return Ok(());
         }
         Planned::Plan(plan) => {
+            tally.expect(plan.files.len() as u64);
             session
                 .check_space(&plan)
                 .map_err(|error| about.explain(error))?;
@@ -132,7 +137,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         true => args.as_typed(path, context),
         false => path,
     };
-    show_path(&context.console, &path);
+    show_path(&context.console, tally.summary().as_deref(), &path);
     Ok(())
 }
 
@@ -287,7 +292,14 @@ fn real_path(path: PathBuf) -> PathBuf {
 
 /// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works;
 /// by the legacy name always.
-fn show_path(console: &Console, path: &Path) {
+///
+/// A person at a terminal is told on stderr what happened, and then the path. Where stdout is that terminal
+/// too, this takes the place of the heading.
+fn show_path(console: &Console, summary: Option<&str>, path: &Path) {
+    let is_told = summary.is_some_and(|summary| console.tell_outcome(summary));
+    if is_told && !console.is_legacy() && console.stdout_is_terminal() {
+        return console.field("path", path);
+    }
     if !console.is_legacy() && (console.format_given() || console.stdout_is_terminal()) {
         console.path("Downloaded", path);
     } else {

@@ -7,6 +7,7 @@
 mod format;
 pub mod interrupt;
 pub mod json;
+mod layout;
 pub mod paths;
 pub mod picker;
 mod progress;

@@ -116,6 +116,9 @@ impl Console {
 
     /// Prints a table in the current format.
     pub fn table(&self, table: &Table) {
+        if self.mode == Mode::Human && !self.no_truncate && self.stdout_is_terminal() {
+            return self.table_on_terminal(table);
+        }
         let (rendered, truncated) = match self.mode {
             Mode::Human => table.to_human((!self.no_truncate).then(|| self.columns())),
             Mode::Agent => (table.to_tsv(), false),
@@ -127,6 +130,26 @@ impl Console {
         }
         if truncated {
             self.hint("pass --no-truncate or --format json to see whole values");
+        }
+    }
+}
+
+impl Console {
+    /// Prints a table that fits the window, and says how to see what it leaves out.
+    fn table_on_terminal(&self, table: &Table) {
+        let layout = table.to_terminal(self.columns());
+        self.line(&layout.text);
+        match &layout.left_out[..] {
+            [] if layout.is_shortened => {
+                self.hint("--no-truncate shows whole values, --json all there is");
+            }
+            [] => {}
+            names => {
+                let names = names.join(", ");
+                self.hint(&format!(
+                    "this window is too narrow for {names}; --no-truncate shows all"
+                ));
+            }
         }
     }
 }

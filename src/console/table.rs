@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::layout::{Column, Fit, Layout, lay_out};
 use super::text;
 
 /// Rows of cells under named columns. A column whose cells are all null is not shown.
@@ -14,7 +15,12 @@ pub struct Table {
     plain_headers: bool,
     json_only: Vec<&'static str>,
     right: Vec<&'static str>,
+    expendable: Vec<&'static str>,
+    shortened: Vec<(&'static str, Fit)>,
 }
+
+/// Characters to which a cell may be cut where nothing else is said.
+const LEAST: usize = 12;
 
 impl Table {
     /// An empty table with these columns; the first one is what `quiet` prints.
@@ -51,6 +57,24 @@ impl Table {
     /// Aligns this column to the right though it holds text. Columns of numbers are anyway.
     pub fn right_aligned(mut self, column: &'static str) -> Self {
         self.right.push(column);
+        self
+    }
+
+    /// Columns that a narrow terminal does without, the first one first. The others are shortened at most.
+    pub fn expendable(mut self, columns: &[&'static str]) -> Self {
+        self.expendable.extend(columns);
+        self
+    }
+
+    /// Lets a terminal that is too narrow show as little as so many characters of this column.
+    pub fn shortened(mut self, column: &'static str, least: usize) -> Self {
+        self.shortened.push((column, Fit::Shortened(least)));
+        self
+    }
+
+    /// As [`Table::shortened`], for values whose beginning means the same: commits.
+    pub fn beginning(mut self, column: &'static str, least: usize) -> Self {
+        self.shortened.push((column, Fit::Beginning(least)));
         self
     }
 
@@ -116,6 +140,40 @@ impl Table {
             .map(|row| padded(row, &widths, &right))
             .collect();
         (lines.join("\n"), truncated)
+    }
+
+    /// The table for a person at a terminal of this width: see [`lay_out`]. Sizes stand to the right.
+    pub(super) fn to_terminal(&self, width: usize) -> Layout {
+        let shown = self.shown_columns();
+        if self.is_empty() || shown.is_empty() {
+            return Layout {
+                text: "No results found.".to_owned(),
+                is_shortened: false,
+                left_out: Vec::new(),
+            };
+        }
+        let columns = shown.iter().map(|&c| {
+            let (name, cells) = (self.columns[c], self.rows.iter().map(|row| &row[c]));
+            let is_number = cells.clone().all(|cell| cell.is_null() || cell.is_number());
+            let declared = self.shortened.iter().find(|(column, _)| *column == name);
+            let right = is_number || name == "size" || self.right.contains(&name);
+            Column {
+                header: match self.plain_headers {
+                    true => name.to_owned(),
+                    false => text::screaming_snake(name),
+                },
+                cells: cells.map(human_cell).collect(),
+                right,
+                fit: match declared {
+                    Some((_, fit)) => *fit,
+                    None if c == shown[0] || right => Fit::Whole,
+                    None => Fit::Shortened(LEAST),
+                },
+            }
+        });
+        let place = |name: &&str| shown.iter().position(|&c| self.columns[c] == *name);
+        let expendable: Vec<usize> = self.expendable.iter().filter_map(place).collect();
+        lay_out(columns.collect(), &expendable, width)
     }
 
     /// Tab-separated values with a header; lists in Python notation.

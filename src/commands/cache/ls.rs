@@ -119,7 +119,11 @@ fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras)
     let mut table = Table::new(&columns)
         .only_in_json(&["repo_id", "repo_type"])
         .only_in_json(&only_in_json)
-        .right_aligned("size");
+        .right_aligned("size")
+        .shortened("refs", 8)
+        .shortened("last_accessed", 17)
+        .shortened("last_modified", 17)
+        .expendable(&["last_modified", "share", "refs", "last_accessed"]);
     for row in rows {
         let repo = row.repo;
         let mut cells = vec![
@@ -181,7 +185,11 @@ fn revision_table(rows: &[Row<'_>], now: f64) -> Table {
         "files",
     ])
     .with_id("revision")
-    .right_aligned("size");
+    .right_aligned("size")
+    .shortened("refs", 8)
+    .shortened("last_modified", 17)
+    .beginning("revision", 12)
+    .expendable(&["last_modified", "refs"]);
     for row in rows {
         let Some(revision) = row.revision else {
             continue;

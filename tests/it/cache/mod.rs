@@ -13,6 +13,7 @@ mod in_use;
 mod ls;
 mod made_up;
 mod model;
+mod narrow;
 mod odd;
 mod pins;
 mod prune;

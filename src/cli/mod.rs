@@ -76,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
             CliError::new(ErrorKind::Disk, "Cannot write the output.").caused_by(error)
         })
     });
+    console.end_progress();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -220,7 +220,10 @@ impl Context {
         });
         match result {
             Some(result) => result.map_err(explain),
-            None => Err(CliError::new(Kind::Interrupted, "Interrupted.")),
+            None => {
+                self.console.end_progress();
+                Err(CliError::new(Kind::Interrupted, "Interrupted."))
+            }
         }
     }
 }

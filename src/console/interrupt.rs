@@ -14,14 +14,16 @@
 //! made Ctrl-C a key like others, and would be lost otherwise.
 
 #[cfg(unix)]
-pub use unix::{exit_code, hold, install, keep_terminal, wait};
+pub use unix::{
+    Cover, cover, exit, exit_code, hold, install, is_in_foreground, keep_terminal, stop, wait,
+};
 
 #[cfg(unix)]
 mod unix {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::{Arc, OnceLock};
+    use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 
     const ENDINGS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -31,6 +33,11 @@ mod unix {
         fatal: Arc<AtomicBool>,
         /// The last signal that came; 0: none.
         last: Arc<AtomicUsize>,
+        /// What holds the signals, and how much of that also answers them.
+        holders: Mutex<(usize, usize)>,
+        /// Ctrl-Z stops the process at once; else it is noted.
+        stops: Arc<AtomicBool>,
+        stopped: Arc<AtomicBool>,
         /// Those of [`ENDINGS`] that were not ignored at start.
         heard: Vec<i32>,
     }
@@ -44,6 +51,9 @@ mod unix {
             let signals = Signals {
                 fatal: Arc::new(AtomicBool::new(true)),
                 last: Arc::new(AtomicUsize::new(0)),
+                holders: Mutex::default(),
+                stops: Arc::new(AtomicBool::new(true)),
+                stopped: Arc::default(),
                 heard: heard.filter(|&s| !is_in(ignored, s)).collect(),
             };
             for &signal in &signals.heard {
@@ -53,6 +63,11 @@ mod unix {
                 let _ = signal_hook::flag::register_usize(signal, last, number);
                 let _ =
                     signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, fatal);
+            }
+            if !is_in(ignored, SIGTSTP) {
+                let (stops, stopped) = (Arc::clone(&signals.stops), Arc::clone(&signals.stopped));
+                let _ = signal_hook::flag::register_conditional_default(SIGTSTP, stops);
+                let _ = signal_hook::flag::register(SIGTSTP, stopped);
             }
             // Writing beyond `ulimit -f` is then an error with a message instead of a sudden end.
             let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
@@ -117,20 +132,100 @@ mod unix {
     /// While it lives, signals do not end the process.
     #[derive(Debug)]
     pub struct Hold {
-        before: bool,
+        answers: bool,
     }
 
     /// Holds the signals until the answer is dropped. Holds may nest.
     pub fn hold() -> Hold {
-        Hold {
-            before: signals().fatal.swap(false, Ordering::SeqCst),
+        Hold::new(true)
+    }
+
+    impl Hold {
+        fn new(answers: bool) -> Self {
+            count(|(all, answering)| {
+                *all += 1;
+                *answering += usize::from(answers);
+            });
+            Hold { answers }
         }
+    }
+
+    /// Changes the number of holders.
+    fn count(change: impl FnOnce(&mut (usize, usize))) {
+        let signals = signals();
+        let mut holders = signals
+            .holders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(&mut holders);
+        signals.fatal.store(holders.0 == 0, Ordering::SeqCst);
     }
 
     impl Drop for Hold {
         fn drop(&mut self) {
-            signals().fatal.store(self.before, Ordering::SeqCst);
+            count(|(all, answering)| {
+                *all -= 1;
+                *answering -= usize::from(self.answers);
+            });
         }
+    }
+
+    /// While it lives, signals wait for [`Cover::ending`] and [`Cover::is_stopped`], to be asked every
+    /// moment: something on the terminal has to be removed first.
+    #[derive(Debug)]
+    pub struct Cover {
+        _held: Hold,
+    }
+
+    /// Holds the signals for something that is shown.
+    pub fn cover() -> Cover {
+        signals().stops.store(false, Ordering::SeqCst);
+        Cover {
+            _held: Hold::new(false),
+        }
+    }
+
+    impl Cover {
+        /// The exit code with which a signal wants the process to end, unless something else answers it.
+        pub fn ending(&self) -> Option<u8> {
+            let signals = signals();
+            let holders = signals
+                .holders
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            (signals.last.load(Ordering::SeqCst) != 0 && holders.1 == 0).then(exit_code)
+        }
+
+        /// Whether Ctrl-Z was pressed since this was asked last.
+        pub fn is_stopped(&self) -> bool {
+            signals().stopped.swap(false, Ordering::SeqCst)
+        }
+    }
+
+    impl Drop for Cover {
+        fn drop(&mut self) {
+            signals().stops.store(true, Ordering::SeqCst);
+            if self.is_stopped() {
+                stop();
+            }
+        }
+    }
+
+    /// Ends the process at once.
+    pub fn exit(code: u8) -> ! {
+        signal_hook::low_level::exit(code.into())
+    }
+
+    /// Stops the process, as Ctrl-Z does, until it is continued.
+    pub fn stop() {
+        // Without effect where the system has no such signal.
+        let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
+    }
+
+    /// Whether the terminal on stderr is this process's: a shell may have put it into the background.
+    pub fn is_in_foreground() -> bool {
+        let group = rustix::termios::tcgetpgrp(rustix::stdio::stderr());
+        group.is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
     /// While it lives, signals restore the terminal before they end the process.
@@ -207,6 +302,40 @@ mod other {
     /// Nothing to hold.
     pub fn hold() -> Hold {
         Hold
+    }
+
+    /// Nothing to cover.
+    #[derive(Debug)]
+    pub struct Cover;
+
+    /// Ctrl-C ends the process at once.
+    pub fn cover() -> Cover {
+        Cover
+    }
+
+    impl Cover {
+        /// No signal waits.
+        pub fn ending(&self) -> Option<u8> {
+            None
+        }
+
+        /// No such key.
+        pub fn is_stopped(&self) -> bool {
+            false
+        }
+    }
+
+    /// Ends the process.
+    pub fn exit(code: u8) -> ! {
+        std::process::exit(code.into())
+    }
+
+    /// No such thing.
+    pub fn stop() {}
+
+    /// No such thing as a background.
+    pub fn is_in_foreground() -> bool {
+        true
     }
 
     /// Nothing is caught before the first wait.

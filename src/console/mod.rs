@@ -21,6 +21,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
 pub use self::format::{Mode, OutputFormat, ProgressStyle};
+use self::progress::screen::Screen;
 pub use self::results::Fields;
 use self::safe::{Paint, Safe};
 pub use self::table::Table;
@@ -90,18 +91,12 @@ pub struct Console {
     is_dumb: bool,
     stdout: Mutex<Stream>,
     stderr: Arc<Mutex<Stream>>,
-    bars: Arc<indicatif::MultiProgress>,
+    screen: Arc<Screen>,
 }
 
 /// See [`Console::waiting`].
-pub struct Waiting(Option<indicatif::ProgressBar>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
+pub struct Waiting {
+    _shown: Option<progress::screen::Shown>,
 }
 
 /// What [`Console::captured`] collected.
@@ -130,6 +125,12 @@ impl Console {
         let color_wanted = env.get(env::NO_COLOR).is_none() && !is_dumb;
         let stdout_is_terminal = io::stdout().is_terminal();
         let stderr_is_terminal = io::stderr().is_terminal();
+        let stderr = Arc::new(Mutex::new(Stream {
+            sink: Sink::Stderr(io::stderr()),
+            is_terminal: stderr_is_terminal,
+            color: stderr_is_terminal && color_wanted,
+            failure: None,
+        }));
         Console {
             program: Program::Hf,
             is_agent: false,
@@ -149,13 +150,8 @@ impl Console {
                 color: stdout_is_terminal && color_wanted,
                 failure: None,
             }),
-            stderr: Arc::new(Mutex::new(Stream {
-                sink: Sink::Stderr(io::stderr()),
-                is_terminal: stderr_is_terminal,
-                color: stderr_is_terminal && color_wanted,
-                failure: None,
-            })),
-            bars: Arc::new(indicatif::MultiProgress::new()),
+            screen: Screen::new(Arc::clone(&stderr)),
+            stderr,
         }
     }
 
@@ -168,6 +164,7 @@ impl Console {
             color: false,
             failure: None,
         };
+        let stderr = Arc::new(Mutex::new(stream(&capture.stderr)));
         let console = Console {
             program: Program::Hf,
             is_agent: false,
@@ -179,8 +176,8 @@ impl Console {
             stdin_is_terminal: false,
             is_dumb: false,
             stdout: Mutex::new(stream(&capture.stdout)),
-            stderr: Arc::new(Mutex::new(stream(&capture.stderr))),
-            bars: Arc::new(indicatif::MultiProgress::new()),
+            screen: Screen::new(Arc::clone(&stderr)),
+            stderr,
         };
         (console, capture)
     }
@@ -285,10 +282,13 @@ impl Console {
 
     /// Prints a line.
     fn print(&self, text: Safe) {
-        self.stdout
-            .lock()
-            .unwrap()
-            .write(&text.then(Safe::lines("\n")));
+        let text = text.then(Safe::lines("\n"));
+        let print = || self.stdout.lock().unwrap().write(&text);
+        match self.stdout_is_terminal() {
+            // It may be the one with the bars.
+            true => self.screen.suspend(print),
+            false => print(),
+        }
     }
 
     /// A message for a person: stderr, not in `quiet`.
@@ -337,7 +337,7 @@ impl Console {
             }
             ProgressStyle::None => Arc::new(Silent),
             ProgressStyle::Auto | ProgressStyle::Bar => {
-                Arc::new(progress::bars::Bars::new(Arc::clone(&self.bars)))
+                Arc::new(progress::bars::Bars::new(Arc::clone(&self.screen)))
             }
         }
     }
@@ -345,11 +345,20 @@ impl Console {
     /// Shows that something is waited for, with the time it takes: a moving line on a terminal in
     /// `human`, else the text once. It goes when the answer is dropped.
     pub fn waiting(&self, text: &str) -> Waiting {
-        if self.mode != Mode::Human || !self.stderr.lock().unwrap().is_terminal {
+        let is_terminal = self.stderr.lock().unwrap().is_terminal;
+        if self.mode != Mode::Human || !is_terminal || self.is_dumb {
             self.say(text);
-            return Waiting(None);
+            return Waiting { _shown: None };
         }
-        Waiting(Some(progress::bars::spinner(&self.bars, &Safe::line(text))))
+        let (_, shown) = progress::bars::spinner(&self.screen, text.to_owned());
+        Waiting {
+            _shown: Some(shown),
+        }
+    }
+
+    /// Removes bars and other moving lines: the command is over, whatever still holds them.
+    pub fn end_progress(&self) {
+        self.screen.close();
     }
 
     /// Ends the output.
@@ -370,12 +379,18 @@ impl Console {
 
     fn to_stderr(&self, text: Safe, paint: Option<Paint>) {
         // Bars are hidden while a line is written, so that they do not mix.
-        self.bars.suspend(|| {
+        self.screen.suspend(|| {
             let mut stderr = self.stderr.lock().unwrap();
             let paint = paint.and_then(|paint| stderr.paint(paint));
             stderr.write(&text.painted(paint).then(Safe::lines("\n")));
         });
     }
+}
+
+/// Columns and rows of the terminal on stderr.
+fn stderr_size() -> Option<(usize, usize)> {
+    let (columns, rows) = terminal_size::terminal_size_of(io::stderr())?;
+    Some((columns.0.into(), rows.0.into()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A list on the terminal to tick entries in. State and drawing are pure; [`Console::pick`] joins
 //! them to the terminal.
 //!
-//! Built on `console`, which `indicatif` brings along anyway. `inquire` and `dialoguer` are not used:
+//! Built on `console`. `inquire` and `dialoguer` are not used:
 //! neither can update a line with the size that would be freed. The list uses the alternate screen, so
 //! that a change of size leaves nothing behind and the old content comes back afterwards.
 

@@ -14,6 +14,7 @@ pub(super) enum Paint {
     Red,
     Green,
     Yellow,
+    Cyan,
     Gray,
     Bold,
     Inverse,
@@ -26,6 +27,7 @@ impl Paint {
             Paint::Red => "31",
             Paint::Green => "32",
             Paint::Yellow => "33",
+            Paint::Cyan => "36",
             Paint::Gray => "90",
             Paint::Bold => "1",
             Paint::Inverse => "7",
@@ -91,6 +93,20 @@ impl Safe {
         }
     }
 
+    /// Lines that replace those below the cursor, which stays where it is, on the first of them
+    /// (ECMA-48: EL, ED and CUU).
+    pub fn frame(lines: &[Safe]) -> Self {
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("{}\x1b[K", line.0))
+            .collect();
+        let up = match lines.len() {
+            0 | 1 => String::new(),
+            more => format!("\x1b[{}A", more - 1),
+        };
+        Safe(format!("\r{}\x1b[J\r{up}", lines.join("\r\n")))
+    }
+
     /// One after the other.
     pub fn then(mut self, next: Safe) -> Self {
         self.0.push_str(&next.0);
@@ -108,7 +124,7 @@ impl Safe {
             !self
                 .0
                 .chars()
-                .any(|c| is_deceptive(c) && !matches!(c, '\n' | '\t' | '\u{1b}')),
+                .any(|c| is_deceptive(c) && !matches!(c, '\n' | '\r' | '\t' | '\u{1b}')),
             "nothing gets past the constructors"
         );
         &self.0

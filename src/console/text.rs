@@ -35,6 +35,19 @@ pub fn bytes(bytes: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// A number with commas: `12,345`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A rate in bytes a second: `980 kB/s`, `2.1 MB/s`.
 pub fn rate(bytes_per_second: u64) -> String {
     format!("{}/s", bytes(bytes_per_second))
@@ -272,6 +285,28 @@ mod tests {
             (100_000, "1 d 3 h"),
         ] {
             assert_eq!(time(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_numbers_in_sentences() {
+        assert_eq!(bytes(1_100_000_000), "1.1 GB");
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(thousands(number), expected);
+        }
+        for (milliseconds, expected) in [
+            (0, "0.1 s"),
+            (440, "0.4 s"),
+            (960, "1 s"),
+            (61_400, "1 min 1 s"),
+        ] {
+            let took = std::time::Duration::from_millis(milliseconds);
+            assert_eq!(short_time(took), expected);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Downloads: what arrives where, with every fault of the server, the disk and other programs.
 
+mod bars;
 pub mod basic;
 mod connections;
 mod crash;

@@ -19,6 +19,8 @@ fn measured(mut running: Running) -> (crate::harness::Output, u64) {
     let mut peak = 0;
     while !running.ended() {
         let text = fs::read_to_string(&status).unwrap_or_default();
+        // Until the program has its own name, its memory may still be that of the tests.
+        let text = text.strip_prefix("Name:\thf\n").unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
         peak = peak.max(kib.unwrap_or(0) * 1024);

@@ -240,6 +240,9 @@ fn compare(servers: &Servers, pair: &Pair) {
             process::run(servers, &ours(case), &home, case, &mut runs[number]);
         }
     }
+    for (number, (_, case)) in pair.ways.iter().enumerate() {
+        servers.make_way(&folder.path().join(number.to_string()), case);
+    }
     let [(one, _), (other, _)] = pair.ways;
     let times = runs
         .each_mut()
@@ -287,6 +290,9 @@ fn measure(servers: &Servers, case: &Case) {
                 run(command, &folder.path().join(name), runs);
             }
         }
+    }
+    for (_, name, ..) in &runners {
+        servers.make_way(&folder.path().join(name), case);
     }
     let [(.., mut ours), (.., mut curl), (.., mut python)] = runners;
     row(case, &mut ours, &mut curl, &mut python);

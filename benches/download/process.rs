@@ -108,8 +108,8 @@ pub fn curl_config(
 
 /// Runs a command with its own empty home, unless the case wants it warm.
 pub fn run(servers: &Servers, command: &Line, home: &Path, case: &Case, runs: &mut Runs) {
-    if !case.warm && home.exists() {
-        fs::remove_dir_all(home).expect("remove the last run's files");
+    if !case.warm {
+        servers.make_way(home, case);
     }
     let cpu = cpu_of_children();
     let start = Instant::now();

@@ -1,14 +1,14 @@
 //! From a complete partial to a snapshot others can use: partial → blob → pointer → ref. Each step
 //! is one rename, so a crash between any two leaves a cache that is valid.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target, staging_path};
 use crate::sys::{
-    FsError, Mode, Opening, copy_file, create_dir_all, open_regular, read_text,
-    refuse_foreign_link, replace, symlink_in_folder, sync_file, write_atomic_staged,
+    FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
+    symlink_in_folder, sync_file, write_atomic_staged,
 };
 use crate::types::listing::Checksum;
 use crate::types::{CommitHash, RepoPath, Revision};
@@ -49,6 +49,7 @@ pub fn write_tag(path: &Path, staging: &Path) {
 }
 
 /// Makes a verified partial the file that others trust by its name: a blob, or a file of the user's.
+/// `content` is the partial, open.
 ///
 /// Its bytes are flushed to the disk first. Otherwise a power cut may keep the new name and lose the
 /// bytes, and a file that is empty or full of zeros would count as complete. The folder is not
@@ -56,9 +57,8 @@ pub fn write_tag(path: &Path, staging: &Path) {
 ///
 /// # Errors
 /// [`FsError`]; the partial is then still there.
-pub fn publish(partial: &Path, target: &Path) -> Result<(), FsError> {
-    let flush = open_regular(partial).and_then(|file| sync_file(&file));
-    flush.map_err(FsError::of("write", partial))?;
+pub fn publish(content: &File, partial: &Path, target: &Path) -> Result<(), FsError> {
+    sync_file(content).map_err(FsError::of("write", partial))?;
     replace(partial, target)
 }
 

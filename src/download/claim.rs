@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache::layout::PartialName;
-use crate::sys::lockfile::holds_on_one_machine_only;
 use crate::sys::{LockGuard, Opening};
 
 /// Where machines do not see one another's locks, a partial that was written to within this time
@@ -33,8 +32,8 @@ pub enum Claim {
 
 impl Claim {
     /// What the lock of a content gives a right to.
-    pub fn with_lock(guard: LockGuard, lock: &Path, common: &Path) -> Claim {
-        if holds_on_one_machine_only(lock) && !is_ours(common) {
+    pub fn with_lock(guard: LockGuard, common: &Path) -> Claim {
+        if guard.holds_on_one_machine_only() && !is_ours(common) {
             return Claim::Own(Some(guard));
         }
         Claim::Common(guard)
@@ -84,7 +83,7 @@ mod tests {
         let Attempt::Taken(guard) = attempt(&lock) else {
             panic!("no lock");
         };
-        let claim = Claim::with_lock(guard, &lock, &common);
+        let claim = Claim::with_lock(guard, &common);
         assert!(claim.is_common());
         assert_eq!(claim.partial(common.clone()), common);
         let (one, two) = (Claim::Own(None), Claim::Own(None));

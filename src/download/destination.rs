@@ -12,7 +12,7 @@ use super::request::{Destination, Request};
 use super::whole::is_whole;
 use crate::cache::commit::{Linking, link, prepare_root, publish};
 use crate::cache::layout::{CacheLayout, PartialName, RepoLayout};
-use crate::download::partial::{SMALL, adopt_prefix, discard, kept_bytes};
+use crate::download::partial::{Partial, SMALL, adopt_prefix, discard, kept_bytes};
 use crate::sys::lockfile::{self, Attempt, is_young};
 use crate::sys::{FsError, copy_file, create_dir_all, refuse_foreign_link};
 use crate::types::CommitHash;
@@ -187,18 +187,19 @@ impl Place {
 
     /// Makes a verified partial the user's file, or the blob. That another process did so first is
     /// success. Takes as long as the disk takes to keep the bytes.
-    pub(super) fn publish(&self, file: &PlannedFile, partial: &Path) -> Result<(), FsError> {
+    pub(super) fn publish(&self, file: &PlannedFile, partial: &Partial) -> Result<(), FsError> {
+        let publish = |target: &Path| publish(partial.file(), partial.path(), target);
         match &self.local_dir {
             Some(dir) => {
                 let target = dir.file(&file.path);
                 if let Some(folder) = target.parent() {
                     create_dir_all(folder)?;
                 }
-                publish(partial, &target)?;
+                publish(&target)?;
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
             None => {
-                let published = publish(partial, &self.repo.blob(&file.checksum));
+                let published = publish(&self.repo.blob(&file.checksum));
                 published.or_else(|error| match self.has_content(file) {
                     true => Ok(()),
                     false => Err(error),
@@ -222,19 +223,23 @@ impl Place {
             let found = fs::symlink_metadata(path).ok()?;
             (found.is_file() && found.len() > 0).then_some(found)
         };
-        let is_wanted = is_large && !ours.exists();
+        let is_wanted = || is_large && !ours.exists();
         let adopt = |path: &Path| adopt_prefix(path, &ours, &file.checksum, file.length.sure());
         let old = PartialName::prefix_of(&ours);
-        remove_segments(&old);
-        if is_file(&old).is_some() && is_wanted {
-            adopt(&old)?;
-        } else if self.local_dir.is_none() && is_wanted {
+        if fs::symlink_metadata(&old).is_ok() {
+            remove_segments(&old);
+            if is_file(&old).is_some() && is_wanted() {
+                return adopt(&old);
+            }
+            let _ = fs::remove_file(old);
+        }
+        if is_large && self.local_dir.is_none() {
             let legacy = self.repo.legacy_partial(&file.checksum);
-            if is_file(&legacy).is_some_and(|found| !is_young(&found, SystemTime::now())) {
+            let is_old = |found| !is_young(&found, SystemTime::now());
+            if is_file(&legacy).is_some_and(is_old) && is_wanted() {
                 adopt(&legacy)?;
             }
         }
-        let _ = fs::remove_file(old);
         Ok(())
     }
 }

@@ -136,7 +136,8 @@ impl Job {
         }
         let (path, checksum) = (claim.partial(common), file.checksum.clone());
         let size = file.length.sure();
-        let is_long = kept_bytes(&path, &checksum, size) > SMALL;
+        let is_small = size.is_some_and(|size| size <= SMALL);
+        let is_long = !is_small && kept_bytes(&path, &checksum, size) > SMALL;
         let open = move || Partial::open(&path, &checksum, size, claim);
         let opened = match is_long {
             // Its chunks may have to be hashed, which must not hold up the other files.
@@ -172,8 +173,8 @@ impl Job {
         source.progress.find(partial.present());
         let is_from_xet = self.fetch_content(file, &source, partial).await?;
         let place = Arc::clone(&self.place);
-        let (this, path) = (file.clone(), partial.path().to_path_buf());
-        threads::run(move || place.publish(&this, &path)).await??;
+        let (this, complete) = (file.clone(), Arc::clone(partial));
+        threads::run(move || place.publish(&this, &complete)).await??;
         if self.place.local_dir.is_some() {
             return Ok(());
         }
@@ -233,7 +234,7 @@ impl Job {
             taken => taken,
         };
         match taken {
-            Attempt::Taken(guard) => Ok(Claim::with_lock(guard, &path, &self.place.partial(file))),
+            Attempt::Taken(guard) => Ok(Claim::with_lock(guard, &self.place.partial(file))),
             Attempt::CannotTell(error) if is_no_place(&error) => Err(error.into()),
             Attempt::CannotTell(error) => {
                 if !self.place.told_of_locks.swap(true, Ordering::Relaxed) {

@@ -19,7 +19,10 @@ pub fn replace(from: &Path, to: &Path) -> Result<(), FsError> {
 }
 
 fn rename_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    check_folders(&[from, to])?;
+    match from.parent() == to.parent() {
+        true => check_folders(&[to])?,
+        false => check_folders(&[from, to])?,
+    }
     let error = match fs::rename(from, to) {
         Err(error) => error,
         renamed => return renamed,

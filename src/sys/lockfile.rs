@@ -224,10 +224,11 @@ fn is_coherent(file: &File) -> bool {
     })
 }
 
-/// Whether the lock at `path` may keep out processes of this machine alone.
-pub fn holds_on_one_machine_only(path: &Path) -> bool {
-    let file = open_to_read(path);
-    file.is_ok_and(|file| !is_coherent(&file))
+impl LockGuard {
+    /// Whether this lock may keep out processes of this machine alone.
+    pub fn holds_on_one_machine_only(&self) -> bool {
+        !is_coherent(&self.file)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

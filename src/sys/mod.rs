@@ -9,6 +9,7 @@ pub mod dir;
 mod door;
 mod error;
 mod folder;
+mod idle;
 pub mod limits;
 mod lock;
 pub mod lockfile;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
+use super::idle::Threads;
+
 /// Threads that a download uses at most for the network. More do not make it faster: one of them
 /// decrypts a gigabyte in a second.
 const MOST_WORKERS: usize = 8;
@@ -38,8 +40,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[error("a thread of this program ended without an answer")]
 pub struct Gone;
 
-/// Starts work on a thread of its own. When the system refuses one, the state of the work
-/// comes back.
+/// A thread waits longer for more work than the gap between two small files.
+static THREADS: Threads = Threads::new(Duration::from_millis(200));
+
+/// Starts work on a thread that does nothing else meanwhile. When the system refuses one, the state of
+/// the work comes back.
 ///
 /// # Errors
 /// The state, when the system refuses a thread.
@@ -52,7 +57,8 @@ where
     // Taken by the thread, or by this one when there is none.
     let shared = Arc::new(Mutex::new(Some(state)));
     let taken = Arc::clone(&shared);
-    let started = Builder::new().spawn(move || {
+    let started = THREADS.spawn(move || {
+        CALLER.set(None);
         if let Some(state) = take(&taken) {
             // The caller may have stopped waiting.
             let _ = sender.send(work(state));
@@ -283,6 +289,30 @@ mod tests {
         assert_eq!(start(4, |n| n + 1).unwrap().await.unwrap(), 5);
         let panics = start((), |()| assert!(std::env::args().count() == 0));
         assert!(panics.unwrap().await.is_err());
+    }
+
+    /// The thread of work whose caller left is used again for other work.
+    #[tokio::test]
+    async fn a_caller_that_left_is_forgotten() {
+        for _ in 0..1000 {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let mut work = Box::pin(run(move || drop(sender.send(std::thread::current().id()))));
+            let polled = futures_util::poll!(&mut work);
+            let first = receiver.recv().unwrap();
+            drop(work);
+            if polled.is_ready() {
+                continue;
+            }
+            for _ in 0..100 {
+                let look = |()| (std::thread::current().id(), is_unwanted());
+                let (thread, is_unwanted) = start((), look).unwrap().await.unwrap();
+                assert!(!is_unwanted);
+                if thread == first {
+                    return;
+                }
+            }
+        }
+        panic!("no thread was used again");
     }
 
     #[test]

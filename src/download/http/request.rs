@@ -193,7 +193,7 @@ async fn receive_inline(
     partial: &Arc<Partial>,
 ) -> Result<(), Trouble> {
     while let Some((offset, chunk)) = next(source, span, &mut body).await? {
-        write(partial, offset, &chunk)?;
+        partial.write_and_note(offset, chunk)?;
     }
     ended(source, span, partial)
 }
@@ -218,7 +218,7 @@ async fn receive_decoded(
             plain.map_err(|error| bad(format!("its compressed body is damaged: {error}")))?;
         let (offset, taken) = span.take(plain.len());
         source.progress.advance(taken as u64);
-        write(partial, offset, &plain[..taken])?;
+        partial.write_and_note(offset, Bytes::from(plain).slice(..taken))?;
         if is_last || (source.size.is_some() && span.rest().is_empty()) {
             return ended(source, span, partial);
         }
@@ -259,14 +259,9 @@ fn write_all(
     (partial, mut receiver): (Arc<Partial>, mpsc::Receiver<(u64, Bytes)>),
 ) -> Result<(), FsError> {
     while let Some((offset, chunk)) = receiver.blocking_recv() {
-        write(&partial, offset, &chunk)?;
+        partial.write_and_note(offset, chunk)?;
     }
     Ok(())
-}
-
-fn write(partial: &Arc<Partial>, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
-    partial.write_at(offset, bytes)?;
-    partial.note(offset..offset + bytes.len() as u64)
 }
 
 /// The next bytes, and where they belong; `None` at the end of the span or of the answer.

@@ -33,6 +33,7 @@
 mod journal;
 mod proof;
 mod ranges;
+mod recent;
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -41,10 +42,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 pub use self::journal::Chunk;
 use self::journal::{Header, Identity, Record, Told, encode, encode_header, key_of};
 pub use self::proof::{Follower, prove};
 pub use self::ranges::RangeSet;
+use self::recent::Recent;
 use super::claim::Claim;
 use crate::cache::layout::PartialName;
 use crate::sys::{
@@ -90,11 +94,13 @@ struct State {
     pending_since: Instant,
     journal: Option<Journal>,
     flushing: Flushing,
+    /// What was written lately and comes soon in the order of the file, for the follower.
+    recent: Recent,
     /// The hash of what was written in order from the start, for small contents.
     in_order: Option<(ContentHasher, u64)>,
     /// Length of a content whose size was not known, since it is complete.
     end: Option<u64>,
-    /// Counts restarts, so that a follower begins again.
+    /// Counts how often bytes were forgotten or written again, so that a follower begins again.
     restarts: u64,
     /// Number of the follower that is not to stop.
     follower: u64,
@@ -164,6 +170,7 @@ impl Partial {
                     since: Instant::now(),
                     is_running: false,
                 },
+                recent: Recent::default(),
                 in_order: None,
                 end: None,
                 restarts: 0,
@@ -175,15 +182,17 @@ impl Partial {
         };
         match told.filter(|told| !told.present.is_empty()) {
             Some(told) => partial.take_up(told, &metadata)?,
-            None => partial.begin()?,
+            None => partial.begin(metadata.len())?,
         }
         Ok(partial)
     }
 
-    /// Nothing of what is there counts.
-    fn begin(&mut self) -> Result<(), FsError> {
+    /// Nothing counts of the `length` bytes that are there.
+    fn begin(&mut self, length: u64) -> Result<(), FsError> {
         remove_journal(&self.path);
-        self.file.set_len(0).map_err(self.cannot_write())?;
+        if length > 0 {
+            self.file.set_len(0).map_err(self.cannot_write())?;
+        }
         let in_order = self.fresh_hasher();
         self.state().in_order = in_order;
         Ok(())
@@ -245,6 +254,11 @@ impl Partial {
         &self.path
     }
 
+    /// The open partial itself.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Bytes that are there.
     pub fn present(&self) -> u64 {
         self.state().present.total()
@@ -281,6 +295,20 @@ impl Partial {
             }
         }
         Ok(())
+    }
+
+    /// Writes bytes at their place and notes them. As long as the follower needs them soon, it has them from
+    /// here and need not read them.
+    ///
+    /// # Errors
+    /// [`FsError`] naming the partial or its journal.
+    pub fn write_and_note(self: &Arc<Self>, offset: u64, bytes: Bytes) -> Result<(), FsError> {
+        let end = offset + bytes.len() as u64;
+        self.write_at(offset, &bytes)?;
+        if !self.is_small() {
+            self.state().recent.add(offset, bytes);
+        }
+        self.note(offset..end)
     }
 
     /// Notes that the bytes of a range were written.
@@ -323,7 +351,13 @@ impl Partial {
         if state.is_gone {
             return Ok(());
         }
+        let length = range.end - range.start;
         let new = state.present.insert(range);
+        if new < length {
+            // A server began again; what is hashed may be what it sent before.
+            state.restarts += 1;
+            state.recent = Recent::default();
+        }
         state.is_closed = false;
         if state.pending_bytes == 0 {
             state.pending_since = Instant::now();
@@ -439,6 +473,7 @@ impl Partial {
         state.journal = None;
         state.end = None;
         state.in_order = self.fresh_hasher();
+        state.recent = Recent::default();
         state.restarts += 1;
         self.noted.notify_all();
         // First, so that it never names bytes that are no longer there.
@@ -488,8 +523,12 @@ impl Partial {
 
     /// Removes the journal of a partial that was renamed to its blob.
     pub fn published(&self) {
-        self.state().is_gone = true;
-        remove_journal(&self.path);
+        let mut state = self.state();
+        state.is_gone = true;
+        // An old one was removed when the partial was opened.
+        if state.journal.take().is_some() {
+            remove_journal(&self.path);
+        }
     }
 
     /// Removes the partial and its journal.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::Partial;
@@ -18,7 +19,14 @@ use crate::types::listing::Checksum;
 /// A thread that hashes a partial while it is filled. It ends with this value.
 pub struct Follower {
     partial: Arc<Partial>,
-    answer: oneshot::Receiver<Result<bool, FsError>>,
+    answer: oneshot::Receiver<Result<Hashed, FsError>>,
+}
+
+/// How a follower ended.
+struct Hashed {
+    is_right: bool,
+    /// [`super::State::restarts`] as of what it hashed.
+    restarts: u64,
 }
 
 impl Follower {
@@ -44,7 +52,10 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.partial.state().follower += 1;
+        let mut state = self.partial.state();
+        state.follower += 1;
+        state.recent.stop();
+        drop(state);
         self.partial.noted.notify_all();
     }
 }
@@ -59,7 +70,11 @@ pub async fn prove(
 ) -> Result<bool, DownloadError> {
     if let Some(mut follower) = follower {
         let answer = (&mut follower.answer).await;
-        return Ok(answer.map_err(|_| threads::Gone)??);
+        let hashed = answer.map_err(|_| threads::Gone)??;
+        if hashed.restarts == partial.state().restarts {
+            return Ok(hashed.is_right);
+        }
+        // Bytes were written again behind its back.
     }
     if partial.checksum.is_unknown() {
         return Ok(true);
@@ -84,49 +99,78 @@ pub async fn prove(
 }
 
 /// Hashes what is noted from the start on, until all is or this follower is to stop.
-fn follow(partial: &Partial, number: u64) -> Result<bool, FsError> {
+fn follow(partial: &Partial, number: u64) -> Result<Hashed, FsError> {
     let hasher = || ContentHasher::new(&partial.checksum, partial.header.size);
-    let mut buffer = vec![0; READ_SIZE];
-    let mut hashed = (hasher(), 0_u64, partial.state().restarts);
+    let mut buffer = Vec::new();
+    let mut restarts = partial.state().restarts;
+    let (mut hash, mut position) = (hasher(), 0_u64);
+    let ended = |is_right, restarts| Ok(Hashed { is_right, restarts });
     loop {
-        let (restarts, upto) = {
-            let mut state = partial.state();
-            loop {
-                if state.follower != number {
-                    return Ok(false);
-                }
-                let upto = state.present.end_of(0);
-                let is_over = partial.header.size == Some(upto);
-                if state.restarts != hashed.2 || upto > hashed.1 || is_over {
-                    break (state.restarts, upto);
-                }
-                state = match partial.noted.wait(state) {
-                    Ok(state) => state,
-                    Err(poisoned) => poisoned.into_inner(),
-                };
-            }
+        let Some(next) = wait(partial, number, restarts, position) else {
+            return ended(false, restarts);
         };
-        if restarts != hashed.2 {
-            hashed = (hasher(), 0, restarts);
+        if next.restarts != restarts {
+            (hash, position, restarts) = (hasher(), 0, next.restarts);
             continue;
         }
-        while hashed.1 < upto {
-            let wanted = usize::try_from(upto - hashed.1).unwrap_or(READ_SIZE);
+        if let Some(bytes) = next.recent {
+            hash.update(&bytes);
+            position += bytes.len() as u64;
+        }
+        while position < next.upto {
+            buffer.resize(READ_SIZE, 0);
+            let wanted = usize::try_from(next.upto - position).unwrap_or(READ_SIZE);
             let piece = &mut buffer[..wanted.min(READ_SIZE)];
-            match read_at(&partial.file, piece, hashed.1) {
+            match read_at(&partial.file, piece, position) {
                 // A restart emptied it, or else another program did.
                 Ok(0) if partial.state().restarts != restarts => break,
-                Ok(0) => return Ok(false),
+                Ok(0) => return ended(false, restarts),
                 Ok(length) => {
-                    hashed.0.update(&piece[..length]);
-                    hashed.1 += length as u64;
+                    hash.update(&piece[..length]);
+                    position += length as u64;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(FsError::of("read", &partial.path)(error)),
             }
         }
-        if partial.header.size == Some(hashed.1) {
-            return Ok(hashed.0.matches());
+        if partial.header.size == Some(position) {
+            break;
         }
+    }
+    ended(hash.matches(), restarts)
+}
+
+/// What a follower hashes next.
+struct Next {
+    restarts: u64,
+    /// What comes next, when it is still in memory.
+    recent: Option<Bytes>,
+    /// Up to where the rest is to be read.
+    upto: u64,
+}
+
+/// Waits for bytes behind `position`, or a restart; `None` when the follower is to stop.
+fn wait(partial: &Partial, number: u64, restarts: u64, position: u64) -> Option<Next> {
+    let mut state = partial.state();
+    loop {
+        if state.follower != number {
+            return None;
+        }
+        let upto = state.present.end_of(0);
+        let is_over = partial.header.size == Some(upto);
+        if state.restarts != restarts || upto > position || is_over {
+            let recent = state.recent.take(position);
+            // What comes behind is read up to the next piece that is in memory.
+            let upto = state.recent.first().map_or(upto, |first| first.min(upto));
+            return Some(Next {
+                restarts: state.restarts,
+                recent,
+                upto,
+            });
+        }
+        state = match partial.noted.wait(state) {
+            Ok(state) => state,
+            Err(poisoned) => poisoned.into_inner(),
+        };
     }
 }

@@ -108,6 +108,15 @@ async fn a_small_content_has_no_journal_and_is_hashed_as_it_comes() {
     assert!(is_proven(&partial).await);
 }
 
+#[test]
+fn what_no_journal_speaks_of_is_cut_off() {
+    let folder = Folder::new();
+    fs::write(folder.path(), [7; 20]).unwrap();
+    let partial = folder.open();
+    write(&partial, 0, b"hello world");
+    assert_eq!(fs::read(folder.path()).unwrap(), b"hello world");
+}
+
 #[tokio::test]
 async fn wrong_bytes_are_not_proven() {
     let folder = Folder::new();
@@ -240,6 +249,64 @@ async fn the_hash_follows_what_comes_in_any_order() {
     wrong[4_999_999] ^= 1;
     write(&partial, 0, &wrong);
     assert!(!prove(&partial, follower).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_hash_takes_from_memory_what_comes_in_order() {
+    let folder = Folder::new();
+    let content = Bytes::from(bytes(9_000_000));
+    let partial = folder.open_at(&sha256(&content), Some(9_000_000), BOOT);
+    for is_changed in [false, true] {
+        partial.restart().unwrap();
+        let follower = Follower::start(&partial);
+        for at in (0..9_000_000).step_by(100_000) {
+            let piece = content.slice(at..at + 100_000);
+            let piece = match is_changed && at == 5_000_000 {
+                true => vec![0; 100_000].into(),
+                false => piece,
+            };
+            partial.write_and_note(at as u64, piece).unwrap();
+        }
+        assert_eq!(prove(&partial, follower).await.unwrap(), !is_changed);
+    }
+    assert_eq!(partial.state().recent.first(), None, "none is kept");
+}
+
+/// A server that begins again may send other bytes than before, which the disk then has.
+#[tokio::test]
+async fn what_is_written_again_is_hashed_again() {
+    let content = Bytes::from(bytes(4_000_000));
+    for at in [0, 3_999_999] {
+        let folder = Folder::new();
+        let partial = folder.open_at(&sha256(&content), Some(4_000_000), BOOT);
+        let follower = Follower::start(&partial);
+        partial
+            .write_and_note(0, content.slice(..2_000_000))
+            .unwrap();
+        while partial.state().recent.first().is_some() {
+            std::thread::yield_now();
+        }
+        if at > 2_000_000 {
+            partial
+                .write_and_note(2_000_000, content.slice(2_000_000..))
+                .unwrap();
+            while Arc::strong_count(&partial) > 2 {
+                // The follower has its answer, which the disk then contradicts.
+                std::thread::yield_now();
+            }
+        }
+        partial.write_and_note(at, content.slice(7..8)).unwrap();
+        partial
+            .write_and_note(2_000_000, content.slice(2_000_000..3_999_999))
+            .unwrap();
+        if at == 0 {
+            partial
+                .write_and_note(3_999_999, content.slice(3_999_999..))
+                .unwrap();
+        }
+        assert_ne!(content[7], content[at as usize]);
+        assert!(!prove(&partial, follower).await.unwrap(), "{at}");
+    }
 }
 
 #[tokio::test]

@@ -67,9 +67,8 @@ pub const SMALL: u64 = 1 << 20;
 const BATCH: u64 = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(100);
 
-/// Bytes after which a long download is flushed, and the shortest time between two flushes.
-const FLUSH: u64 = 256 << 20;
-const FLUSH_PAUSE: Duration = Duration::from_secs(2);
+/// Bytes after which a long download is flushed. Little is left to flush at its end then.
+const FLUSH: u64 = 64 << 20;
 
 /// An open partial. Threads share it; see the [module](self).
 pub struct Partial {
@@ -119,7 +118,9 @@ struct Journal {
 struct Flushing {
     /// Bytes noted since the last flush began.
     bytes: u64,
+    /// When the last flush ended, and how long it took.
     since: Instant,
+    took: Duration,
     is_running: bool,
 }
 
@@ -168,6 +169,7 @@ impl Partial {
                 flushing: Flushing {
                     bytes: 0,
                     since: Instant::now(),
+                    took: Duration::ZERO,
                     is_running: false,
                 },
                 recent: Recent::default(),
@@ -375,7 +377,8 @@ impl Partial {
         }
         self.write_pending(&mut state)?;
         let flushing = &mut state.flushing;
-        let is_due = flushing.bytes >= FLUSH && flushing.since.elapsed() >= FLUSH_PAUSE;
+        // A slow disk is left to the writers for half of the time.
+        let is_due = flushing.bytes >= FLUSH && flushing.since.elapsed() >= flushing.took;
         if is_due && !flushing.is_running {
             flushing.is_running = true;
             flushing.bytes = 0;
@@ -417,6 +420,7 @@ impl Partial {
 
     /// Flushes the partial and says so in the journal. Where that fails, nothing counts as flushed.
     fn flush(self: Arc<Self>) {
+        let begun = Instant::now();
         let named = self.state().journal.as_ref().map(|journal| journal.length);
         let is_flushed = sync_file(&self.file).is_ok();
         let mut state = self.state();
@@ -433,6 +437,7 @@ impl Partial {
             state = self.state();
         }
         state.flushing.is_running = false;
+        state.flushing.took = begun.elapsed();
         state.flushing.since = Instant::now();
     }
 

@@ -219,7 +219,6 @@ fn a_long_download_is_flushed_on_its_way() {
     let folder = Folder::new();
     let size = 4 * FLUSH;
     let partial = folder.open_at(SHA256, Some(size), BOOT);
-    partial.state().flushing.since = Instant::now() - 2 * FLUSH_PAUSE;
     partial.write_at(FLUSH, b"x").unwrap();
     partial.note(0..FLUSH + 1).unwrap();
     // The thread holds the partial until it is done.

@@ -40,6 +40,24 @@ impl RepoArgs {
     /// # Errors
     /// A usage error when the type is given twice; a failure when a name is invalid.
     pub fn resolve(&self, context: &Context) -> Result<(RepoTarget, Revision), CliError> {
+        self.refuse_contradiction()?;
+        let target = target::parse(&self.repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
+            CliError::new(crate::commands::error::ErrorKind::Other, crate::commands::error::sentence(&error.to_string()))
+                .hint("a repository is named like `openai-community/gpt2` or `datasets/squad_org/squad`")
+        })?;
+        let revision = match (&self.revision, &target.revision) {
+            (Some(text), _) => text.parse()?,
+            (None, Some(revision)) => revision.clone(),
+            (None, None) => Revision::main(),
+        };
+        Ok((target, revision))
+    }
+
+    /// Refuses a flag for what the name says already.
+    ///
+    /// # Errors
+    /// A usage error for a kind that is given twice; a failure for an address beside these flags.
+    pub fn refuse_contradiction(&self) -> Result<(), CliError> {
         match target::form(&self.repo_id) {
             Form::Typed if self.repo_type.is_some() => {
                 return Err(CliError::usage(format!(
@@ -58,16 +76,7 @@ impl RepoArgs {
             }
             _ => {}
         }
-        let target = target::parse(&self.repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
-            CliError::new(crate::commands::error::ErrorKind::Other, crate::commands::error::sentence(&error.to_string()))
-                .hint("a repository is named like `openai-community/gpt2` or `datasets/squad_org/squad`")
-        })?;
-        let revision = match (&self.revision, &target.revision) {
-            (Some(text), _) => text.parse()?,
-            (None, Some(revision)) => revision.clone(),
-            (None, None) => Revision::main(),
-        };
-        Ok((target, revision))
+        Ok(())
     }
 }
 

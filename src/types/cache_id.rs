@@ -29,11 +29,6 @@ impl CacheId {
         })
     }
 
-    /// Whether the id without its type is this word, the case of letters apart.
-    pub fn is_untyped(&self, word: &str) -> bool {
-        fold(&self.id) == fold(word)
-    }
-
     /// Order by type and id, the case of letters apart.
     pub fn cmp_ignoring_case(&self, other: &CacheId) -> Ordering {
         let key = |id: &CacheId| (id.repo_type.as_str(), fold(&id.id));
@@ -71,7 +66,7 @@ impl From<&Repo> for CacheId {
 
 /// A name that exists in several spellings, none of them the one given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} could be {}: letters differ in case", candidates.join(" or "))]
+#[error("the name {name} could be {}: letters differ in case", candidates.join(" or "))]
 pub struct SeveralSpellings {
     /// The name as given.
     pub name: String,
@@ -111,20 +106,8 @@ pub fn find_by_name<T>(
     Ok(similar.into_values().next().unwrap_or_default())
 }
 
-/// Finds the cached repositories that a typed id names: [`find_by_name`] for ids.
-///
-/// # Errors
-/// [`SeveralSpellings`].
-pub fn find_by_id<T>(
-    wanted: &CacheId,
-    all: impl IntoIterator<Item = (CacheId, T)>,
-) -> Result<Vec<T>, SeveralSpellings> {
-    let named = all.into_iter().map(|(id, item)| (id.to_string(), item));
-    find_by_name(&wanted.to_string(), named)
-}
-
 /// A text without the case of its letters.
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
@@ -161,7 +144,7 @@ mod tests {
             (
                 "A/b",
                 &["a/b", "a/B"],
-                "A/b could be a/B or a/b: letters differ in case",
+                "the name A/b could be a/B or a/b: letters differ in case",
             ),
             ("A/B", &["a/b", "a/c"], "[0]"),
             ("A/b", &["a/B", "a/B"], "[0, 1]"),

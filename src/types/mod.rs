@@ -2,6 +2,7 @@
 //! hash, token. Imports nothing else of this program.
 
 pub(crate) mod cache_id;
+pub(crate) mod cached_name;
 pub(crate) mod digest;
 mod endpoint;
 mod error_kind;
@@ -18,6 +19,8 @@ pub(crate) mod token;
 pub(crate) mod xet_hash;
 
 pub use cache_id::CacheId;
+pub(crate) use cache_id::find_by_name;
+pub(crate) use cached_name::CachedName;
 pub use endpoint::{BadEndpoint, DEFAULT_ENDPOINT, Endpoint};
 pub(crate) use endpoint::{host, is_open_to_eavesdroppers, split_scheme, without_userinfo};
 pub use error_kind::ErrorKind;

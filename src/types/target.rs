@@ -1,5 +1,8 @@
-//! The repository argument of a command: `ns/name`, `datasets/ns/name`, an `hf://` URI or a pasted
-//! web address. Pure. Grammar: docs/reference.md#addresses.
+//! The repository argument of a command: `ns/name`, `datasets/ns/name`, `datasets--ns--name`, an `hf://`
+//! URI or a pasted web address. Pure, and without a guess: what a name means does not depend on what there
+//! is. Names of cached repositories: [`super::cached_name`]. Grammar: docs/reference.md#names-of-repositories.
+
+use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -55,7 +58,7 @@ impl std::str::FromStr for RepoTarget {
 pub enum Form {
     /// `ns/name`, without a type.
     Plain,
-    /// `datasets/ns/name`.
+    /// `datasets/ns/name`, or the name of its folder in the cache, `datasets--ns--name`.
     Typed,
     /// `hf://…`
     Uri,
@@ -91,7 +94,7 @@ pub fn parse(
         Form::Plain | Form::Typed => {
             let (typed, id) = split_type(argument);
             Ok(RepoTarget {
-                repo: repo(typed.or(repo_type).unwrap_or(RepoType::Model), id)?,
+                repo: repo(typed.or(repo_type).unwrap_or(RepoType::Model), &id)?,
                 revision: None,
                 path: None,
             })
@@ -110,17 +113,31 @@ fn is_web_address(argument: &str) -> bool {
         })
 }
 
-/// Splits `datasets/ns/name`. A two-part text such as `datasets/name` is a plain id: the Hub has
-/// canonical datasets without a namespace, and users called `datasets`, and the Python client reads
-/// it so.
-fn split_type(argument: &str) -> (Option<RepoType>, &str) {
-    match argument.split_once('/') {
-        Some((first, rest)) if rest.contains('/') => match RepoType::from_plural(first) {
-            Some(repo_type) => (Some(repo_type), rest),
-            None => (None, argument),
-        },
-        _ => (None, argument),
+/// Splits `datasets/ns/name`, `datasets/name`, `dataset/ns/name` and `datasets--ns--name`. `dataset/name` is
+/// a plain id, whose namespace is called `dataset`. No namespace has the name of a plural: on the Hub the
+/// pages of that kind are there.
+fn split_type(argument: &str) -> (Option<RepoType>, Cow<'_, str>) {
+    if let Some((kind, id)) = split_folder(argument) {
+        return (Some(kind), id.into());
     }
+    if let Some((first, rest)) = argument.split_once('/') {
+        let singular = || RepoType::ALL.into_iter().find(|t| t.as_str() == first);
+        let kind = match RepoType::from_plural(first) {
+            None if rest.contains('/') => singular(),
+            kind => kind,
+        };
+        if let Some(kind) = kind.filter(|_| !rest.is_empty()) {
+            return (Some(kind), rest.into());
+        }
+    }
+    (None, argument.into())
+}
+
+/// Splits the name of a folder in the cache, `datasets--ns--name`. No id has two dashes in a row.
+pub(super) fn split_folder(argument: &str) -> Option<(RepoType, String)> {
+    let (plural, rest) = argument.split_once("--")?;
+    let kind = RepoType::from_plural(plural)?;
+    (!rest.is_empty() && !rest.contains('/')).then(|| (kind, rest.replace("--", "/")))
 }
 
 fn repo(repo_type: RepoType, id: &str) -> Result<Repo, TargetError> {
@@ -299,8 +316,17 @@ mod tests {
             ("gpt2", "space gpt2 - -"),
             ("o/n", "space o/n - -"),
             ("datasets/o/n", "dataset o/n - -"),
-            ("datasets/n", "space datasets/n - -"),
             ("models/o/n", "model o/n - -"),
+            ("models/n", "model n - -"),
+            ("datasets/n", "dataset n - -"),
+            ("dataset/n", "space dataset/n - -"),
+            ("dataset/o/n", "dataset o/n - -"),
+            ("datasets--o--n", "dataset o/n - -"),
+            ("models--n", "model n - -"),
+            ("models--", "error"),
+            ("models--o--n--x", "error"),
+            ("model--n", "error"),
+            ("datasets/", "error"),
             ("hf://o/n", "model o/n - -"),
             ("hf://datasets/o/n", "dataset o/n - -"),
             ("hf://datasets/o/n@v1/a/b.txt", "dataset o/n v1 a/b.txt"),

@@ -27,6 +27,19 @@ pub struct VerifyPlan {
 }
 
 impl VerifyPlan {
+    /// Whether there is nothing to check or to tell.
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty() && self.missing.is_empty() && self.extra.is_empty()
+    }
+
+    /// The part of the plan that is about some files.
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.checks.retain(|check| wanted(&check.path));
+        self.missing.retain(|path| wanted(path));
+        self.extra.retain(|path| wanted(path));
+        self
+    }
+
     /// Lets every file be proven by SHA-256 or Git's hash, and none by its Xet hash.
     pub fn without_xet(mut self) -> Self {
         for check in &mut self.checks {

@@ -312,7 +312,11 @@ mod tests {
             std::os::unix::fs::symlink(format!("../../blobs/{name}"), link).unwrap();
         }
         let report = scan::scan(folder.path(), scan::Detail::Files).unwrap();
-        let target = crate::cache::remove::targets::Target::Commit("c1".to_owned());
+        let name = crate::types::CachedName::parse("c1", &crate::types::Endpoint::default());
+        let target = crate::cache::remove::targets::Target {
+            commit: Some("c1".to_owned()),
+            name: name.unwrap(),
+        };
         let targets = [(String::new(), target)];
         let selection = crate::cache::remove::targets::select(&report, &targets).unwrap();
         let pins = crate::cache::pins::Pins::default();

@@ -3,31 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cache::scan::report::{CacheReport, Problem};
-use crate::types::cache_id::{SeveralSpellings, find_by_id, find_by_name};
-use crate::types::{CacheId, is_commit_prefix};
+use crate::types::cached_name::{Unclear, has_wildcard};
+use crate::types::pattern::Pattern;
+use crate::types::{CachedName, Revision, find_by_name};
 
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A repository, spelled as typed: see [`find_by_id`].
-    Repo(CacheId),
-    /// A commit or the beginning of one, in lower case.
-    Commit(String),
-    /// A file of a repository, in every revision that has it.
-    File {
-        /// As in [`Target::Repo`].
-        repo: CacheId,
-        /// Path in the repository, as typed: see [`find_by_name`].
-        path: String,
-    },
-    /// A word that can name nothing in a cache.
-    Nothing,
+pub struct Target {
+    /// The commit that the word could be, or the beginning of one, in lower case.
+    pub commit: Option<String>,
+    /// The repositories that the word could name, and what of them.
+    pub name: CachedName,
 }
 
 /// The targets cannot be combined, or one of them is ambiguous.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// A short commit that several commits begin with.
+    /// A short commit that several commits begin with, or that a repository is called as well.
     #[error("the commit {prefix} could be {}", candidates.join(" or "))]
     Ambiguous {
         /// What was asked for.
@@ -35,9 +27,9 @@ pub enum TargetError {
         /// All commits it could be.
         candidates: Vec<String>,
     },
-    /// A name that is there in several spellings, none of them the one given.
+    /// A name that could be several repositories.
     #[error(transparent)]
-    Case(#[from] SeveralSpellings),
+    Name(#[from] Unclear),
     /// Files beside repositories or revisions.
     #[error("files cannot be removed together with repositories or revisions")]
     Mixed,
@@ -56,17 +48,6 @@ pub struct Selection<'a> {
     pub missing: Vec<String>,
 }
 
-impl Target {
-    /// The target that a word means, without `hf://` addresses. A word of hex digits alone is a commit;
-    /// ids of the cache always have a slash.
-    pub fn of_word(word: &str) -> Target {
-        if is_commit_prefix(word) {
-            return Target::Commit(word.to_ascii_lowercase());
-        }
-        CacheId::parse(word).map_or(Target::Nothing, Target::Repo)
-    }
-}
-
 /// A repository of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RepoIndex {
@@ -74,13 +55,14 @@ enum RepoIndex {
     Damaged(usize),
 }
 
-/// The repositories that a typed id names.
-fn repos_by_id(report: &CacheReport, id: &CacheId) -> Result<Vec<RepoIndex>, SeveralSpellings> {
+/// The repositories that a name means.
+fn repos_by_name(report: &CacheReport, name: &CachedName) -> Result<Vec<RepoIndex>, Unclear> {
     let healthy = report.repos.iter().enumerate();
     let healthy = healthy.map(|(index, repo)| (repo.id.clone(), RepoIndex::Healthy(index)));
     let damaged = report.problems.iter().enumerate();
     let damaged = damaged.filter_map(|(index, p)| Some((p.repo()?, RepoIndex::Damaged(index))));
-    find_by_id(id, healthy.chain(damaged))
+    let found = name.find(healthy.chain(damaged))?;
+    Ok(found.into_iter().map(|(_, index)| index).collect())
 }
 
 /// Finds the targets, each given with the word that the user typed.
@@ -91,20 +73,27 @@ pub fn select<'a>(
     report: &'a CacheReport,
     targets: &[(String, Target)],
 ) -> Result<Selection<'a>, TargetError> {
-    let files = targets
-        .iter()
-        .filter(|(_, target)| matches!(target, Target::File { .. }))
-        .count();
+    let with_path = targets.iter();
+    let with_path = with_path.filter(|(_, target)| target.name.path.is_some());
+    let files = with_path.count();
     if files != 0 && files != targets.len() {
         return Err(TargetError::Mixed);
     }
     let mut selection = Selection::default();
     for (word, target) in targets {
-        let found = match target {
-            Target::Repo(id) => select_repo(report, id, &mut selection)?,
-            Target::Commit(prefix) => select_commit(report, prefix, &mut selection)?,
-            Target::File { repo, path } => select_file(report, repo, path, &mut selection)?,
-            Target::Nothing => false,
+        let repos = repos_by_name(report, &target.name)?;
+        let found = match (&target.name.path, &target.name.revision) {
+            (Some(path), revision) => {
+                select_files(report, &repos, revision.as_ref(), path, &mut selection)?
+            }
+            (None, Some(revision)) => select_revision(report, &repos, revision, &mut selection)?,
+            (None, None) => {
+                let is_commit = match &target.commit {
+                    Some(prefix) => select_commit(report, prefix, &repos, &mut selection)?,
+                    None => false,
+                };
+                is_commit || select_repos(report, &repos, &mut selection)
+            }
         };
         if !found {
             selection.missing.push(word.clone());
@@ -113,13 +102,12 @@ pub fn select<'a>(
     Ok(selection)
 }
 
-fn select_repo<'a>(
+fn select_repos<'a>(
     report: &'a CacheReport,
-    id: &CacheId,
+    repos: &[RepoIndex],
     selection: &mut Selection<'a>,
-) -> Result<bool, TargetError> {
-    let found = repos_by_id(report, id)?;
-    for &index in &found {
+) -> bool {
+    for &index in repos {
         match index {
             RepoIndex::Healthy(index) => {
                 let all = 0..report.repos[index].revisions.len();
@@ -133,28 +121,38 @@ fn select_repo<'a>(
             }
         }
     }
-    Ok(!found.is_empty())
+    !repos.is_empty()
 }
 
 fn select_commit(
     report: &CacheReport,
     prefix: &str,
+    called_so: &[RepoIndex],
     selection: &mut Selection<'_>,
 ) -> Result<bool, TargetError> {
-    let mut commits = BTreeSet::new();
+    let mut candidates = BTreeSet::new();
     let mut places = Vec::new();
     for (index, repo) in report.repos.iter().enumerate() {
         for (number, revision) in repo.revisions.iter().enumerate() {
             if revision.commit.to_ascii_lowercase().starts_with(prefix) {
-                commits.insert(revision.commit.clone());
+                candidates.insert(revision.commit.clone());
                 places.push((index, number));
             }
         }
     }
-    if commits.len() > 1 {
+    if !places.is_empty() {
+        let names = called_so.iter().map(|repo| match *repo {
+            RepoIndex::Healthy(index) => report.repos[index].id.to_string(),
+            RepoIndex::Damaged(index) => report.problems[index]
+                .repo()
+                .map_or_else(String::new, |id| id.to_string()),
+        });
+        candidates.extend(names);
+    }
+    if candidates.len() > 1 {
         return Err(TargetError::Ambiguous {
             prefix: prefix.to_owned(),
-            candidates: commits.into_iter().collect(),
+            candidates: candidates.into_iter().collect(),
         });
     }
     for (repo, revision) in &places {
@@ -163,25 +161,88 @@ fn select_commit(
     Ok(!places.is_empty())
 }
 
-fn select_file(
+/// The healthy ones.
+fn healthy(repos: &[RepoIndex]) -> impl Iterator<Item = usize> {
+    repos.iter().filter_map(|repo| match *repo {
+        RepoIndex::Healthy(index) => Some(index),
+        RepoIndex::Damaged(_) => None,
+    })
+}
+
+/// The revisions of a repository that a branch, a tag or (the beginning of) a commit names.
+fn revisions_named(
     report: &CacheReport,
-    id: &CacheId,
+    repo: usize,
+    revision: &Revision,
+) -> Result<Vec<usize>, TargetError> {
+    let revisions = &report.repos[repo].revisions;
+    let name = revision.as_str();
+    let numbered = || revisions.iter().enumerate();
+    let by_ref = numbered().filter(|(_, one)| one.refs.iter().any(|r| r == name));
+    let found: Vec<usize> = by_ref.map(|(number, _)| number).collect();
+    let prefix = name.to_ascii_lowercase();
+    if !found.is_empty() || !crate::types::is_commit_prefix(name) {
+        return Ok(found);
+    }
+    let by_commit =
+        numbered().filter(|(_, one)| one.commit.to_ascii_lowercase().starts_with(&prefix));
+    let found: Vec<usize> = by_commit.map(|(number, _)| number).collect();
+    match found.len() {
+        0 | 1 => Ok(found),
+        _ => Err(TargetError::Ambiguous {
+            prefix,
+            candidates: found
+                .iter()
+                .map(|&at| revisions[at].commit.clone())
+                .collect(),
+        }),
+    }
+}
+
+fn select_revision(
+    report: &CacheReport,
+    repos: &[RepoIndex],
+    revision: &Revision,
+    selection: &mut Selection<'_>,
+) -> Result<bool, TargetError> {
+    let mut is_there = false;
+    for repo in healthy(repos) {
+        let found = revisions_named(report, repo, revision)?;
+        is_there |= !found.is_empty();
+        if !found.is_empty() {
+            selection.repos.entry(repo).or_default().extend(found);
+        }
+    }
+    Ok(is_there)
+}
+
+fn select_files(
+    report: &CacheReport,
+    repos: &[RepoIndex],
+    revision: Option<&Revision>,
     path: &str,
     selection: &mut Selection<'_>,
 ) -> Result<bool, TargetError> {
     let mut files = Vec::new();
-    for repo in repos_by_id(report, id)? {
-        let RepoIndex::Healthy(index) = repo else {
-            continue;
+    for index in healthy(repos) {
+        let wanted = match revision {
+            Some(revision) => revisions_named(report, index, revision)?,
+            None => (0..report.repos[index].revisions.len()).collect(),
         };
-        for (number, revision) in report.repos[index].revisions.iter().enumerate() {
+        for number in wanted {
+            let revision = &report.repos[index].revisions[number];
             for (file, cached) in revision.files.iter().enumerate() {
                 let name = String::from_utf8_lossy(&cached.path).into_owned();
                 files.push((name, (index, number, file)));
             }
         }
     }
-    let found = find_by_name(path, files)?;
+    let mut found = find_by_name(path, files.iter().cloned()).map_err(Unclear::from)?;
+    if found.is_empty() && (has_wildcard(path) || path.ends_with('/')) {
+        let pattern = Pattern::new(path);
+        let matching = files.into_iter().filter(|(name, _)| pattern.matches(name));
+        found = matching.map(|(_, place)| place).collect();
+    }
     let is_there = !found.is_empty();
     selection.files.extend(found);
     Ok(is_there)
@@ -205,6 +266,7 @@ pub fn detached(report: &CacheReport) -> Selection<'_> {
 mod tests {
     use super::*;
     use crate::cache::scan::{Detail, scan};
+    use crate::types::Endpoint;
 
     /// Two models, one with two revisions, and a damaged dataset.
     fn cache() -> (tempfile::TempDir, CacheReport) {
@@ -223,21 +285,21 @@ mod tests {
         (folder, report)
     }
 
+    /// The target that a word names.
+    fn target(word: &str) -> Target {
+        let is_commit = crate::types::is_commit_prefix(word);
+        Target {
+            commit: is_commit.then(|| word.to_ascii_lowercase()),
+            name: CachedName::parse(word, &Endpoint::default()).unwrap(),
+        }
+    }
+
     /// The selection as text.
     fn selected(words: &[&str]) -> String {
         let (_folder, report) = cache();
         let targets: Vec<(String, Target)> = words
             .iter()
-            .map(|&word| {
-                let target = match word.strip_prefix("file:") {
-                    Some(path) => Target::File {
-                        repo: CacheId::parse("model/org/a").unwrap(),
-                        path: path.to_owned(),
-                    },
-                    None => Target::of_word(word),
-                };
-                (word.to_owned(), target)
-            })
+            .map(|&word| (word.to_owned(), target(word)))
             .collect();
         match select(&report, &targets) {
             Ok(found) => format!(
@@ -272,10 +334,11 @@ mod tests {
             .map(|repo| repo.id.to_string())
             .collect();
         assert_eq!(ids, ["dataset/o/One", "model/O/M", "model/o/m"]);
-        let repo = |id: &str| Target::Repo(CacheId::parse(id).unwrap());
-        let file = |repo: &str, path: &str| Target::File {
-            repo: CacheId::parse(repo).unwrap(),
-            path: path.to_owned(),
+        let repo = |id: &str| target(id);
+        let file = |repo: &str, path: &str| {
+            let mut target = target(repo);
+            target.name.path = Some(path.to_owned());
+            target
         };
         for (target, expected) in [
             (repo("model/o/m"), "{2: {0}} {}"),
@@ -283,7 +346,7 @@ mod tests {
             (repo("model/O/M"), "{1: {0}} {}"),
             (
                 repo("model/O/m"),
-                "model/O/m could be model/O/M or model/o/m",
+                "the name model/O/m could be model/O/M or model/o/m",
             ),
             (repo("dataset/O/one"), "{0: {0}} {}"),
             (file("model/O/M", "f"), "{} {(1, 0, 1)}"),
@@ -291,7 +354,7 @@ mod tests {
             (file("model/o/m", "F"), "{} {(2, 0, 0)}"),
             (
                 file("model/O/m", "f"),
-                "model/O/m could be model/O/M or model/o/m",
+                "the name model/O/m could be model/O/M or model/o/m",
             ),
         ] {
             let found = match select(&report, &[(String::new(), target.clone())]) {
@@ -315,7 +378,28 @@ mod tests {
                 &["aaaa1", "model/b", "aaaa1111"],
                 "{0: {0}, 1: {0}} damaged 0 files 0 missing []",
             ),
-            (&["b"], "{} damaged 0 files 0 missing [\"b\"]"),
+            (&["b"], "{1: {0}} damaged 0 files 0 missing []"),
+            (&["ORG/a"], "{0: {0, 1}} damaged 0 files 0 missing []"),
+            (&["*"], "{0: {0, 1}, 1: {0}} damaged 1 files 0 missing []"),
+            (&["org/*"], "{0: {0, 1}} damaged 0 files 0 missing []"),
+            (
+                &["hf://Org/a@aaaa2"],
+                "{0: {1}} damaged 0 files 0 missing []",
+            ),
+            (
+                &["hf://Org/a@main"],
+                "{} damaged 0 files 0 missing [\"hf://Org/a@main\"]",
+            ),
+            (&["hf://Org/a@aaaa2/f"], "{} damaged 0 files 1 missing []"),
+            (&["hf://Org/a/*"], "{} damaged 0 files 2 missing []"),
+            (
+                &["hf://Org/a/g/"],
+                "{} damaged 0 files 0 missing [\"hf://Org/a/g/\"]",
+            ),
+            (
+                &["hf://Org/a@aaaa"],
+                "Ambiguous { prefix: \"aaaa\", candidates: [\"aaaa1111\", \"aaaa2222\"] }",
+            ),
             (&["bbb"], "{} damaged 0 files 0 missing [\"bbb\"]"),
             (&["cccc"], "{} damaged 0 files 0 missing [\"cccc\"]"),
             (&["dataset/bad"], "{} damaged 1 files 0 missing []"),
@@ -323,9 +407,12 @@ mod tests {
                 &["dataset/bad", "dataset/BAD"],
                 "{} damaged 1 files 0 missing []",
             ),
-            (&["file:f"], "{} damaged 0 files 2 missing []"),
-            (&["file:g"], "{} damaged 0 files 0 missing [\"file:g\"]"),
-            (&["file:f", "model/b"], "Mixed"),
+            (&["hf://Org/a/f"], "{} damaged 0 files 2 missing []"),
+            (
+                &["hf://Org/a/g"],
+                "{} damaged 0 files 0 missing [\"hf://Org/a/g\"]",
+            ),
+            (&["hf://Org/a/f", "model/b"], "Mixed"),
             (
                 &["aaaa"],
                 "Ambiguous { prefix: \"aaaa\", candidates: [\"aaaa1111\", \"aaaa2222\"] }",

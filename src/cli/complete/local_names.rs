@@ -7,11 +7,10 @@ use clap::ValueEnum;
 
 use crate::auth::keyring::Keyring;
 use crate::auth::store::TokenStore;
-use crate::cache::layout::{CacheLayout, parse_repo_folder};
+use crate::cache::layout::{CacheLayout, parse_repo_folder, repo_folder_name};
 use crate::config::env::Env;
 use crate::config::settings::Settings;
-use crate::types::target;
-use crate::types::{CacheId, CommitHash, Repo, RepoType, Revision, is_commit_prefix};
+use crate::types::{CacheId, CachedName, CommitHash, Repo, RepoType, Revision, is_commit_prefix};
 
 /// Where to search, by the words before the cursor and the environment.
 pub struct LocalNames {
@@ -43,38 +42,89 @@ impl LocalNames {
         &self.env
     }
 
-    /// `org/name` and `datasets/org/name`, or names of one type when `--repo-type` stands before.
-    pub fn repo_ids(&self, _current: &str) -> Vec<String> {
-        let asked = option(&self.words, &["--repo-type", "--type"]);
-        let asked = asked.and_then(|word| RepoType::from_str(word, true).ok());
-        let id = |repo: &Repo| match asked {
-            Some(_) => repo.id.to_string(),
-            None => repo.web_path(),
-        };
-        let wanted = |repo: &Repo| asked.is_none_or(|asked| asked == repo.repo_type);
-        self.named(wanted, id)
+    /// `org/name` and `datasets/org/name`, or names of one type when `--repo-type` stands before. In the form
+    /// that was begun, if it is another one.
+    pub fn repo_ids(&self, current: &str) -> Vec<String> {
+        if let Some(asked) = self.asked_type() {
+            let wanted = |repo: &Repo| repo.repo_type == asked;
+            return self.named(wanted, |repo| repo.id.to_string());
+        }
+        if let Some(names) = self.in_other_form(current) {
+            return names;
+        }
+        let mut names = self.named(|_| true, Repo::web_path);
+        // Without a cache to look into, `model/name` is a namespace and a name.
+        let is_cached = self.words.iter().any(|word| word == "verify");
+        let is_exact = |repo: &Repo| is_cached || repo.id.as_str().contains('/');
+        if RepoType::ALL
+            .iter()
+            .any(|kind| current.starts_with(&format!("{kind}/")))
+        {
+            names.extend(self.named(is_exact, |repo| CacheId::from(repo).to_string()));
+        }
+        names
     }
 
-    /// `model/org/name`, as the cache commands write it.
-    pub fn cache_ids(&self, _current: &str) -> Vec<String> {
-        self.named(|_| true, |repo| CacheId::from(repo).to_string())
+    /// `model/org/name`, as the cache commands write it. In the form that was begun, if it is another one.
+    pub fn cache_ids(&self, current: &str) -> Vec<String> {
+        if let Some(names) = self.in_other_form(current) {
+            return names;
+        }
+        let mut names = self.named(|_| true, |repo| CacheId::from(repo).to_string());
+        if !current.is_empty() {
+            let repos = self.repos();
+            let is_only = |repo: &Repo| repos.iter().filter(|one| one.id == repo.id).count() == 1;
+            names.extend(self.named(is_only, |repo| repo.id.to_string()));
+        }
+        names
     }
 
-    /// What `hf cache rm` takes: ids, `hf://…`, commits.
+    /// What `hf cache rm` takes: names, addresses, commits.
     pub fn targets(&self, current: &str) -> Vec<String> {
-        let mut targets = if current.starts_with("hf:") {
-            // There an id has two parts.
-            let has_namespace = |repo: &Repo| repo.id.as_str().contains('/');
-            self.named(has_namespace, |repo| format!("hf://{}", repo.web_path()))
-        } else {
-            self.cache_ids(current)
-        };
+        let mut targets = self.cache_ids(current);
         if is_commit_prefix(current) {
             for repo in self.repos() {
                 targets.extend(self.commits(&repo).iter().map(ToString::to_string));
             }
         }
         targets
+    }
+
+    /// The names as `hf://…`, a web address, `datasets/…` or `datasets--…`, when a word begins so.
+    fn in_other_form(&self, current: &str) -> Option<Vec<String>> {
+        if current.starts_with("hf:") {
+            // There an id has two parts.
+            let has_namespace = |repo: &Repo| repo.id.as_str().contains('/');
+            let prefix = |repo: &Repo| match current.starts_with("hf://models") {
+                true => format!("hf://{}/{}", repo.repo_type.plural(), repo.id),
+                false => format!("hf://{}", repo.web_path()),
+            };
+            return Some(self.named(has_namespace, prefix));
+        }
+        let endpoint = self
+            .settings
+            .as_ref()
+            .map(|settings| settings.endpoint.shown());
+        let hosts = ["https://huggingface.co", "huggingface.co", "hf.co"].map(str::to_owned);
+        for host in endpoint.map(|url| url.to_string()).into_iter().chain(hosts) {
+            let is_begun = current.starts_with(&host)
+                || (current.starts_with("http") && host.starts_with(current));
+            if is_begun {
+                return Some(self.named(|_| true, |repo| format!("{host}/{}", repo.web_path())));
+            }
+        }
+        let mut kinds = RepoType::ALL.into_iter();
+        let kind = kinds.find(|kind| current.starts_with(kind.plural()))?;
+        let wanted = |repo: &Repo| repo.repo_type == kind;
+        if current.starts_with(&format!("{}-", kind.plural())) {
+            return Some(self.named(wanted, repo_folder_name));
+        }
+        Some(self.named(wanted, |repo| format!("{}/{}", kind.plural(), repo.id)))
+    }
+
+    fn asked_type(&self) -> Option<RepoType> {
+        let asked = option(&self.words, &["--repo-type", "--type"])?;
+        RepoType::from_str(asked, true).ok()
     }
 
     /// Refs of the repository that is named on the line, and its commits once something is typed.
@@ -155,13 +205,16 @@ impl LocalNames {
 
     /// The first word that names a cached repository.
     fn repo_on_line(&self) -> Option<Repo> {
-        let asked = option(&self.words, &["--repo-type", "--type"]);
-        let asked = asked.and_then(|word| RepoType::from_str(word, true).ok());
         let endpoint = &self.settings.as_ref()?.endpoint;
         let cached = self.repos();
         self.words.iter().find_map(|word| {
-            let target = target::parse(word, asked, endpoint).ok()?;
-            cached.contains(&target.repo).then_some(target.repo)
+            let name = match self.asked_type() {
+                Some(kind) => CachedName::of_kind(kind, word),
+                None => CachedName::parse(word, endpoint).ok()?,
+            };
+            let all = cached.iter().map(|repo| (CacheId::from(repo), repo));
+            let found = name.find(all).ok()?;
+            found.first().map(|(_, repo)| (*repo).clone())
         })
     }
 }
@@ -236,11 +289,34 @@ mod tests {
             ["dataset/o/d", "model/gpt2", "model/org/name"]
         );
         assert_eq!(any.targets("hf:"), ["hf://datasets/o/d", "hf://org/name"]);
+        assert_eq!(any.targets("datasets"), ["datasets/o/d"]);
+        assert_eq!(
+            any.targets("models--"),
+            ["models--gpt2", "models--org--name"]
+        );
+        assert!(any.targets("gp").contains(&"gpt2".to_owned()));
+        assert!(
+            any.targets("https://huggingface.co/")
+                .contains(&"https://huggingface.co/gpt2".to_owned())
+        );
         assert!(any.targets("a1b2").contains(&commit));
         assert!(!any.targets("a1b").contains(&commit));
         assert_eq!(any.repo_ids(""), ["datasets/o/d", "gpt2", "org/name"]);
         let typed = local_names(home.path(), "hf cache verify --repo-type dataset ");
         assert_eq!(typed.repo_ids(""), ["o/d"]);
+        let download = local_names(home.path(), "hf download ");
+        assert_eq!(
+            download.repo_ids("models/"),
+            ["models/gpt2", "models/org/name"]
+        );
+        assert_eq!(download.repo_ids("datasets--"), ["datasets--o--d"]);
+        let has =
+            |names: &LocalNames, name: &str| names.repo_ids("model/").contains(&name.to_owned());
+        assert!(has(&download, "model/org/name") && !has(&download, "model/gpt2"));
+        assert!(has(
+            &local_names(home.path(), "hf cache verify "),
+            "model/gpt2"
+        ));
         let revision = local_names(home.path(), "hf download datasets/o/d --revision ");
         assert_eq!(revision.revisions(""), ["main", "refs/pr/1"]);
         let elsewhere = local_names(home.path(), "hf cache rm --cache-dir=/nowhere ");

@@ -9,18 +9,21 @@ use serde_json::{Value, json};
 use super::tell::{Damaged, problem_text, report_problems};
 use super::{cache_root, now, shown};
 use crate::cache::pins::Pins;
-use crate::cache::remove::downloads;
+use crate::cache::remove::{downloads, targets};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::select::{self, Filter, Row, Sort};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::shared;
 use crate::commands::context::Context;
-use crate::commands::error::CliError;
+use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{Mode, Table, text};
 
 /// List cached repositories or revisions.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Repositories to list: names, patterns of names, commits. Without any, all.
+    #[arg(value_name = "NAME")]
+    targets: Vec<String>,
     /// Cache folder to look into [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -61,6 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let report = scan(&root, Detail::Totals)?;
     let now = now();
     let mut rows = select::rows(&report, args.revisions);
+    let missing = retain_named(&args.targets, &report, &mut rows, context)?;
     rows.retain(|row| filters.iter().all(|filter| filter.matches(row, now)));
     if context.console.mode() == Mode::Quiet {
         // `hf cache ls -q | xargs hf cache rm` must not remove what can be repaired.
@@ -71,7 +75,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     }
     rows.truncate(args.limit.unwrap_or(usize::MAX));
 
-    let is_part = args.revisions || !filters.is_empty() || args.limit.is_some();
+    let is_part =
+        args.revisions || !args.targets.is_empty() || !filters.is_empty() || args.limit.is_some();
     let table = if args.revisions {
         revision_table(&rows, now)
     } else {
@@ -92,7 +97,56 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         "`hf cache ls --show-warnings`",
         Damaged::Listed,
         context,
-    )
+    )?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = text::escape(&missing.join(", "));
+    Err(CliError::new(
+        ErrorKind::Other,
+        format!("The cache has no {missing}."),
+    ))
+}
+
+/// Keeps the rows that words name; answers the words that name nothing.
+fn retain_named(
+    words: &[String],
+    report: &CacheReport,
+    rows: &mut Vec<Row<'_>>,
+    context: &Context,
+) -> Result<Vec<String>, CliError> {
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut targets = Vec::new();
+    for word in words {
+        let target = super::names::parse(word, context)?;
+        if target.name.path.is_some() {
+            let what = "Only repositories and revisions can be listed here.";
+            return Err(CliError::new(ErrorKind::Other, what).hint("leave out the file"));
+        }
+        targets.push((word.clone(), target));
+    }
+    let named = targets::select(report, &targets)?;
+    rows.retain(|row| {
+        let is_row = |&(&index, numbers): &(&usize, &BTreeSet<usize>)| {
+            let repo = &report.repos[index];
+            let is_revision = |commit: &String| {
+                let mut commits = numbers.iter().map(|&number| &repo.revisions[number].commit);
+                commits.any(|one| one == commit)
+            };
+            repo.folder == row.repo.folder
+                && row
+                    .revision
+                    .is_none_or(|revision| is_revision(&revision.commit))
+        };
+        named.repos.iter().any(|entry| is_row(&entry))
+            || named
+                .damaged
+                .iter()
+                .any(|one| one.folder == row.repo.folder)
+    });
+    Ok(named.missing)
 }
 
 /// Shown only at a terminal: a pipe gets the rows and columns of the Python client.

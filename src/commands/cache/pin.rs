@@ -24,8 +24,8 @@ use crate::sys::FsError;
   hf cache pin \"model/my-org/*\"
   hf cache pin")]
 pub struct PinArgs {
-    /// What to pin: `model/org/name` as `hf cache ls` shows it, a pattern of such names, or
-    /// `hf://org/name`. Without any, the pinned repositories are listed.
+    /// What to pin: a name (`org/name`, `model/org/name`, `hf://…`) or a pattern of names. Without any,
+    /// the pinned repositories are listed.
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
     /// Cache folder to work in [default: the one of HF_HUB_CACHE].
@@ -36,7 +36,7 @@ pub struct PinArgs {
 /// Let pinned repositories be deleted again.
 #[derive(Debug, clap::Args)]
 pub struct UnpinArgs {
-    /// What to unpin: a name, a pattern of names, or `hf://org/name`.
+    /// What to unpin: a name or a pattern of names.
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
     /// Cache folder to work in [default: the one of HF_HUB_CACHE].

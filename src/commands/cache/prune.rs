@@ -15,8 +15,6 @@ use crate::cache::shared;
 use crate::commands::context::Context;
 use crate::commands::error::CliError;
 use crate::console::text;
-use crate::types::CacheId;
-use crate::types::pattern::Pattern;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
 ///
@@ -34,11 +32,11 @@ pub struct Args {
     /// Also remove repositories, least recently used first, until the cache is no larger, as in 200GB.
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     max_size: Option<String>,
-    /// Keep everything of the repositories whose id (type/name, as `hf cache ls` shows it) matches
-    /// this pattern, in this run. May be given several times. See also `hf cache pin`.
+    /// Keep everything of the repositories of this name or pattern of names, in this run. May be given
+    /// several times. See also `hf cache pin`.
     #[arg(long, value_name = "PATTERN")]
     pin: Vec<String>,
-    /// In this run, ignore the pins of the repositories whose id matches this pattern.
+    /// In this run, ignore the pins of the repositories of this name or pattern of names.
     #[arg(long, value_name = "PATTERN")]
     unpin: Vec<String>,
     #[command(flatten)]
@@ -186,10 +184,7 @@ impl Args {
 
 /// Warns of a word that names no repository, with an example of one that does.
 fn tell_unmatched(flag: &str, word: &str, report: &CacheReport, context: &Context) {
-    let pattern = Pattern::new(word);
-    let ids: Vec<CacheId> = report.ids().map(|(id, _)| id).collect();
-    let untyped = ids.iter().find(|id| pattern.matches(&id.id));
-    let example = untyped.or(ids.first()).map(CacheId::to_string);
+    let example = report.ids().next().map(|(id, _)| id.to_string());
     context.console.warn(&format!(
         "{flag} {} matches no repository; ids look like {}.",
         text::escape(word),

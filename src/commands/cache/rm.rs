@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::names::{parse, typed_ids};
+use super::names::parse;
 use super::tell::{show_plan, tell_busy, tell_spared, why_spared};
 use super::{RemovalArgs, own_cache_root, push_bytes, summary};
 use crate::cache::pins::Pins;
@@ -16,8 +16,8 @@ use crate::console::text;
 /// Remove cached repositories, revisions or files.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to remove: `model/org/name` as `hf cache ls` shows it, a commit or the beginning of one,
-    /// `hf://org/name`, or `hf://org/name/file` for a file in all its revisions.
+    /// What to remove: the name of a repository, a pattern of names, a commit or the beginning of one,
+    /// or an address: `hf://org/name`, `hf://org/name@revision`, `hf://org/name/file`.
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
     #[command(flatten)]
@@ -45,13 +45,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         console.warn(&format!("The cache has no {}.", text::escape(word)));
     }
     if !selection.missing.is_empty() {
-        for word in &selection.missing {
-            let meant = typed_ids(&report, word);
-            if !meant.is_empty() {
-                let meant = text::escape(&meant.join(" or "));
-                console.hint(&format!("did you mean {meant}?"));
-            }
-        }
         console.hint("`hf cache ls` shows the names to use, and with --revisions the commits");
     }
     let plan = DeletePlan::build(&report, &selection, &Pins::read(&report))?;

@@ -26,9 +26,9 @@ use crate::download::local_dir::LocalDir;
 use crate::download::request::{Destination, Request};
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
-use crate::types::cache_id::find_by_name;
 use crate::types::listing::Listing;
-use crate::types::{CommitHash, Repo, RepoType, Revision};
+use crate::types::pattern::Pattern;
+use crate::types::{CacheId, CachedName, CommitHash, Repo, RepoType, Revision};
 
 /// Check cached files against their hashes.
 ///
@@ -36,7 +36,8 @@ use crate::types::{CommitHash, Repo, RepoType, Revision};
 /// --all, no request is sent: the cache's own listings and the names of its blobs have the hashes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Repository: `namespace/name`, `datasets/namespace/name` or `hf://…`.
+    /// Repository: `namespace/name`, `datasets/namespace/name`, `hf://…` or its web address, perhaps with
+    /// a revision and a file.
     #[arg(value_name = "REPO_ID")]
     repo_id: Option<String>,
     /// Kind of repository: model, dataset, space or kernel.
@@ -85,6 +86,8 @@ struct Subject {
     folder: PathBuf,
     /// The stored listing of the commit, when the commit is known.
     tree: Option<PathBuf>,
+    /// The file, folder or pattern that is to be checked; `None` for all.
+    path: Option<String>,
 }
 
 impl Subject {
@@ -121,16 +124,29 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         None => snapshot_files(&subject.folder)?,
     };
     let remembered = || subject.tree.as_deref().and_then(trees::read);
-    let (plan, unknown) = if context.settings.offline {
+    let (plan, mut unknown) = if context.settings.offline {
         against_cache(remembered().as_ref(), &local)
     } else {
         let listing = args.remote_listing(&subject, context)?;
         (against_listing(&listing, &local), Vec::new())
     };
+    if let Some(path) = &subject.path {
+        unknown.retain(|file| is_meant(path, file));
+    }
     if !unknown.is_empty() {
         context.console.warn(&format!(
             "{} cannot be checked offline: the cache does not have their hashes.",
             text::count(unknown.len() as u64, "file")
+        ));
+    }
+    let plan = match &subject.path {
+        Some(path) => plan.only(|file| is_meant(path, file)),
+        None => plan,
+    };
+    if let (Some(path), true) = (&subject.path, plan.is_empty()) {
+        return Err(CliError::new(
+            ErrorKind::FileNotFound,
+            format!("There is no file {} to check.", text::escape(path)),
         ));
     }
     let plan = if args.sha256 {
@@ -166,14 +182,30 @@ impl Args {
             repo_type: self.repo_type,
             revision: self.revision.clone(),
         };
-        let (target, revision) = named.resolve(context)?;
-        let is_default = self.revision.is_none() && target.revision.is_none();
+        named.refuse_contradiction()?;
         if let Some(folder) = &self.local_dir {
-            return local_subject(&context.env.expand_home(folder), target.repo, revision);
+            let (target, revision) = named.resolve(context)?;
+            let folder = context.env.expand_home(folder);
+            return Ok(Subject {
+                path: target.path,
+                ..local_subject(&folder, target.repo, revision)?
+            });
         }
         let root = cache_root(self.cache_dir.as_deref(), context);
         let root = root.canonicalize().unwrap_or(root);
-        let repo = as_cached(&root, target.repo)?;
+        let name = match self.repo_type {
+            Some(kind) => CachedName::of_kind(kind, &named.repo_id),
+            None => super::names::name(&named.repo_id, context)?,
+        };
+        let repo = match cached_repo(&root, &name, &named.repo_id)? {
+            Some(repo) => repo,
+            None => named.resolve(context)?.0.repo,
+        };
+        let is_default = self.revision.is_none() && name.revision.is_none();
+        let revision = match (&self.revision, name.revision) {
+            (Some(text), _) => text.parse()?,
+            (None, named) => named.unwrap_or_else(Revision::main),
+        };
         let layout = CacheLayout::new(&root).repo(&repo);
         let commit = cached_commit(&layout, &revision, is_default).ok_or_else(|| {
             let id = format!("{} {}", repo.repo_type, repo.id);
@@ -184,6 +216,7 @@ impl Args {
             tree: Some(layout.tree(&commit)),
             revision: Revision::from(&commit),
             repo,
+            path: name.path,
         })
     }
 
@@ -322,21 +355,33 @@ fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subjec
         revision,
         folder,
         tree,
+        path: None,
     })
 }
 
-/// The repository as it is spelled in the cache, by the rule of [`find_by_name`].
-fn as_cached(root: &Path, repo: Repo) -> Result<Repo, CliError> {
-    if CacheLayout::new(root).repo(&repo).folder().is_dir() {
-        return Ok(repo);
-    }
+/// The repository in the cache that is meant, if there is one.
+fn cached_repo(root: &Path, name: &CachedName, word: &str) -> Result<Option<Repo>, CliError> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let cached = entries.filter_map(|entry| {
         let found = parse_repo_folder(entry.file_name().to_str()?)?;
-        (found.repo_type == repo.repo_type).then(|| (found.id.to_string(), found))
+        Some((CacheId::from(&found), found))
     });
-    let found = find_by_name(repo.id.as_str(), cached).map_err(TargetError::from)?;
-    Ok(found.into_iter().next().unwrap_or(repo))
+    let mut found = name.find(cached).map_err(TargetError::from)?;
+    if found.len() < 2 {
+        return Ok(found.pop().map(|(_, repo)| repo));
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let ids: Vec<String> = found.iter().map(|(id, _)| id.to_string()).collect();
+    Err(CliError::new(
+        ErrorKind::Other,
+        format!("{word} names several repositories: {}.", ids.join(", ")),
+    )
+    .hint("name one of them, or check all with --all"))
+}
+
+/// Whether a file is the one that was named, in the folder or by the pattern.
+fn is_meant(named: &str, file: &str) -> bool {
+    named == file || Pattern::new(named).matches(file)
 }
 
 /// The commit of the snapshot that is meant, if it is there.

@@ -186,7 +186,7 @@ impl From<TargetError> for CliError {
     fn from(error: TargetError) -> Self {
         let hint = match error {
             TargetError::Ambiguous { .. } => "give more digits of the commit",
-            TargetError::Case(_) => "write it exactly as one of these",
+            TargetError::Name(_) => "write it exactly as one of these",
             TargetError::Mixed => "remove the files first, the rest with a second command",
         };
         CliError::new(ErrorKind::Other, sentence(&escape(&error.to_string()))).hint(hint)

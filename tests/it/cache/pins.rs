@@ -116,7 +116,7 @@ fn a_pattern_that_no_repository_matches_is_reported() {
     let env = TestEnv::new();
     cache(&env);
     for (flag, pattern, example) in [
-        ("--pin", "org/b", "model/org/b"),
+        ("--pin", "org/c", "model/Org/a"),
         ("--unpin", "org/typo", "model/Org/a"),
     ] {
         let args = ["cache", "prune", "--dry-run", flag, pattern];

@@ -7,6 +7,7 @@ mod completion_install;
 mod env;
 mod help;
 mod legacy;
+mod names;
 mod readme;
 mod scripts;
 mod terminal;

@@ -410,6 +410,22 @@ differences! {
             _ => false,
         },
     }
+    ONE_GRAMMAR_OF_NAMES {
+        here: "every command understands every form of a name; `cache rm` also `org/name` and `hf://org/name@revision`",
+        there: "`cache rm` does not find the former, and refuses the latter",
+        why: "what one command prints can be given to another",
+        explains: |scenario, one| {
+            let names = ["gpt2;", "org/name;", "hf://org/name@main/config.json;"];
+            let is_asked = names.iter().any(|name| scenario.contains(&format!("cache rm -y --json {name}")));
+            is_asked && match one {
+                Disagreement::File { ours, .. } => ours.is_none(),
+                Disagreement::Exit { ours, .. } => *ours == 0,
+                Disagreement::Stdout { ours, theirs, .. } => ours.contains("deleted") && theirs.is_empty(),
+                Disagreement::Words { ours, .. } => !ours.is_empty(),
+                _ => false,
+            }
+        },
+    }
     KERNELS_IN_EVERY_TABLE {
         here: "the older commands know kernel repositories too",
         there: "0.36.2 does not",

@@ -251,6 +251,7 @@ impl DownloadArgs {
                 revision: self.revision,
             },
             filenames: self.filenames,
+            from_file: None,
             include: self.include.unwrap_or_default(),
             exclude: self.exclude.unwrap_or_default(),
             cache_dir: self.cache_dir,

@@ -15,10 +15,15 @@ use crate::types::target::{self, Form, RepoTarget};
 use crate::types::{RepoType, Revision};
 
 /// The repository a command is about.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RepoArgs {
     /// Repository: `namespace/name`, `datasets/namespace/name`, `hf://…` or its web address.
-    #[arg(value_name = "REPO_ID")]
+    #[arg(
+        value_name = "REPO_ID",
+        required_unless_present = "from_file",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub repo_id: String,
     /// Kind of repository: model, dataset, space or kernel.
     #[arg(
@@ -104,7 +109,7 @@ impl fmt::Debug for SecretArg {
 }
 
 /// A token for one command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct TokenArgs {
     /// Use this token. Others can see it in the process list: prefer HF_TOKEN or `hf auth login`.
     #[arg(long, value_name = "TOKEN")]
@@ -132,7 +137,7 @@ impl TokenArgs {
 }
 
 /// How progress is shown.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub struct ProgressArgs {
     /// How to show progress: auto (bars on a terminal, else a line every ten seconds), bar, plain
     /// (lines) or none.
@@ -148,7 +153,7 @@ pub struct ProgressArgs {
 }
 
 /// How a transfer treats the network.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub struct TransferArgs {
     /// Receive no more than this in a second, all connections together: 20M, 500k.
     #[arg(long, value_name = "BYTES", value_parser = rate)]

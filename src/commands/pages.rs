@@ -99,6 +99,7 @@ pub const PAGES: &[Page] = &[
             "hf download openai-community/gpt2 --include \"*.json\" --exclude \"onnx/*\"",
             "hf download openai-community/gpt2 --local-dir ./gpt2",
             "hf download datasets/nyu-mll/glue cola/ --revision refs/pr/1",
+            "hf download --from-file models.txt",
             "MODEL=$(hf download openai-community/gpt2)",
         ],
         variables: &[

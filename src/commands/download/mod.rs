@@ -1,8 +1,11 @@
 //! `hf download`.
 
+mod list;
+mod several;
 mod summary;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use serde_json::{Map, json};
@@ -10,19 +13,22 @@ use serde_json::{Map, json};
 use self::summary::Tally;
 use super::error::repo::DownloadContext;
 use super::flags::{ProgressArgs, RepoArgs, TokenArgs, TransferArgs};
+use crate::auth::resolve::ResolvedToken;
 use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::console::{Console, Table, text};
 use crate::download::local_dir::LocalDir;
-use crate::download::plan::{Action, DownloadPlan};
+use crate::download::plan::{Action, DownloadPlan, PlannedFile};
 use crate::download::request::{Destination, Request, Workers};
 use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::download::xet::XetOptions;
 use crate::sys::{FsError, refuse_foreign_link};
+use crate::types::progress::Progress;
 use crate::types::target::RepoTarget;
+use crate::types::{CacheId, Repo};
 
 /// Download a repository, or some of its files.
 ///
@@ -31,7 +37,7 @@ use crate::types::target::RepoTarget;
 /// already are not fetched again, and an interrupted download continues where it stopped.
 ///
 /// On success the path of the snapshot (or of the one file) is printed; a pipe gets the bare path.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub struct Args {
     #[command(flatten)]
     pub(crate) repo: RepoArgs,
@@ -44,6 +50,14 @@ pub struct Args {
     /// Leave out what matches this pattern, or one of several behind the repository.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
+    /// Download what this list names, a repository a line; - reads it from standard input.
+    ///
+    /// A line is a repository, perhaps with @REVISION, and behind it files, folders or patterns, --include,
+    /// --exclude, --revision, --repo-type or --local-dir, as on the command line. Quotes keep blanks together,
+    /// # begins a comment. All lines are read before the first request. A download that fails does not stop
+    /// the others; the exit code is that of the first failure.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) from_file: Option<PathBuf>,
     /// Use this cache folder instead of HF_HUB_CACHE.
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -88,50 +102,27 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let console = &context.console;
         console.say(&format!("{flag} is deprecated and has no effect."));
     }
-    let (target, revision) = args.repo.resolve(context)?;
-    let request = args.request(context, &target, revision)?;
+    if let Some(list) = &args.from_file {
+        return several::run(args, list, context);
+    }
+    let (target, request) = args.resolve(context)?;
     context.use_threads()?;
     let token = args.token.resolve(context)?;
-    let about = DownloadContext {
+    let one = One {
+        args,
         context,
-        repo: &target.repo,
-        revision: &request.revision,
+        target,
+        request,
         token: token.as_ref(),
     };
-    let secret = token.as_ref().map(|resolved| resolved.token.clone());
-    let hub = args.transfer.apply(context.hub()?).with_token(secret);
     let tally = Tally::default();
-    let progress = tally.beside(context.observer(args.progress.progress));
-    let mut session = Session::new(&hub, request.clone(), progress);
-    if !context.settings.disable_xet {
-        session = session.with_xet(XetOptions::from_settings(&context.settings));
-    }
-    let planned = context.block_on_then(session.plan(), |error| about.explain(error))?;
-    let path = match planned {
-        Planned::Cached { path, reason } => {
-            // With --offline this is expected. In a local folder nothing shows which revision is there.
-            if !context.settings.offline || args.local_dir.is_some() {
-                context.console.warn(&about.why_cached(&reason));
-            }
-            path
-        }
+    let session = one.session(tally.beside(context.observer(args.progress.progress)))?;
+    let path = match one.plan(&session)? {
         Planned::Plan(plan) if args.dry_run => {
             show_plan(&context.console, &plan);
             return Ok(());
         }
-        Planned::Plan(plan) => {
-            tally.expect(plan.files.len() as u64);
-            session
-                .check_space(&plan)
-                .map_err(|error| about.explain(error))?;
-            context
-                .block_on_then(session.execute(&plan), |error| about.explain(error))
-                .map_err(|error| match error.kind {
-                    Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
-                    _ => error,
-                })?
-                .0
-        }
+        planned => one.carry_out(&session, planned, &tally)?,
     };
     let path = match context.console.is_legacy() {
         true => args.as_typed(path, context),
@@ -141,7 +132,78 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
+/// One repository to be downloaded.
+struct One<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    target: RepoTarget,
+    request: Request,
+    token: Option<&'a ResolvedToken>,
+}
+
+impl One<'_> {
+    fn about(&self) -> DownloadContext<'_> {
+        DownloadContext {
+            context: self.context,
+            repo: &self.target.repo,
+            revision: &self.request.revision,
+            token: self.token,
+        }
+    }
+
+    fn session(&self, progress: Arc<dyn Progress>) -> Result<Session, CliError> {
+        let secret = self.token.map(|resolved| resolved.token.clone());
+        let hub = self.args.transfer.apply(self.context.hub()?);
+        let session = Session::new(&hub.with_token(secret), self.request.clone(), progress);
+        let settings = &self.context.settings;
+        Ok(match settings.disable_xet {
+            true => session,
+            false => session.with_xet(XetOptions::from_settings(settings)),
+        })
+    }
+
+    fn plan(&self, session: &Session) -> Result<Planned, CliError> {
+        let explain = |error| self.about().explain(error);
+        self.context.block_on_then(session.plan(), explain)
+    }
+
+    /// Fetches what is planned; answers the path to show.
+    fn carry_out(
+        &self,
+        session: &Session,
+        planned: Planned,
+        tally: &Tally,
+    ) -> Result<PathBuf, CliError> {
+        let (context, explain) = (self.context, |error| self.about().explain(error));
+        let plan = match planned {
+            Planned::Cached { path, reason } => {
+                // With --offline this is expected. In a local folder nothing shows which revision is there.
+                if !context.settings.offline || self.args.local_dir.is_some() {
+                    context.console.warn(&self.about().why_cached(&reason));
+                }
+                return Ok(path);
+            }
+            Planned::Plan(plan) => plan,
+        };
+        tally.expect(plan.files.len() as u64);
+        session.check_space(&plan).map_err(explain)?;
+        let done = context.block_on_then(session.execute(&plan), explain);
+        let (path, _) = done.map_err(|error| match error.kind {
+            Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
+            _ => error,
+        })?;
+        Ok(path)
+    }
+}
+
 impl Args {
+    /// What is to be downloaded, decided before any request.
+    fn resolve(&self, context: &Context) -> Result<(RepoTarget, Request), CliError> {
+        let (target, revision) = self.repo.resolve(context)?;
+        let request = self.request(context, &target, revision)?;
+        Ok((target, request))
+    }
+
     fn request(
         &self,
         context: &Context,
@@ -308,16 +370,26 @@ fn show_path(console: &Console, summary: Option<&str>, path: &Path) {
 }
 
 fn show_plan(console: &Console, plan: &DownloadPlan) {
-    let (bytes, done) = plan.fetched_bytes();
-    let is_known = plan
-        .files
-        .iter()
-        .all(|file| !file.is_fetched() || file.size().is_some());
+    announce(console, &[plan]);
+    let mut table = Table::new(&["file", "size"]);
+    plan_table(&mut table, plan, None);
+    console.table(&table);
+}
+
+/// Says how much would be fetched.
+fn announce(console: &Console, plans: &[&DownloadPlan]) {
+    let sum = |of: fn(&DownloadPlan) -> u64| plans.iter().map(|plan| of(plan)).sum::<u64>();
+    let (bytes, done) = (
+        sum(|plan| plan.fetched_bytes().0),
+        sum(|plan| plan.fetched_bytes().1),
+    );
+    let mut files = plans.iter().flat_map(|plan| &plan.files);
+    let is_known = files.all(|file| !file.is_fetched() || file.size().is_some());
     // Programs read the numbers from this line: docs/reference.md#strings-that-programs-read.
     console.text(&format!(
         "[dry-run] Will download {} files (out of {}) totalling {}.",
-        plan.fetched_files(),
-        plan.files.len(),
+        sum(DownloadPlan::fetched_files),
+        sum(|plan| plan.files.len() as u64),
         if is_known {
             text::size(bytes)
         } else {
@@ -327,26 +399,35 @@ fn show_plan(console: &Console, plan: &DownloadPlan) {
     if done > 0 {
         console.text(&format!("{} of it is there already.", text::size(done)));
     }
-    let (linked, shared_bytes) = plan.linked();
+    let linked = sum(|plan| plan.linked().0);
     if linked > 0 {
         console.text(&format!(
             "Will link {} ({}) from the shared store.",
             text::count(linked, "file"),
-            text::size(shared_bytes)
+            text::size(sum(|plan| plan.linked().1))
         ));
     }
-    let mut table = Table::new(&["file", "size"]);
+}
+
+/// The size of a file that would be fetched.
+fn size_shown(file: &PlannedFile) -> String {
+    match file.size() {
+        Some(bytes) if file.is_fetched() => text::size(bytes),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Adds a plan's files to a table, with their repository where there are several.
+fn plan_table(table: &mut Table, plan: &DownloadPlan, repo: Option<&Repo>) {
     for file in &plan.files {
-        let shown = match file.size() {
-            Some(bytes) if file.is_fetched() => text::size(bytes),
-            _ => "-".to_owned(),
-        };
+        let shown = size_shown(file);
         let mut extra = Map::new();
         extra.insert("bytes".to_owned(), json!(file.size()));
         extra.insert("will_download".to_owned(), json!(file.is_fetched()));
         let is_linked = file.action == Action::Link;
         extra.insert("from_shared_store".to_owned(), json!(is_linked));
-        table.push_with(vec![json!(file.path.as_str()), json!(shown)], extra);
+        let mut cells = vec![json!(file.path.as_str()), json!(shown)];
+        cells.extend(repo.map(|repo| json!(CacheId::from(repo).to_string())));
+        table.push_with(cells, extra);
     }
-    console.table(&table);
 }

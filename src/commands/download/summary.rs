@@ -26,6 +26,17 @@ impl Tally {
         self.0.lock().unwrap().files = files;
     }
 
+    /// Adds what another download did.
+    pub fn absorb(&self, other: &Tally) {
+        let other = other.0.lock().unwrap();
+        let mut counts = self.0.lock().unwrap();
+        counts.files += other.files;
+        counts.fetched += other.fetched;
+        counts.received = counts.received.saturating_add(other.received);
+        counts.kept = counts.kept.saturating_add(other.kept);
+        counts.took += other.took;
+    }
+
     /// The line; `None` when nothing was planned.
     pub fn summary(&self) -> Option<String> {
         self.0.lock().unwrap().summary()

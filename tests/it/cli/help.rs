@@ -120,6 +120,8 @@ fn examples_run() {
     let env = TestEnv::for_hub(&hub);
     let folder = env.path("bin");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hf"), folder.join("hf")).unwrap();
+    let list = "openai-community/gpt2 config.json\n";
+    std::fs::write(env.work().join("models.txt"), list).unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     for command in [
         "download",

@@ -8,6 +8,7 @@ mod crowd;
 mod damage;
 pub mod errors;
 mod faults;
+mod from_file;
 mod hostile;
 mod journal;
 mod listing;

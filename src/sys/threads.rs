@@ -296,7 +296,8 @@ mod tests {
     async fn a_caller_that_left_is_forgotten() {
         for _ in 0..1000 {
             let (sender, receiver) = std::sync::mpsc::channel();
-            let mut work = Box::pin(run(move || drop(sender.send(std::thread::current().id()))));
+            let tell = move || sender.send(std::thread::current().id()).unwrap();
+            let mut work = Box::pin(run(tell));
             let polled = futures_util::poll!(&mut work);
             let first = receiver.recv().unwrap();
             drop(work);

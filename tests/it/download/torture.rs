@@ -237,7 +237,8 @@ fn is_identical(folder: &Path, entries: &BTreeMap<String, Entry>, also: &str) {
 }
 
 /// What reached the disk before the last run was not fetched again, and the kills struck while there was work. What a kill
-/// loses that was sent and not yet written is the machine's business: the busier it is, the more lies in buffers.
+/// loses that was sent and not yet written is the machine's business: the busier it is, the more lies in buffers. The last
+/// run loses some as well, where one connection takes over from another.
 #[track_caller]
 fn is_thrifty(torture: &Torture, size: u64, rounds: usize) {
     let (killed, kept) = (torture.killed, torture.kept);
@@ -250,7 +251,8 @@ fn is_thrifty(torture: &Torture, size: u64, rounds: usize) {
         &mut std::io::stderr(),
         format!("{line}\n").as_bytes(),
     ));
-    assert!(last <= size.saturating_sub(kept) + size / 50, "{line}");
+    let in_buffers = size / 8;
+    assert!(last <= size.saturating_sub(kept) + in_buffers, "{line}");
     assert!(killed > size / 8, "the kills hit too little: {line}");
     assert!(kept > killed / 4, "hardly a kill left anything: {line}");
 }

@@ -105,6 +105,7 @@ pub enum Command {
     #[command(hide = true)]
     Whoami,
     Download(commands::download::Args),
+    Ls(commands::ls::Args),
     /// Manage the local cache.
     #[command(arg_required_else_help = true)]
     Cache {
@@ -159,6 +160,7 @@ impl Command {
             Command::Env => commands::env::run(context),
             Command::DeleteCache(args) => commands::cache::delete::run(&args, context),
             Command::ScanCache(args) => commands::cache::scan::run(&args, context),
+            Command::Ls(args) => commands::ls::run(&args, context),
             Command::Download(args) => commands::download::run(&args, context),
             Command::Completions(args) => commands::completions::run(&args, context),
             Command::Man(args) => commands::man::run(&args, context),

@@ -9,6 +9,7 @@ pub mod download;
 pub mod env;
 pub mod error;
 pub mod flags;
+pub mod ls;
 pub mod man;
 pub mod pages;
 pub mod version;

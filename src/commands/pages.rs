@@ -115,6 +115,21 @@ pub const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "ls",
+        examples: &[
+            "hf ls openai-community/gpt2",
+            "hf ls openai-community/gpt2 \"*.json\" onnx/",
+            "hf ls datasets/nyu-mll/glue --revision refs/pr/1 --json",
+        ],
+        variables: &[
+            env::HF_HUB_CACHE,
+            env::HF_HOME,
+            env::HF_TOKEN,
+            env::HF_ENDPOINT,
+            env::HF_HUB_OFFLINE,
+        ],
+    },
+    Page {
         command: "cache",
         examples: &[
             "hf cache ls --sort size",

@@ -57,6 +57,14 @@ impl Selection {
         }
     }
 
+    /// All files that match: names, patterns, and folders with a final slash. All files without any.
+    pub fn matching(patterns: &[String]) -> Self {
+        match patterns {
+            [] => Selection::Everything,
+            patterns => Selection::Some(Filter::new(patterns, &[], &[])),
+        }
+    }
+
     /// Chooses from a listing.
     pub fn apply(&self, listing: &Listing) -> Selected {
         match self {

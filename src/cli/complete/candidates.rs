@@ -96,7 +96,7 @@ fn with_names_of(command: Command, local_names: &Arc<LocalNames>) -> Command {
         "cache_dir" | "local_dir" | "dir" | "out" => {
             with_paths(arg, local_names, PathCompleter::dir)
         }
-        "env_file" => with_paths(arg, local_names, PathCompleter::file),
+        "env_file" | "from_file" => with_paths(arg, local_names, PathCompleter::file),
         _ => arg,
     });
     subcommands.iter().fold(command, |command, name| {

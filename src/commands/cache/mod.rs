@@ -94,7 +94,7 @@ impl RemovalArgs {
 }
 
 /// The cache's root: the option, else the environment's.
-fn cache_root(option: Option<&Path>, context: &Context) -> PathBuf {
+pub(super) fn cache_root(option: Option<&Path>, context: &Context) -> PathBuf {
     option.map_or_else(
         || context.settings.hub_cache.clone(),
         |path| context.env.expand_home(path),

@@ -130,7 +130,7 @@ impl Counts {
             files: self.files,
             bytes: self.bytes,
             rate: (took >= FIRST).then(|| u64::try_from(came).unwrap_or(u64::MAX)),
-            silent: (quiet >= SILENCE).then(|| quiet.as_secs()),
+            silent: (quiet >= SILENCE).then_some(quiet.as_secs()),
             named: named.into_iter().take(8).cloned().collect(),
         }
     }

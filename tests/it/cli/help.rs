@@ -125,6 +125,7 @@ fn examples_run() {
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     for command in [
         "download",
+        "ls",
         "cache ls",
         "cache verify",
         "cache doctor",

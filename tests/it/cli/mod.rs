@@ -7,6 +7,7 @@ mod completion_install;
 mod env;
 mod help;
 mod legacy;
+mod ls;
 mod names;
 mod readme;
 mod scripts;

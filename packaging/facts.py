@@ -127,6 +127,16 @@ def commit_time(root) -> int:
         return 315532800  # 1980, the first year that a zip file knows
 
 
+def build_environment(facts):
+    """What a build gets: the commit, which `hf version --json` names. Wheel and binary must get the same, or
+    cargo would build twice."""
+    try:
+        commit = output(["git", "rev-parse", "HEAD"], cwd=facts.root, stderr=subprocess.DEVNULL).strip()
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        return dict(os.environ)
+    return {"HF_BUILD_COMMIT": commit, **os.environ}
+
+
 def write(path, text, mode=0o644):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:

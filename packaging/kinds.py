@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from facts import NPM_TARGETS, checksums, copy, host, output, run, sha256, tar_gz, write, zip_file
+from facts import NPM_TARGETS, build_environment, checksums, copy, host, output, run, sha256, tar_gz, write, zip_file
 from notices import notices
 
 NOTICES = "THIRD-PARTY-NOTICES.txt"
@@ -88,7 +88,7 @@ def wheel(facts, target, _binary, common, folder):
     command += ["--target", target.triple] if facts.manylinux or target.triple != host() else []
     command += ["--compatibility", f"manylinux{facts.manylinux}", "--zig"] if facts.manylinux else []
     try:
-        run(command, cwd=facts.root, env={**os.environ, "SOURCE_DATE_EPOCH": str(facts.epoch)})
+        run(command, cwd=facts.root, env={**build_environment(facts), "SOURCE_DATE_EPOCH": str(facts.epoch)})
     finally:
         os.remove(facts.path(NOTICES))
     for name in os.listdir(folder):

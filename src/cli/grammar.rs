@@ -118,6 +118,7 @@ pub enum Command {
     Alias(commands::alias::AliasArgs),
     /// Print the version of this tool.
     Version,
+    Update(commands::update::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),
     /// The legacy name of `hf cache scan`.
@@ -164,6 +165,7 @@ impl Command {
             Command::Download(args) => commands::download::run(&args, context),
             Command::Completions(args) => commands::completions::run(&args, context),
             Command::Man(args) => commands::man::run(&args, context),
+            Command::Update(args) => commands::update::run(&args, context),
             Command::Version => commands::version::run(context),
         }
     }

@@ -213,7 +213,12 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         command: "version",
-        examples: &["hf version", "hf version -q"],
+        examples: &["hf version", "hf version -q", "hf version --json"],
+        variables: &[],
+    },
+    Page {
+        command: "update",
+        examples: &["hf update", "hf update -q"],
         variables: &[],
     },
     Page {

@@ -205,13 +205,6 @@ fn explain(
     let word = place.word.as_deref()?;
     let name = place.called();
     if at_top {
-        if word == "update" {
-            return Some(not_here(
-                &format!("`{name} update` is not part of this tool"),
-                "to get a newer version, install it the way this one was installed",
-                json,
-            ));
-        }
         if let Some((_, theirs)) = ELSEWHERE.iter().find(|(known, _)| *known == word) {
             return Some(elsewhere(&name, word, theirs, json));
         }

@@ -132,6 +132,7 @@ fn examples_run() {
         "cache scan",
         "env",
         "version",
+        "update",
         "completions",
         "man",
         "cache",

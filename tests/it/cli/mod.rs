@@ -6,6 +6,7 @@ mod completion;
 mod completion_install;
 mod env;
 mod help;
+mod installed;
 mod legacy;
 mod ls;
 mod names;

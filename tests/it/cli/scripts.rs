@@ -16,8 +16,9 @@ use crate::harness::{Output, TestEnv};
 const FORMATS: [&str; 5] = ["auto", "human", "agent", "json", "quiet"];
 
 /// Every command that ends by itself, in an order in which each finds what it needs.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &["version"],
+    &["update"],
     &["env"],
     &["alias"],
     &["auth", "login", "--token", SERVER],
@@ -245,8 +246,6 @@ fn commands_of_the_python_client_name_what_to_use_instead() {
             );
         }
     }
-    let update = env.run(["update"]).fails(2);
-    assert!(update.stderr().contains("install"), "{update}");
     let json = env.run(["--json", "upload"]).fails(2);
     let error: Value = serde_json::from_str(json.stderr()).unwrap();
     assert!(error["hint"].as_str().unwrap().contains("uvx"), "{json}");

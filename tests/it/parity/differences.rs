@@ -84,6 +84,13 @@ differences! {
         explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
             if ["2.4.0", "0.36.2"].iter().any(|theirs_is| ours.replace(env!("CARGO_PKG_VERSION"), theirs_is) == *theirs)),
     }
+    VERSION_TELLS_MORE {
+        here: "`hf version --json` also names the commit, the target and the way of installing",
+        there: "the version alone",
+        why: "a bug report needs the program that ran",
+        explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
+            if theirs.starts_with("{\"version\": ") && ours.contains("\"installed\": ")),
+    }
     OWN_ENV {
         here: "`hf env` describes this installation, in json too",
         there: "the Python one, always as text",

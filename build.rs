@@ -1,0 +1,9 @@
+//! Tells the program the target triple it is built for, which only a build script is told.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!(
+        "cargo:rustc-env=HF_BUILD_TARGET={}",
+        std::env::var("TARGET").unwrap_or_default()
+    );
+}

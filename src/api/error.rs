@@ -102,7 +102,7 @@ impl From<DownloadError> for Error {
                 let path = path.clone();
                 Error::new(ErrorKind::Corrupt, error).at(Some(path))
             }
-            DownloadError::MissingFiles(_) | DownloadError::NothingMatches => {
+            DownloadError::MissingFiles { .. } | DownloadError::NothingMatches => {
                 Error::new(ErrorKind::FileNotFound, error)
             }
             DownloadError::NoSpace { .. } => Error::new(ErrorKind::DiskFull, error),

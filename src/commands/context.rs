@@ -242,6 +242,7 @@ fn tell_of_hub(console: &Console, notice: Notice) {
         Notice::Waiting(text) => console.say(&sentence(&escape(&text))),
         Notice::Retrying(text) => console.warn_of_retry(&sentence(&escape(&text))),
         Notice::Warning(text) => console.warn(&escape(&text)),
+        Notice::Hint(text) => console.hint(&escape(&text)),
         Notice::Trace(text) => console.say(&format!("[debug] {}", escape(&text))),
     }
 }

@@ -55,8 +55,13 @@ pub enum DownloadError {
     #[error("{} cannot be stored", .0.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", "))]
     Unstorable(Vec<(String, &'static str)>),
     /// Files named on the command line that the revision does not have.
-    #[error("no such file: {}", .0.join(", "))]
-    MissingFiles(Vec<String>),
+    #[error("no such file: {}", names.join(", "))]
+    MissingFiles {
+        /// Their names.
+        names: Vec<String>,
+        /// Names that the revision has, not more than a hint needs.
+        there: Vec<String>,
+    },
     /// No file matches the patterns.
     #[error("no file matches")]
     NothingMatches,

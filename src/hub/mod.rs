@@ -14,6 +14,7 @@ pub mod http;
 mod json;
 pub mod limit;
 mod listing;
+mod look;
 mod names;
 pub mod oauth;
 mod options;

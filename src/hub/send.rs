@@ -117,6 +117,7 @@ impl Hub {
                     if let Some(known) = &mut hub_headers {
                         merge_missing(known, response.headers());
                     }
+                    self.tell_of_rename(&hop.url, &next);
                     hop = next;
                     continue;
                 }
@@ -251,6 +252,18 @@ impl Hub {
     }
 
     /// Shows `X-HF-Warning: topic; message` once per topic.
+    /// Tells once that a repository has another name now.
+    fn tell_of_rename(&self, from: &Url, to: &Hop) {
+        let renamed = super::look::renamed(from, &to.url).filter(|_| to.is_hub);
+        let Some((old, new)) = renamed else { return };
+        let topic = format!("renamed {old}");
+        let mut told = self.warned_topics.lock().unwrap();
+        if !told.contains(&topic) {
+            told.push(topic);
+            self.tell(Notice::Hint(format!("{old} is called {new} now")));
+        }
+    }
+
     fn pass_on_warning(&self, headers: &HeaderMap) {
         for value in headers.get_all("x-hf-warning") {
             let Ok(text) = value.to_str() else { continue };

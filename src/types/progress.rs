@@ -120,6 +120,8 @@ pub enum Notice {
     Retrying(String),
     /// Something the user should know, such as the `X-HF-Warning` of a server.
     Warning(String),
+    /// Something that helps and need not be known, such as the new name of a repository.
+    Hint(String),
     /// A line for `HF_DEBUG`.
     Trace(String),
 }
@@ -153,6 +155,7 @@ impl fmt::Display for Notice {
         let (Notice::Waiting(text)
         | Notice::Retrying(text)
         | Notice::Warning(text)
+        | Notice::Hint(text)
         | Notice::Trace(text)) = self;
         f.write_str(text)
     }

@@ -5,6 +5,8 @@
 //! 1 failed, 2 usage, 130 interrupted).
 
 mod convert;
+mod look;
+mod near;
 pub mod repo;
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Messages for failures that are about one repository: which account, which token, and what to do
 //! next.
 
+use super::look::did_you_mean;
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, sentence};
@@ -42,7 +43,7 @@ impl DownloadContext<'_> {
             )
             .hint("try again later; if it stays, tell the repository's owner, or check proxies and HF_ENDPOINT"),
             DownloadError::Unstorable(names) => self.explain_names(&names),
-            DownloadError::MissingFiles(names) => CliError::new(
+            DownloadError::MissingFiles { names, there } => CliError::new(
                 ErrorKind::FileNotFound,
                 format!(
                     "{} has no {} at revision {}: {}",
@@ -52,7 +53,12 @@ impl DownloadContext<'_> {
                     escape(&names.join(", "))
                 ),
             )
-            .hint(self.look_hint()),
+            .hint(
+                names
+                    .iter()
+                    .find_map(|name| did_you_mean(name, &there))
+                    .unwrap_or_else(|| self.look_hint()),
+            ),
             DownloadError::NothingMatches => CliError::new(
                 ErrorKind::FileNotFound,
                 format!("No file of {} matches the patterns.", self.title()),
@@ -141,7 +147,7 @@ impl DownloadContext<'_> {
                     self.repo.id,
                     self.caller()
                 ),
-                self.not_found_hint(),
+                self.other_kind().unwrap_or_else(|| self.not_found_hint()),
             ),
             HubError::RevisionNotFound => (
                 format!(
@@ -149,7 +155,7 @@ impl DownloadContext<'_> {
                     self.title(),
                     escape(self.revision.as_str())
                 ),
-                self.look_hint(),
+                self.near_revisions().unwrap_or_else(|| self.look_hint()),
             ),
             HubError::EntryNotFound { .. } => (
                 format!(
@@ -162,7 +168,10 @@ impl DownloadContext<'_> {
                     Some(path) if path.as_str().contains(['*', '?', '[']) => {
                         format!("for a pattern use --include {:?}", path.as_str())
                     }
-                    _ => self.look_hint(),
+                    Some(path) => self
+                        .near_files(path.as_str())
+                        .unwrap_or_else(|| self.look_hint()),
+                    None => self.look_hint(),
                 },
             ),
             HubError::Gated { .. } => (

@@ -259,7 +259,13 @@ impl Session {
     fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {
         let selected = self.request.selection.apply(listing);
         if !selected.missing.is_empty() {
-            return Err(DownloadError::MissingFiles(selected.missing));
+            /// Most names among which a similar one is searched.
+            const SEARCHED: usize = 100_000;
+            let there = listing.keys().take(SEARCHED);
+            return Err(DownloadError::MissingFiles {
+                there: there.map(|path| path.as_str().to_owned()).collect(),
+                names: selected.missing,
+            });
         }
         names::refuse_unstorable(&self.request.target, listing, &selected)?;
         let is_choice = !matches!(self.request.selection, Selection::Everything);

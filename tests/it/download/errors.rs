@@ -69,7 +69,7 @@ fn what_does_not_exist() {
     ");
     insta::assert_snapshot!(refused(&hub, None, &["org/name", "--revision", "nope"]), @"
     Error: The model org/name has no revision nope.
-    Hint: see what there is at [HUB]/org/name/tree/main
+    Hint: its branches and tags are main
     ");
     insta::assert_snapshot!(refused(&hub, None, &["org/name", "nope.txt"]), @"
     Error: The model org/name has no file nope.txt at revision main.

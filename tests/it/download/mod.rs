@@ -9,6 +9,7 @@ mod damage;
 pub mod errors;
 mod faults;
 mod from_file;
+mod hints;
 mod hostile;
 mod journal;
 mod listing;

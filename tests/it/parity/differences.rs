@@ -300,11 +300,12 @@ differences! {
             },
     }
     REFUSALS_ARE_EXPLAINED {
-        here: "a refused download says whose token was used, which takes one more request",
+        here: "a refused download says whose token was used, and one of something unknown what there is instead, which takes requests of its own",
         there: "that it was refused",
-        why: "a wrong token is the usual reason",
+        why: "a wrong token, kind or spelling is the usual reason",
         explains: |scenario, one| scenario.contains("download") && matches!(one,
-            Disagreement::Request { asked, theirs, .. } if asked.path == "/api/whoami-v2" && theirs.is_empty()),
+            Disagreement::Request { asked, theirs, .. } if theirs.is_empty()
+                && (asked.path == "/api/whoami-v2" || scenario.contains("unknown"))),
     }
     NAMED_FILES_MUST_EXIST {
         here: "a named file that is missing is an error before anything is fetched",

@@ -11,3 +11,4 @@ mod limits;
 mod neighbours;
 mod pages;
 mod signals;
+mod unasked;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::DownloadError;
 use super::claim::Claim;
 use super::destination::Place;
+use super::earlier::Others;
 use super::plan::{Action, PlannedFile};
 use super::xet::Xet;
 use crate::download::http::parallel::{Connections, fill};
@@ -41,6 +42,8 @@ pub struct Job {
     pub xet: Option<Arc<Xet>>,
     /// The shared blob store, if it is to be used.
     pub sharing: Option<Sharing>,
+    /// Files of other commits that are in the cache.
+    pub others: Arc<Others>,
 }
 
 impl Job {
@@ -171,6 +174,11 @@ impl Job {
         };
         // Another process may have got further since the plan was made.
         source.progress.find(partial.present());
+        if let (Some(xet), Some(hash), false) = (&self.xet, &file.xet_hash, self.force) {
+            let (others, this) = (Arc::clone(&self.others), file.clone());
+            let earlier = threads::run(move || others.of(&this)).await?;
+            xet.copy(&source, &hash.text(), partial, &earlier).await?;
+        }
         let is_from_xet = self.fetch_content(file, &source, partial).await?;
         let place = Arc::clone(&self.place);
         let (this, complete) = (file.clone(), Arc::clone(partial));

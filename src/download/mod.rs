@@ -7,6 +7,7 @@
 mod answer;
 pub mod claim;
 pub mod destination;
+mod earlier;
 pub mod http;
 pub mod job;
 pub mod local_dir;

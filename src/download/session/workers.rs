@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::Session;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
+use crate::download::earlier::Others;
 use crate::download::http::parallel::CONNECTIONS;
 use crate::download::job::Job;
 use crate::download::partial::SMALL;
@@ -40,6 +41,7 @@ impl Session {
             let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
             Arc::new(Xet::new(&options, hub, repo, commit, of_xet))
         });
+        let others = Arc::new(Others::new(&self.repo, &plan.commit));
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
         for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
@@ -54,6 +56,7 @@ impl Session {
                 place: Arc::clone(place),
                 xet: xet.clone(),
                 sharing: self.sharing(),
+                others: Arc::clone(&others),
             };
             workers.spawn(async move {
                 while let Some(batch) = queues.next(index < large, index < small) {

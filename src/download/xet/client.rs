@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use xet_client::cas_types::{QueryReconstructionResponse, QueryReconstructionResponseV2};
 
 use super::plan::{Fetch, Flaw, Window, plan};
+use super::reuse::{Term, terms};
 use crate::hub::http::Failure;
 use crate::hub::xet::XetAccess;
 use crate::hub::{Body, Hub, HubError, Reason, StatusCode};
@@ -99,17 +100,36 @@ impl Storage {
     /// # Errors
     /// [`NoPlan`].
     pub async fn plan(&self, hash: &str, window: &Window, size: u64) -> Result<Vec<Fetch>, NoPlan> {
+        let (answer, is_secure) = self.answer(hash, &window.range).await?;
+        Ok(plan(&answer, window, size, is_secure)?)
+    }
+
+    /// What the whole content with this Xet hash and size, in bytes, is made of.
+    ///
+    /// # Errors
+    /// [`NoPlan`].
+    pub async fn terms(&self, hash: &str, size: u64) -> Result<Vec<Term>, NoPlan> {
+        let (answer, _) = self.answer(hash, &(0..size)).await?;
+        Ok(terms(&answer, size)?)
+    }
+
+    /// The storage's answer, and whether it must give links over https alone.
+    async fn answer(
+        &self,
+        hash: &str,
+        range: &Range<u64>,
+    ) -> Result<(QueryReconstructionResponseV2, bool), NoPlan> {
         let access = self.access(None).await?;
-        let (access, answer) = match self.ask(&access, hash, &window.range).await {
+        let (access, answer) = match self.ask(&access, hash, range).await {
             Err(error) if is_status(&error, StatusCode::UNAUTHORIZED) => {
                 let access = self.access(Some(&access.token)).await?;
-                let answer = self.ask(&access, hash, &window.range).await;
+                let answer = self.ask(&access, hash, range).await;
                 (access, answer)
             }
             answer => (access, answer),
         };
         let answer = answer.map_err(NoPlan::Storage)?;
-        Ok(plan(&answer, window, size, access.is_secure())?)
+        Ok((answer, access.is_secure()))
     }
 
     /// Asks for the range of a fetch.

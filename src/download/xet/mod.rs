@@ -11,6 +11,8 @@
 //! That proves the Xet hash and not the SHA-256 that the listing pairs it with: such a blob serves its own
 //! repository, and others find it by its Xet hash only ([`super::shared`]).
 //!
+//! What another revision of the file in the cache has as well is copied first ([`earlier`], [`reuse`]).
+//!
 //! Of the Xet library the formats are used. Its own client is not: it holds pieces of 64 MiB in memory, hands
 //! them over in order, and knows nothing of our proxies' rules, limits and retries. What it did besides is
 //! done here: tokens are renewed before they end and when one is refused, expired links are replaced, plans of
@@ -18,9 +20,11 @@
 
 mod client;
 mod decode;
+mod earlier;
 mod lines;
 mod plan;
 mod progress;
+mod reuse;
 mod task;
 mod transfer;
 
@@ -32,6 +36,7 @@ use tokio::sync::Semaphore;
 
 use self::client::Storage;
 use self::decode::Place;
+pub use self::earlier::{Earlier, WORTH};
 use self::lines::Lines;
 use self::progress::Meter;
 use self::transfer::{Content, Trouble, bring};
@@ -102,6 +107,36 @@ impl Xet {
             lines: Arc::new(lines),
             is_given_up: AtomicBool::new(false),
         }
+    }
+
+    /// Copies what contents that are on disk have of the one with this Xet hash, before it is fetched.
+    ///
+    /// # Errors
+    /// [`DownloadError`] when the partial cannot be written.
+    pub async fn copy(
+        &self,
+        source: &Source<'_>,
+        hash: &str,
+        partial: &Arc<Partial>,
+        earlier: &[Earlier],
+    ) -> Result<(), DownloadError> {
+        let Some(size) = source.size.filter(|_| is_xet_hash(hash)) else {
+            return Ok(());
+        };
+        let content = Content {
+            hash,
+            size,
+            name: source.path.as_str(),
+        };
+        for earlier in earlier {
+            let left = size.saturating_sub(partial.present());
+            if left < WORTH || self.is_given_up.load(Ordering::Relaxed) {
+                break;
+            }
+            earlier::copy(&self.lines, &content, earlier, partial).await?;
+            source.progress.count_to(partial.present());
+        }
+        Ok(())
     }
 
     /// Fills the partial with the content of this Xet hash until it is whole and verified: `true`.

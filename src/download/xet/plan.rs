@@ -186,7 +186,7 @@ pub fn plan(
 }
 
 /// A term cannot have fewer bytes than chunks, nor more than fit into them.
-fn check(part: &Use) -> Result<(), Flaw> {
+pub(super) fn check(part: &Use) -> Result<(), Flaw> {
     let chunks = part.chunks.end.checked_sub(part.chunks.start);
     let chunks = u64::from(chunks.unwrap_or(0));
     let possible = chunks..=chunks * LONGEST_CHUNK;

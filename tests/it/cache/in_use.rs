@@ -364,7 +364,10 @@ fn the_exact_spelling_wins() {
     assert_eq!(offline("O/M").ok().stdout(), "O/M\n");
     assert_eq!(offline("P/only").ok().stdout(), "p/Only\n");
     let output = offline("O/m").fails(1);
-    assert!(output.stderr().contains("O/M or o/m"), "{output}");
+    assert!(
+        output.stderr().contains("model/O/M or model/o/m"),
+        "{output}"
+    );
     env.run(["cache", "rm", "model/o/m", "-y"]).ok();
     assert_eq!(ids(), ["model/O/M", "model/p/Only"]);
     env.run(["cache", "rm", "MODEL/P/ONLY", "model/o/m", "-y"])

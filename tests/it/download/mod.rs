@@ -2,6 +2,7 @@
 
 mod bars;
 pub mod basic;
+mod changed;
 mod connections;
 mod crash;
 mod crowd;

@@ -1,6 +1,7 @@
 //! A Xet storage server on the loopback interface: the one that the Xet library brings for its own tests, filled through
 //! the library's own upload. It checks no tokens.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Cas {
     server: Option<LocalTestServer>,
     runtime: Option<Runtime>,
     endpoint: String,
+    /// What is known of earlier uploads; see [`Cas::store_new_parts`].
+    known: TempDir,
 }
 
 impl Cas {
@@ -53,6 +56,7 @@ impl Cas {
         let server = runtime.block_on(builder.start());
         Self {
             endpoint: server.http_endpoint().to_owned(),
+            known: TempDir::new().expect("temporary folder"),
             server: Some(server),
             runtime: Some(runtime),
         }
@@ -75,12 +79,21 @@ impl Cas {
     /// Stores a content in pieces of this size, in bytes; answers its name.
     pub fn store_in(&self, piece: usize, content: &[u8]) -> String {
         let folder = TempDir::new().expect("temporary folder");
+        self.upload(piece, content, folder.path())
+    }
+
+    /// Stores of a content what contents that were stored in this way do not have; answers its name.
+    pub fn store_new_parts(&self, content: &[u8]) -> String {
+        self.upload(4 << 20, content, self.known.path())
+    }
+
+    fn upload(&self, piece: usize, content: &[u8], folder: &Path) -> String {
         let mut config = XetConfig::default();
         config.telemetry.enabled = false;
         config.xorb.simulation_max_bytes = Some((piece as u64).into());
         let upload = async {
             let session = XetSessionBuilder::new_with_config(config)
-                .with_cache_dir(folder.path())
+                .with_cache_dir(folder)
                 .build()?;
             let commit = session
                 .new_upload_commit()?

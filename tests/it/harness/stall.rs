@@ -19,6 +19,8 @@ pub struct Relay {
     port: &'static Port,
     listener: TcpListener,
     streams: Arc<Mutex<Vec<TcpStream>>>,
+    /// Bytes of answers that may still pass.
+    left: Arc<AtomicU64>,
 }
 
 impl Relay {
@@ -33,6 +35,7 @@ impl Relay {
         let port: &'static Port = Box::leak(Box::new(Port::free()));
         let listener = port.listen();
         let (left, streams) = (Arc::new(AtomicU64::new(bytes)), Arc::default());
+        let leaving = Arc::clone(&left);
         let accepting = listener.try_clone().expect("listener");
         let known: Arc<Mutex<Vec<TcpStream>>> = Arc::clone(&streams);
         std::thread::spawn(move || {
@@ -55,7 +58,13 @@ impl Relay {
             port,
             listener,
             streams,
+            left: leaving,
         }
+    }
+
+    /// Bytes of answers that passed, where any number may pass.
+    pub fn passed(&self) -> u64 {
+        u64::MAX - self.left.load(SeqCst)
     }
 
     /// Connections accepted so far.

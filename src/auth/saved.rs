@@ -133,6 +133,11 @@ pub fn switch(
 pub fn logout(settings: &Settings, name: Option<&str>) -> Result<LoggedOut, AuthError> {
     let store = TokenStore::new(settings);
     let keyring = Keyring::new(settings);
+    let index = keyring.index()?;
+    if store.is_absent() && index.names.is_empty() && index.active.is_none() {
+        // Not even a lock: a folder for it would be all that is left.
+        return Ok(LoggedOut::default());
+    }
     let lock = store.lock()?;
     let index = keyring.index()?;
     let mut done = match name {

@@ -79,6 +79,15 @@ impl TokenStore {
         }
     }
 
+    /// Whether there is neither of the two files.
+    pub fn is_absent(&self) -> bool {
+        let is_absent = |path: &Path| {
+            let found = fs::symlink_metadata(path);
+            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        is_absent(&self.token_path) && is_absent(&self.stored_path)
+    }
+
     /// All named tokens, in file order; none when the file does not exist.
     ///
     /// # Errors

@@ -84,9 +84,6 @@ impl Place {
     /// repository) leaves no empty repository in the cache. `new_tree` is the listing that this download
     /// wrote.
     pub fn tidy(&self, files: &[PlannedFile], new_tree: Option<&Path>) {
-        if self.local_dir.is_some() {
-            return;
-        }
         for file in files.iter().filter(|file| file.is_fetched()) {
             let partial = self.partial(file);
             let is_empty = partial.exists() && self.kept_of(file) == 0;
@@ -94,6 +91,17 @@ impl Place {
             if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
                 self.discard_partial(file);
             }
+        }
+        if self.local_dir.is_some() {
+            if let Some(tree) = new_tree
+                && files
+                    .iter()
+                    .all(|file| !self.has_content(file) && self.kept_of(file) == 0)
+            {
+                let _ = fs::remove_file(tree);
+                let _ = tree.parent().map(fs::remove_dir);
+            }
+            return;
         }
         // remove_dir takes empty folders only: what holds anything stays.
         let _ = fs::remove_dir(self.repo.snapshot(&self.commit));

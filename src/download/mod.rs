@@ -17,6 +17,7 @@ pub mod request;
 pub mod select;
 pub mod session;
 pub mod shared;
+mod traces;
 pub mod whole;
 pub mod xet;
 

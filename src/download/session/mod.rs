@@ -16,6 +16,7 @@ use super::destination::Place;
 use super::plan::{DownloadPlan, PlannedFile};
 use super::request::{Destination, Request};
 use super::select::Selection;
+use super::traces::Traces;
 use super::whole::Length;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
@@ -344,6 +345,10 @@ impl Session {
             return Ok(result);
         }
         self.check_names(plan)?;
+        let traces = Traces::before(match &self.request.target {
+            Destination::Cache => self.request.cache.root(),
+            Destination::LocalDir(dir) => dir.root(),
+        });
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = &plan.new_listing {
@@ -362,6 +367,7 @@ impl Session {
         if fetched.is_err() {
             let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
             place.tidy(&plan.files, new_tree);
+            traces.undo();
         }
         fetched?;
         if let Destination::Cache = self.request.target {

@@ -9,6 +9,7 @@ mod interop;
 pub mod layers;
 mod limits;
 mod neighbours;
+mod nothing_left;
 mod pages;
 mod signals;
 mod unasked;

@@ -3,6 +3,7 @@
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use crate::cli::grammar::Cli;
+use crate::commands::others;
 use crate::commands::pages::page;
 
 /// Widest line of a help text, in columns.
@@ -21,18 +22,31 @@ pub fn grammar() -> Command {
     with_pages(command, "")
 }
 
+/// One line about the commands that are handed on.
+fn others_text() -> String {
+    let words: Vec<&str> = others::words(false).collect();
+    format!(
+        "Other commands, of the Python client where one is installed: {}",
+        words.join(", ")
+    )
+}
+
 fn with_pages(command: Command, path: &str) -> Command {
     let names: Vec<String> = command
         .get_subcommands()
         .map(|one| one.get_name().to_owned())
         .collect();
     let command = match page(path) {
-        Some(page) => command.after_help(page.examples_text()).after_long_help(
-            [page.examples_text(), page.variables_text()]
-                .join("\n\n")
-                .trim_end()
-                .to_owned(),
-        ),
+        Some(page) => {
+            let mut examples = page.examples_text();
+            if path.is_empty() {
+                examples = [others_text(), examples].join("\n\n");
+            }
+            let long = [&*examples, &page.variables_text()].join("\n\n");
+            command
+                .after_help(examples)
+                .after_long_help(long.trim_end().to_owned())
+        }
         None => command,
     };
     names.iter().fold(command, |command, name| {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::commands;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
+use crate::commands::others;
 use crate::config::agent;
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
@@ -27,9 +28,23 @@ use self::grammar::Cli;
 /// Runs the command line of this process, once what the system does with signals and open files is
 /// settled.
 pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let env = Env::from_process();
+    // First: what is done to signals and limits would reach the other program.
+    if let Some(code) = handed_on(&args, &env) {
+        return code;
+    }
     interrupt::install();
     limits::raise_open_files();
-    run(std::env::args_os(), Env::from_process())
+    run(args, env)
+}
+
+/// Runs a command that only the Python client has in our place, where there is one to be asked.
+fn handed_on(args: &[OsString], env: &Env) -> Option<ExitCode> {
+    let program = Program::of(args.first());
+    let completes = env.get(env::HF_COMPLETE).is_some();
+    (!completes).then(|| usage::other_command(args, program))??;
+    others::hand_on(args, env, program)
 }
 
 /// Runs one command line in this process: everything that the binary does.

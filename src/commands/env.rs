@@ -1,7 +1,8 @@
-//! `hf env`: what this installation is and where everything came from, for a bug report. It sends
-//! no request, and secrets are masked.
+//! `hf env`: what this installation is and where everything came from, for a bug report. Secrets are
+//! masked. It sends one request, as the Python client does: whose token it is.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -10,10 +11,12 @@ use crate::auth::git;
 use crate::auth::resolve::{self, Step, TokenSource};
 use crate::auth::session::now;
 use crate::cache::layout::CacheLayout;
-use crate::commands::context::Context;
+use crate::commands::context::{Context, another_hub};
 use crate::commands::error::CliError;
+use crate::commands::others::{Seen, What};
 use crate::config::agent;
 use crate::config::env;
+use crate::config::program::LEGACY_NAME;
 use crate::config::settings::Settings;
 use crate::console::{Console, Mode, text};
 use crate::sys;
@@ -39,6 +42,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     let mut facts = machine_facts();
     facts.extend(token_facts(context));
     facts.extend(git_facts(settings));
+    facts.extend(name_facts(context));
     facts.extend(caller_facts(context));
     facts.extend(path_facts(context));
     facts.extend(switch_facts(settings, &context.env));
@@ -186,11 +190,66 @@ fn token_facts(context: &Context) -> Facts {
         Ok(Step::Nothing) => (Value::Null, Value::Null),
         Err(error) => (json!(format!("unusable: {error}")), Value::Null),
     };
-    vec![
+    let mut facts = vec![
         fact("Token path ?", path(&settings.token_path)),
         fact("Has saved token ?", settings.token_path.is_file()),
-        fact("Token", token),
-        fact("Token source", source),
+    ];
+    // The Python client has this line only for a token that the Hub accepts, and programs look for it.
+    facts.extend(user(context).map(|name| fact("Who am I ?", name)));
+    facts.extend([fact("Token", token), fact("Token source", source)]);
+    facts
+}
+
+/// Longest wait for the answer to whose token it is.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whose token it is. `None` without a token, without an answer, and where asking would need more than a
+/// request or give the token to another Hub.
+fn user(context: &Context) -> Option<String> {
+    let settings = &context.settings;
+    let found = match resolve::plan(None, &context.env, settings, now()) {
+        Ok(Step::Use(found)) if !settings.offline => found,
+        _ => return None,
+    };
+    if another_hub(&found, settings).is_some() {
+        return None;
+    }
+    let hub = context.hub().ok()?.with_token(Some(found.token));
+    let asked = async { Ok::<_, CliError>(tokio::time::timeout(PATIENCE, hub.whoami()).await) };
+    let account = context.block_on(asked).ok()?.ok()?.ok()?;
+    Some(account.name)
+}
+
+/// Who has the two names in `PATH`, the first of which a shell starts, and who gets the commands that are
+/// not here.
+fn name_facts(context: &Context) -> Facts {
+    let (env, program) = (&context.env, context.console.program());
+    let seen = Seen::look(env, program);
+    let holders = |name: &str| {
+        let files = seen.entries.iter().filter(|one| {
+            let stem = one.path.file_stem();
+            stem.is_some_and(|stem| stem == name) && one.what != What::NotRunnable
+        });
+        let files: Vec<String> = files
+            .map(|one| {
+                let what = match one.what {
+                    What::Ours => "this tool",
+                    What::Python => "Python client",
+                    What::Other | What::NotRunnable => "other program",
+                };
+                format!("{} ({what})", shown(&one.path))
+            })
+            .collect();
+        match files.is_empty() {
+            true => Value::Null,
+            false => json!(files.join(", before ")),
+        }
+    };
+    let asked = seen.asked(env, program);
+    vec![
+        fact("hf in PATH", holders("hf")),
+        fact("huggingface-cli in PATH", holders(LEGACY_NAME)),
+        fact("Other commands go to", asked.map(|path| shown(&path))),
     ]
 }
 

@@ -12,6 +12,7 @@ pub mod flags;
 pub mod installed;
 pub mod ls;
 pub mod man;
+pub mod others;
 pub mod pages;
 pub mod update;
 pub mod version;

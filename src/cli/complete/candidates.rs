@@ -16,8 +16,9 @@ use clap_complete::engine::{
 use super::local_names::LocalNames;
 use crate::cli::grammar::Cli;
 use crate::cli::legacy::LegacyCli;
+use crate::commands::others;
 use crate::config::env::Env;
-use crate::config::program::Program;
+use crate::config::program::{LEGACY_NAME, Program};
 use crate::console::text::escape;
 
 /// A candidate.
@@ -44,6 +45,11 @@ pub fn find(words: &[String], env: &Env) -> Vec<Candidate> {
         Program::HuggingfaceCli => LegacyCli::command(),
         Program::Hf => Cli::command(),
     };
+    let legacy = grammar.get_name() == LEGACY_NAME;
+    // Not in the grammar itself, where they would be read instead of handed on.
+    let grammar = others::words(legacy).fold(grammar, |grammar, word| {
+        grammar.subcommand(Command::new(word).about("In the Python client"))
+    });
     let mut command = with_names_of(grammar, &local_names);
     let args: Vec<OsString> = words.iter().map(OsString::from).collect();
     let found = clap_complete::engine::complete(&mut command, args, last, None);
@@ -173,6 +179,8 @@ mod tests {
         assert_eq!(found("hf cache ls --sort s"), ["size"]);
         assert!(found("hf auth ").iter().all(|word| !word.starts_with('-')));
         assert!(found("hf zz").is_empty());
+        assert_eq!(found("hf uplo"), ["upload", "upload-large-folder"]);
+        assert_eq!(found("huggingface-cli ta"), ["tag"]);
         assert!(found("hf").is_empty());
         assert_eq!(found("huggingface-cli sc"), ["scan-cache"]);
         assert_eq!(found("bin/huggingface-cli scan-cache --d"), ["--dir"]);

@@ -16,37 +16,9 @@ use self::nearest::{known, nearest};
 use crate::cli::grammar::Cli;
 use crate::cli::legacy::LegacyCli;
 use crate::commands::error::{CliError, Kind, sentence};
+use crate::commands::others::{self, Other};
 use crate::config::program::Program;
 use crate::console::{Console, Mode, OutputFormat, text::escape};
-
-/// Commands of the Python clients that are not here, and what 2.4.0 calls them.
-const ELSEWHERE: [(&str, &str); 25] = [
-    ("--skills", "skills preview"),
-    ("buckets", "buckets"),
-    ("collections", "collections"),
-    ("cp", "cp"),
-    ("datasets", "datasets"),
-    ("discussions", "discussions"),
-    ("endpoints", "endpoints"),
-    ("ext", "extensions"),
-    ("extensions", "extensions"),
-    ("jobs", "jobs"),
-    ("lfs-enable-largefiles", "lfs-enable-largefiles"),
-    ("lfs-multipart-upload", "lfs-multipart-upload"),
-    ("models", "models"),
-    ("papers", "papers"),
-    ("repo", "repos"),
-    ("repo-files", "repos delete-files"),
-    ("repos", "repos"),
-    ("sandbox", "sandbox"),
-    ("skills", "skills"),
-    ("spaces", "spaces"),
-    ("sync", "sync"),
-    ("tag", "repos tag"),
-    ("upload", "upload"),
-    ("upload-large-folder", "upload"),
-    ("webhooks", "webhooks"),
-];
 
 /// Prints help to stdout (exit 0), or says what is wrong with the command line (exit 2).
 pub fn report(
@@ -71,7 +43,14 @@ pub fn report(
     };
     let place = Place::of(args, &root);
     let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    match explain(error, &place, &root, program, console.mode() == Mode::Json) {
+    match explain(
+        error,
+        args,
+        &place,
+        &root,
+        program,
+        console.mode() == Mode::Json,
+    ) {
         Some(explained) => explained.report(&console, false),
         None if console.mode() == Mode::Human => console.complaint(&error.render()),
         None if is_help => CliError::usage("No command was given.")
@@ -186,6 +165,7 @@ impl Place {
 /// A better message than clap's, where there is one.
 fn explain(
     error: &clap::Error,
+    args: &[OsString],
     place: &Place,
     root: &Command,
     program: Program,
@@ -196,8 +176,8 @@ fn explain(
         let ContextValue::String(flag) = error.get(ContextKind::InvalidArg)? else {
             return None;
         };
-        let found = ELSEWHERE.iter().find(|(known, _)| known == flag)?;
-        return at_top.then(|| elsewhere(&place.called(), found.0, found.1, json));
+        let found = others::find(flag)?;
+        return at_top.then(|| elsewhere(found, args, program, json));
     }
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
@@ -205,8 +185,8 @@ fn explain(
     let word = place.word.as_deref()?;
     let name = place.called();
     if at_top {
-        if let Some((_, theirs)) = ELSEWHERE.iter().find(|(known, _)| *known == word) {
-            return Some(elsewhere(&name, word, theirs, json));
+        if let Some(found) = others::find(word) {
+            return Some(elsewhere(found, args, program, json));
         }
     }
     let unknown = CliError::usage(format!("There is no command `{name} {}`.", escape(word)));
@@ -228,17 +208,36 @@ fn explain(
     })
 }
 
-/// A command of the Python client that this tool lacks.
-fn elsewhere(name: &str, word: &str, theirs: &str, json: bool) -> CliError {
-    let or_git = match theirs {
+/// A command of the Python client that this tool lacks, where there is nobody to hand it to.
+fn elsewhere(other: Other, args: &[OsString], program: Program, json: bool) -> CliError {
+    let or_git = match other.word {
         "upload" => ", or `git push`",
         _ => "",
     };
+    let command = other.command(program == Program::HuggingfaceCli, args);
     not_here(
-        &format!("`{name} {word}` is not part of this tool"),
-        &format!("use the Python client: `uvx --from huggingface_hub hf {theirs} …`{or_git}"),
+        &format!(
+            "`{} {}` is not part of this tool",
+            program.name(),
+            other.word
+        ),
+        &format!("use the Python client: `{}`{or_git}", escape(&command)),
         json,
     )
+}
+
+/// The command that only a Python client has, if the command line asks for one.
+pub fn other_command(args: &[OsString], program: Program) -> Option<Other> {
+    let root = match program {
+        Program::Hf => Cli::command(),
+        Program::HuggingfaceCli => LegacyCli::command(),
+    };
+    if args.get(1).is_some_and(|word| word == "--skills") {
+        return others::find("--skills");
+    }
+    let place = Place::of(args, &root);
+    let word = place.word.filter(|_| place.path.len() == 1)?;
+    others::find(&word)
 }
 
 /// One line for people; error and hint for programs.

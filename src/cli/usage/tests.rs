@@ -50,7 +50,7 @@ fn said(line: &str, json: bool) -> (String, Option<String>) {
         (Program::HuggingfaceCli, LegacyCli::command(), error)
     };
     let place = Place::of(&args, &root);
-    let error = explain(&error, &place, &root, program, json)
+    let error = explain(&error, &args, &place, &root, program, json)
         .unwrap_or_else(|| in_one_line(&error.render().to_string(), &place));
     assert_eq!(error.kind, Kind::Usage);
     (error.message, error.hint)
@@ -101,19 +101,19 @@ fn what_only_the_python_client_has_is_said_in_one_line() {
     for (line, expected) in [
         (
             "hf upload o/n . --json",
-            "`hf upload` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf upload …`, or `git push`.",
+            "`hf upload` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf upload o/n . --json`, or `git push`.",
         ),
         (
             "hf repo create x",
-            "`hf repo` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf repos …`.",
+            "`hf repo` is not part of this tool; use the Python client: `uvx --from 'huggingface_hub<1' hf repo create x`.",
         ),
         (
             "huggingface-cli tag o/n v1",
-            "`huggingface-cli tag` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf repos tag …`.",
+            "`huggingface-cli tag` is not part of this tool; use the Python client: `uvx --from 'huggingface_hub<1' huggingface-cli tag o/n v1`.",
         ),
         (
             "hf --skills",
-            "`hf --skills` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf skills preview …`.",
+            "`hf --skills` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf --skills`.",
         ),
         (
             "hf update",

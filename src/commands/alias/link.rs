@@ -86,7 +86,13 @@ fn found(path: &Path, binary: &Path) -> io::Result<Found> {
     let mut head = Vec::new();
     open_regular(path)?.take(HEAD).read_to_end(&mut head)?;
     let mentions = |text: &[u8]| head.windows(text.len()).any(|window| window == text);
-    if head.starts_with(b"#!") && mentions(b"huggingface_hub") {
+    // pip writes the second where the path of Python is too long for a first line.
+    let is_script = || {
+        let first = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let is_named = first.windows(6).any(|window| window == b"python");
+        is_named || mentions(b"'''exec'")
+    };
+    if head.starts_with(b"#!") && is_script() && mentions(b"huggingface_hub") {
         return Ok(Found::Python);
     }
     // Windows: a launcher of pip's has its script at the end; it counts as another program.
@@ -188,6 +194,16 @@ pub fn in_path(path_variable: &OsStr, current_dir: &Path, name: &str) -> Vec<Pat
         }
     }
     found
+}
+
+/// What tells one file from another, whatever its names: device and inode, else the whole path.
+pub fn identity(path: &Path) -> String {
+    #[cfg(unix)]
+    if let Ok(metadata) = fs::metadata(path) {
+        use std::os::unix::fs::MetadataExt;
+        return format!("{}:{}", metadata.dev(), metadata.ino());
+    }
+    path.display().to_string().replace(',', "_")
 }
 
 /// Whether a shell would start this file.

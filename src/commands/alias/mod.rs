@@ -11,8 +11,9 @@ use self::link::Found;
 use super::cache::shown;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
+use crate::commands::others::Seen;
 use crate::config::env;
-use crate::config::program::LEGACY_NAME;
+use crate::config::program::{LEGACY_NAME, Program};
 use crate::console::{Mode, Table};
 
 /// Make this tool available under the legacy name huggingface-cli.
@@ -161,7 +162,25 @@ fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     if !used {
         tell_of_path(&path, first, &binary, context)?;
     }
+    tell_of_others(context);
     Ok(())
+}
+
+/// Who gets the commands that this program does not have.
+fn tell_of_others(context: &Context) {
+    if context.console.mode() != Mode::Human {
+        return;
+    }
+    let asked = Seen::look(&context.env, Program::HuggingfaceCli)
+        .asked(&context.env, Program::HuggingfaceCli);
+    context.console.say(&match asked {
+        Some(path) => format!(
+            "Other commands, such as upload, are handed to {}.",
+            shown(&path)
+        ),
+        None => "Other commands, such as upload, need the Python client, which is not in PATH."
+            .to_owned(),
+    });
 }
 
 fn taken(path: &Path, found: &Found) -> CliError {

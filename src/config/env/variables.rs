@@ -62,6 +62,7 @@ variables! {
     BROWSER: "the user's browser; counts as a display";
     SSH_CONNECTION: "set in a login from another machine, where a browser would open on the wrong screen";
     PATH: "folders that are searched for programs";
+    HF_HANDED_ON = "_HF_HANDED_ON": "whom this program handed a command to before, so that a wrapper is not asked twice; set by it";
     COLUMNS: "width of tables in columns, before that of the terminal";
     TERM: "kind of terminal; dumb: no colour, no bars";
     SHELL: "the shell that is meant when none is named";

@@ -1,4 +1,4 @@
-//! `hf env`: what a bug report needs, without secrets and without a request. And the detection of agents.
+//! `hf env`: what a bug report needs, without secrets and without a request but one. And the detection of agents.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -14,7 +14,7 @@ const REGISTRY: &str = r#"{"standardEnvVars": ["AI_AGENT", "AGENT"], "harnesses"
   "loud": {"envVars": {"LOUD": "*"}}, "Exact": {"envVars": {"EXACT": "yes"}}, "bare": {}}}"#;
 
 #[test]
-fn no_secret_and_no_request() {
+fn no_secret_and_no_request_but_whose_token_it_is() {
     let hub = Hub::start();
     let mut env = TestEnv::for_hub(&hub);
     let secret = "NeverToBeShown";
@@ -44,7 +44,11 @@ fn no_secret_and_no_request() {
         assert!(!output.to_string().contains(secret), "{output}");
         assert!(output.stdout().contains("hf_****aaaa"), "{output}");
     }
-    assert_eq!(hub.requests().len(), 0);
+    let asked = hub.requests();
+    assert!(
+        asked.iter().all(|one| one.path == "/api/whoami-v2"),
+        "{asked:?}"
+    );
     assert_eq!(tree_of(env.root()), before, "nothing is left behind");
 }
 

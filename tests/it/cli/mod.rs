@@ -10,6 +10,7 @@ mod installed;
 mod legacy;
 mod ls;
 mod names;
+mod others;
 mod readme;
 mod scripts;
 mod terminal;

@@ -47,6 +47,11 @@ impl Oracle {
         venv.clone().map(|venv| Self { venv })
     }
 
+    /// Its virtual environment.
+    pub fn venv(&self) -> &Path {
+        &self.venv
+    }
+
     /// `hf` with these arguments.
     pub fn hf<'a, A: AsRef<OsStr>>(
         &self,

@@ -35,8 +35,11 @@ const MOST_WORKERS: u64 = 256;
     arg_required_else_help = true
 )]
 pub struct LegacyCli {
+    /// Print the version.
+    #[arg(short = 'v', long, exclusive = true)]
+    version: bool,
     #[command(subcommand)]
-    command: LegacyCommand,
+    command: Option<LegacyCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -163,7 +166,15 @@ pub(super) fn grammar() -> clap::Command {
 /// # Errors
 /// A mistake in it, or a call for help.
 pub fn parse(args: &[OsString]) -> Result<Lowered, clap::Error> {
-    let LegacyCli { command } = LegacyCli::try_parse_from(args)?;
+    let LegacyCli { version, command } = LegacyCli::try_parse_from(args)?;
+    let command = match command {
+        None if version => LegacyCommand::Version,
+        Some(command) => command,
+        None => {
+            let mut root = grammar();
+            return Err(root.error(ErrorKind::MissingSubcommand, "No command was given."));
+        }
+    };
     let mut quiet = false;
     let mut ignored = Vec::new();
     let command = match command {
@@ -376,6 +387,7 @@ mod tests {
         for (line, expected) in [
             ("env", "Env"),
             ("version", "Version"),
+            ("--version", "Version"),
             ("whoami", "Whoami"),
             ("login --token t --add", "Login("),
             ("logout --token-name n", "Logout("),

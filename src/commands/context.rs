@@ -152,7 +152,10 @@ impl Context {
 
     /// Shows the events of a download: notices as messages, the rest as progress in this style.
     pub fn observer(&self, style: ProgressStyle) -> Arc<dyn Progress> {
-        let (console, shown) = (Arc::clone(&self.console), self.console.progress(style));
+        let (console, shown) = (
+            Arc::clone(&self.console),
+            self.console.progress_of_download(style),
+        );
         Arc::new(move |event: Event| match event {
             Event::Notice(notice) => tell_of_hub(&console, notice),
             event => shown.event(event),

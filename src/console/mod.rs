@@ -221,6 +221,11 @@ impl Console {
         self.program = program;
     }
 
+    /// The name that the program was called by.
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
     /// Whether the program was called by its legacy name.
     pub fn is_legacy(&self) -> bool {
         self.program == Program::HuggingfaceCli
@@ -326,14 +331,28 @@ impl Console {
     /// Progress on stderr, as bars or lines: in `human`, unless `--progress` or
     /// `HF_HUB_DISABLE_PROGRESS_BARS` says otherwise.
     pub fn progress(&self, style: ProgressStyle) -> Arc<dyn Progress> {
+        self.progress_of(style, |lines| lines)
+    }
+
+    /// As [`Console::progress`], for a download: its lines are those that programs know from the Python
+    /// client.
+    pub fn progress_of_download(&self, style: ProgressStyle) -> Arc<dyn Progress> {
+        self.progress_of(style, progress::lines::Lines::of_download)
+    }
+
+    fn progress_of(
+        &self,
+        style: ProgressStyle,
+        with: fn(progress::lines::Lines) -> progress::lines::Lines,
+    ) -> Arc<dyn Progress> {
         let can_draw = self.stderr.lock().unwrap().is_terminal && !self.is_dumb;
         match style.decide(self.mode, self.progress_bars, can_draw) {
             ProgressStyle::Plain => {
                 let stderr = Arc::clone(&self.stderr);
-                Arc::new(progress::lines::Lines::new(Arc::new(move |line| {
+                Arc::new(with(progress::lines::Lines::new(Arc::new(move |line| {
                     let line = Safe::line(line).then(Safe::lines("\n"));
                     stderr.lock().unwrap().write(&line);
-                })))
+                }))))
             }
             ProgressStyle::None => Arc::new(Silent),
             ProgressStyle::Auto | ProgressStyle::Bar => {

@@ -22,6 +22,18 @@ impl Console {
         self.line(&json::to_python_json(value));
     }
 
+    /// As [`Console::result`], but in a pipe the heading goes to stderr: scripts read the first line of
+    /// stdout (docs/reference.md#strings-that-programs-read).
+    pub fn facts(&self, heading: &str, fields: Fields) {
+        if self.mode != Mode::Human || self.stdout_is_terminal() {
+            return self.result(heading, fields);
+        }
+        self.to_stderr(Safe::line(&format!("✓ {heading}")), Some(Paint::Green));
+        for (key, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+            self.line(&format!("  {key}: {}", text::plain(value)));
+        }
+    }
+
     /// Prints the outcome of a command (docs/reference.md#output-formats): `✓ message` and
     /// `key: value` lines, or `key=value` pairs, or JSON, or the first value. Null values are left
     /// out except in JSON.
@@ -119,17 +131,15 @@ impl Console {
         if self.mode == Mode::Human && !self.no_truncate && self.stdout_is_terminal() {
             return self.table_on_terminal(table);
         }
-        let (rendered, truncated) = match self.mode {
-            Mode::Human => table.to_human((!self.no_truncate).then(|| self.columns())),
-            Mode::Agent => (table.to_tsv(), false),
-            Mode::Json => (json::to_python_json(&table.to_json()), false),
-            Mode::Quiet => (table.to_ids(), false),
+        let rendered = match self.mode {
+            // Whole: a program reads it.
+            Mode::Human => table.to_human(),
+            Mode::Agent => table.to_tsv(),
+            Mode::Json => json::to_python_json(&table.to_json()),
+            Mode::Quiet => table.to_ids(),
         };
         if !rendered.is_empty() {
             self.line(&rendered);
-        }
-        if truncated {
-            self.hint("pass --no-truncate or --format json to see whole values");
         }
     }
 }

@@ -102,11 +102,10 @@ impl Table {
             .collect()
     }
 
-    /// Padded columns under a rule of dashes, cut to `width` columns when one is given. The flag
-    /// says whether anything was cut.
-    pub fn to_human(&self, width: Option<usize>) -> (String, bool) {
+    /// Padded columns under a rule of dashes; no cell is cut.
+    pub fn to_human(&self) -> String {
         if self.is_empty() {
-            return ("No results found.".to_owned(), false);
+            return "No results found.".to_owned();
         }
         let shown = self.shown_columns();
         let headers: Vec<String> = shown
@@ -126,12 +125,11 @@ impl Table {
                         .all(|row| row[c].is_null() || row[c].is_number())
             })
             .collect();
-        let mut cells: Vec<Vec<String>> = self
+        let cells: Vec<Vec<String>> = self
             .rows
             .iter()
             .map(|row| shown.iter().map(|&c| human_cell(&row[c])).collect())
             .collect();
-        let truncated = width.is_some_and(|width| fit(&headers, &mut cells, width));
         let widths = natural_widths(&headers, &cells);
         let rule: Vec<String> = widths.iter().map(|&w| "-".repeat(w)).collect();
         let lines: Vec<String> = [&headers, &rule]
@@ -139,7 +137,7 @@ impl Table {
             .chain(&cells)
             .map(|row| padded(row, &widths, &right))
             .collect();
-        (lines.join("\n"), truncated)
+        lines.join("\n")
     }
 
     /// The table for a person at a terminal of this width: see [`lay_out`]. Sizes stand to the right.
@@ -298,37 +296,6 @@ fn natural_widths(headers: &[String], cells: &[Vec<String>]) -> Vec<usize> {
         .collect()
 }
 
-/// Cuts cells until a line fits: the widest column gives first, none below its header.
-fn fit(headers: &[String], cells: &mut [Vec<String>], width: usize) -> bool {
-    let mut caps = natural_widths(headers, cells);
-    let floors: Vec<usize> = headers.iter().map(|header| chars(header).max(4)).collect();
-    let budget = width.saturating_sub(headers.len().saturating_sub(1));
-    while caps.iter().sum::<usize>() > budget {
-        // The first of the widest columns, as the Python client chooses.
-        let widest = (0..caps.len())
-            .filter(|&c| caps[c] > floors[c])
-            .max_by_key(|&c| (caps[c], usize::MAX - c));
-        match widest {
-            Some(c) => caps[c] -= 1,
-            None => break,
-        }
-    }
-    let mut truncated = false;
-    for row in cells {
-        for (cell, &cap) in row.iter_mut().zip(&caps) {
-            if chars(cell) > cap {
-                *cell = cell
-                    .chars()
-                    .take(cap.saturating_sub(3))
-                    .chain("...".chars())
-                    .collect();
-                truncated = true;
-            }
-        }
-    }
-    truncated
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -354,7 +321,7 @@ mod tests {
 
     #[test]
     fn human() {
-        let (text, truncated) = table().to_human(Some(80));
+        let text = table().to_human();
         assert_eq!(
             text,
             "ID          SIZE REFS    \n\
@@ -365,18 +332,6 @@ mod tests {
                 .replace("----------- ----", "------------ ----")
                 .replace("model/gpt2  1.0K", "model/gpt2   1.0K")
         );
-        assert!(!truncated);
-    }
-
-    #[test]
-    fn narrow_terminals_cut_the_widest_column() {
-        let (text, truncated) = table().to_human(Some(20));
-        assert!(truncated);
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 20),
-            "{text}"
-        );
-        assert!(text.contains("..."));
     }
 
     #[test]
@@ -386,7 +341,7 @@ mod tests {
             .right_aligned("size");
         table.push(vec![json!("a"), json!("x"), json!("1.0")]);
         assert_eq!(table.to_tsv(), "id\tsize\na\t1.0");
-        assert_eq!(table.to_human(None).0, "ID SIZE\n-- ----\na   1.0");
+        assert_eq!(table.to_human(), "ID SIZE\n-- ----\na   1.0");
         assert_eq!(
             super::super::json::to_python_json(&table.to_json()),
             r#"[{"id": "a", "secret": "x", "size": "1.0"}]"#

@@ -328,7 +328,7 @@ fn report(context: &Context, account: &Account, name: &str, storage: Storage) {
     };
     console.say(&format!("It is saved as {} in {place}.", escape(name)));
     console.done(
-        &format!("Logged in as {}.", escape(&account.name)),
+        &format!("Login successful. Logged in as {}.", escape(&account.name)),
         vec![
             ("user", json!(account.name)),
             ("orgs", orgs(account)),

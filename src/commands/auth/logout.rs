@@ -90,7 +90,7 @@ fn nearest<'a>(wrong: &str, names: &[&'a str]) -> Option<&'a str> {
 fn sentence(name: Option<&str>, done: &LoggedOut) -> String {
     match (name.map(escape), done) {
         (None, LoggedOut { found: true, .. }) => "Logged out: all saved tokens are deleted.".into(),
-        (None, _) => "You were not logged in: no token is saved.".into(),
+        (None, _) => "Not logged in: no token is saved.".into(),
         (
             Some(name),
             LoggedOut {

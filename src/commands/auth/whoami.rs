@@ -46,7 +46,7 @@ pub fn run(context: &Context) -> Result<(), CliError> {
         fields.push(("role", json!(account.role)));
         fields.push(("source", json!(resolved.source.to_string())));
     }
-    context.console.result("Logged in", fields);
+    context.console.facts("Logged in", fields);
     Ok(())
 }
 

@@ -30,6 +30,8 @@ struct Meter {
     /// Times of the last lines and what was done then.
     marks: VecDeque<(Duration, u64)>,
     is_shown: bool,
+    /// Lines have the form of tqdm's where several files are fetched.
+    is_download: bool,
 }
 
 impl Meter {
@@ -41,6 +43,7 @@ impl Meter {
             begun: (now, done),
             marks: VecDeque::from([(now, done)]),
             is_shown: self.is_shown,
+            is_download: self.is_download,
             ..Meter::default()
         };
     }
@@ -55,6 +58,9 @@ impl Meter {
         self.marks.push_back((now, self.bytes_done));
         self.is_shown = true;
         let left = self.bytes.saturating_sub(self.bytes_done);
+        if self.is_download && self.files > 1 {
+            return Some(self.tqdm_line(now, rate, left.checked_div(rate)));
+        }
         let mut line = format!("{}, {}", self.so_far(), text::rate(rate));
         if let Some(seconds) = left.checked_div(rate) {
             line.push_str(&format!(", {} left", text::time(seconds)));
@@ -68,6 +74,9 @@ impl Meter {
         let took = now - start;
         let rate = rate(self.bytes_done.saturating_sub(before), took);
         self.is_shown.then(|| {
+            if self.is_download && self.files > 1 {
+                return self.tqdm_line(now, rate, Some(0));
+            }
             format!(
                 "{} in {}, {} on average",
                 self.so_far(),
@@ -75,6 +84,32 @@ impl Meter {
                 text::rate(rate)
             )
         })
+    }
+
+    /// The line as programs read it that run the Python client, which counts files
+    /// (docs/reference.md#strings-that-programs-read): in it a hundred percent are reached when all is
+    /// done.
+    fn tqdm_line(&self, now: Duration, rate: u64, left: Option<u64>) -> String {
+        const CELLS: usize = 10;
+        let done = self.files_done.min(self.files);
+        let percent = done * 100 / self.files;
+        let filled = usize::try_from(percent).unwrap_or(0) * CELLS / 100;
+        let clock = |seconds: u64| match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+            (0, minutes, seconds) => format!("{minutes:02}:{seconds:02}"),
+            (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+        };
+        format!(
+            "Fetching {} files: {percent:>3}%|{}{}| {done}/{} [{}<{}, {}, {} of {}]",
+            self.files,
+            "█".repeat(filled),
+            " ".repeat(CELLS - filled),
+            self.files,
+            clock((now - self.begun.0).as_secs()),
+            left.map_or_else(|| "?".to_owned(), clock),
+            text::rate(rate),
+            text::size(self.bytes_done),
+            text::size(self.bytes)
+        )
     }
 
     fn so_far(&self) -> String {
@@ -131,6 +166,12 @@ impl Lines {
             interval,
             write,
         }
+    }
+
+    /// As lines of a download: see [`Meter::tqdm_line`].
+    pub fn of_download(self) -> Self {
+        self.note(|meter| meter.is_download = true);
+        self
     }
 
     fn note(&self, change: impl FnOnce(&mut Meter)) {
@@ -281,6 +322,34 @@ mod tests {
         assert_eq!(
             meter.last_line(SECOND(102)).as_deref(),
             Some("40 of 40 files, 14.5G of 14.5G in 1 min 40 s, 145 MB/s on average")
+        );
+    }
+
+    #[test]
+    fn a_download_of_several_files_has_the_lines_of_tqdm() {
+        let mut meter = Meter {
+            is_download: true,
+            ..Meter::default()
+        };
+        meter.begin(SECOND(2), 40, 14_500_000_000, 0);
+        (meter.bytes_done, meter.files_done) = (2_100_000_000, 12);
+        assert_eq!(
+            meter.line(SECOND(12)).as_deref(),
+            Some(
+                "Fetching 40 files:  30%|███       | 12/40 [00:10<00:59, 210 MB/s, 2.1G of 14.5G]"
+            )
+        );
+        (meter.bytes_done, meter.files_done) = (14_500_000_000, 40);
+        assert_eq!(
+            meter.last_line(SECOND(3_702)).as_deref(),
+            Some(
+                "Fetching 40 files: 100%|██████████| 40/40 [1:01:40<00:00, 3.9 MB/s, 14.5G of 14.5G]"
+            )
+        );
+        meter.begin(SECOND(0), 1, 10, 0);
+        assert_eq!(
+            meter.line(SECOND(10)).as_deref(),
+            Some("0 of 1 file, 0.0 of 10.0, 0 B/s")
         );
     }
 

@@ -346,6 +346,7 @@ impl Output {
             line.starts_with(|first: char| first.is_ascii_digit())
                 && [" file, ", " files, "].iter().any(|s| line.contains(s))
                 || line.starts_with("listing files")
+                || line.starts_with("Fetching ") && line.contains(" files: ")
         };
         let lines = self.stderr.split_inclusive('\n');
         lines.filter(|line| !is_progress(line)).collect()

@@ -51,9 +51,10 @@ fn what_is_said_has_no_lines_of_progress() {
         "2 of 3 files, 4.0M of 4.0M, 296 kB/s, 0 s left",
         "3 of 3 files, 4.0M of 4.0M in 10 s, 281 kB/s on average",
         "3 files could not be fetched",
+        "Fetching 3 files:  66%|██████    | 2/3 [00:10<00:04, 296 kB/s, 4.0M of 6.0M]",
     ];
     let output = shell(&env, "cat >&2").stdin(lines.join("\n")).run().ok();
-    assert_eq!(output.said(), format!("{}\n{}", lines[2], lines[5]));
+    assert_eq!(output.said(), format!("{}\n{}\n", lines[2], lines[5]));
 }
 
 #[test]

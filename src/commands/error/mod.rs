@@ -130,7 +130,7 @@ impl CliError {
 
     /// There is no token, and the command needs one.
     pub fn not_logged_in() -> Self {
-        CliError::new(Kind::NotLoggedIn, "You are not logged in.")
+        CliError::new(Kind::NotLoggedIn, "Not logged in.")
             .hint("run `hf auth login`, or set HF_TOKEN")
     }
 

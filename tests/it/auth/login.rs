@@ -104,7 +104,7 @@ fn every_format_of_every_command() {
     let endpoint = hub.endpoint();
     assert_eq!(
         run(&["auth", "whoami"]),
-        format!("✓ Logged in\n  user: alice\n  orgs: acme,bees\n  endpoint: {endpoint}\n")
+        format!("  user: alice\n  orgs: acme,bees\n  endpoint: {endpoint}\n")
     );
     assert_eq!(
         run(&["auth", "whoami", "--format", "agent"]),

@@ -13,4 +13,5 @@ mod names;
 mod others;
 mod readme;
 mod scripts;
+mod strings;
 mod terminal;

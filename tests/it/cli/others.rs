@@ -219,7 +219,7 @@ fn our_own_commands_are_never_handed_on() {
     here.env.script("next/hf", "#!/bin/sh\necho wrong\n");
     for args in [
         &["version"][..],
-        &["cache", "ls"],
+        &["alias", "list"],
         &["download", "--help"],
         &["--help"],
     ] {

@@ -273,11 +273,12 @@ fn a_long_download_logs_its_progress() {
     let lines: Vec<&str> = output.stderr().lines().collect();
     assert!(lines.len() >= 2, "{output}");
     assert!(
-        lines[0].starts_with("1 of 2 files, ") && lines[0].ends_with(" s left"),
+        lines[0].starts_with("Fetching 2 files:  50%|█████     | 1/2 [00:1"),
         "{output}"
     );
     assert!(
-        lines[lines.len() - 1].starts_with("2 of 2 files, 3.0M of 3.0M in "),
+        lines[lines.len() - 1].starts_with("Fetching 2 files: 100%|██████████| 2/2 [")
+            && output.stderr().ends_with(" 3.0M of 3.0M]\n"),
         "{output}"
     );
     assert_eq!(quiet.wait().ok().stderr(), "");

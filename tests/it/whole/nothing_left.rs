@@ -9,7 +9,7 @@ use crate::harness::tree::listing;
 
 /// Command lines that fail or have nothing to do in a home without anything. `{out}` is a folder that is
 /// not there.
-const IN_AN_EMPTY_HOME: [&str; 59] = [
+const IN_AN_EMPTY_HOME: [&str; 60] = [
     "",
     "--help",
     "auth",
@@ -68,6 +68,7 @@ const IN_AN_EMPTY_HOME: [&str; 59] = [
     "alias list",
     "version",
     "completions bash",
+    "update",
     "man",
 ];
 

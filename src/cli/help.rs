@@ -1,5 +1,7 @@
 //! The grammar of `hf` as `--help` shows it: with the examples and variables of each command.
 
+use std::ffi::OsString;
+
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use crate::cli::grammar::Cli;
@@ -55,11 +57,46 @@ fn with_pages(command: Command, path: &str) -> Command {
     })
 }
 
+/// The line with `help cache rm` written as `cache rm --help`, below the commands that have others below
+/// them. A name that is no command is then reported as anywhere else.
+pub fn asked(mut args: Vec<OsString>, root: &Command) -> Vec<OsString> {
+    let takes_value = |flag: &str| {
+        let mut all = root.get_arguments();
+        all.any(|arg| arg.get_long() == flag.strip_prefix("--") && arg.get_action().takes_values())
+    };
+    let mut command = root;
+    let mut at = 1;
+    while let Some(word) = args.get(at).map(|word| word.to_string_lossy().into_owned()) {
+        if word == "help" && command.has_subcommands() {
+            args.remove(at);
+            let is_help =
+                |word: &OsString| ["help", "--help", "-h"].iter().any(|help| word == help);
+            let rest = args.split_off(at);
+            args.extend(
+                rest.into_iter()
+                    .filter(|word| word != "--" && !is_help(word)),
+            );
+            args.push("--help".into());
+            return args;
+        }
+        if word.starts_with('-') {
+            at += usize::from(takes_value(&word));
+        } else {
+            match command.find_subcommand(&word) {
+                Some(found) => command = found,
+                None => return args,
+            }
+        }
+        at += 1;
+    }
+    args
+}
+
 /// Reads a command line in the modern grammar.
 ///
 /// # Errors
 /// A mistake in it, or a call for help: both in clap's form.
-pub fn parse(args: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = grammar();
     let mut matches = command.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))

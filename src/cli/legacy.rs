@@ -95,6 +95,12 @@ struct LoginArgs {
     add_to_git_credential: bool,
 }
 
+/// How many files to fetch at the same time: any number, as in 0.36.2.
+fn workers(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| "a whole number from 1".to_owned())
+}
+
 #[derive(Debug, Args)]
 struct DownloadArgs {
     /// Repository: `namespace/name`.
@@ -137,7 +143,7 @@ struct DownloadArgs {
     #[arg(long)]
     quiet: bool,
     /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
     max_workers: Option<u64>,
 }
 

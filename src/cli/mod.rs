@@ -11,6 +11,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory;
+
 use crate::commands;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
@@ -18,7 +20,7 @@ use crate::commands::others;
 use crate::config::agent;
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
-use crate::config::settings::{Settings, SettingsError};
+use crate::config::settings::{Settings, SettingsError, unusable};
 use crate::console::text::escape;
 use crate::console::{Console, OutputFormat, interrupt};
 use crate::sys::limits;
@@ -55,6 +57,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         return ExitCode::from(u8::from(!answer.success));
     }
     let program = Program::of(args.first());
+    let args = match program {
+        Program::Hf => help::asked(args, &Cli::command()),
+        Program::HuggingfaceCli => help::asked(args, &legacy::LegacyCli::command()),
+    };
     let (args, several) = match program {
         Program::Hf => patterns::one_each(&args, &help::grammar()),
         // It takes several values by itself.
@@ -77,7 +83,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         Err(_) => usage::wanted_format(&args),
     };
     let console = Arc::new(console(&env, program, &settings, wanted, no_truncate));
-    let debug = env.is_true(env::HF_DEBUG);
+    let debug = settings
+        .as_ref()
+        .map_or(env.is_true(env::HF_DEBUG), |all| all.debug);
     tell_ineffective(&env, &ignored, &console);
     for one in several {
         console.say(&one.told());
@@ -136,7 +144,7 @@ fn console(
         match agent::detect(env, &settings.hf_home) {
             Ok(agent) => console.set_agent(agent.is_some()),
             Err(error) if settings.debug => {
-                console.say(&format!("Debug: {}", escape(&error.to_string())));
+                console.debug(&escape(&error.to_string()));
             }
             Err(_) => {}
         }
@@ -152,6 +160,9 @@ fn tell_ineffective(env: &Env, flags: &[&str], console: &Console) {
         console.warn(&format!(
             "{name} has no effect in the file of --env-file: set it in the environment itself."
         ));
+    }
+    for text in unusable(env) {
+        console.warn(&escape(&text));
     }
     for flag in flags {
         console.say(&format!("{flag} is deprecated and has no effect."));

@@ -13,7 +13,7 @@ use crate::auth::resolve::{self, ResolvedToken, Step};
 use crate::auth::session::{self, Next, Session, now};
 use crate::commands::error::{CliError, ErrorKind, Kind, RAISE_LIMIT, sentence};
 use crate::config::env::Env;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, Verbosity};
 use crate::console::text::escape;
 use crate::console::{Console, ProgressStyle, interrupt};
 use crate::hub::{Hub, HubOptions};
@@ -156,8 +156,9 @@ impl Context {
             Arc::clone(&self.console),
             self.console.progress_of_download(style),
         );
+        let verbosity = self.settings.verbosity;
         Arc::new(move |event: Event| match event {
-            Event::Notice(notice) => tell_of_hub(&console, notice),
+            Event::Notice(notice) => tell_of_hub(&console, notice, verbosity),
             event => shown.event(event),
         })
     }
@@ -240,13 +241,14 @@ impl Drop for Context {
 }
 
 /// Shows a notice of the Hub client or a download.
-fn tell_of_hub(console: &Console, notice: Notice) {
+fn tell_of_hub(console: &Console, notice: Notice, verbosity: Verbosity) {
     match notice {
+        Notice::Trace(text) => console.debug(&escape(&text)),
+        _ if verbosity > Verbosity::Warning => {}
         Notice::Waiting(text) => console.say(&sentence(&escape(&text))),
         Notice::Retrying(text) => console.warn_of_retry(&sentence(&escape(&text))),
         Notice::Warning(text) => console.warn(&escape(&text)),
         Notice::Hint(text) => console.hint(&escape(&text)),
-        Notice::Trace(text) => console.say(&format!("[debug] {}", escape(&text))),
     }
 }
 

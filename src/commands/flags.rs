@@ -156,11 +156,11 @@ pub struct ProgressArgs {
 #[derive(Debug, Default, Clone, Args)]
 pub struct TransferArgs {
     /// Receive no more than this in a second, all connections together: 20M, 500k.
-    #[arg(long, value_name = "BYTES", value_parser = rate)]
+    #[arg(long, value_name = "BYTES", value_parser = rate, allow_negative_numbers = true)]
     pub limit_rate: Option<u64>,
     /// Drop a connection that delivers nothing, or less than 1 kB a second, for this many seconds, and
     /// continue with another one [default: HF_HUB_DOWNLOAD_TIMEOUT, 10].
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", value_parser = stall_seconds, allow_negative_numbers = true)]
     pub stall_timeout: Option<u64>,
 }
 
@@ -178,12 +178,36 @@ impl TransferArgs {
     }
 }
 
+/// Whole seconds of silence; an error says what is allowed.
+fn stall_seconds(text: &str) -> Result<u64, String> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.ok_or_else(|| "whole seconds from 1 to 86400, without a unit".to_owned())
+}
+
+/// How many files to fetch at the same time; an error says what is allowed.
+pub(crate) fn workers(text: &str) -> Result<u16, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=256).contains(number));
+    number.ok_or_else(|| "a whole number from 1 to 256".to_owned())
+}
+
+/// A number of rows or revisions; an error says what is allowed.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse();
+    number.map_err(|_| "a whole number from 0".to_owned())
+}
+
 /// Bytes a second: a size, perhaps with `/s`.
 fn rate(text: &str) -> Result<u64, String> {
     let bytes = text.strip_suffix("/s").unwrap_or(text);
     match crate::cache::scan::select::size(bytes).map(u64::try_from) {
         Ok(Ok(rate)) if rate > 0 => Ok(rate),
-        _ => Err("write bytes a second, perhaps with k, M or G, as in 20M".to_owned()),
+        _ => Err("bytes a second, perhaps with k, M or G, as in 20M".to_owned()),
     }
 }
 

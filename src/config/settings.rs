@@ -72,8 +72,70 @@ pub struct Settings {
     pub is_system_ca_replaced: bool,
     /// The proxies, or which variable is invalid.
     pub proxies: Result<Proxies, BadProxy>,
+    /// Which messages are shown besides errors and results.
+    pub verbosity: Verbosity,
     /// Say on stderr what goes over the wire.
     pub debug: bool,
+}
+
+/// `HF_HUB_VERBOSITY`, in the words of the Python client's logging: the least severe messages to show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Requests too, as with `HF_DEBUG`.
+    Debug,
+    /// As `Warning`: nothing is less severe but requests.
+    Info,
+    /// What the Hub warns of, and requests that are sent again.
+    #[default]
+    Warning,
+    /// Errors only.
+    Error,
+    /// As `Error`: a command has no worse errors than that it failed.
+    Critical,
+}
+
+impl Verbosity {
+    /// Reads a level; as in the Python client, case matters.
+    fn of(word: &str) -> Option<Verbosity> {
+        Some(match word {
+            "debug" => Verbosity::Debug,
+            "info" => Verbosity::Info,
+            "warning" => Verbosity::Warning,
+            "error" => Verbosity::Error,
+            "critical" => Verbosity::Critical,
+            _ => return None,
+        })
+    }
+}
+
+/// What a variable holds that is not understood, and what is used in its place: a sentence each.
+pub fn unusable(env: &Env) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(word) = env.get(env::HF_HUB_VERBOSITY)
+        && Verbosity::of(&word).is_none()
+    {
+        found.push(format!(
+            "HF_HUB_VERBOSITY is debug, info, warning, error or critical, and not {word:?}: it is ignored."
+        ));
+    }
+    for name in [env::HF_HUB_ETAG_TIMEOUT, env::HF_HUB_DOWNLOAD_TIMEOUT] {
+        let Some(text) = env.get(name) else { continue };
+        if whole_seconds(&text).is_none() {
+            let default = DEFAULT_TIMEOUT.as_secs();
+            found.push(format!(
+                "{name} is a whole number of seconds, at least 1, and not {text:?}: {default} is used."
+            ));
+        }
+    }
+    found
+}
+
+/// Whole seconds, at least one, without a unit.
+fn whole_seconds(text: &str) -> Option<Duration> {
+    let seconds = text.trim().parse::<u64>().ok();
+    seconds
+        .filter(|&seconds| seconds > 0)
+        .map(Duration::from_secs)
 }
 
 /// A file of certificate authorities in PEM, or a folder of such files.
@@ -115,11 +177,14 @@ impl Settings {
     pub fn resolve(env: &Env) -> Result<Self, SettingsError> {
         let folders = Folders::resolve(env);
         let seconds = |name| {
-            env.get(name)
-                .and_then(|value| value.trim().parse::<u64>().ok())
-                .filter(|&seconds| seconds > 0)
-                .map_or(DEFAULT_TIMEOUT, Duration::from_secs)
+            let text = env.get(name);
+            text.and_then(|text| whole_seconds(&text))
+                .unwrap_or(DEFAULT_TIMEOUT)
         };
+        let verbosity = env.get(env::HF_HUB_VERBOSITY);
+        let verbosity = verbosity
+            .and_then(|word| Verbosity::of(&word))
+            .unwrap_or_default();
         Ok(Settings {
             disable_xet: env.is_true(env::HF_HUB_DISABLE_XET),
             hf_home: folders.hf_home,
@@ -161,7 +226,8 @@ impl Settings {
                     Some(CaBundle { variable, path })
                 }),
             proxies: Proxies::from_env(env),
-            debug: env.is_true(env::HF_DEBUG),
+            verbosity,
+            debug: env.is_true(env::HF_DEBUG) || verbosity == Verbosity::Debug,
         })
     }
 }

@@ -303,6 +303,11 @@ impl Console {
         }
     }
 
+    /// A line that was asked for with `HF_DEBUG`: stderr, in every format.
+    pub fn debug(&self, text: &str) {
+        self.to_stderr(Safe::lines(&format!("[debug] {text}")), None);
+    }
+
     /// Something is odd but the command goes on: stderr, in every format.
     pub fn warn(&self, text: &str) {
         self.to_stderr(Safe::line(&format!("Warning: {text}")), Some(Paint::Yellow));

@@ -22,6 +22,7 @@ mod in_use;
 mod plan;
 mod tally;
 pub mod targets;
+mod unfinished;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ pub(super) use self::execute::{remove, sweep};
 pub(super) use self::in_use::blocks;
 pub use self::in_use::{Spared, Use};
 pub use self::plan::{DeletePlan, Extent, RepoDeletion, RevisionDeletion};
-use super::layout::{self, PartialName};
+pub use self::unfinished::{Unfinished, unfinished};
+use super::layout;
 use crate::cache::scan::report::{CacheReport, Incomplete};
 use crate::sys::dir::path_of;
 
@@ -77,13 +79,9 @@ fn relative<'a>(root: &Path, path: &'a Path) -> &'a Path {
 /// How many downloads the unfinished files belong to: one has several files when it was fetched in
 /// segments or started more than once.
 pub fn downloads(files: &[Incomplete]) -> usize {
-    let contents = files.iter().map(|file| {
-        let partial = PartialName::parse(&file.name);
-        (
-            file.folder.as_slice(),
-            partial.map_or(file.name.as_slice(), |partial| partial.etag),
-        )
-    });
+    let contents = files
+        .iter()
+        .map(|file| (file.folder.as_slice(), unfinished::content(file)));
     contents.collect::<HashSet<_>>().len()
 }
 

@@ -18,7 +18,8 @@ use crate::types::CacheId;
 /// What will be removed.
 #[derive(Debug, Default)]
 pub struct DeletePlan {
-    pub(super) root: PathBuf,
+    /// Root of the cache.
+    pub root: PathBuf,
     /// Repositories and revisions, by id.
     pub repos: Vec<RepoDeletion>,
     /// Unfinished downloads.

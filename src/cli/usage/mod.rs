@@ -4,6 +4,7 @@
 //! named with what to use instead, a mistyped one with the nearest, and in the machine formats the
 //! error looks like every other one (docs/reference.md#exit-codes-and-errors).
 
+mod mistakes;
 mod nearest;
 
 use std::ffi::OsString;
@@ -52,7 +53,7 @@ pub fn report(
         console.mode() == Mode::Json,
     ) {
         Some(explained) => explained.report(&console, false),
-        None if console.mode() == Mode::Human => console.complaint(&error.render()),
+        None if is_help && console.mode() == Mode::Human => console.complaint(&error.render()),
         None if is_help => CliError::usage("No command was given.")
             .hint(place.help_hint())
             .report(&console, false),
@@ -176,11 +177,12 @@ fn explain(
         let ContextValue::String(flag) = error.get(ContextKind::InvalidArg)? else {
             return None;
         };
-        let found = others::find(flag)?;
-        return at_top.then(|| elsewhere(found, args, program, json));
+        if let (Some(found), true) = (others::find(flag), at_top) {
+            return Some(elsewhere(found, args, program, json));
+        }
     }
     if error.kind() != ErrorKind::InvalidSubcommand {
-        return None;
+        return mistakes::tell(error, place);
     }
     let word = place.word.as_deref()?;
     let name = place.called();

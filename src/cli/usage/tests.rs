@@ -132,13 +132,83 @@ fn other_mistakes_fit_into_a_line() {
     for (line, what, hint) in [
         (
             "hf download",
-            "The following required arguments were not provided: <REPO_ID>.",
+            "`hf download` needs REPO_ID.",
             "`hf download --help` shows what can be given",
         ),
         (
             "hf cache ls --limt 3",
-            "Unexpected argument '--limt' found.",
-            "a similar argument exists: '--limit'",
+            "`hf cache ls` has no flag --limt.",
+            "did you mean --limit?",
+        ),
+        (
+            "hf download a b --nope",
+            "`hf download` has no flag --nope.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a --revision",
+            "--revision needs a value.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a --max-workers 0",
+            "--max-workers takes a whole number from 1 to 256, not 0.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a --stall-timeout -1",
+            "--stall-timeout takes whole seconds from 1 to 86400, without a unit, not -1.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a --stall-timeout 1.5",
+            "--stall-timeout takes whole seconds from 1 to 86400, without a unit, not 1.5.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a --limit-rate -1",
+            "--limit-rate takes bytes a second, perhaps with k, M or G, as in 20M, not -1.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "hf download a -5",
+            "`hf download` has no flag -5.",
+            "a value that begins with a dash goes behind an equals sign: --flag=-1",
+        ),
+        (
+            "hf cache ls --limit x",
+            "--limit takes a whole number from 0, not x.",
+            "`hf cache ls --help` shows what can be given",
+        ),
+        (
+            "hf cache prune --keep-last -1",
+            "--keep-last takes a whole number from 0, not -1.",
+            "`hf cache prune --help` shows what can be given",
+        ),
+        (
+            "hf cache verify --all gpt2",
+            "--all cannot be used with REPO_ID.",
+            "`hf cache verify --help` shows what can be given",
+        ),
+        (
+            "hf version x",
+            "`hf version` does not take the word x.",
+            "`hf version --help` shows what can be given",
+        ),
+        (
+            "hf version --format xml",
+            "--format takes auto, human, agent, json or quiet, not xml.",
+            "`hf version --help` shows what can be given",
+        ),
+        (
+            "hf download a --repo-type",
+            "--repo-type needs a value: model, dataset, space or kernel.",
+            "`hf download --help` shows what can be given",
+        ),
+        (
+            "huggingface-cli download a --max-workers 0",
+            "--max-workers takes a whole number from 1, not 0.",
+            "`huggingface-cli download --help` shows what can be given",
         ),
     ] {
         assert_eq!(

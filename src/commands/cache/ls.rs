@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
-use super::tell::{Damaged, problem_text, report_problems};
+use super::tell::{Damaged, kept, problem_text, report_problems, unfinished_name};
 use super::{cache_root, now, shown};
 use crate::cache::pins::Pins;
-use crate::cache::remove::{downloads, targets};
+use crate::cache::remove::{targets, unfinished};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::scan::select::{self, Filter, Row, Sort};
 use crate::cache::scan::{Detail, scan};
 use crate::cache::shared;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
+use crate::commands::flags::count;
 use crate::console::{Mode, Table, text};
 
 /// List cached repositories or revisions.
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "KEY[:asc|:desc]")]
     sort: Option<String>,
     /// Show at most this many rows.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     limit: Option<usize>,
     /// List what is wrong in the cache, entry by entry.
     #[arg(long, overrides_with = "no_show_warnings")]
@@ -317,13 +318,25 @@ fn tell_damaged(report: &CacheReport, rows: &[Row<'_>], all: bool, context: &Con
     ));
 }
 
+/// How many unfinished downloads are named.
+const NAMED: usize = 3;
+
 /// Reports what `hf cache prune` would remove and the table does not show.
 fn tell_waste(report: &CacheReport, context: &Context) {
-    if !report.incomplete.is_empty() {
+    if !report.incomplete.is_empty() && context.console.mode() != Mode::Quiet {
+        let found = unfinished(&report.root, &report.incomplete);
+        let named = found.iter().take(NAMED);
+        let mut named: Vec<String> = named
+            .map(|one| format!("{} ({})", unfinished_name(one, &report.root), kept(one)))
+            .collect();
+        if found.len() > NAMED {
+            named.push(format!("{} more", found.len() - NAMED));
+        }
         context.console.hint(&format!(
-            "{} of {} in all can be removed with `hf cache prune`",
-            text::count(downloads(&report.incomplete) as u64, "unfinished download"),
-            text::size(report.incomplete_size())
+            "{} of {} in all can be removed with `hf cache prune`: {}",
+            text::count(found.len() as u64, "unfinished download"),
+            text::size(report.incomplete_size()),
+            named.join(", ")
         ));
     }
     let unused = report

@@ -14,6 +14,7 @@ use crate::cache::scan::{Detail, scan};
 use crate::cache::shared;
 use crate::commands::context::Context;
 use crate::commands::error::CliError;
+use crate::commands::flags::count;
 use crate::console::text;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "AGE", allow_hyphen_values = true)]
     older_than: Option<String>,
     /// Also remove all but the last N revisions of each repository.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     keep_last: Option<usize>,
     /// Also remove repositories, least recently used first, until the cache is no larger, as in 200GB.
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
@@ -93,7 +94,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let mut fields = vec![
             ("dry_run", json!(true)),
             ("revisions", json!(revisions)),
-            ("incomplete", json!(plan.incomplete.len())),
+            ("incomplete", json!(downloads(&plan.incomplete))),
             ("shared_blobs", json!(plan.unused.len())),
             ("size", json!(text::size(plan.freed))),
         ];
@@ -105,7 +106,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let freed = text::size(outcome.freed);
     let mut fields = vec![
         ("revisions_deleted", json!(revisions)),
-        ("incomplete_deleted", json!(plan.incomplete.len())),
+        ("incomplete_deleted", json!(downloads(&plan.incomplete))),
         ("shared_blobs_deleted", json!(plan.unused.len())),
         ("freed", json!(freed)),
     ];
@@ -167,11 +168,11 @@ impl Args {
     fn policy(&self) -> Result<Policy, CliError> {
         #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
         let seconds = |text: &String| {
-            with_unit("--older-than", text, "30d")?;
+            with_unit("--older-than", text, "s, m, h, d, w, mo or y: 30d")?;
             Ok::<f64, CliError>(select::duration(text)? as f64)
         };
         let bytes = |text: &String| {
-            with_unit("--max-size", text, "200GB")?;
+            with_unit("--max-size", text, "k, M, G or T: 200GB")?;
             Ok::<u64, CliError>(u64::try_from(select::size(text)?).unwrap_or(u64::MAX))
         };
         Ok(Policy {
@@ -193,13 +194,13 @@ fn tell_unmatched(flag: &str, word: &str, report: &CacheReport, context: &Contex
 }
 
 /// Refuses a bare or negative number. A bare 30 would mean 30 seconds, and delete almost everything.
-fn with_unit(flag: &str, text: &str, example: &str) -> Result<(), CliError> {
+fn with_unit(flag: &str, text: &str, units: &str) -> Result<(), CliError> {
     let is_plain = text.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(|c: char| c.is_ascii_alphabetic());
     if is_plain {
         return Ok(());
     }
     Err(CliError::usage(format!(
-        "{flag} needs a number with a unit, as in {example}, and not {text:?}."
+        "{flag} takes a whole number with a unit ({units}), not {text:?}."
     )))
 }

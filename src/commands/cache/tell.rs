@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::shown;
 use crate::cache::check::verify::{Mismatch, Verified};
-use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Use};
+use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Unfinished, Use, unfinished};
 use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, sentence};
@@ -106,9 +106,9 @@ pub(super) fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
             })),
         }
     }
-    for file in &plan.incomplete {
-        let path = shown(&file.path(Path::new("")));
-        lines.push(format!("  {path} (unfinished) {}", text::size(file.size)));
+    for one in unfinished(&plan.root, &plan.incomplete) {
+        let what = unfinished_name(&one, &plan.root);
+        lines.push(format!("  {what} (unfinished) {}", kept(&one)));
     }
     for shared_blob in &plan.unused {
         let path = shown(&shared_blob.place());
@@ -118,6 +118,26 @@ pub(super) fn show_plan(plan: &DeletePlan, summary: &str, context: &Context) {
         ));
     }
     context.console.say(&lines.join("\n"));
+}
+
+/// The repository and the file of an unfinished download; its place where no listing knows the file.
+pub(super) fn unfinished_name(one: &Unfinished, root: &Path) -> String {
+    match (&one.repo, &one.name) {
+        (Some(repo), Some(name)) => text::escape(&format!("{repo} {name}")),
+        _ => shown(one.path.strip_prefix(root).unwrap_or(&one.path)),
+    }
+}
+
+/// `1.2M of 3.4M`.
+pub(super) fn kept(one: &Unfinished) -> String {
+    match one.total {
+        Some(total) => format!(
+            "{} of {}",
+            text::size(one.kept.min(total)),
+            text::size(total)
+        ),
+        None => text::size(one.kept),
+    }
 }
 
 /// Names the repositories that a plan leaves alone.

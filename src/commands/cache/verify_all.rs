@@ -2,16 +2,49 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::tell::{by_xet_hash, problem_text, tell_wrong};
 use super::{cache_root, shown};
 use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
+use crate::cache::scan::report::Problem;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
-use crate::console::{ProgressStyle, text};
+use crate::console::{Mode, ProgressStyle, text};
+
+/// A revision in the cache, for a list of what is wrong.
+struct Place {
+    id: String,
+    revision: String,
+}
+
+impl Place {
+    /// What is the matter with a file, where it is, and why.
+    fn file(&self, what: &str, path: &str, why: &str) -> Value {
+        json!({
+            "what": format!("{what}_file"),
+            "where": format!("{} {} {path}", self.id, self.revision),
+            "why": why,
+            "id": self.id,
+            "revision": self.revision,
+            "file": path,
+        })
+    }
+}
+
+/// A damaged repository or unknown entry of the cache, in the same form.
+fn damaged(problem: &Problem) -> Value {
+    json!({
+        "what": "damaged_entry",
+        "where": String::from_utf8_lossy(&problem.folder),
+        "why": problem.kind.word(),
+        "id": problem.repo().map(|id| id.to_string()),
+        "revision": null,
+        "file": null,
+    })
+}
 
 /// Checks every file against the listings and blob names of the cache. With `is_sha256` no Xet hash proves
 /// anything.
@@ -29,7 +62,9 @@ pub fn verify_all(
     for problem in &report.problems {
         context.console.warn(&problem_text(problem));
     }
-    let (mut checks, mut missing, mut unknown, mut revisions) = (Vec::new(), 0, 0, 0);
+    let mut problems: Vec<Value> = report.problems.iter().map(damaged).collect();
+    let (mut checks, mut prefixes) = (Vec::new(), Vec::new());
+    let (mut missing, mut unknown, mut revisions) = (0, 0, 0);
     for repo in &report.repos {
         for revision in &repo.revisions {
             let tree = repo.layout.tree_named(&revision.name);
@@ -39,7 +74,18 @@ pub fn verify_all(
             missing += plan.missing.len();
             unknown += not_known.len();
             revisions += 1;
+            let place = Place {
+                id: repo.id.to_string(),
+                revision: revision.commit.clone(),
+            };
+            let absent = plan.missing.iter();
+            problems
+                .extend(absent.map(|path| place.file("missing", path, "its revision lists it")));
+            let unproven = not_known.iter();
+            problems
+                .extend(unproven.map(|path| place.file("unchecked", path, "its hash is unknown")));
             let prefix = format!("{} {} ", repo.id, revision.commit);
+            prefixes.push((prefix.clone(), place));
             checks.extend(plan.checks.into_iter().map(|mut check| {
                 check.path.insert_str(0, &prefix);
                 check
@@ -58,7 +104,29 @@ pub fn verify_all(
             context.console.warn(&format!("{files} {what}."));
         }
     }
+    for file in wrong {
+        let mut known = prefixes.iter();
+        let place =
+            known.find_map(|(prefix, at)| Some((at, file.path.strip_prefix(prefix.as_str())?)));
+        let Some((place, path)) = place else { continue };
+        let (is, expected) = (&file.actual, &file.expected);
+        let why = format!("its {} is {is} and should be {expected}", file.algorithm);
+        problems.push(place.file("wrong", path, &why));
+    }
+    let mut facts = vec![
+        ("checked", json!(checks.len())),
+        ("repos", json!(report.repos.len())),
+        ("revisions", json!(revisions)),
+        ("path", crate::console::paths::path_value(&report.root)),
+    ];
+    facts.extend(by_xet_hash(&found));
+    if context.console.mode() == Mode::Json {
+        facts.push(("problems", json!(problems)));
+    }
     if !wrong.is_empty() || !report.problems.is_empty() {
+        if context.console.mode() == Mode::Json {
+            context.console.result("", facts);
+        }
         return Err(CliError::new(
             ErrorKind::Corrupt,
             format!(
@@ -70,13 +138,6 @@ pub fn verify_all(
         )
         .hint("`hf cache rm` removes a repository or file, `hf download` fetches it again"));
     }
-    let mut facts = vec![
-        ("checked", json!(checks.len())),
-        ("repos", json!(report.repos.len())),
-        ("revisions", json!(revisions)),
-        ("path", crate::console::paths::path_value(&report.root)),
-    ];
-    facts.extend(by_xet_hash(&found));
     context
         .console
         .result("Every file of the cache is right.", facts);

@@ -77,7 +77,7 @@ pub struct Args {
     #[command(flatten)]
     pub(crate) token: TokenArgs,
     /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = super::flags::workers, allow_negative_numbers = true)]
     pub(crate) max_workers: Option<u16>,
     /// Start even when the disk seems to have too little room.
     #[arg(long)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::near::nearest;
+use super::near::did_you_mean;
 use super::repo::DownloadContext;
 use crate::console::text::escape;
 use crate::console::{Mode, ProgressStyle};
@@ -108,18 +108,4 @@ fn other_repos(asked: &Repo) -> Vec<Repo> {
 /// A name with its kind: `datasets/org/name`.
 fn full_name(repo: &Repo) -> String {
     format!("{}/{}", repo.repo_type.plural(), repo.id)
-}
-
-/// `did you mean a.json or b.json?`
-pub(super) fn did_you_mean(wanted: &str, there: &[String]) -> Option<String> {
-    let near = nearest(wanted, there.iter().map(String::as_str));
-    let (last, first) = near.split_last()?;
-    Some(match first {
-        [] => format!("did you mean {}?", escape(last)),
-        _ => format!(
-            "did you mean {} or {}?",
-            escape(&first.join(", ")),
-            escape(last)
-        ),
-    })
 }

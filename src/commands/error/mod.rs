@@ -150,17 +150,20 @@ impl CliError {
                 "hint": self.hint,
             });
             console.say(&python_json::to_python_json(&value));
+            self.report_cause(console, debug);
             return;
         }
         console.error(&self.message);
         if let Some(hint) = &self.hint {
             console.hint(hint);
         }
+        self.report_cause(console, debug);
+    }
+
+    fn report_cause(&self, console: &Console, debug: bool) {
         if let (true, Some(source)) = (debug, &self.source) {
-            console.say(&format!(
-                "Cause: {}",
-                crate::console::text::escape(&format!("{source:#}"))
-            ));
+            let cause = crate::console::text::escape(&format!("{source:#}"));
+            console.debug(&format!("Cause: {cause}"));
         }
     }
 

@@ -1,12 +1,14 @@
 //! Names that are nearly the one that was asked for. Pure.
 
+use crate::console::text::escape;
+
 /// Most names that are suggested.
 const MOST: usize = 3;
 
 /// The names that are nearest to a wrong one, best first: the same but for the case of letters or the
 /// folder, or with few letters wrong. The measure counts typing mistakes: a letter that is missing,
 /// added or wrong, and two that are swapped.
-pub fn nearest<'a>(wanted: &str, there: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+fn nearest<'a>(wanted: &str, there: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let (folded, base) = (wanted.to_lowercase(), base_name(wanted).to_lowercase());
     let allowed = |text: &str| (text.chars().count() / 5).clamp(1, 3);
     let mistakes = |name: &str| -> Option<usize> {
@@ -41,6 +43,20 @@ pub fn nearest<'a>(wanted: &str, there: impl IntoIterator<Item = &'a str>) -> Ve
         .take(MOST)
         .map(|(_, name)| name)
         .collect()
+}
+
+/// `did you mean a.json or b.json?`
+pub(super) fn did_you_mean(wanted: &str, there: &[String]) -> Option<String> {
+    let near = nearest(wanted, there.iter().map(String::as_str));
+    let (last, first) = near.split_last()?;
+    Some(match first {
+        [] => format!("did you mean {}?", escape(last)),
+        _ => format!(
+            "did you mean {} or {}?",
+            escape(&first.join(", ")),
+            escape(last)
+        ),
+    })
 }
 
 fn base_name(path: &str) -> &str {

@@ -1,7 +1,7 @@
 //! Messages for failures that are about one repository: which account, which token, and what to do
 //! next.
 
-use super::look::did_you_mean;
+use super::near::did_you_mean;
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, sentence};

@@ -53,6 +53,7 @@ variables! {
     HF_HUB_DOWNLOAD_TIMEOUT: "seconds of silence before a connection is dropped";
     HF_HUB_USER_AGENT_ORIGIN: "text at the end of the user-agent header, to name a program that runs this one";
     HF_HUB_DISABLE_TELEMETRY: "1: send no telemetry (none is ever sent)";
+    HF_HUB_VERBOSITY: "debug: as HF_DEBUG; error or critical: no warnings of the Hub [default: warning]";
     HF_DEBUG: "1: show each request, without secrets";
 
     // Terminal and system.

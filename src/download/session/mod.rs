@@ -270,6 +270,11 @@ impl Session {
         }
         names::refuse_unstorable(&self.request.target, listing, &selected)?;
         let is_choice = !matches!(self.request.selection, Selection::Everything);
+        for pattern in &selected.idle_patterns {
+            if let Some(text) = not_a_pattern(pattern) {
+                self.hub.tell(Notice::Warning(text));
+            }
+        }
         if selected.paths.is_empty() && is_choice {
             return Err(DownloadError::NothingMatches);
         }
@@ -383,4 +388,14 @@ impl Session {
         }
         Ok(result)
     }
+}
+
+/// What to say of a pattern in the form of another tool: braces, or several at once.
+fn not_a_pattern(pattern: &str) -> Option<String> {
+    let has_braces = pattern.contains('{') && pattern.contains('}');
+    (has_braces || pattern.contains(',')).then(|| {
+        format!(
+            "Braces and commas in {pattern:?} stand for themselves. Give each pattern by itself (*.json, then *.txt); *, ? and [abc] are understood."
+        )
+    })
 }

@@ -59,7 +59,7 @@ fn downloads_are_told_apart() {
             ("done.hf-sparse", true),
             ("legacy.incomplete", false),
             ("modern.1234abcd.incomplete", true),
-            ("ours.hf-journal", false),
+            // With its journal one download.
             ("ours.hf-sparse", false),
             // A name of its own: no later download finds it.
             ("own.1234abcd.hf-sparse", true),

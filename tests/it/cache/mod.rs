@@ -20,5 +20,6 @@ mod prune;
 mod rm;
 mod rm_race;
 pub mod table;
+mod unfinished;
 pub mod users;
 mod verify;

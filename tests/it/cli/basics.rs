@@ -35,9 +35,15 @@ fn mistakes_are_usage_errors() {
     let env = TestEnv::new();
     for (arguments, expected) in [
         (&["dowload", "o/n"][..], "did you mean `hf download`?"),
-        (&["download"], "<REPO_ID>"),
-        (&["download", "o/n", "--max-workers", "0"], "1..=256"),
-        (&["download", "o/n", "--repo-type", "modle"], "'model'"),
+        (&["download"], "`hf download` needs REPO_ID."),
+        (
+            &["download", "o/n", "--max-workers", "0"],
+            "takes a whole number from 1 to 256, not 0",
+        ),
+        (
+            &["download", "o/n", "--repo-type", "modle"],
+            "takes model, dataset, space or kernel, not modle",
+        ),
         (&["version", "--json", "-q"], "Only one of"),
         (&["-q"], "No command was given"),
     ] {

@@ -216,7 +216,7 @@ fn a_registry_that_is_none_is_passed_over() {
         assert!(output.stdout().starts_with('✓'), "{output}");
         assert_eq!(output.stderr(), "");
         let output = env.hf(["version"]).var("HF_DEBUG", "1").run().ok();
-        assert!(output.stderr().starts_with("Debug: "), "{output}");
+        assert!(output.stderr().starts_with("[debug] "), "{output}");
     }
     fs::remove_file(&path).unwrap();
     // A pipe without a writer.

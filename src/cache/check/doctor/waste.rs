@@ -18,8 +18,10 @@ const YOUNGEST_STALE_LOCK: f64 = 86_400.0;
 /// Adds a finding for every unfinished download that no process writes; returns the others.
 pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathBuf> {
     let mut live = Vec::new();
+    let found = remove::unfinished(&report.root, &report.incomplete);
     for file in &report.incomplete {
         let path = file.path(&report.root);
+        let largest = found.iter().find(|one| one.path == path);
         if remove::is_downloading(&report.root, file) {
             live.push(path);
         } else {
@@ -28,7 +30,21 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
                 [] => &file.name,
                 _ => &file.folder,
             };
-            findings.push(Finding::new(FindingKind::Unfinished, folder, path, fix));
+            if largest.is_none() && matches!(fix, Fix::Advice(_)) {
+                // A journal or a segment: the download is listed once.
+                continue;
+            }
+            let finding = Finding::new(FindingKind::Unfinished, folder, path, fix);
+            let name = largest.and_then(|one| {
+                let total = one
+                    .total
+                    .map_or(String::new(), |bytes| format!(", {bytes} bytes in all"));
+                Some(format!("of {}{total}", one.name.as_ref()?))
+            });
+            findings.push(match name {
+                Some(name) => finding.with_detail(name),
+                None => finding,
+            });
         }
     }
     live

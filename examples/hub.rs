@@ -1,9 +1,10 @@
 //! A small Hub of your own on the loopback interface: something to log in to and download from without the network.
 //!
-//! `cargo run --example hub -- [--port N] [--files N] [--big-mib N] [--latency-ms N] [--cap-mb N]`
+//! `cargo run --example hub -- [--port N] [--files N] [--big-mib N] [--latency-ms N] [--cap-mb N] [--pictures]`
 //!
 //! `--files N` adds `bench/small` with N files of 1 to 8 KiB, `--big-mib N` adds `bench/big` with one file of that size,
 //! `--latency-ms` waits before every answer, `--cap-mb` limits every connection to so many megabytes per second.
+//! `--pictures` adds what docs/pictures/make shows.
 //! Runs until Ctrl-C.
 
 #![allow(
@@ -25,6 +26,7 @@ struct Options {
     big_mib: u64,
     latency_ms: u64,
     cap_mb: u64,
+    pictures: bool,
 }
 
 fn main() {
@@ -54,6 +56,10 @@ fn main() {
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options::default();
     while let Some(flag) = arguments.next() {
+        if flag == "--pictures" {
+            options.pictures = true;
+            continue;
+        }
         let place = match flag.as_str() {
             "--port" => &mut options.port,
             "--files" => &mut options.files,
@@ -109,6 +115,9 @@ fn publish(hub: &Hub, options: &Options) {
             .file("README.md", "# words\n")
             .file("data/train.csv", "text,label\nhello,1\n"),
     );
+    if options.pictures {
+        publish_for_pictures(hub);
+    }
     if options.files > 0 {
         hub.add(small_files(options.files));
     }
@@ -116,6 +125,33 @@ fn publish(hub: &Hub, options: &Options) {
         let content = Content::synthetic(options.big_mib << 20, 3);
         hub.add(Repo::model("bench/big").lfs("big.bin", content));
     }
+}
+
+/// A model of some size, and a login in the browser that is confirmed at the third question.
+fn publish_for_pictures(hub: &Hub) {
+    let part = |n: u64| format!("model-0000{n}-of-00003.safetensors");
+    let large = |repo: Repo, n: u64| {
+        repo.lfs(
+            &part(n),
+            Content::synthetic(120_000_000 - n * 20_000_000, n),
+        )
+    };
+    let repo = Repo::model("acme/chat-small")
+        .file("README.md", "# chat-small\n")
+        .file("config.json", "{\"model_type\": \"llama\"}\n")
+        .file("generation_config.json", "{}\n")
+        .file("tokenizer_config.json", "{}\n")
+        .lfs("tokenizer.json", Content::synthetic(9_000_000, 9));
+    hub.add((1..=3).fold(repo, large));
+    hub.add(
+        Repo::dataset("acme/questions").lfs("train.parquet", Content::synthetic(31_000_000, 7)),
+    );
+    hub.add(
+        Repo::model("acme/embeddings-large")
+            .lfs("model.safetensors", Content::synthetic(57_000_000, 8)),
+    );
+    let pending = ["authorization_pending"; 2];
+    hub.device_login("ada", &pending, 3600 * 24 * 30);
 }
 
 /// `count` files of 1 to 8 KiB in folders of a hundred.

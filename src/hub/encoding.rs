@@ -133,6 +133,46 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1024))]
+
+        /// Any bytes, and packed ones with damage anywhere, in pieces of any size: what comes out is the
+        /// beginning of what was packed, or an error.
+        #[test]
+        fn any_body_is_unpacked_or_refused(
+            plain in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..500),
+            (cut, at, flip) in (0_usize..600, 0_usize..600, 0_u8..=255),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..100),
+            piece in 1_usize..70,
+        ) {
+            for encoding in [Encoding::Gzip, Encoding::Zlib] {
+                let whole = packed(encoding, &plain);
+                let mut damaged = whole[..cut.min(whole.len())].to_vec();
+                if let Some(byte) = damaged.get_mut(at) {
+                    *byte ^= flip;
+                }
+                let is_whole = damaged == whole;
+                for bytes in [&damaged, &noise] {
+                    let (mut decoder, mut out) = (encoding.decoder(), Vec::new());
+                    let mut is_right = true;
+                    for bytes in bytes.chunks(piece) {
+                        match decoder.decode(bytes) {
+                            Ok(more) => out.extend(more),
+                            Err(_) => is_right = false,
+                        }
+                    }
+                    match decoder.finish() {
+                        Ok(more) => out.extend(more),
+                        Err(_) => is_right = false,
+                    }
+                    if is_whole && std::ptr::eq(bytes, &raw const damaged) {
+                        proptest::prop_assert!(is_right && out == plain);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn names() {
         for (name, expected, unreadable) in [

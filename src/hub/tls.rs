@@ -285,4 +285,31 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+
+        /// Any bytes, and a certificate with damage anywhere: it is read or refused, and what is read is usable.
+        #[test]
+        fn any_file_of_authorities(
+            (cut, at, byte) in (0_usize..700, 0_usize..700, proptest::prelude::any::<u8>()),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+        ) {
+            static WHOLE: std::sync::LazyLock<String> = std::sync::LazyLock::new(authority);
+            let folder = tempfile::tempdir().unwrap();
+            let mut text = WHOLE.as_bytes()[..cut.min(WHOLE.len())].to_vec();
+            if let Some(place) = text.get_mut(at) {
+                *place = byte;
+            }
+            text.extend(noise);
+            let path = folder.path().join("ca.pem");
+            fs::write(&path, text).unwrap();
+            for path in [path, folder.path().to_path_buf()] {
+                let variable = "THE_VARIABLE";
+                if let Ok(found) = authorities(&CaBundle { variable, path }) {
+                    proptest::prop_assert!(!found.is_empty() && found.iter().all(is_usable));
+                }
+            }
+        }
+    }
 }

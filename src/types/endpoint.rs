@@ -80,6 +80,15 @@ impl Endpoint {
         })
     }
 
+    /// A warning that no token is sent there: the user name and password in the address go in its place.
+    pub fn replaces_token(&self) -> Option<&'static str> {
+        let has_login = !self.url.username().is_empty() || self.url.password().is_some();
+        has_login.then_some(
+            "The user name and password in HF_ENDPOINT are sent in place of the token: \
+             a request can carry only one of them.",
+        )
+    }
+
     /// Page where tokens are made.
     pub fn tokens_page(&self) -> String {
         format!("{}/settings/tokens", self.shown())

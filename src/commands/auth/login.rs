@@ -58,6 +58,9 @@ pub fn run(args: LoginArgs, context: &Context) -> Result<(), CliError> {
     if let Some(warning) = context.settings.endpoint.eavesdropping() {
         context.console.warn(&warning);
     }
+    if let Some(warning) = context.settings.endpoint.replaces_token() {
+        context.console.warn(warning);
+    }
     let git = args.git.choice();
     if let Some(secret) = &args.token {
         let grant = Grant::from(input::cleaned(
@@ -276,10 +279,13 @@ fn finish(context: &Context, grant: Grant, git: Git, storage: Storage) -> Result
         refused(context, error.into(), &grant.token)
     })?;
     let console = &context.console;
-    console.say(&match &account.role {
-        Some(role) => format!("The token is valid (permission: {}).", escape(role)),
-        None => "The token is valid.".to_owned(),
-    });
+    console.say(
+        &match (context.settings.endpoint.replaces_token(), &account.role) {
+            (Some(_), _) => "The token could not be checked.".to_owned(),
+            (None, Some(role)) => format!("The token is valid (permission: {}).", escape(role)),
+            (None, None) => "The token is valid.".to_owned(),
+        },
+    );
     let for_git = match git {
         Git::Ask => may_git_keep_it(context) && ask_about_git(context, storage)?,
         told => told == Git::Yes,

@@ -38,6 +38,10 @@ pub fn run(context: &Context) -> Result<(), CliError> {
     let another = another.and_then(|resolved| another_hub(resolved, &context.settings));
     warnings.extend(another.map(|(warning, hint)| format!("{warning} {}", sentence(&hint))));
     warnings.extend(seen.and_then(clock_warning));
+    if resolved.as_ref().is_ok_and(Option::is_some) {
+        let replaces = context.settings.endpoint.replaces_token();
+        warnings.extend(replaces.map(str::to_owned));
+    }
     show(
         context,
         &sources,
@@ -132,7 +136,10 @@ fn show_winner(context: &Context, sources: &Sources, resolved: &ResolvedToken, a
     let account = &seen.account;
     let endpoint = &context.settings.endpoint;
     console.result(
-        "The Hub accepts the token",
+        match endpoint.replaces_token() {
+            Some(_) => "The Hub accepts the login in HF_ENDPOINT",
+            None => "The Hub accepts the token",
+        },
         vec![
             ("user", json!(account.name)),
             ("orgs", orgs(account)),

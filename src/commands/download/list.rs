@@ -237,4 +237,19 @@ mod tests {
             assert_eq!(parse(list), Err(Wrong { line, reason }), "{list}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn any_text_is_a_list_or_refused(
+            text in "\\PC*|([a-z/@#\"' \t\r\n=-]|--include |--local-dir |org/name){0,40}",
+        ) {
+            let lines = text.lines().count();
+            match parse(&text) {
+                Ok(entries) => proptest::prop_assert!(entries.len() <= lines),
+                Err(wrong) => proptest::prop_assert!((1..=lines).contains(&wrong.line)),
+            }
+        }
+    }
 }

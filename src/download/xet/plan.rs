@@ -541,4 +541,56 @@ mod tests {
         assert_eq!(fetches[0].content(), size);
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
+
+    /// Numbers as they are in right answers, and any others.
+    fn number() -> impl proptest::strategy::Strategy<Value = u32> {
+        use proptest::prelude::*;
+        prop_oneof![4 => 0_u32..12, 2 => 1_u32..200_000, 1 => any::<u32>()]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4096))]
+
+        /// Whatever the storage answers: an error, or fetches that stay within the content and the chunks.
+        #[test]
+        fn any_answer_is_a_plan_or_refused(
+            skip in number(),
+            terms in proptest::collection::vec((0_usize..3, number(), number(), number()), 0..6),
+            ranges in proptest::collection::vec(
+                (0_usize..3, number(), number(), proptest::prelude::any::<u64>(), number()), 0..6),
+            (start, length, size) in (number(), number(), proptest::prelude::any::<u64>()),
+            is_secure: bool,
+        ) {
+            const XORBS: [&str; 3] = ["a", "b", "c"];
+            let terms: Vec<_> = terms
+                .iter()
+                .map(|&(xorb, start, chunks, bytes)| (XORBS[xorb], start, start.saturating_add(chunks), bytes))
+                .collect();
+            let ranges: Vec<_> = ranges
+                .iter()
+                .map(|&(xorb, start, chunks, first, bytes)| {
+                    let last = first.saturating_add(bytes.into());
+                    (XORBS[xorb], start, start.saturating_add(chunks), first, last)
+                })
+                .collect();
+            let start = u64::from(start);
+            let window = window(start..start + u64::from(length));
+            for size in [size, window.range.end] {
+                let Ok(fetches) = plan(&answer(skip.into(), &terms, &ranges), &window, size, is_secure)
+                else {
+                    continue;
+                };
+                for fetch in &fetches {
+                    proptest::prop_assert!(fetch.bytes.start < fetch.bytes.end);
+                    for part in &fetch.uses {
+                        proptest::prop_assert!(part.end() <= size);
+                        proptest::prop_assert!(part.chunks.start < part.chunks.end);
+                        proptest::prop_assert!(part.chunks.end <= fetch.chunks);
+                    }
+                }
+                let content: u64 = fetches.iter().map(Fetch::content).sum();
+                proptest::prop_assert!(content >= window.range.end - window.range.start);
+            }
+        }
+    }
 }

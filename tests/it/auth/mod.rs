@@ -7,6 +7,6 @@ mod keyring;
 pub mod login;
 mod odd_file_systems;
 mod oidc;
-mod renew;
+pub mod renew;
 mod status;
 mod terminal;

@@ -21,7 +21,7 @@ fn now() -> u64 {
 }
 
 /// An old login of bob, which expires in `seconds`.
-fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
+pub fn logged_in(hub: &Hub, seconds: u64) -> TestEnv {
     let env = TestEnv::for_hub(hub);
     hub.user("bob").oauth_token(OLD);
     hub.refresh_token("bob", "hf_refresh_first", 30 * 24 * 3600);

@@ -338,3 +338,39 @@ fn wrong_filters_sorts_and_sizes_say_what_is_right() {
         assert!(output.stderr().contains(said), "{args:?}\n{output}");
     }
 }
+
+/// What is no file at a ref's place is read by no command: a pipe without a writer would never end.
+#[test]
+fn a_ref_that_is_no_file_is_passed_over_at_once() {
+    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+    let kinds = [
+        (FileType::Fifo, 0),
+        (FileType::Socket, 0),
+        // The same device as /dev/zero, whose text never ends.
+        (FileType::CharacterDevice, makedev(1, 5)),
+    ];
+    for (kind, device) in kinds {
+        let env = TestEnv::new();
+        let repo = CacheTree::at(env.cache()).model("o/m");
+        repo.main([("f", "x")]);
+        let place = repo.root().join("refs/odd");
+        if mknodat(CWD, &place, kind, Mode::from_raw_mode(0o666), device).is_err() {
+            // Only root can.
+            assert_eq!(kind, FileType::CharacterDevice);
+            continue;
+        }
+        look(&env);
+        let before = tree_of(env.cache());
+        let download = ["download", "o/m", "--revision", "odd", "--offline"];
+        let output = env.run(download).fails(1);
+        assert!(output.stderr().contains("odd"), "{output}");
+        for args in [
+            &["cache", "rm", "model/o/m", "--dry-run"][..],
+            &["cache", "verify", "o/m", "--revision", "main", "--offline"],
+            &["download", "o/m", "--offline"],
+        ] {
+            env.run(args).ok();
+        }
+        assert_eq!(tree_of(env.cache()), before, "{kind:?}");
+    }
+}

@@ -131,6 +131,56 @@ fn what_a_server_says() {
     names_it(&shown(&env, &["auth", "whoami"]), "account");
 }
 
+/// Runs a login in the browser on a terminal, to its failure or until it waits.
+#[track_caller]
+fn shown_by_login(env: &TestEnv, waits: bool) -> String {
+    let run = env.hf(["auth", "login"]);
+    let mut terminal = run
+        .var("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        .terminal(40, 300);
+    terminal.expect("Number [1]:");
+    terminal.send_line("1");
+    if waits {
+        terminal.expect("Waiting for your confirmation");
+        terminal.send("\u{3}");
+    }
+    assert_eq!(terminal.exit_code(), if waits { 130 } else { 1 });
+    // The line that waits is drawn again and again.
+    let text = terminal.transcript().replace("\r\n", "\n");
+    text.split("\n\r").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_the_routes_of_a_login_say() {
+    // An error's code has no blanks; a sentence in its place is shown in another way.
+    let code = TRICK.replace('\r', "");
+    let refusal = json!({"error": code, "error_description": TRICK});
+    let device = json!({"device_code": "d", "user_code": TRICK, "interval": 60, "expires_in": 600,
+        "verification_uri": "https://hub.test/\u{202e}\u{1b}[2J"});
+    for (status, body) in [
+        (400, refusal.clone()),
+        (400, json!({"error": TRICK, "error_description": TRICK})),
+        (500, refusal.clone()),
+        (200, device),
+    ] {
+        let mut env = TestEnv::new();
+        env.set("HF_ENDPOINT", server(status, body.to_string()));
+        let shown = shown_by_login(&env, status == 200);
+        is_harmless(&shown, &body);
+        names_it(&shown, "login");
+    }
+    // A renewal that the Hub refuses.
+    let mut env = TestEnv::new();
+    let endpoint = server(400, refusal.to_string());
+    env.set("HF_ENDPOINT", &endpoint);
+    let stored = format!(
+        "[{BIDI}]\nhf_token = hf_some_token_0000\nrefresh_token = r\nexpires_at = 1\nendpoint = {endpoint}\n"
+    );
+    std::fs::write(env.hf_home().join("token"), "hf_some_token_0000").expect("token");
+    std::fs::write(env.hf_home().join("stored_tokens"), stored).expect("stored tokens");
+    names_it(&shown(&env, &["auth", "token"]), "renewal");
+}
+
 #[test]
 fn what_lies_on_the_disk() {
     let hub = Hub::start();

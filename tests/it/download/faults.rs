@@ -254,7 +254,20 @@ fn ctrl_c_stops_at_once_and_keeps_what_was_fetched() {
         .into_iter()
         .find(|node| node.path.ends_with(".hf-sparse"));
     assert!(partial.is_some(), "{}", listing(env.cache()));
+    // The number is true: so many bytes are not fetched again.
+    let (number, unit) = kept.split(' ').next().unwrap().split_at(3);
+    let unit = if unit == "M" { 1_000_000.0 } else { 1_000.0 };
+    let kept = number.parse::<f64>().unwrap() * unit;
+    let before = hub.content_bytes_sent();
     hub.configure(|settings: &mut Settings| settings.bandwidth = None);
+    env.run(["download", "org/name", "big.bin"]).ok();
+    let again = u32::try_from(hub.content_bytes_sent() - before).unwrap();
+    let whole = u32::try_from(SIZE).unwrap();
+    // It is rounded to a tenth of a megabyte.
+    assert!(
+        f64::from(again) < f64::from(whole) - kept + 60_000.0,
+        "{kept} {again}"
+    );
     env.run(["download", "org/name"]).ok();
     arrived(&env, &hub);
     assert!(hub.content_bytes_sent() < SIZE + SIZE / 4);

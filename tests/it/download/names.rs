@@ -59,7 +59,8 @@ fn hostile_names_stop_everything() {
 
 #[test]
 fn hostile_names_matter_only_when_they_are_selected() {
-    for name in HOSTILE {
+    let long = "x".repeat(256);
+    for name in HOSTILE.into_iter().chain([long.as_str()]) {
         let hub = hub_with(name);
         for choice in [
             &["d/good.txt"][..],
@@ -79,6 +80,7 @@ fn hostile_names_matter_only_when_they_are_selected() {
                 let found = listing(env.root());
                 assert!(found.contains("good.txt"), "{found}");
                 assert!(!found.contains("outside"), "{found}");
+                assert!(!found.contains(&long), "{found}");
             }
         }
     }

@@ -124,6 +124,35 @@ fn with_every_error_of_symlink_files_are_made() {
     }
 }
 
+/// A disk that cannot flush takes downloads; one that fails to has lost bytes, and nothing is published.
+#[test]
+fn flushing_is_done_where_it_can_be() {
+    let Some(shim) = shim() else { return };
+    let hub = hub();
+    for (errno, code) in [
+        (Errno::INVAL, 0),
+        (Errno::NOSYS, 0),
+        (Errno::OPNOTSUPP, 0),
+        (Errno::IO, 1),
+    ] {
+        for place in [&[][..], &["--local-dir", "here"]] {
+            let env = TestEnv::for_hub(&hub);
+            let run = env.hf(["download", "org/name"].iter().chain(place));
+            let run = run.var("LD_PRELOAD", &shim);
+            let run = run.var("HF_SHIM_FSYNC", errno.raw_os_error().to_string());
+            let output = run.run().fails(code);
+            let folder = match place.is_empty() {
+                true => snapshot(&env, &hub),
+                false => env.work().join("here"),
+            };
+            match code {
+                0 => arrived(&folder, &hub),
+                _ => assert!(!folder.join("big.bin").exists(), "{output}"),
+            }
+        }
+    }
+}
+
 /// A temporary file system of its own at each of these places below the work folder.
 fn on_other_disks(places: &[&str]) -> String {
     let mounts = places.iter().map(|place| {

@@ -53,6 +53,18 @@ fn storage_that_sends_ranges_only() {
     assert_eq!(strikes.count(), 2, "asked without a range once a download");
 }
 
+/// What answers `bytes=0-` may be the whole file, with 200.
+#[test]
+fn storage_that_wants_a_range_and_ignores_it() {
+    let hub = hub();
+    let refused = hub.fault(Fault::WantsRange.on("big.bin"));
+    let ignored = hub.fault(Fault::IgnoreRange.on("big.bin").at(Origin::Cdn));
+    let env = TestEnv::for_hub(&hub);
+    arrives(&env, &hub, &["download", "org/name", "big.bin"]);
+    assert_eq!((refused.count(), ignored.count()), (1, 1));
+    assert_eq!(hub.content_bytes_sent(), SIZE, "{}", hub.log_text());
+}
+
 #[test]
 fn a_bad_request_is_repeated_only_once() {
     let hub = hub();

@@ -305,6 +305,41 @@ fn a_login_in_the_endpoint_goes_in_place_of_the_token() {
     }
 }
 
+/// The Hub has not seen the token, so nothing may say that it accepts it.
+#[test]
+fn a_login_in_the_endpoint_says_nothing_about_the_token() {
+    // The same account for whatever login comes.
+    let hub = Hub::start();
+    let account = "{\"name\": \"clerk\", \"auth\": {\"accessToken\": {\"role\": \"write\"}}}";
+    hub.fault(Fault::Body("application/json", account).on("whoami"));
+    let words = "The user name and password in HF_ENDPOINT are sent in place of the token";
+    let mut env = TestEnv::for_hub(&hub);
+    let token = ["auth", "login", "--token", TOKEN, "--force"];
+    let output = env.run(token).ok();
+    assert!(output.stderr().contains("The token is valid"), "{output}");
+    for login in ["clerk:secret@", "clerk@"] {
+        let endpoint = hub.endpoint().replace("://", &format!("://{login}"));
+        env.set("HF_ENDPOINT", &endpoint);
+        let output = env.run(["auth", "status"]).ok();
+        assert!(output.stderr().contains(words), "{output}");
+        assert!(
+            !output.to_string().contains("accepts the token"),
+            "{output}"
+        );
+        let json = env.run(["auth", "status", "--json"]).ok().json();
+        assert!(json["warnings"].to_string().contains(words), "{json}");
+        let output = env.run(token).ok();
+        assert!(output.stderr().contains(words), "{output}");
+        assert!(!output.stderr().contains("is valid"), "{output}");
+    }
+    assert_eq!(
+        hub.count(|request| request.authorization.as_deref() == Some(TOKEN)),
+        1,
+        "{}",
+        hub.log_text()
+    );
+}
+
 #[test]
 fn certificate_authorities_are_read_when_they_are_needed() {
     let (plain, encrypted) = (

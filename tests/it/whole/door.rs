@@ -313,6 +313,16 @@ fn nothing_in_the_way_of_tokens_is_written_through() {
             writer.check("hf/stored_tokens.lock", plant);
         }
     }
+    let writer = Writer {
+        name: "a renewal",
+        place: Box::new(|| crate::auth::renew::logged_in(&hub, 60)),
+        args: vec!["auth", "token"],
+        fleeting: vec!["hf/stored_tokens.lock".to_owned()],
+        code: 0,
+        follows,
+    };
+    writer.check_all();
+    assert!(hub.refreshes().0 > 0);
 }
 
 #[test]

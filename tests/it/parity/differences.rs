@@ -108,7 +108,7 @@ differences! {
                 || theirs.contains("Login successful"))),
     }
     LESS_IN_IT {
-        here: "login, download and the cache; for the rest a line that says so, exit 2",
+        here: "login, download and the cache; the rest is handed to the next `hf` in `PATH`, else a line says what to run, exit 2",
         there: "uploads, repositories, jobs and more",
         why: "a small program for these tasks",
         explains: |scenario, one| ["hf upload", "hf jobs", "hf repos"].contains(&scenario)
@@ -128,6 +128,24 @@ differences! {
         explains: |_, one| matches!(one, Disagreement::Exit { ours: 2, theirs: 0 | 1 })
             || matches!(one, Disagreement::Stdout { ours, theirs, .. }
                 if ours.is_empty() && theirs.starts_with("Usage:")),
+    }
+    WHOLE_CELLS {
+        here: "in a pipe no cell of a table is cut",
+        there: "cells are cut to 80 columns, or `$COLUMNS`",
+        why: "a script that reads a table needs whole names",
+        explains: |_, one| match one {
+            Disagreement::Stdout { format: Format::Human, ours, theirs } => is_uncut(ours, theirs),
+            Disagreement::Words { ours, theirs } => ours.is_empty() && theirs.contains("--no-truncate"),
+            _ => false,
+        },
+    }
+    HEADING_APART {
+        here: "the heading of `hf auth whoami` goes to stderr in a pipe",
+        there: "it is the first line of stdout",
+        why: "scripts take the name from the first line, as 0.36.2 printed it",
+        explains: |scenario, one| scenario.contains("whoami")
+            && matches!(one, Disagreement::Words { theirs, .. } | Disagreement::Stdout { theirs, .. }
+                if theirs.contains("✓ Logged in")),
     }
     INTERRUPTED_IS_130 {
         here: "Ctrl-C ends with exit code 130, SIGTERM with 143, SIGHUP with 129, also as the first process of a container",

@@ -94,6 +94,18 @@ pub fn only_talk_is_missing(ours: &str, theirs: &str) -> bool {
     talk && rest.next().is_none()
 }
 
+/// The same table, in which they cut cells and we did not: each line begins with the same cell.
+pub fn is_uncut(ours: &str, theirs: &str) -> bool {
+    let is_same = |(ours, theirs): (&str, &str)| {
+        let first = theirs.split_whitespace().next().unwrap_or_default();
+        ours.starts_with(first.trim_end_matches("..."))
+    };
+    theirs.contains("...")
+        && !ours.contains("...")
+        && ours.lines().count() == theirs.lines().count()
+        && ours.lines().zip(theirs.lines()).all(is_same)
+}
+
 /// The text without the line about deprecation that 0.36.2 begins with.
 pub fn without_deprecation(words: &str) -> String {
     let lines = words.split_inclusive('\n');

@@ -186,10 +186,8 @@ fn explain(
     }
     let word = place.word.as_deref()?;
     let name = place.called();
-    if at_top {
-        if let Some(found) = others::find(word) {
-            return Some(elsewhere(found, args, program, json));
-        }
+    if at_top && let Some(found) = others::find(word) {
+        return Some(elsewhere(found, args, program, json));
     }
     let unknown = CliError::usage(format!("There is no command `{name} {}`.", escape(word)));
     let modern = Cli::command();

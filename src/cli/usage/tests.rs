@@ -61,7 +61,6 @@ fn mistyped_commands() {
     for (line, expected) in [
         ("hf dowload o/n", "did you mean `hf download`?"),
         ("hf loign", "did you mean `hf login`?"),
-        ("hf ls", "did you mean `hf cache ls` or `hf auth list`?"),
         ("hf rm model/gpt2", "did you mean `hf cache rm`?"),
         ("hf prune", "did you mean `hf cache prune`?"),
         ("hf verfy gpt2", "did you mean `hf cache verify`?"),
@@ -114,10 +113,6 @@ fn what_only_the_python_client_has_is_said_in_one_line() {
         (
             "hf --skills",
             "`hf --skills` is not part of this tool; use the Python client: `uvx --from huggingface_hub hf --skills`.",
-        ),
-        (
-            "hf update",
-            "`hf update` is not part of this tool; to get a newer version, install it the way this one was installed.",
         ),
     ] {
         assert_eq!(said(line, false), (expected.to_owned(), None), "{line}");

@@ -34,7 +34,7 @@ fn a_token_sent_to_another_hub_is_warned_of_once_a_command() {
     let output = login(&env, LAPTOP);
     assert_eq!(warned(&output, &from, &home), 0);
     let output = env.run(["auth", "whoami"]).ok();
-    assert_eq!(output.stderr(), "", "it is where it was given");
+    assert_eq!(output.stderr(), "✓ Logged in\n", "it is where it was given");
     env.set("HF_ENDPOINT", mirror.endpoint());
     let commands: [&[&str]; 4] = [
         &["auth", "whoami"],
@@ -86,13 +86,13 @@ fn a_token_that_is_no_saved_login_has_no_known_issuer() {
     // The same token, but the user set the variable and the endpoint together.
     for token in [LAPTOP, SERVER] {
         let output = env.hf(["auth", "whoami"]).var("HF_TOKEN", token).run().ok();
-        assert_eq!(output.stderr(), "");
+        assert_eq!(output.stderr(), "✓ Logged in\n");
     }
     let output = env.run(["download", "org/name", "--token", LAPTOP]).ok();
     assert!(!output.stderr().contains("is a login at"), "{output}");
     fs::write(env.hf_home().join("token"), SERVER).unwrap();
     let output = env.run(["auth", "whoami"]).ok();
-    assert_eq!(output.stderr(), "");
+    assert_eq!(output.stderr(), "✓ Logged in\n");
     // A section without a Hub belongs to the public one: the Python clients write it so.
     let stored = format!("[s]\nhf_token = {SERVER}\n\n");
     fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();

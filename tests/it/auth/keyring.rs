@@ -150,7 +150,7 @@ fn a_login_in_the_keyring_is_renewed_by_its_own_hub_alone() {
     let (while_due, later) = output.stderr().split_once("then\n").expect("both parts");
     assert_eq!(while_due.matches(&told).count(), 1, "{output}");
     assert_eq!(
-        later, "",
+        later, "✓ Logged in\n",
         "a token that never ends waits for nobody: {output}"
     );
     assert_eq!(home.refreshes(), (0, 0));

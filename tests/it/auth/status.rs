@@ -14,7 +14,7 @@ fn not_logged_in() {
     let output = env.run(["auth", "status"]).fails(1);
     assert!(output.stdout().contains("  HF_TOKEN"), "{output}");
     assert_eq!(output.stdout().matches("not set").count(), 6, "{output}");
-    assert!(output.stderr().contains("not logged in"), "{output}");
+    assert!(output.stderr().contains("Not logged in"), "{output}");
     let json = env.run(["auth", "status", "--json"]).fails(1).json();
     assert_eq!(json["resolved"], false);
     assert_eq!(json["sources"].as_array().unwrap().len(), 6);

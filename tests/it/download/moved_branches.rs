@@ -66,7 +66,8 @@ fn a_commit_that_is_gone_is_an_error_after_one_request() {
     let hub = Hub::start();
     hub.add(Repo::model("org/name").file("a.txt", "a"));
     let env = TestEnv::for_hub(&hub);
-    env.run(["download", "org/name", "--revision", "nope"])
+    // Quiet, it does not look for what there is instead.
+    env.run(["download", "org/name", "--revision", "nope", "-q"])
         .fails(1);
     assert_eq!(hub.requests().len(), 1, "{}", hub.log_text());
 }

@@ -323,7 +323,7 @@ differences! {
         why: "a wrong token, kind or spelling is the usual reason",
         explains: |scenario, one| scenario.contains("download") && matches!(one,
             Disagreement::Request { asked, theirs, .. } if theirs.is_empty()
-                && (asked.path == "/api/whoami-v2" || scenario.contains("unknown"))),
+                && (asked.path == "/api/whoami-v2" || asked.path.ends_with("/refs") || asked.path.contains("/revision/"))),
     }
     NAMED_FILES_MUST_EXIST {
         here: "a named file that is missing is an error before anything is fetched",
@@ -436,6 +436,27 @@ differences! {
             _ => false,
         },
     }
+    REFUSED_LEAVES_NOTHING {
+        here: "a refused download leaves the disk as it was",
+        there: "empty folders, and files without content",
+        why: "a repository that was never downloaded must not be listed",
+        explains: |scenario, one| scenario.contains("gated")
+            && matches!(one, Disagreement::File { ours: None, .. }),
+    }
+    LS_TAKES_NAMES {
+        here: "`hf cache ls NAME…` lists the repositories of these names",
+        there: "it takes no names",
+        why: "one repository is looked at more often than all",
+        explains: |scenario, one| scenario.contains("cache ls surplus")
+            && matches!(one, Disagreement::Exit { theirs: 2, .. }),
+    }
+    OLD_NAME_HAS_A_VERSION {
+        here: "`huggingface-cli --version` answers",
+        there: "0.36.2 has `version` alone",
+        why: "scripts ask each program in the same way",
+        explains: |scenario, one| scenario.contains("huggingface-cli --version")
+            && matches!(one, Disagreement::Exit { theirs: 2, .. } | Disagreement::Stdout { .. }),
+    }
     ONE_GRAMMAR_OF_NAMES {
         here: "every command understands every form of a name; `cache rm` also `org/name` and `hf://org/name@revision`",
         there: "`cache rm` does not find the former, and refuses the latter",
@@ -456,7 +477,7 @@ differences! {
         here: "the older commands know kernel repositories too",
         there: "0.36.2 does not",
         why: "they are in the same cache",
-        explains: |_, one| matches!(one, Disagreement::Stdout { ours, theirs, .. }
+        explains: |scenario, one| scenario.contains("scan") && matches!(one, Disagreement::Stdout { ours, theirs, .. }
             if ours.contains("kernel") && !theirs.contains("kernel ")),
     }
     FREED_IS_WHAT_THE_DISK_GETS {

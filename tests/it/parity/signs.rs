@@ -100,6 +100,8 @@ pub fn is_uncut(ours: &str, theirs: &str) -> bool {
         let first = theirs.split_whitespace().next().unwrap_or_default();
         ours.starts_with(first.trim_end_matches("..."))
     };
+    // A sentence follows the table.
+    let theirs = theirs.split("\n\n").next().unwrap_or_default();
     theirs.contains("...")
         && !ours.contains("...")
         && ours.lines().count() == theirs.lines().count()

@@ -138,7 +138,8 @@ fn leaves_nothing(env: &TestEnv, line: &str) {
 #[test]
 fn in_an_empty_home() {
     let hub = hub();
-    let mut env = TestEnv::for_hub(&hub);
+    // A login in the browser waits for a person.
+    let mut env = TestEnv::for_hub(&hub).fast_clock();
     fs::remove_dir(env.hf_home()).unwrap();
     let home = env.path("absent/hf");
     env.set("HF_HOME", home);

@@ -1,8 +1,8 @@
 //! Several values behind one `--include` or `--exclude` (docs/reference.md#command-line). Pure.
 //!
 //! Most scripts were written for a client whose `--include a b` takes both words. The Python client of today
-//! takes one value, and `b` for the name of a file, so the same line downloads something else. Nobody
-//! means that; so once the repository is known, all words behind the flag belong to it. Before the
+//! takes one value, and `b` for the name of a file, so the same line downloads something else. No
+//! author means that; so once the repository is known, all words behind the flag belong to it. Before the
 //! repository a flag takes one value: the next word may be the repository.
 
 use std::ffi::{OsStr, OsString};

@@ -208,7 +208,7 @@ fn explain(
     })
 }
 
-/// A command of the Python client that this tool lacks, where there is nobody to hand it to.
+/// A command of the Python client that this tool lacks, where no other program takes it.
 fn elsewhere(other: Other, args: &[OsString], program: Program, json: bool) -> CliError {
     let or_git = match other.word {
         "upload" => ", or `git push`",

@@ -128,7 +128,7 @@ fn has_client(python: &Path, program: Program) -> bool {
 }
 
 /// Runs a command line of the Python client in our place: with the same arguments, environment and streams.
-/// Comes back only where another program cannot take our place (its exit code), or when there is nobody to
+/// Comes back only where another program cannot take our place (its exit code), or when there is none to
 /// ask (`None`).
 pub fn hand_on(args: &[OsString], env: &Env, program: Program) -> Option<ExitCode> {
     let seen = Seen::look(env, program);

@@ -356,4 +356,45 @@ mod tests {
             );
         }
     }
+
+    /// A shared blob counts once, and goes with the last repository that uses it.
+    #[test]
+    fn shared_blobs_count_once() {
+        let (folder, _) = cache();
+        let root = folder.path();
+        let hash = "ab".repeat(32);
+        std::fs::create_dir_all(root.join("blobs/ab")).unwrap();
+        std::fs::write(root.join("blobs/.huggingface-shared-blobs"), "1\n").unwrap();
+        std::fs::write(root.join("blobs/ab").join(&hash), [0; 100]).unwrap();
+        for snapshot in ["models--a/snapshots/a1", "models--c/snapshots/c1"] {
+            let blobs = root.join(snapshot).join("../../blobs");
+            std::fs::create_dir_all(&blobs).unwrap();
+            let shared = format!("../../blobs/ab/{hash}");
+            std::os::unix::fs::symlink(shared, blobs.join("e")).unwrap();
+            let file = root.join(snapshot).join("g");
+            std::os::unix::fs::symlink("../../blobs/e", file).unwrap();
+        }
+        let report = scan(root, Detail::Files).unwrap();
+        let store = report.store.as_ref().expect("a store");
+        assert_eq!(store.shared_blobs.len(), 1);
+        for (limit, expected, remaining) in [
+            (140, "{1: {1}}", 140),
+            // The shared blob was written just now, by both of the others.
+            (139, "{1: {0, 1}}", 130),
+            (129, "{0: {0, 1}, 1: {0, 1}}", 110),
+            (109, "{0: {0, 1}, 1: {0, 1}, 2: {0}}", 0),
+        ] {
+            let policy = Policy {
+                max_size: Some(limit),
+                ..Policy::default()
+            };
+            let eviction = evict(&report, &policy, |_| false, 0.0);
+            let repos = format!("{:?}", eviction.selection.repos);
+            assert_eq!(
+                (repos.as_str(), eviction.remaining),
+                (expected, remaining),
+                "{limit}"
+            );
+        }
+    }
 }

@@ -147,6 +147,25 @@ fn an_answer_that_trickles_is_an_error() {
     }
 }
 
+/// Many groups of a user make an answer of hundreds of kilobytes, which comes in many pieces.
+#[test]
+fn a_long_answer_is_no_answer_without_end() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let long: &'static str = format!(
+        "{{\"type\": \"user\", \"name\": \"alice\", \"orgs\": [], \"x\": \"{}\"}}",
+        "y".repeat(900_000)
+    )
+    .leak();
+    hub.fault(Fault::Body("application/json", long).on("whoami"));
+    let output = env
+        .hf(["auth", "whoami"])
+        .var("HF_TOKEN", LAPTOP)
+        .run()
+        .ok();
+    assert!(output.stdout().contains("alice"), "{output}");
+}
+
 /// No valid answer of these routes has a megabyte.
 #[test]
 fn an_answer_without_end_is_an_error() {

@@ -114,6 +114,36 @@ fn what_cannot_be_fixed_is_listed_and_stays() {
     assert_eq!(tree_of(env.cache()), before);
 }
 
+/// A cache with its blobs on another disk: while that is away, no link counts as lost.
+#[test]
+fn blobs_behind_a_link_wait_for_their_disk() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    let repo = tree.model("org/far");
+    repo.main([("f", "content")]);
+    let blobs = repo.root().join("blobs");
+    let disk = env.path("disk");
+    fs::rename(&blobs, &disk).unwrap();
+    symlink(&disk, &blobs).unwrap();
+    env.run(["cache", "doctor"]).ok();
+    fs::rename(&disk, env.path("away")).unwrap();
+    let before = tree_of(env.cache());
+    let rows = env.run(["cache", "doctor", "--json"]).fails(1).json();
+    let found: Vec<_> = rows.as_array().expect("rows").iter().collect();
+    assert_eq!(found.len(), 1, "{rows:#}");
+    assert_eq!(found[0]["problem"], "broken-link");
+    assert!(
+        found[0]["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("org--far/blobs")),
+        "{rows:#}"
+    );
+    env.run(["cache", "doctor", "--fix", "-y"]).fails(1);
+    assert_eq!(tree_of(env.cache()), before);
+    fs::rename(env.path("away"), &disk).unwrap();
+    env.run(["cache", "doctor"]).ok();
+}
+
 /// All corruptions of the reference that can be fixed, in one cache.
 pub fn damaged(root: &Path) -> CacheTree {
     let tree = CacheTree::at(root);

@@ -159,7 +159,72 @@ fn doctor_names_what_belongs_to_another_user() {
     assert_eq!(rows[0]["problem"], "no-access");
     assert_eq!(rows[0]["repo"], "model/o/theirs");
     assert_eq!(rows[0]["detail"], "belongs to user 0");
+    // A folder that can be listed and not entered is as bad.
+    chmod(theirs.root(), 0o777);
+    give(&theirs.root().join("snapshots"), 0);
+    chmod(&theirs.root().join("snapshots"), 0o776);
+    let rows = become_stranger(&env, &["cache", "doctor", "--json"])
+        .fails(1)
+        .json();
+    let barred = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    assert!(
+        barred.iter().any(|row| row["problem"] == "no-access"),
+        "{rows}"
+    );
+    chmod(&theirs.root().join("snapshots"), 0o777);
     // A cache that is only read needs no more permissions.
+    chmod(theirs.root(), 0o755);
     chmod(&env.cache(), 0o555);
     become_stranger(&env, &["cache", "doctor"]).ok();
+}
+
+#[test]
+fn doctor_says_what_only_other_users_can_open_for_the_group() {
+    let Some(()) = root("folders of another user") else {
+        return;
+    };
+    let env = TestEnv::new();
+    let cache = CacheTree::at(env.cache());
+    let mine = cache.model("o/mine");
+    mine.main([("f", "x")]);
+    give(env.root(), STRANGER);
+    let theirs = cache.model("o/theirs");
+    theirs.main([("f", "x")]);
+    let all = |change: &dyn Fn(&Path)| {
+        for node in crate::harness::tree_of(env.cache()) {
+            let path = env.cache().join(&node.path);
+            if !path.is_symlink() {
+                change(&path);
+            }
+        }
+        change(&env.cache());
+    };
+    all(&|path| {
+        let owner = if path.starts_with(theirs.root()) {
+            0
+        } else {
+            STRANGER
+        };
+        std::os::unix::fs::chown(path, Some(owner), Some(STRANGER)).expect("owner");
+        chmod(path, if path.is_dir() { 0o2775 } else { 0o664 });
+    });
+    become_stranger(&env, &["cache", "doctor"]).ok();
+    // The group cannot write, and only the owner can change that.
+    chmod(&theirs.root().join("refs"), 0o2755);
+    let rows = become_stranger(&env, &["cache", "doctor", "--json"])
+        .fails(1)
+        .json();
+    let said: Vec<_> = rows
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (row["problem"].as_str(), row["detail"].as_str()))
+        .collect();
+    let expected = [
+        (Some("modes"), Some("files and folders of other users: 1")),
+        (Some("no-access"), Some("belongs to user 0")),
+    ];
+    for one in expected {
+        assert!(said.contains(&one), "{rows:#}");
+    }
 }

@@ -8,15 +8,10 @@ use serde_json::Value;
 
 use crate::harness::TestEnv;
 
-/// The program at another place below the home: a hard link, as the binary would be there itself.
+/// The program at another place below the home.
 fn placed(env: &TestEnv, path: &str) -> std::path::PathBuf {
-    let place = env.path(path);
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    let binary = env!("CARGO_BIN_EXE_hf");
-    fs::hard_link(binary, &place)
-        .or_else(|_| fs::copy(binary, &place).map(drop))
-        .unwrap();
-    place
+    fs::create_dir_all(env.path(path).parent().unwrap()).unwrap();
+    env.install(path)
 }
 
 fn json(env: &TestEnv, program: &Path, command: &str) -> Value {

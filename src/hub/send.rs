@@ -114,7 +114,7 @@ impl Hub {
                 }
                 if request.follow || next.is_hub {
                     // The headers about a file may be on any Hub answer of the chain.
-                    if let Some(known) = &mut hub_headers {
+                    if let Some(known) = hub_headers.as_mut().filter(|_| hop.is_hub) {
                         merge_missing(known, response.headers());
                     }
                     self.tell_of_rename(&hop.url, &next);

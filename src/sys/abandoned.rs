@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::lockfile::{Attempt, attempt};
+use super::lockfile::{State, hold};
 
 /// Start and end of the name of an unfinished file; hexadecimal digits are between.
 pub(super) const STAGED: (&str, &str) = (".hf-", ".tmp");
@@ -21,11 +21,18 @@ pub fn remove_abandoned(folder: &Path) {
             remove_abandoned(&path);
         } else if kind.is_ok_and(|kind| kind.is_file())
             && is_staged(&entry.file_name().to_string_lossy())
-            && let Attempt::Taken(_held) = attempt(&path)
         {
-            // A file that cannot be removed only takes space.
-            let _ = fs::remove_file(&path);
+            remove_unlocked(&path);
         }
+    }
+}
+
+/// Removes an unfinished file that no process locks. It may be complete by now, and renamed: then nothing is
+/// made in its place.
+fn remove_unlocked(path: &Path) {
+    if let (State::Free, _held) = hold(path) {
+        // A file that cannot be removed only takes space.
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -43,7 +50,14 @@ mod tests {
     use crate::sys::{Mode, write_atomic_from};
 
     #[test]
-    fn only_what_nobody_writes_is_abandoned() {
+    fn what_is_complete_by_now_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        remove_unlocked(&folder.path().join(".hf-0123abcd.tmp"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_what_no_process_writes_is_abandoned() {
         let folder = tempfile::tempdir().unwrap();
         let below = folder.path().join("a/b");
         fs::create_dir_all(&below).unwrap();

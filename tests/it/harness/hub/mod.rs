@@ -77,6 +77,8 @@ pub struct Settings {
     pub page_size: usize,
     /// Small files answer 307 to `/api/resolve-cache/…`, as the real Hub does for most.
     pub resolve_cache: bool,
+    /// The answer behind that 307 has the content alone: only the 307 says which file of which commit it is.
+    pub bare_cached_copies: bool,
     /// ETags of files carry the weak mark `W/`.
     pub weak_etags: bool,
     /// How long a link to the CDN is valid.
@@ -95,6 +97,7 @@ impl Default for Settings {
             bandwidth: None,
             page_size: 1000,
             resolve_cache: false,
+            bare_cached_copies: false,
             weak_etags: false,
             link_lifetime: Duration::from_secs(3600),
         }

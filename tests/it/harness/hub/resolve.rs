@@ -13,15 +13,21 @@ use super::xet;
 
 /// Answers with the file, a signed link to it, or (small files, when switched on) the address of a cached copy.
 pub fn resolve(state: &State, asked: &Asked, place: &Place) -> Reply {
-    answer(state, asked, place, state.settings().resolve_cache)
+    answer(state, asked, place, state.settings().resolve_cache, false)
 }
 
 /// `GET /api/resolve-cache/{kind}s/{id}/{commit}/{path}`: the small file itself.
 pub fn resolve_cache(state: &State, asked: &Asked, place: &Place) -> Reply {
-    answer(state, asked, place, false)
+    answer(state, asked, place, false, true)
 }
 
-fn answer(state: &State, asked: &Asked, place: &Place, through_cache: bool) -> Reply {
+fn answer(
+    state: &State,
+    asked: &Asked,
+    place: &Place,
+    through_cache: bool,
+    is_cached_copy: bool,
+) -> Reply {
     let repos = state.repos.read().expect("repos");
     let Some(repo) = repos.get(&State::key(place.kind, &place.id)) else {
         return no_such_repository(&asked.sender);
@@ -62,6 +68,9 @@ fn answer(state: &State, asked: &Asked, place: &Place, through_cache: bool) -> R
     } else {
         Reply::content(&entry.content, state.range(asked).as_deref())
     };
+    if is_cached_copy && state.settings().bare_cached_copies {
+        return reply;
+    }
     let name = if entry.lfs { entry.oid() } else { entry.etag() };
     xet::announce(state, place, &commit, &entry, reply)
         .header("X-Repo-Commit", commit)

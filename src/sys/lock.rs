@@ -34,6 +34,15 @@ impl LockGuard {
     }
 }
 
+/// Closing the file alone would leave the lock with a child that another thread has just started: until it
+/// runs its program, it has a copy of the descriptor.
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        // On failure the lock goes with the descriptor.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Takes the lock, waiting as long as another process holds it.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use hf_cli::testing::{Env, HubClient, HubOptions, Notice, Session, Settings, pla
 use crate::auth::login::{LAPTOP, hub, read};
 use crate::harness::hub::{Fault, Hub};
 use crate::harness::shim::shim;
-use crate::harness::{Output, TestEnv};
+use crate::harness::{Held, Output, TestEnv};
 
 const OLD: &str = "hf_oauth_oldoldold";
 
@@ -121,8 +121,7 @@ fn processes_that_all_renew_never_reuse_a_refresh_token() {
 fn a_reader_between_the_two_files_of_a_renewal_waits_for_the_second() {
     let hub = hub();
     let env = logged_in(&hub, 30 * 24 * 3600);
-    let lock = std::fs::File::create(env.hf_home().join("stored_tokens.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = Held::at(env.hf_home().join("stored_tokens.lock"));
     let stored = read(&env, "stored_tokens").replace(OLD, "hf_oauth_newnewnew");
     fs::write(env.hf_home().join("stored_tokens"), stored).unwrap();
     let mut reader = env.hf(["auth", "token"]).spawn();

@@ -7,9 +7,9 @@ use rustix::io::Errno;
 
 use crate::cache::doctor::findings;
 use crate::cache::doctor_relink::{FILES, fix, kinds, links, make_old, repository};
-use crate::harness::TestEnv;
 use crate::harness::shim::shim;
 use crate::harness::tree::{listing, tree_of};
+use crate::harness::{Held, TestEnv};
 
 /// A listing that cannot be read may name any blob: none of the repository counts as an orphan.
 #[test]
@@ -114,8 +114,7 @@ fn without_symbolic_links_a_running_download_keeps_its_blobs() {
     fs::remove_file(&link).unwrap();
     let lock = env.cache().join(".locks/models--org--name/x.lock");
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
-    let held = fs::File::create(&lock).unwrap();
-    held.lock().unwrap();
+    let held = Held::at(&lock);
     env.hf(["cache", "doctor", "--fix", "-y"])
         .var("LD_PRELOAD", &shim)
         .var("HF_SHIM_SYMLINK", "1")

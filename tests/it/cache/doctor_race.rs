@@ -1,16 +1,16 @@
 //! `hf cache doctor --fix` while the cache changes between the question and the answer: nothing that
 //! has become right in the meantime is removed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, CachedRepo, blob_name};
 use crate::harness::hub::sha1_hex;
 use crate::harness::tree::tree_of;
+use crate::harness::{Held, TestEnv};
 
 /// A change of the cache, made while the question waits. Its result is kept until the end.
-type Change = fn(&TestEnv, &CachedRepo, &str) -> Option<File>;
+type Change = fn(&TestEnv, &CachedRepo, &str) -> Option<Held>;
 
 /// Asks `--fix`, changes the cache while the question waits, answers yes. Nothing may differ from
 /// what the change left; answers what the terminal showed.
@@ -105,9 +105,7 @@ fn a_repository_that_a_download_has_begun_in_is_left_alone() {
         },
         |env, _, _| {
             let lock = env.cache().join(".locks/models--org--name/x.lock");
-            let lock = File::create(lock).unwrap();
-            lock.lock().unwrap();
-            Some(lock)
+            Some(Held::at(lock))
         },
     );
     assert!(shown.contains("is being downloaded into"), "{shown}");
@@ -131,7 +129,7 @@ fn what_is_no_longer_in_the_way_stays() {
 }
 
 /// Removes the link of `f`, which a listing names.
-fn lose_the_link(_: &TestEnv, repo: &CachedRepo, commit: &str) -> Option<File> {
+fn lose_the_link(_: &TestEnv, repo: &CachedRepo, commit: &str) -> Option<Held> {
     repo.listing(commit, []);
     fs::remove_file(repo.file(commit, "f")).unwrap();
     None

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::cache::doctor::findings;
-use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, CachedRepo, blob_name};
 use crate::harness::tree::{NodeKind, tree_of};
+use crate::harness::{Held, TestEnv};
 
 pub const FILES: [(&str, &str); 4] = [
     ("config.json", "{}"),
@@ -306,8 +306,7 @@ fn links_are_made_during_a_download() {
     fs::remove_file(repo.file(&first, "tokenizer/vocab.txt")).unwrap();
     let lock = env.cache().join(".locks/models--org--name/x.lock");
     fs::create_dir_all(lock.parent().unwrap()).unwrap();
-    let held = File::create(&lock).unwrap();
-    held.lock().unwrap();
+    let held = Held::at(&lock);
     fix(&env);
     fs::remove_dir_all(env.cache().join(".locks")).unwrap();
     assert_eq!(tree_of(env.cache()), right);

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::cache::doctor::findings;
-use crate::harness::TestEnv;
 use crate::harness::cache::CacheTree;
 use crate::harness::tree::tree_of;
+use crate::harness::{Held, TestEnv};
 
 #[test]
 fn downloads_are_told_apart() {
@@ -33,8 +33,7 @@ fn downloads_are_told_apart() {
     symlink("../../blobs/done", repo.file(&commit, "done")).unwrap();
     let locks = env.cache().join(".locks/models--org--name");
     fs::create_dir_all(&locks).unwrap();
-    let lock = File::create(locks.join("live.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = Held::at(locks.join("live.lock"));
     let output = env.run(["cache", "doctor", "--json"]).ok();
     let rows = output.json();
     let told: Vec<(&str, bool)> = rows
@@ -105,8 +104,7 @@ fn locks_of_a_repository_that_is_gone_are_removed_when_no_process_holds_them() {
     lock("models--org--here", old);
     lock("models--org--gone", old);
     lock("models--org--new", SystemTime::now());
-    let held = lock("models--org--held", old);
-    held.lock().unwrap();
+    let _held = Held::of(lock("models--org--held", old));
     assert_eq!(
         findings(&env, 0),
         [json!(["stale-locks", "models--org--gone", 0])]
@@ -171,8 +169,7 @@ fn a_running_download_is_not_disturbed() {
     fs::write(repo.blob(&fresh), "1234").unwrap();
     let locks = env.cache().join(".locks/models--org--name");
     fs::create_dir_all(&locks).unwrap();
-    let lock = File::create(locks.join(format!("{fresh}.lock"))).unwrap();
-    lock.lock().unwrap();
+    let lock = Held::at(locks.join(format!("{fresh}.lock")));
     let output = env.run(["cache", "doctor", "--fix", "-y"]).ok();
     assert!(
         output.stderr().contains("is being downloaded into"),

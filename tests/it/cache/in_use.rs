@@ -10,7 +10,7 @@ use crate::harness::cache::{CacheTree, CachedRepo, abandon};
 use crate::harness::process::Invocation;
 use crate::harness::shim::shim;
 use crate::harness::tree::tree_of;
-use crate::harness::{Output, TestEnv};
+use crate::harness::{Held, Output, TestEnv};
 
 /// All commands that delete, so that they remove everything that is not in use.
 const COMMANDS: [&[&str]; 5] = [
@@ -30,10 +30,8 @@ fn repo(env: &TestEnv) -> (CachedRepo, PathBuf) {
     (repo, locks)
 }
 
-fn locked(path: &Path) -> File {
-    let lock = File::create(path).unwrap();
-    lock.lock().unwrap();
-    lock
+fn locked(path: &Path) -> Held {
+    Held::at(path)
 }
 
 /// A file system that the shim simulates.

@@ -1,6 +1,6 @@
 //! `hf cache rm`: what is removed, what stays, what is printed, compared with the modern client.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::cache::made_up::{Health, make_up};
 use crate::harness::cache::{CacheTree, abandon};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::tree_of;
-use crate::harness::{Output, TestEnv};
+use crate::harness::{Held, Output, TestEnv};
 
 /// The rows of `cache ls --revisions` without what depends on the place of the cache.
 pub fn rows(env: &TestEnv) -> Vec<Value> {
@@ -314,8 +314,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
     fs::remove_file(repo.join("refs/main")).unwrap();
     let locks = env.cache().join(".locks/models--Org--name");
     fs::create_dir_all(&locks).unwrap();
-    let lock = File::create(locks.join("abc.lock")).unwrap();
-    lock.lock().unwrap();
+    let lock = Held::at(locks.join("abc.lock"));
     let before = tree_of(&repo);
     for target in ["model/org/name", &old] {
         let output = env.run(["cache", "rm", target, "-y"]).fails(1);

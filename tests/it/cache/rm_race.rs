@@ -1,12 +1,12 @@
 //! `hf cache rm` and `prune` while the cache changes between the question and the answer: the plan is
 //! old by then, and what is in use since stays.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::TestEnv;
 use crate::harness::cache::{CacheTree, CachedRepo};
 use crate::harness::tree::tree_of;
+use crate::harness::{Held, TestEnv};
 
 const REPO: &str = "models--org--name";
 
@@ -20,12 +20,10 @@ fn two_revisions(env: &TestEnv) -> (CachedRepo, String) {
 }
 
 /// Holds the lock of an etag, as a download does.
-fn hold(env: &TestEnv, etag: &str) -> File {
+fn hold(env: &TestEnv, etag: &str) -> Held {
     let folder = env.cache().join(".locks").join(REPO);
     fs::create_dir_all(&folder).unwrap();
-    let lock = File::create(folder.join(format!("{etag}.lock"))).unwrap();
-    lock.lock().unwrap();
-    lock
+    Held::at(folder.join(format!("{etag}.lock")))
 }
 
 /// Asks, lets `meanwhile` change the cache while the question waits, answers yes. Answers what the

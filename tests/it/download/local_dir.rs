@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::harness::TestEnv;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::Oracle;
 use crate::harness::tree::{NodeKind, listing, tree_of};
+use crate::harness::{Held, TestEnv};
 
 fn hub() -> Hub {
     let hub = Hub::start();
@@ -105,8 +105,7 @@ fn leftovers_of_a_killed_download_are_removed() {
         state.join("download/.hf-89ef.tmp"),
         folder.join(".hf-aaaa.tmp"),
     );
-    let held = fs::File::create(&live).unwrap();
-    held.lock().unwrap();
+    let held = Held::at(&live);
     fs::write(&mine, "mine").unwrap();
     download(&env, &[]);
     assert!(live.exists() && mine.exists(), "{}", listing(&folder));

@@ -28,6 +28,7 @@ pub mod cas;
 pub mod endurance;
 pub mod env;
 pub mod faulty_cas;
+pub mod held;
 pub mod http;
 pub mod hub;
 pub mod neighbours;
@@ -52,6 +53,7 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 pub use env::{TestEnv, nobody};
+pub use held::Held;
 pub use process::{Invocation, Output, Running};
 pub use terminal::Terminal;
 pub use tree::tree_of;

@@ -1,9 +1,9 @@
 //! What a random cache consists of, as the rules see it, and the Hub that goes with it.
 
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 
+use crate::harness::Held;
 use crate::harness::hub::{Hub, Repo as HubRepo, Tree};
 
 /// What the file system answers about locks.
@@ -118,7 +118,7 @@ pub struct Made {
     pub shared_blobs: Vec<SharedBlob>,
     /// Unfinished downloads in the root, and whether they are young.
     pub in_root: Vec<(String, bool)>,
-    pub(super) held: Vec<File>,
+    pub(super) held: Vec<Held>,
 }
 
 impl fmt::Display for Made {

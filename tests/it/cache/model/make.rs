@@ -11,6 +11,7 @@ use serde_json::json;
 use super::made::{
     Blob, Lock, Locks, Loose, LooseFile, Made, MadeFile, Repo, Revision, SharedBlob,
 };
+use crate::harness::Held;
 use crate::harness::cache::blob_name;
 
 /// Pairs that differ in case alone, and others.
@@ -122,11 +123,7 @@ impl Maker<'_> {
             Lock::Absent => {}
             Lock::Odd => symlink("/nowhere/at/all", path).expect("link"),
             Lock::Free => put(path, ""),
-            Lock::Held => {
-                let file = File::create(path).expect("file");
-                file.lock().expect("lock");
-                self.made.held.push(file);
-            }
+            Lock::Held => self.made.held.push(Held::at(path)),
         }
         lock
     }

@@ -36,7 +36,7 @@ pub use error::{FsError, reason};
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
 use lock::LOCK_MODE;
 pub use lock::{LockGuard, has_no_locks, try_lock};
-pub use place::{read_at, write_all_at};
+pub use place::{read_at, read_exact_at, write_all_at};
 pub use probe::{abilities, free_space, is_case_sensitive};
 pub use read::{open_regular, read_limited, read_once, read_text};
 pub use staged::Mode;

@@ -50,3 +50,37 @@ pub fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Resul
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
+
+/// Fills the buffer from an offset on.
+///
+/// # Errors
+/// The system's; [`io::ErrorKind::UnexpectedEof`] where the file is shorter.
+pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read_at(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_filled_or_the_file_is_too_short() {
+        let file = tempfile::tempfile().unwrap();
+        write_all_at(&file, b"content", 0).unwrap();
+        let mut buffer = [0; 4];
+        read_exact_at(&file, &mut buffer, 3).unwrap();
+        assert_eq!(&buffer, b"tent");
+        let error = read_exact_at(&file, &mut buffer, 4).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        read_exact_at(&file, &mut [], 100).unwrap();
+    }
+}

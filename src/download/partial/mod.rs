@@ -15,7 +15,7 @@
 //!   [`BATCH`] bytes or the first is [`BATCH_TIME`] old; a killed process fetches these bytes again, beside
 //!   what was in flight.
 //! * *Flushed*: the journal up to some length is true of the disk as well. It is appended after the
-//!   partial was flushed, in batches of [`FLUSH`] bytes, on a thread of its own. The header names the boot
+//!   partial was flushed, in batches of [`flush::FLUSH`] bytes, on a thread of its own. The header names the boot
 //!   of the machine; after another boot only what was flushed counts, so that a power cut never leaves a
 //!   journal that names bytes which are not there.
 //! * *Chunk*: a range with the hash of its content. A Xet hash is the root over the hashes of all chunks,
@@ -30,6 +30,7 @@
 //!
 //! The lock of the content is held by whoever opens the partial; see [`super::claim`].
 
+mod flush;
 mod journal;
 mod proof;
 mod ranges;
@@ -44,6 +45,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::flush::Flushing;
 pub use self::journal::Chunk;
 use self::journal::{Header, Identity, Record, Told, encode, encode_header, key_of};
 pub use self::proof::{Follower, prove};
@@ -52,7 +54,7 @@ use self::recent::Recent;
 use super::claim::Claim;
 use crate::cache::layout::PartialName;
 use crate::sys::{
-    FsError, Mode, Opening, boot, open_regular, read_at, sync_file, threads, write_all_at,
+    FsError, Mode, Opening, boot, open_regular, read_exact_at, sync_file, threads, write_all_at,
     write_atomic,
 };
 use crate::types::hash::ContentHasher;
@@ -66,9 +68,6 @@ pub const SMALL: u64 = 1 << 20;
 /// Bytes that may be noted in memory before the journal has them, and for how long.
 const BATCH: u64 = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(100);
-
-/// Bytes after which a long download is flushed. Little is left to flush at its end then.
-const FLUSH: u64 = 64 << 20;
 
 /// An open partial. Threads share it; see the [module](self).
 pub struct Partial {
@@ -115,15 +114,6 @@ struct Journal {
     length: u64,
 }
 
-struct Flushing {
-    /// Bytes noted since the last flush began.
-    bytes: u64,
-    /// When the last flush ended, and how long it took.
-    since: Instant,
-    took: Duration,
-    is_running: bool,
-}
-
 impl Partial {
     /// Opens the partial, or makes it. What its journal notes counts; without one nothing does. `size` is
     /// that of the content in bytes; the claim gives the right to write. Chunks whose hashes cannot be
@@ -166,12 +156,7 @@ impl Partial {
                 pending_bytes: 0,
                 pending_since: Instant::now(),
                 journal: None,
-                flushing: Flushing {
-                    bytes: 0,
-                    since: Instant::now(),
-                    took: Duration::ZERO,
-                    is_running: false,
-                },
+                flushing: Flushing::new(),
                 recent: Recent::default(),
                 in_order: None,
                 end: None,
@@ -242,8 +227,11 @@ impl Partial {
         let mut wrong = Vec::new();
         for (&offset, chunk) in &told.chunks {
             buffer.resize(chunk.length as usize, 0);
-            let read = self.read_exact_at(&mut buffer, offset);
-            let is_there = read.map_err(FsError::of("read", &self.path))?;
+            let is_there = match read_exact_at(&self.file, &mut buffer, offset) {
+                Ok(()) => true,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+                Err(error) => return Err(FsError::of("read", &self.path)(error)),
+            };
             if !is_there || chunk_hash(&buffer) != chunk.hash {
                 wrong.push(offset..offset + u64::from(chunk.length));
             }
@@ -376,12 +364,8 @@ impl Partial {
             return Ok(());
         }
         self.write_pending(&mut state)?;
-        let flushing = &mut state.flushing;
-        // A slow disk is left to the writers for half of the time.
-        let is_due = flushing.bytes >= FLUSH && flushing.since.elapsed() >= flushing.took;
-        if is_due && !flushing.is_running {
-            flushing.is_running = true;
-            flushing.bytes = 0;
+        if state.flushing.is_due() {
+            state.flushing.begin();
             drop(state);
             // Without a thread for it, nothing is flushed before the end.
             let _ = threads::start(Arc::clone(self), |partial| partial.flush());
@@ -416,29 +400,6 @@ impl Partial {
             journal.length += bytes.len() as u64;
         }
         Ok(())
-    }
-
-    /// Flushes the partial and says so in the journal. Where that fails, nothing counts as flushed.
-    fn flush(self: Arc<Self>) {
-        let begun = Instant::now();
-        let named = self.state().journal.as_ref().map(|journal| journal.length);
-        let is_flushed = sync_file(&self.file).is_ok();
-        let mut state = self.state();
-        if let (Some(length), true, false) = (named, is_flushed, state.is_gone) {
-            let mut bytes = Vec::new();
-            encode(&Record::Flushed(length), &mut bytes);
-            let _ = self.append(&mut state, &bytes);
-            let journal = state
-                .journal
-                .as_ref()
-                .and_then(|it| it.file.try_clone().ok());
-            drop(state);
-            let _ = journal.map(|journal| sync_file(&journal));
-            state = self.state();
-        }
-        state.flushing.is_running = false;
-        state.flushing.took = begun.elapsed();
-        state.flushing.since = Instant::now();
     }
 
     /// All chunks in file order, when they cover the whole content.
@@ -562,20 +523,6 @@ impl Partial {
 
     fn cannot_write(&self) -> impl FnOnce(io::Error) -> FsError {
         FsError::of("write", &self.path)
-    }
-
-    /// Whether the file has as many bytes there as the buffer takes; they are in it then.
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match read_at(&self.file, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => return Ok(false),
-                Ok(length) => filled += length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lines::Lines;
-use super::reuse::{Copy, Known, Term, copies, shared};
+use super::reuse::{Known, Term, copies, shared};
 use super::transfer::Content;
 use crate::download::DownloadError;
 use crate::download::partial::{Chunk, Partial};
-use crate::sys::{FsError, open_regular, read_at, threads};
+use crate::sys::{FsError, open_regular, read_exact_at, threads};
 use crate::types::xet_hash::{chunk_hash, chunks_of};
 
 /// Shortest content, in bytes, for which another plan is worth a request.
@@ -86,7 +86,7 @@ fn carry_over(
             continue;
         }
         buffer.resize(copy.length as usize, 0);
-        if read_exact(&blob, &mut buffer, copy).is_err() {
+        if read_exact_at(&blob, &mut buffer, copy.from).is_err() {
             // Changed under our eyes: the rest is fetched.
             return Ok(());
         }
@@ -117,17 +117,4 @@ fn find(new: &[Term], old: &[Term], earlier: &Earlier) -> Option<(Known, std::fs
         known.add(term, chunks.iter().map(|(_, length)| *length));
     }
     Some((known, blob))
-}
-
-fn read_exact(blob: &std::fs::File, buffer: &mut [u8], copy: Copy) -> std::io::Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match read_at(blob, &mut buffer[filled..], copy.from + filled as u64) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

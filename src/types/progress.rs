@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// 1. [`Event::Listing`] any number of times, then [`Event::Listed`]: only where the Hub is asked for a
 ///    listing of files, and again when a branch was moved meanwhile.
 /// 2. [`Event::Begun`] once. It does not come when all files are in the cache already.
-/// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`], [`Event::Found`] and
-///    [`Event::Rewound`] in any number, then [`Event::FileDone`]. Files overlap in time. After a failure the events of the files in
-///    flight just end.
+/// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`], [`Event::Found`],
+///    [`Event::Copied`] and [`Event::Rewound`] in any number, then [`Event::FileDone`]. Files overlap in time. After a
+///    failure the events of the files in flight just end.
 /// 4. [`Event::Finished`] once after [`Event::Begun`], on success and on failure. It does not come when
 ///    the future of the download is dropped.
 ///
@@ -91,6 +91,14 @@ pub enum Event {
         /// How many.
         bytes: u64,
     },
+    /// Bytes of a file were copied from another file on disk that has them as well: an earlier revision,
+    /// or a file that shares parts with it.
+    Copied {
+        /// The file.
+        file: FileId,
+        /// How many.
+        bytes: u64,
+    },
     /// Bytes that were counted have to be fetched again.
     Rewound {
         /// The file.
@@ -142,6 +150,7 @@ impl fmt::Display for Event {
             Event::FileBegun { file, path, .. } => write!(f, "file {}: {path:?} begun", file.0),
             Event::Advanced { file, bytes } => write!(f, "file {}: {bytes} more bytes", file.0),
             Event::Found { file, bytes } => write!(f, "file {}: {bytes} bytes found", file.0),
+            Event::Copied { file, bytes } => write!(f, "file {}: {bytes} bytes copied", file.0),
             Event::Rewound { file, bytes } => write!(f, "file {}: {bytes} bytes again", file.0),
             Event::FileDone { file } => write!(f, "file {}: done", file.0),
             Event::Finished => f.write_str("finished"),
@@ -225,6 +234,17 @@ impl<'a> FileProgress<'a> {
             return;
         }
         self.progress.event(Event::Found {
+            file: self.file,
+            bytes,
+        });
+    }
+
+    /// `bytes` more are there that were copied from another file on disk.
+    pub fn copied(&self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.progress.event(Event::Copied {
             file: self.file,
             bytes,
         });

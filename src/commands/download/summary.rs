@@ -1,4 +1,5 @@
-//! What a download did, in a line: files and bytes that came, how long that took, what was there.
+//! What a download did, in a line: files and bytes that came, how long that took, what was copied and what
+//! was there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -34,6 +35,7 @@ impl Tally {
         counts.fetched += other.fetched;
         counts.received = counts.received.saturating_add(other.received);
         counts.kept = counts.kept.saturating_add(other.kept);
+        counts.copied = counts.copied.saturating_add(other.copied);
         counts.took += other.took;
     }
 
@@ -52,6 +54,10 @@ struct File {
     is_found: bool,
     /// Bytes that came over the network.
     received: u64,
+    /// Bytes that were copied from other files.
+    copied: u64,
+    /// Bytes that are there, wherever they came from.
+    done: u64,
 }
 
 /// What is known of a download. Pure: the caller passes the time.
@@ -63,6 +69,8 @@ struct Counts {
     received: u64,
     /// Bytes of unfinished downloads, kept from an earlier run.
     kept: u64,
+    /// Bytes that were copied from other files.
+    copied: u64,
     open: HashMap<FileId, File>,
     begun: Option<Instant>,
     took: Duration,
@@ -84,28 +92,47 @@ impl Counts {
                 if *is_fetched {
                     self.kept = self.kept.saturating_add(*done);
                 }
-                let is_fetched = *is_fetched;
                 let entry = File {
-                    is_fetched,
+                    is_fetched: *is_fetched,
+                    done: *done,
                     ..File::default()
                 };
                 self.open.insert(*file, entry);
             }
             Event::Advanced { file, bytes } => {
                 self.received = self.received.saturating_add(*bytes);
-                let entry = self.open.entry(*file).or_default();
+                let entry = self.entry(*file, *bytes);
                 entry.received = entry.received.saturating_add(*bytes);
             }
-            Event::Found { file, .. } => self.open.entry(*file).or_default().is_found = true,
+            Event::Found { file, bytes } => self.entry(*file, *bytes).is_found = true,
+            Event::Copied { file, bytes } => {
+                let entry = self.entry(*file, *bytes);
+                entry.copied = entry.copied.saturating_add(*bytes);
+            }
+            // Bytes that come twice came twice; what was copied and is wrong is of no use.
+            Event::Rewound { file, bytes } => {
+                let entry = self.open.entry(*file).or_default();
+                entry.done = entry.done.saturating_sub(*bytes);
+                entry.copied = entry.copied.min(entry.done);
+            }
             Event::FileDone { file } => {
                 let entry = self.open.remove(file).unwrap_or_default();
-                let came = entry.received > 0 || (entry.is_fetched && !entry.is_found);
+                let came = entry.received > 0
+                    || entry.copied > 0
+                    || (entry.is_fetched && !entry.is_found);
                 self.fetched += u64::from(came);
+                self.copied = self.copied.saturating_add(entry.copied);
             }
             Event::Finished => self.took = self.begun.map_or(self.took, |begun| now - begun),
-            // Bytes that come twice came twice.
-            Event::Rewound { .. } | Event::Listing { .. } | Event::Listed | Event::Notice(_) => {}
+            Event::Listing { .. } | Event::Listed | Event::Notice(_) => {}
         }
+    }
+
+    /// A file of which `bytes` more are there.
+    fn entry(&mut self, file: FileId, bytes: u64) -> &mut File {
+        let entry = self.open.entry(file).or_default();
+        entry.done = entry.done.saturating_add(bytes);
+        entry
     }
 
     fn summary(&self) -> Option<String> {
@@ -127,6 +154,10 @@ impl Counts {
         );
         if self.received >= RATED {
             line.push_str(&format!(" ({})", text::rate(self.rate())));
+        }
+        if self.copied > 0 {
+            let copied = text::bytes(self.copied);
+            line.push_str(&format!(", {copied} copied from files on disk"));
         }
         if self.kept > 0 {
             let kept = text::bytes(self.kept);
@@ -153,6 +184,37 @@ const RATED: u64 = 1_000_000;
 mod tests {
     use super::*;
     use crate::types::progress::FileProgress;
+
+    #[test]
+    fn what_is_copied_is_told_and_not_counted_as_speed() {
+        let told = |wrong: u64| {
+            let tally = Tally::default();
+            let observer = tally.beside(Arc::new(|_: Event| ()));
+            observer.event(Event::Begun {
+                files: 1,
+                bytes: 0,
+                done: 0,
+                there: 0,
+            });
+            let file = FileProgress::begin(&*observer, "f", Some(1_000_000_000), 0);
+            file.copied(950_000_000);
+            file.advance(500_000);
+            file.rewind(wrong);
+            file.advance(wrong);
+            file.done();
+            tally.0.lock().unwrap().took = Duration::from_secs(2);
+            tally.summary().unwrap()
+        };
+        assert_eq!(
+            told(0),
+            "1 file, 500 kB in 2 s, 950 MB copied from files on disk"
+        );
+        // All of it was wrong, and came over the network in the end.
+        assert_eq!(
+            told(950_500_000),
+            "1 file, 951 MB in 2 s (476 MB/s)"
+        );
+    }
 
     /// The line after these files: bytes received, kept from before, found meanwhile; `None`: it was there.
     fn line(files: &[Option<(u64, u64, u64)>], took: f64) -> Option<String> {

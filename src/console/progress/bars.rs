@@ -84,7 +84,7 @@ impl Counts {
                 self.received = self.received.saturating_add(bytes);
                 self.last = now;
             }
-            Event::Found { file, bytes } => self.add(file, bytes),
+            Event::Found { file, bytes } | Event::Copied { file, bytes } => self.add(file, bytes),
             Event::Rewound { file, bytes } => {
                 self.bytes.1 = self.bytes.1.saturating_sub(bytes);
                 if let Some(view) = self.open.get_mut(&file) {
@@ -254,7 +254,8 @@ mod tests {
             });
             FileProgress::begin_present(progress, "there", Some(90_000_000), 90_000_000).done();
             let file = FileProgress::begin(progress, "resumed", Some(10_000_000), 4_000_000);
-            file.found(1_000_000);
+            file.found(600_000);
+            file.copied(400_000);
         });
         let view = counts.view(SECOND(1));
         assert_eq!(view.bytes, (100_000_000, 95_000_000));

@@ -24,10 +24,13 @@ struct Meter {
     files: u64,
     files_done: u64,
     bytes: u64,
+    /// Of `bytes`: on disk, wherever they came from.
     bytes_done: u64,
-    /// When the work began, and how much was on disk already.
-    begun: (Duration, u64),
-    /// Times of the last lines and what was done then.
+    /// Bytes that came over the network, or were read. They alone make the rate.
+    received: u64,
+    /// When the work began.
+    begun: Duration,
+    /// Times of the last lines and what had been received then.
     marks: VecDeque<(Duration, u64)>,
     is_shown: bool,
     /// Lines have the form of tqdm's where several files are fetched.
@@ -40,22 +43,27 @@ impl Meter {
             files,
             bytes,
             bytes_done: done,
-            begun: (now, done),
-            marks: VecDeque::from([(now, done)]),
+            begun: now,
+            marks: VecDeque::from([(now, 0)]),
             is_shown: self.is_shown,
             is_download: self.is_download,
             ..Meter::default()
         };
     }
 
+    fn advance(&mut self, bytes: u64) {
+        self.bytes_done += bytes;
+        self.received += bytes;
+    }
+
     /// The line for this moment; `None` before the work is known.
     fn line(&mut self, now: Duration) -> Option<String> {
         let &(since, before) = self.marks.front()?;
-        let rate = rate(self.bytes_done.saturating_sub(before), now - since);
+        let rate = rate(self.received.saturating_sub(before), now - since);
         if self.marks.len() == MEMORY {
             self.marks.pop_front();
         }
-        self.marks.push_back((now, self.bytes_done));
+        self.marks.push_back((now, self.received));
         self.is_shown = true;
         let left = self.bytes.saturating_sub(self.bytes_done);
         if self.is_download && self.files > 1 {
@@ -70,9 +78,8 @@ impl Meter {
 
     /// The last line, when there were others.
     fn last_line(&self, now: Duration) -> Option<String> {
-        let (start, before) = self.begun;
-        let took = now - start;
-        let rate = rate(self.bytes_done.saturating_sub(before), took);
+        let took = now - self.begun;
+        let rate = rate(self.received, took);
         self.is_shown.then(|| {
             if self.is_download && self.files > 1 {
                 return self.tqdm_line(now, rate, Some(0));
@@ -104,7 +111,7 @@ impl Meter {
             "█".repeat(filled),
             " ".repeat(CELLS - filled),
             self.files,
-            clock((now - self.begun.0).as_secs()),
+            clock((now - self.begun).as_secs()),
             left.map_or_else(|| "?".to_owned(), clock),
             text::rate(rate),
             text::size(self.bytes_done),
@@ -255,8 +262,9 @@ impl Progress for Lines {
             Event::Begun {
                 files, bytes, done, ..
             } => self.begin(files, bytes, done),
-            Event::Advanced { bytes, .. } | Event::Found { bytes, .. } => {
-                self.note(|meter| meter.bytes_done += bytes)
+            Event::Advanced { bytes, .. } => self.note(|meter| meter.advance(bytes)),
+            Event::Found { bytes, .. } | Event::Copied { bytes, .. } => {
+                self.note(|meter| meter.bytes_done += bytes);
             }
             Event::Rewound { bytes, .. } => self.note(|meter| {
                 meter.bytes_done = meter.bytes_done.saturating_sub(bytes);
@@ -313,11 +321,11 @@ mod tests {
                 "20 of 40 files, 4.2G of 14.5G, 0 B/s",
             ),
         ] {
-            meter.bytes_done += bytes - done;
+            meter.advance(bytes - done);
             (done, meter.files_done) = (bytes, files);
             assert_eq!(meter.line(SECOND(seconds)).as_deref(), Some(expected));
         }
-        meter.bytes_done = 14_500_000_000;
+        meter.advance(14_500_000_000 - done);
         meter.files_done = 40;
         assert_eq!(
             meter.last_line(SECOND(102)).as_deref(),
@@ -332,14 +340,16 @@ mod tests {
             ..Meter::default()
         };
         meter.begin(SECOND(2), 40, 14_500_000_000, 0);
-        (meter.bytes_done, meter.files_done) = (2_100_000_000, 12);
+        meter.advance(2_100_000_000);
+        meter.files_done = 12;
         assert_eq!(
             meter.line(SECOND(12)).as_deref(),
             Some(
                 "Fetching 40 files:  30%|███       | 12/40 [00:10<00:59, 210 MB/s, 2.1G of 14.5G]"
             )
         );
-        (meter.bytes_done, meter.files_done) = (14_500_000_000, 40);
+        meter.advance(14_500_000_000 - 2_100_000_000);
+        meter.files_done = 40;
         assert_eq!(
             meter.last_line(SECOND(3_702)).as_deref(),
             Some(
@@ -378,11 +388,41 @@ mod tests {
     fn what_was_there_is_not_counted_as_speed() {
         let mut meter = Meter::default();
         meter.begin(SECOND(0), 1, 2_000_000, 1_000_000);
-        meter.bytes_done += 100_000;
+        meter.advance(100_000);
         assert_eq!(
             meter.line(SECOND(10)).as_deref(),
             Some("0 of 1 file, 1.1M of 2.0M, 10 kB/s, 1 min 30 s left")
         );
+    }
+
+    #[test]
+    fn what_is_found_or_copied_on_the_way_is_not_counted_as_speed() {
+        let lines = Lines::every(INTERVAL, Arc::new(|_: &str| ()));
+        lines.event(Event::Begun {
+            files: 1,
+            bytes: 2_000_000,
+            done: 0,
+            there: 0,
+        });
+        let file = FileProgress::begin(&lines, "f", Some(2_000_000), 0);
+        file.found(500_000);
+        file.copied(400_000);
+        file.advance(100_000);
+        let mut guard = lines.shared.meter.lock().unwrap();
+        guard.0.begun = Duration::ZERO;
+        guard.0.marks = VecDeque::from([(Duration::ZERO, 0)]);
+        let line = guard.0.line(SECOND(10));
+        let last = guard.0.last_line(SECOND(10));
+        drop(guard);
+        assert_eq!(
+            line.as_deref(),
+            Some("0 of 1 file, 1.0M of 2.0M, 10 kB/s, 1 min 40 s left")
+        );
+        assert_eq!(
+            last.as_deref(),
+            Some("0 of 1 file, 1.0M of 2.0M in 10 s, 10 kB/s on average")
+        );
+        lines.event(Event::Finished);
     }
 
     #[test]

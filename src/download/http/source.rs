@@ -68,6 +68,13 @@ impl<'a> Counted<'a> {
         self.progress.rewind(before.saturating_sub(bytes));
     }
 
+    /// Counts as many bytes as are there, where the new ones were copied on this machine.
+    pub fn copy_to(&self, bytes: u64) {
+        let before = self.counted.swap(bytes, Ordering::Relaxed);
+        self.progress.copied(bytes.saturating_sub(before));
+        self.progress.rewind(before.saturating_sub(bytes));
+    }
+
     /// Counts as many bytes as are there, whatever was counted before.
     pub fn count_to(&self, bytes: u64) {
         let before = self.counted.swap(bytes, Ordering::Relaxed);

@@ -3,6 +3,7 @@
     reason = "one range is often all that is missing"
 )]
 
+use super::flush::FLUSH;
 use super::*;
 
 // `printf 'hello world' | sha256sum`

@@ -130,6 +130,14 @@ impl Place {
         }
     }
 
+    /// Where the content of a file is, once it is published.
+    pub(super) fn content(&self, file: &PlannedFile) -> PathBuf {
+        match &self.local_dir {
+            Some(dir) => dir.file(&file.path),
+            None => self.repo.pointer(&self.commit, &file.path),
+        }
+    }
+
     /// Whether the content is there: from the start, or since another process published it.
     pub(super) fn has_content(&self, file: &PlannedFile) -> bool {
         let is_whole = |path: &Path| is_whole(path, &file.checksum, file.length) == Some(true);

@@ -9,7 +9,7 @@ use super::claim::Claim;
 use super::destination::Place;
 use super::earlier::Others;
 use super::plan::{Action, PlannedFile};
-use super::xet::Xet;
+use super::xet::{Shares, Xet};
 use crate::download::http::parallel::{Connections, fill};
 use crate::download::http::source::{Counted, Learned, Source};
 use crate::download::partial::{Follower, Partial, SMALL, kept_bytes, prove};
@@ -42,7 +42,7 @@ pub struct Job {
     pub xet: Option<Arc<Xet>>,
     /// The shared blob store, if it is to be used.
     pub sharing: Option<Sharing>,
-    /// Files of other commits that are in the cache.
+    /// Files of the repository that are on disk.
     pub others: Arc<Others>,
 }
 
@@ -174,15 +174,39 @@ impl Job {
         };
         // Another process may have got further since the plan was made.
         source.progress.find(partial.present());
-        if let (Some(xet), Some(hash), false) = (&self.xet, &file.xet_hash, self.force) {
-            let (others, this) = (Arc::clone(&self.others), file.clone());
-            let earlier = threads::run(move || others.of(&this)).await?;
-            xet.copy(&source, &hash.text(), partial, &earlier).await?;
-        }
-        let is_from_xet = self.fetch_content(file, &source, partial).await?;
+        let shares = self.share(file, &source, partial).await?;
+        let shares = shares.as_ref();
+        let is_from_xet = self.fetch_content(file, &source, partial, shares).await?;
         let place = Arc::clone(&self.place);
         let (this, complete) = (file.clone(), Arc::clone(partial));
         threads::run(move || place.publish(&this, &complete)).await??;
+        let placed = self.put_in_place(file, is_from_xet).await;
+        if let (Ok(()), Some(shares)) = (&placed, shares) {
+            shares.publish(self.place.content(file));
+        }
+        placed
+    }
+
+    /// Copies what other contents on disk have of a file.
+    async fn share(
+        &self,
+        file: &PlannedFile,
+        source: &Source<'_>,
+        partial: &Arc<Partial>,
+    ) -> Result<Option<Shares>, DownloadError> {
+        let (Some(xet), Some(hash), false) = (&self.xet, &file.xet_hash, self.force) else {
+            return Ok(None);
+        };
+        let candidates = self.others.candidates(&self.hub, &self.repo, file).await?;
+        xet.share(source, &hash.text(), partial, &candidates).await
+    }
+
+    /// Leads to a content that is published.
+    async fn put_in_place(
+        &self,
+        file: &PlannedFile,
+        is_from_xet: bool,
+    ) -> Result<(), DownloadError> {
         if self.place.local_dir.is_some() {
             return Ok(());
         }
@@ -201,9 +225,10 @@ impl Job {
         file: &PlannedFile,
         source: &Source<'_>,
         partial: &Arc<Partial>,
+        shares: Option<&Shares>,
     ) -> Result<bool, DownloadError> {
         if let (Some(xet), Some(hash)) = (&self.xet, &file.xet_hash)
-            && xet.fetch(source, &hash.text(), partial).await?
+            && xet.fetch(source, &hash.text(), partial, shares).await?
         {
             return Ok(true);
         }

@@ -117,9 +117,8 @@ impl Counts {
             }
             Event::FileDone { file } => {
                 let entry = self.open.remove(file).unwrap_or_default();
-                let came = entry.received > 0
-                    || entry.copied > 0
-                    || (entry.is_fetched && !entry.is_found);
+                let came =
+                    entry.received > 0 || entry.copied > 0 || (entry.is_fetched && !entry.is_found);
                 self.fetched += u64::from(came);
                 self.copied = self.copied.saturating_add(entry.copied);
             }
@@ -210,10 +209,7 @@ mod tests {
             "1 file, 500 kB in 2 s, 950 MB copied from files on disk"
         );
         // All of it was wrong, and came over the network in the end.
-        assert_eq!(
-            told(950_500_000),
-            "1 file, 951 MB in 2 s (476 MB/s)"
-        );
+        assert_eq!(told(950_500_000), "1 file, 951 MB in 2 s (476 MB/s)");
     }
 
     /// The line after these files: bytes received, kept from before, found meanwhile; `None`: it was there.

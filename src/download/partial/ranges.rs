@@ -82,6 +82,12 @@ impl RangeSet {
         range.is_empty() || self.end_of(range.start) >= range.end
     }
 
+    /// Whether any byte of a range is there.
+    pub fn meets(&self, range: &Range<u64>) -> bool {
+        let before = self.ranges.range(..range.end).next_back();
+        !range.is_empty() && before.is_some_and(|(_, &end)| end > range.start)
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -128,6 +134,7 @@ mod tests {
                     model &= !bits_of(range);
                 }
                 prop_assert_eq!(bits(&set), model);
+                prop_assert_eq!(set.meets(&(start..start + length)), bits_of(start..(start + length).min(64)) & model != 0);
                 prop_assert_eq!(set.total(), u64::from(model.count_ones()));
                 prop_assert_eq!(bits(&set.missing(3..50)), bits_of(3..50) & !model);
                 let ranges: Vec<_> = set.iter().collect();

@@ -36,12 +36,8 @@ impl Session {
             false => usize::MAX,
         };
         let connections = Arc::new(Semaphore::new(connections));
-        let xet = self.xet.clone().map(|options| {
-            let hub = self.hub.clone();
-            let (repo, commit) = (self.request.repo.clone(), plan.commit.clone());
-            Arc::new(Xet::new(&options, hub, repo, commit, of_xet))
-        });
-        let others = Arc::new(Others::new(&self.repo, &plan.commit));
+        let xet = self.xet_for(plan, of_xet).map(Arc::new);
+        let others = self.others_of(plan);
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
         for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
@@ -74,6 +70,25 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Xet storage for the files of a plan, unless it is switched off; `most` bounds the connections.
+    pub(super) fn xet_for(&self, plan: &DownloadPlan, most: usize) -> Option<Xet> {
+        let options = self.xet.as_ref()?;
+        let is_large = |file: &&PlannedFile| file.is_fetched() && Others::may_have(file);
+        let files = plan.files.iter().filter(is_large).count();
+        let (hub, repo) = (self.hub.clone(), self.request.repo.clone());
+        let commit = plan.commit.clone();
+        Some(Xet::new(options, hub, repo, commit, most, files))
+    }
+
+    /// The files on disk that those of a plan may have parts of.
+    pub(super) fn others_of(&self, plan: &DownloadPlan) -> Arc<Others> {
+        let local_dir = match &self.request.target {
+            Destination::LocalDir(dir) => Some(dir.clone()),
+            Destination::Cache => None,
+        };
+        Arc::new(Others::new(&self.repo, local_dir, &plan.commit))
     }
 
     /// Files with the same content share a lock and a blob, so one worker brings them one after the

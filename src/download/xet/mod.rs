@@ -11,7 +11,8 @@
 //! That proves the Xet hash and not the SHA-256 that the listing pairs it with: such a blob serves its own
 //! repository, and others find it by its Xet hash only ([`super::shared`]).
 //!
-//! What another revision of the file in the cache has as well is copied first ([`earlier`], [`reuse`]).
+//! What another revision of the file in the cache has as well, or another file there or of the same download,
+//! is copied and not fetched ([`pool`], [`earlier`], [`reuse`], [`runs`]).
 //!
 //! Of the Xet library the formats are used. Its own client is not: it holds pieces of 64 MiB in memory, hands
 //! them over in order, and knows nothing of our proxies' rules, limits and retries. What it did besides is
@@ -23,26 +24,35 @@ mod decode;
 mod earlier;
 mod lines;
 mod plan;
+mod pool;
 mod progress;
 mod reuse;
+mod runs;
 mod task;
 mod transfer;
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use tokio::sync::Semaphore;
 
 use self::client::Storage;
 use self::decode::Place;
 pub use self::earlier::{Earlier, WORTH};
+use self::earlier::{carry_over, parts_of};
 use self::lines::Lines;
+use self::pool::{At, Donor, Pool, Ticket};
 use self::progress::Meter;
+use self::reuse::{Term, common};
 use self::transfer::{Content, Trouble, bring};
 use super::DownloadError;
 use super::http::source::Source;
-use super::partial::{Chunk, Partial, prove};
+use super::partial::{Chunk, Partial, RangeSet, prove};
 use crate::config::settings::Settings;
 use crate::hub::Hub;
 use crate::sys::{FsError, threads};
@@ -53,6 +63,9 @@ use crate::types::{CommitHash, Repo};
 /// Fetches in flight for all files together. Each takes up to 2 MiB.
 const IN_FLIGHT: usize = 8;
 const IN_FLIGHT_HIGH: usize = 32;
+
+/// How often the progress of copying is shown.
+const TICK: Duration = Duration::from_millis(100);
 
 /// How to use Xet storage.
 #[derive(Debug, Clone)]
@@ -80,17 +93,36 @@ impl XetOptions {
 pub struct Xet {
     hub: Hub,
     lines: Arc<Lines>,
+    pool: Pool,
     is_given_up: AtomicBool,
 }
 
+/// What others have of a content that is about to be fetched, and its own place among them. As long as it
+/// lives, others may wait for the content.
+pub struct Shares {
+    terms: Arc<[Term]>,
+    /// Those that are fetched as well.
+    coming: Vec<Donor>,
+    ticket: Ticket,
+}
+
+impl Shares {
+    /// The content is complete and proven, in this file: others may copy from it.
+    pub fn publish(&self, path: PathBuf) {
+        self.ticket.publish(path);
+    }
+}
+
 impl Xet {
-    /// Prepares; no request is made yet. `most` bounds the connections.
+    /// Prepares; no request is made yet. `most` bounds the connections. `files` of the download are large
+    /// enough to be compared with each other: [`WORTH`].
     pub fn new(
         options: &XetOptions,
         hub: Hub,
         repo: Repo,
         commit: CommitHash,
         most: usize,
+        files: usize,
     ) -> Self {
         let wanted = match options.high_performance {
             true => IN_FLIGHT_HIGH,
@@ -105,38 +137,134 @@ impl Xet {
         Xet {
             hub,
             lines: Arc::new(lines),
+            pool: Pool::new(files),
             is_given_up: AtomicBool::new(false),
         }
     }
 
-    /// Copies what contents that are on disk have of the one with this Xet hash, before it is fetched.
+    /// Copies what contents that are on disk have of the one with this Xet hash, before it is fetched, and
+    /// answers what others of the download will have.
     ///
     /// # Errors
     /// [`DownloadError`] when the partial cannot be written.
-    pub async fn copy(
+    pub async fn share(
         &self,
         source: &Source<'_>,
         hash: &str,
         partial: &Arc<Partial>,
-        earlier: &[Earlier],
-    ) -> Result<(), DownloadError> {
-        let Some(size) = source.size.filter(|_| is_xet_hash(hash)) else {
-            return Ok(());
+        candidates: &[Earlier],
+    ) -> Result<Option<Shares>, DownloadError> {
+        let size = source.size.filter(|_| is_xet_hash(hash)).unwrap_or(0);
+        let is_worth = size.saturating_sub(partial.present()) >= WORTH;
+        if !is_worth || self.is_given_up.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some(terms) = self.terms(hash, size, candidates).await else {
+            return Ok(None);
         };
-        let content = Content {
-            hash,
-            size,
-            name: source.path.as_str(),
+        let (donors, ticket) = self.pool.enter(hash, size, &terms);
+        let mut coming = Vec::new();
+        for donor in donors {
+            match &donor.at {
+                At::Disk(blob) => self.copy(source, &terms, &donor, blob, partial).await?,
+                At::Coming(_) => coming.push(donor),
+            }
+        }
+        Ok(Some(Shares {
+            terms,
+            coming,
+            ticket,
+        }))
+    }
+
+    /// Bytes of a content that need not come over the network, because these others have them, or a content
+    /// that was asked about before. The storage is asked for plans; nothing is read or written.
+    pub async fn saving(&self, hash: &str, size: u64, candidates: &[Earlier]) -> u64 {
+        if size < WORTH || !is_xet_hash(hash) {
+            return 0;
+        }
+        let Some(terms) = self.terms(hash, size, candidates).await else {
+            return 0;
         };
-        for earlier in earlier {
-            let left = size.saturating_sub(partial.present());
-            if left < WORTH || self.is_given_up.load(Ordering::Relaxed) {
+        let saved = size.saturating_sub(self.pool.lacking(&terms));
+        drop(self.pool.enter(hash, size, &terms));
+        saved
+    }
+
+    /// What a content is made of, when others may have parts of it; those on disk are in the pool then.
+    async fn terms(&self, hash: &str, size: u64, candidates: &[Earlier]) -> Option<Arc<[Term]>> {
+        if candidates.is_empty() && !self.pool.has_partners() {
+            return None;
+        }
+        let terms = self.plan(hash, size).await?;
+        // Guesses are made for what the others leave alone.
+        for is_guess in [false, true] {
+            if self.pool.lacking(&terms) < WORTH {
                 break;
             }
-            earlier::copy(&self.lines, &content, earlier, partial).await?;
-            source.progress.count_to(partial.present());
+            let alike = candidates.iter().filter(|it| it.is_guess == is_guess);
+            let asked = alike.filter(|it| self.pool.may_ask(&it.hash, is_guess));
+            let plans = asked.map(async |it| (it, self.plan(&it.hash, it.size).await));
+            for (candidate, plan) in join_all(plans).await {
+                let Some(old) = plan else { continue };
+                if is_guess && common(&terms, [&*old]) == 0 {
+                    self.pool.guessed_in_vain();
+                    continue;
+                }
+                let (hash, blob) = (&candidate.hash, candidate.blob.clone());
+                self.pool.add(hash, candidate.size, old, blob);
+            }
         }
-        Ok(())
+        Some(terms)
+    }
+
+    /// The plan of a whole content, asked for once.
+    async fn plan(&self, hash: &str, size: u64) -> Option<Arc<[Term]>> {
+        let ask = async {
+            match self.lines.storage.terms(hash, size).await {
+                Ok(terms) => Some(terms.into()),
+                Err(why) => {
+                    let line = || format!("no plan of {hash}, so nothing is copied: {why}");
+                    self.lines.storage.client().trace(line);
+                    None
+                }
+            }
+        };
+        self.pool.plan(hash, ask).await
+    }
+
+    /// Copies what a content in this file has of the one that is made of `terms`.
+    async fn copy(
+        &self,
+        source: &Source<'_>,
+        terms: &Arc<[Term]>,
+        donor: &Donor,
+        blob: &Path,
+        partial: &Arc<Partial>,
+    ) -> Result<(), DownloadError> {
+        let before = partial.present();
+        let (terms, old) = (Arc::clone(terms), Arc::clone(&donor.terms));
+        let (this, size, path) = (Arc::clone(partial), donor.size, blob.to_path_buf());
+        let work = threads::run(move || carry_over(&terms, (&old, size, &path), &this));
+        let mut work = std::pin::pin!(work);
+        let mut ticks = tokio::time::interval(TICK);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                _ = ticks.tick() => source.progress.copy_to(partial.present()),
+            }
+        };
+        source.progress.copy_to(partial.present());
+        let copied = partial.present().saturating_sub(before);
+        let line = || {
+            format!(
+                "{}: {copied} bytes copied from {}",
+                source.path,
+                blob.display()
+            )
+        };
+        self.hub.trace(line);
+        Ok(done??)
     }
 
     /// Fills the partial with the content of this Xet hash until it is whole and verified: `true`.
@@ -149,6 +277,7 @@ impl Xet {
         source: &Source<'_>,
         hash: &str,
         partial: &Arc<Partial>,
+        shares: Option<&Shares>,
     ) -> Result<bool, DownloadError> {
         let Some(size) = source.size.filter(|&size| size > 0 && is_xet_hash(hash)) else {
             return Ok(false);
@@ -158,26 +287,23 @@ impl Xet {
             size,
             name: source.path.as_str(),
         };
-        loop {
-            if self.is_given_up.load(Ordering::Relaxed) {
+        if let Some(shares) = shares.filter(|shares| !shares.coming.is_empty()) {
+            let of_others = shares.coming.iter().map(|donor| &*donor.terms);
+            let later = parts_of(&shares.terms, of_others);
+            if !self.bring(source, &content, partial, &later).await? {
                 return Ok(false);
             }
+            self.await_others(source, shares, partial).await?;
+        }
+        loop {
             let was_empty = partial.present() == 0;
-            let missing: Vec<Range<u64>> = partial.missing().iter().collect();
-            let meter = Meter::new(partial.present(), &source.progress);
-            let brought = bring(&self.lines, &content, &missing, partial, &meter).await;
-            source.progress.count_to(partial.present());
-            match brought {
-                Ok(()) if partial.missing().iter().next().is_none() => {}
-                Ok(()) => {
-                    self.give_up("it sent too few bytes");
-                    return Ok(false);
-                }
-                Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::Storage(reason)) => {
-                    self.give_up(&reason);
-                    return Ok(false);
-                }
+            let nothing = RangeSet::default();
+            if !self.bring(source, &content, partial, &nothing).await? {
+                return Ok(false);
+            }
+            if partial.missing().iter().next().is_some() {
+                self.give_up("it sent too few bytes");
+                return Ok(false);
             }
             if is_right(hash, partial).await? {
                 return Ok(true);
@@ -194,6 +320,62 @@ impl Xet {
             source.path
         )));
         Ok(false)
+    }
+
+    /// Fetches what is missing, except these parts: `true`. `false`: Xet storage is given up.
+    async fn bring(
+        &self,
+        source: &Source<'_>,
+        content: &Content<'_>,
+        partial: &Arc<Partial>,
+        except: &RangeSet,
+    ) -> Result<bool, DownloadError> {
+        if self.is_given_up.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let mut missing = partial.missing();
+        except.iter().for_each(|part| missing.remove(part));
+        let missing: Vec<Range<u64>> = missing.iter().collect();
+        let meter = Meter::new(partial.present(), &source.progress);
+        let brought = bring(&self.lines, content, &missing, partial, &meter).await;
+        source.progress.count_to(partial.present());
+        match brought {
+            Ok(()) => Ok(true),
+            Err(Trouble::Fatal(error)) => Err(error),
+            Err(Trouble::Storage(reason)) => {
+                self.give_up(&reason);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Waits for contents of the same download that have parts of this one, and copies those. One that does
+    /// not arrive is no reason to stop: the parts are fetched.
+    async fn await_others(
+        &self,
+        source: &Source<'_>,
+        shares: &Shares,
+        partial: &Arc<Partial>,
+    ) -> Result<(), DownloadError> {
+        for donor in &shares.coming {
+            let At::Coming(told) = &donor.at else {
+                continue;
+            };
+            if partial.missing().is_empty() {
+                break;
+            }
+            let arrived = told
+                .clone()
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|it| it.clone());
+            if let Some(blob) = arrived {
+                self.copy(source, &shares.terms, donor, &blob, partial)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// Stops using Xet storage and warns, once.

@@ -5,7 +5,7 @@
 //! where each stands there. Where it stands in the new content follows when all chunks before it in its term,
 //! or all behind it, are known as well.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use xet_client::cas_types::QueryReconstructionResponseV2;
@@ -24,6 +24,13 @@ pub struct Term {
     pub offset: u64,
     /// Bytes of all of them.
     pub length: u64,
+}
+
+impl Term {
+    /// Its place in the content.
+    pub fn place(&self) -> Range<u64> {
+        self.offset..self.offset + self.length
+    }
 }
 
 /// The terms of a whole content of `size` bytes, in order.
@@ -54,7 +61,10 @@ pub fn terms(answer: &QueryReconstructionResponseV2, size: u64) -> Result<Vec<Te
 }
 
 /// Terms of an earlier content with chunks that another content has too.
-pub fn shared<'a>(earlier: &'a [Term], other: &[Term]) -> Vec<&'a Term> {
+pub fn shared<'a, 'b>(
+    earlier: &'a [Term],
+    other: impl IntoIterator<Item = &'b Term>,
+) -> Vec<&'a Term> {
     let mut wanted: HashMap<MerkleHash, Vec<Range<u32>>> = HashMap::new();
     for term in other {
         wanted
@@ -70,10 +80,23 @@ pub fn shared<'a>(earlier: &'a [Term], other: &[Term]) -> Vec<&'a Term> {
     earlier.iter().filter(is_shared).collect()
 }
 
-/// Where chunks stand in an earlier content: offset and length, in bytes.
+/// Most chunks whose places are remembered for one copy: they take 16 MiB, and stand for 256 GiB.
+pub const MOST_CHUNKS: usize = 4 << 20;
+
+/// Where chunks stand in an earlier content.
 #[derive(Debug, Default)]
 pub struct Known {
-    chunks: HashMap<(MerkleHash, u32), (u64, u32)>,
+    xorbs: HashMap<MerkleHash, BTreeMap<u32, Cut>>,
+    chunks: usize,
+}
+
+/// A term of the earlier content, cut into its chunks.
+#[derive(Debug)]
+struct Cut {
+    /// Offset of the first one in the content, in bytes.
+    offset: u64,
+    /// Where each one ends, counted from there.
+    ends: Box<[u32]>,
 }
 
 impl Known {
@@ -82,19 +105,39 @@ impl Known {
     pub fn add(&mut self, term: &Term, lengths: impl ExactSizeIterator<Item = u64> + Clone) {
         let is_right =
             lengths.len() == term.chunks.len() && lengths.clone().sum::<u64>() == term.length;
-        if !is_right {
+        if !is_right || u32::try_from(term.length).is_err() {
             return;
         }
-        let mut offset = term.offset;
-        for (number, length) in term.chunks.clone().zip(lengths) {
-            let short = u32::try_from(length).unwrap_or(u32::MAX);
-            self.chunks.insert((term.xorb, number), (offset, short));
-            offset += length;
+        let mut end = 0;
+        let ends = lengths.map(|length| {
+            end += u32::try_from(length).unwrap_or(u32::MAX);
+            end
+        });
+        let cut = Cut {
+            offset: term.offset,
+            ends: ends.collect(),
+        };
+        self.chunks += cut.ends.len();
+        let of_xorb = self.xorbs.entry(term.xorb).or_default();
+        let known = of_xorb.get(&term.chunks.start);
+        if known.is_none_or(|known| known.ends.len() < cut.ends.len()) {
+            of_xorb.insert(term.chunks.start, cut);
         }
     }
 
+    /// Whether no more shall be added.
+    pub fn is_full(&self) -> bool {
+        self.chunks >= MOST_CHUNKS
+    }
+
+    /// Offset and length of a chunk, in bytes.
     fn of(&self, term: &Term, number: u32) -> Option<(u64, u32)> {
-        self.chunks.get(&(term.xorb, number)).copied()
+        let before = self.xorbs.get(&term.xorb)?.range(..=number);
+        let (first, cut) = before.last()?;
+        let index = usize::try_from(number - first).ok()?;
+        let end = *cut.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| cut.ends[before]);
+        Some((cut.offset + u64::from(start), end - start))
     }
 }
 
@@ -109,38 +152,79 @@ pub struct Copy {
     pub length: u32,
 }
 
-/// The chunks of a new content that the earlier one has, in the order of the new one.
-pub fn copies(new: &[Term], known: &Known) -> Vec<Copy> {
-    let mut copies = Vec::new();
-    for term in new {
-        let end = term.offset + term.length;
-        let (mut first, mut to) = (term.chunks.start, term.offset);
-        while first < term.chunks.end
-            && let Some((from, length)) = known.of(term, first)
-            && u64::from(length) <= end - to
-        {
-            copies.push(Copy { from, to, length });
-            to += u64::from(length);
-            first += 1;
-        }
-        let (mut last, mut limit, front) = (term.chunks.end, end, copies.len());
-        while last > first
-            && let Some((from, length)) = known.of(term, last - 1)
-            && u64::from(length) <= limit - to
-        {
-            limit -= u64::from(length);
-            copies.push(Copy {
-                from,
-                to: limit,
-                length,
-            });
-            last -= 1;
-        }
-        copies[front..].reverse();
+impl Copy {
+    /// Its place in the new content.
+    pub fn place(&self) -> Range<u64> {
+        self.to..self.to + u64::from(self.length)
     }
-    let mut seen = HashSet::new();
-    copies.retain(|copy| seen.insert(copy.to));
+}
+
+/// The chunks of a term of a new content that the earlier one has, in order.
+pub fn copies(term: &Term, known: &Known) -> Vec<Copy> {
+    let mut copies = Vec::new();
+    let end = term.offset + term.length;
+    let (mut first, mut to) = (term.chunks.start, term.offset);
+    while first < term.chunks.end
+        && let Some((from, length)) = known.of(term, first)
+        && u64::from(length) <= end - to
+    {
+        copies.push(Copy { from, to, length });
+        to += u64::from(length);
+        first += 1;
+    }
+    let (mut last, mut limit, front) = (term.chunks.end, end, copies.len());
+    while last > first
+        && let Some((from, length)) = known.of(term, last - 1)
+        && u64::from(length) <= limit - to
+    {
+        limit -= u64::from(length);
+        copies.push(Copy {
+            from,
+            to: limit,
+            length,
+        });
+        last -= 1;
+    }
+    copies[front..].reverse();
     copies
+}
+
+/// Bytes of a new content that these others have, told without looking at them: where only a part of a
+/// term is shared, chunks count as if they were of the same length.
+pub fn common<'a>(new: &[Term], others: impl IntoIterator<Item = &'a [Term]>) -> u64 {
+    let mut covered: HashMap<MerkleHash, Vec<Range<u32>>> = HashMap::new();
+    for term in new {
+        covered.entry(term.xorb).or_default();
+    }
+    for term in others.into_iter().flatten() {
+        if let Some(ranges) = covered.get_mut(&term.xorb) {
+            ranges.push(term.chunks.clone());
+        }
+    }
+    for ranges in covered.values_mut() {
+        ranges.sort_by_key(|range| range.start);
+    }
+    let bytes = |term: &Term| {
+        let ranges = &covered[&term.xorb];
+        let (mut front, mut back) = (term.chunks.start, term.chunks.end);
+        for range in ranges {
+            if range.start <= front {
+                front = front.max(range.end);
+            }
+        }
+        for range in ranges.iter().rev() {
+            if range.end >= back {
+                back = back.min(range.start);
+            }
+        }
+        let shared = match front >= back {
+            true => term.chunks.len(),
+            false => (front - term.chunks.start) as usize + (term.chunks.end - back) as usize,
+        };
+        let bytes = u128::from(term.length) * shared as u128 / term.chunks.len().max(1) as u128;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    };
+    new.iter().map(bytes).sum()
 }
 
 #[cfg(test)]
@@ -190,8 +274,8 @@ mod tests {
             assert_eq!(at, offset, "a chunk begins there");
             (term.xorb, chunk)
         };
-        let copies = copies(&new, &known);
-        let chunks = copies.iter().map(|copy| {
+        let copies = new.iter().flat_map(|term| copies(term, &known));
+        let chunks = copies.map(|copy| {
             let (from, to) = (place(&old, copy.from), place(&new, copy.to));
             assert_eq!(from, to, "the same chunk");
             assert_eq!(copy.length, 100 + to.1);
@@ -233,7 +317,7 @@ mod tests {
         for lengths in [vec![100, 101], vec![100, 101, 103], vec![101, 101, 102]] {
             let mut known = Known::default();
             known.add(&terms[0], lengths.iter().copied());
-            assert!(known.chunks.is_empty(), "{lengths:?}");
+            assert!(known.xorbs.is_empty(), "{lengths:?}");
         }
     }
 
@@ -243,8 +327,36 @@ mod tests {
         let mut new = content(&[(1, 0, 3)]);
         new[0].length = 250;
         let old = content(&[(1, 0, 3)]);
-        let copies = copies(&new, &known(&shared(&old, &new)));
+        let copies = copies(&new[0], &known(&shared(&old, &new)));
         let is_inside = |copy: &Copy| copy.to + u64::from(copy.length) <= 250;
         assert!(copies.iter().all(is_inside), "{copies:?}");
+    }
+
+    #[test]
+    fn what_is_common_is_told_from_the_plans() {
+        let bytes = |new: &[(u8, u32, u32)], others: &[&[(u8, u32, u32)]]| {
+            let others: Vec<_> = others.iter().map(|other| content(other)).collect();
+            common(&content(new), others.iter().map(Vec::as_slice))
+        };
+        // Whole terms are exact.
+        assert_eq!(bytes(&[(1, 0, 2), (2, 3, 5)], &[&[(1, 0, 9)]]), 201);
+        assert_eq!(
+            bytes(
+                &[(1, 0, 2), (2, 3, 5)],
+                &[&[(1, 0, 9)], &[(2, 0, 4), (2, 4, 7)]]
+            ),
+            408
+        );
+        // Front and back of a term, by the share of its chunks.
+        assert_eq!(bytes(&[(1, 0, 4)], &[&[(1, 0, 1)]]), 406 / 4);
+        assert_eq!(bytes(&[(1, 0, 4)], &[&[(1, 0, 1), (1, 2, 9)]]), 406 * 3 / 4);
+        assert_eq!(
+            bytes(&[(1, 0, 4)], &[&[(1, 2, 9), (1, 3, 5), (1, 0, 2)]]),
+            406
+        );
+        // What has unknown chunks on both sides cannot be copied.
+        assert_eq!(bytes(&[(1, 0, 4)], &[&[(1, 1, 3)]]), 0);
+        assert_eq!(bytes(&[(1, 0, 4)], &[&[(2, 0, 4), (1, 4, 9)], &[]]), 0);
+        assert_eq!(bytes(&[], &[&[(1, 0, 4)]]), 0);
     }
 }

@@ -1,15 +1,18 @@
-//! A new revision of a file that is in the cache: only what changed comes from Xet storage.
+//! What is on disk already is copied and does not come from Xet storage again: parts of an earlier revision, of
+//! another file of the repository, and of another file of the same download.
 
 use std::fs;
+use std::path::Path;
 
 use crate::download::xet::{noise, over_http};
 use crate::harness::TestEnv;
 use crate::harness::cas::Cas;
-use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::hub::{Content, Fault, Hub, Repo};
+use crate::harness::oracle::{installed, root, skip};
 use crate::harness::partial::{all_below, kept};
 use crate::harness::stall::Relay;
 
-const SIZE: usize = 24_000_000;
+const SIZE: usize = 18_000_000;
 
 /// A storage server, a relay that counts what it sends, and a Hub with `m.bin`.
 struct Series {
@@ -21,9 +24,12 @@ struct Series {
 
 impl Series {
     fn start() -> Self {
+        Self::with(noise(7, SIZE))
+    }
+
+    fn with(content: Vec<u8>) -> Self {
         let (cas, hub) = (Cas::start(), Hub::start());
         let relay = Relay::before(cas.endpoint());
-        let content = noise(7, SIZE);
         let hash = cas.store_new_parts(&content);
         hub.add(Repo::model("org/name").xet("m.bin", Content::memory(content.clone()), &hash));
         hub.xet(Some(&relay.address()));
@@ -45,9 +51,23 @@ impl Series {
 
     /// Downloads a file of the newest commit, which must arrive; answers the bytes that the storage sent.
     fn fetch(&self, env: &TestEnv, path: &str) -> u64 {
+        self.fetch_with(env, path, &["--include", path])
+    }
+
+    /// The same for a file that is named alone.
+    fn fetch_alone(&self, env: &TestEnv, path: &str) -> u64 {
+        self.fetch_with(env, "", &[path])
+    }
+
+    fn fetch_with(&self, env: &TestEnv, path: &str, arguments: &[&str]) -> u64 {
         let before = self.relay.passed();
-        let output = env.run(["download", "org/name", "--include", path]).ok();
-        let bytes = fs::read(format!("{}/{path}", output.stdout().trim_end())).unwrap();
+        let output = env
+            .run([&["download", "org/name"], arguments].concat())
+            .ok();
+        let printed = output.stdout();
+        let file = Path::new(printed.trim_end()).join(path);
+        let file = file.to_str().unwrap().trim_end_matches('/');
+        let bytes = fs::read(file).unwrap();
         assert!(bytes == self.content, "{output}");
         assert_eq!(over_http(&self.hub), 0, "{output}");
         assert_eq!(output.said(), "", "{output}");
@@ -175,4 +195,236 @@ fn without_the_plan_of_the_earlier_content_all_is_fetched() {
     (series.cas, series.relay) = (cas, relay);
     series.publish("m.bin", new);
     assert!(series.fetch(&env, "m.bin") >= SIZE as u64);
+}
+
+/// Requests that ask what a file is.
+fn heads(hub: &Hub) -> usize {
+    hub.count(|request| request.method == "HEAD")
+}
+
+/// No listing is kept then: the Hub is asked for the earlier revision's Xet hash, which is one request more.
+#[test]
+fn a_file_that_is_downloaded_alone_is_compared_as_well() {
+    let mut series = Series::start();
+    let env = TestEnv::for_hub(&series.hub);
+    assert!(series.fetch_alone(&env, "m.bin") >= SIZE as u64);
+    assert_eq!(heads(&series.hub), 1);
+    let new = changed(&series.content, 50, 8);
+    series.publish("m.bin", new);
+    let sent = series.fetch_alone(&env, "m.bin");
+    assert!(sent < SIZE as u64 * 8 / 100, "{sent}");
+    assert_eq!(heads(&series.hub), 1 + 2, "{}", series.hub.log_text());
+    // A listing tells as much.
+    let env = TestEnv::for_hub(&series.hub);
+    series.fetch(&env, "m.bin");
+    let new = changed(&series.content, 50, 9);
+    series.publish("m.bin", new);
+    series.hub.clear_requests();
+    let sent = series.fetch_alone(&env, "m.bin");
+    assert!(sent < SIZE as u64 * 8 / 100, "{sent}");
+    assert_eq!(heads(&series.hub), 1);
+    // What is there as a whole is asked about by its name alone.
+    assert_eq!(series.fetch_alone(&env, "m.bin"), 0);
+    assert_eq!(heads(&series.hub), 2);
+}
+
+/// What the Hub says of the earlier revision is compared with what is there.
+#[test]
+fn an_earlier_revision_that_the_hub_does_not_know_is_not_used() {
+    let faults: [fn() -> Fault; 3] = [
+        || Fault::status(404),
+        || {
+            Fault::Headers(vec![(
+                "x-linked-etag",
+                b"\"0000000000000000000000000000000000000000000000000000000000000000\"",
+            )])
+        },
+        || Fault::Headers(vec![("x-xet-hash", b"")]),
+    ];
+    let mut series = Series::start();
+    let envs = faults.map(|fault| {
+        let env = TestEnv::for_hub(&series.hub);
+        series.fetch_alone(&env, "m.bin");
+        (env, fault)
+    });
+    let old = series.hub.repo("models/org/name").commit("main");
+    let new = changed(&series.content, 50, 8);
+    series.publish("m.bin", new);
+    for (env, fault) in &envs {
+        let struck = series.hub.fault(fault().on(old.clone().leak()));
+        let sent = series.fetch_alone(env, "m.bin");
+        assert!(sent >= SIZE as u64, "{sent}");
+        assert_eq!(struck.count(), 1);
+        series.hub.clear_faults();
+    }
+}
+
+#[test]
+fn a_file_in_a_folder_of_the_users_is_an_earlier_revision_until_it_is_changed() {
+    let mut series = Series::start();
+    let env = TestEnv::for_hub(&series.hub);
+    let folder = env.path("folder");
+    let to_folder = ["m.bin", "--local-dir", folder.to_str().unwrap()];
+    assert!(series.fetch_with(&env, "", &to_folder) >= SIZE as u64);
+    let new = changed(&series.content, 50, 8);
+    series.publish("m.bin", new);
+    let sent = series.fetch_with(&env, "", &to_folder);
+    assert!(sent < SIZE as u64 * 8 / 100, "{sent}");
+    let mut bytes = fs::read(folder.join("m.bin")).unwrap();
+    bytes[SIZE / 4] ^= 1;
+    fs::write(folder.join("m.bin"), bytes).unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let file = fs::File::options().append(true).open(folder.join("m.bin"));
+    file.unwrap().set_modified(later).unwrap();
+    let new = changed(&series.content, 50, 9);
+    series.publish("m.bin", new);
+    let sent = series.fetch_with(&env, "", &to_folder);
+    // Once, and not a second time because of the changed byte.
+    assert!(
+        (SIZE as u64..SIZE as u64 * 11 / 10).contains(&sent),
+        "{sent}"
+    );
+}
+
+/// Under another name, and after it another file that was made of two: their plans are asked for as a guess.
+#[test]
+fn a_renamed_file_and_one_that_was_cut_otherwise_are_found() {
+    let mut series = Series::start();
+    let env = TestEnv::for_hub(&series.hub);
+    series.fetch(&env, "m.bin");
+    let new = changed(&series.content, 50, 8);
+    series.publish("renamed.bin", new);
+    let sent = series.fetch(&env, "renamed.bin");
+    assert!(sent < SIZE as u64 * 8 / 100, "{sent}");
+
+    let second = noise(9, SIZE);
+    let whole = [series.content.clone(), second.clone()].concat();
+    series.publish("part-2.bin", second);
+    series.fetch(&env, "part-2.bin");
+    series.publish("whole.bin", whole);
+    let sent = series.fetch(&env, "whole.bin");
+    assert!(sent < SIZE as u64 / 100, "{sent}");
+    // Of another kind: nothing is asked for.
+    let new = changed(&series.content, 50, 10);
+    series.publish("model.txt", new);
+    assert!(series.fetch(&env, "model.txt") >= SIZE as u64);
+}
+
+/// Files of one commit that have parts in common, whichever is fetched first.
+#[test]
+fn what_two_files_of_a_download_share_is_fetched_once() {
+    let common = noise(1, SIZE);
+    let first = [noise(2, SIZE / 4), common.clone()].concat();
+    let second = [common, noise(3, SIZE / 3)].concat();
+    let mut series = Series::with(first.clone());
+    series.publish("other.bin", second.clone());
+    for arguments in [&[][..], &["--max-workers", "1"], &["--local-dir", "folder"]] {
+        let env = TestEnv::for_hub(&series.hub);
+        let before = series.relay.passed();
+        let output = env
+            .run([&["download", "org/name"], arguments].concat())
+            .ok();
+        let folder = env.work().join(output.stdout().trim_end());
+        assert!(fs::read(folder.join("m.bin")).unwrap() == first, "{output}");
+        assert!(
+            fs::read(folder.join("other.bin")).unwrap() == second,
+            "{output}"
+        );
+        let sent = series.relay.passed() - before;
+        let all = (SIZE + SIZE / 4 + SIZE / 3) as u64;
+        assert!(sent < all * 105 / 100, "{arguments:?}: {sent} of {all}");
+        assert_eq!((output.said(), over_http(&series.hub)), ("".into(), 0));
+    }
+}
+
+/// The same content at two places of a folder has no blob that could serve both.
+#[test]
+fn a_content_that_comes_twice_in_a_folder_is_fetched_once() {
+    let mut series = Series::start();
+    let content = series.content.clone();
+    series.publish("copy/m.bin", content);
+    let env = TestEnv::for_hub(&series.hub);
+    let folder = env.path("folder");
+    let arguments = ["--local-dir", folder.to_str().unwrap()];
+    let sent = series.fetch_with(&env, "copy/m.bin", &arguments);
+    assert!(fs::read(folder.join("m.bin")).unwrap() == series.content);
+    assert!(sent < SIZE as u64 * 11 / 10, "{sent}");
+}
+
+/// A file waits for another one that has parts of it. When that comes over HTTP in the end, both are right.
+#[test]
+fn a_storage_that_breaks_off_leaves_no_file_waiting() {
+    let common = noise(1, SIZE);
+    let first = [noise(2, SIZE / 4), common.clone()].concat();
+    let second = [common, noise(3, SIZE / 3)].concat();
+    let mut series = Series::with(first.clone());
+    series.publish("other.bin", second.clone());
+    let env = TestEnv::for_hub(&series.hub);
+    let slow = series.cas.throttled(2_000_000);
+    let relay = Relay::before(slow.endpoint());
+    series.hub.xet(Some(&relay.address()));
+    let mut running = env.hf(["download", "org/name"]).spawn();
+    let kept = || {
+        let partials = all_below(env.cache());
+        partials.iter().map(|it| kept(it)).sum::<u64>()
+    };
+    running.wait_until("something came", |_| kept() > 0);
+    drop((relay, slow));
+    let output = running.wait().ok();
+    let folder = Path::new(output.stdout().trim_end());
+    assert!(fs::read(folder.join("m.bin")).unwrap() == first, "{output}");
+    assert!(
+        fs::read(folder.join("other.bin")).unwrap() == second,
+        "{output}"
+    );
+}
+
+/// On a file system that can, what was copied takes no room. XFS shares blocks of 4 KiB.
+#[test]
+fn blocks_are_shared_where_the_file_system_can() {
+    let able = root("a mount of XFS").and_then(|()| installed(["mkfs.xfs", "mount", "unshare"]));
+    let Some(()) = able else { return };
+    let mut series = Series::start();
+    let env = TestEnv::for_hub(&series.hub);
+    let (image, mount) = (env.path("image"), env.path("mount"));
+    fs::create_dir(&mount).unwrap();
+    let file = fs::File::create(&image).unwrap();
+    file.set_len(400 << 20).unwrap();
+    // Of the same length, so that what follows the change stands where it stood.
+    let mut new = series.content.clone();
+    let middle = new.len() / 2;
+    new[middle..middle + 500_000].copy_from_slice(&noise(8, 500_000));
+    let script =
+        "mkfs.xfs -q -f -m reflink=1 \"$IMAGE\" 2>/dev/null && mount -o loop \"$IMAGE\" \"$MOUNT\"";
+    let try_out = format!("{script} || exit 77");
+    let in_namespace = |script: &str| {
+        let run = env.program("unshare", ["--mount", "sh", "-c", script]);
+        let run = run.var("HF", env!("CARGO_BIN_EXE_hf"));
+        run.var("IMAGE", &image).var("MOUNT", &mount).run()
+    };
+    if in_namespace(&try_out).code != Some(0) {
+        return skip("XFS cannot be mounted").unwrap_or_default();
+    }
+    let script = "set -e; mount -o loop \"$IMAGE\" \"$MOUNT\"
+        \"$HF\" download org/name m.bin --cache-dir \"$MOUNT\"/hub > \"$MOUNT\"/path; sync
+        sha256sum < \"$(cat \"$MOUNT\"/path)\"; stat -f -c '%f %S' \"$MOUNT\"";
+    let used = |series: &Series| {
+        let before = series.relay.passed();
+        let output = in_namespace(script).ok();
+        let printed = output.stdout();
+        let words: Vec<&str> = printed.split_whitespace().collect();
+        let entry = series.hub.repo("models/org/name").entry("m.bin");
+        assert_eq!(words[0], entry.etag(), "{output}");
+        let number = |word: &str| word.parse::<u64>().unwrap();
+        (
+            number(words[2]) * number(words[3]),
+            series.relay.passed() - before,
+        )
+    };
+    let (free, _) = used(&series);
+    series.publish("m.bin", new);
+    let (left, sent) = used(&series);
+    assert!(sent < SIZE as u64 * 8 / 100, "{sent}");
+    let taken = free.saturating_sub(left);
+    assert!(taken < SIZE as u64 / 5, "{taken} of {SIZE}");
 }

@@ -45,8 +45,25 @@ pub fn main() -> ExitCode {
 fn handed_on(args: &[OsString], env: &Env) -> Option<ExitCode> {
     let program = Program::of(args.first());
     let completes = env.get(env::HF_COMPLETE).is_some();
-    (!completes).then(|| usage::other_command(args, program))??;
-    others::hand_on(args, env, program)
+    if completes {
+        return None;
+    }
+    let args = with_help_flag(args.to_vec(), program);
+    usage::other_command(&args, program)?;
+    others::hand_on(&args, env, program)
+}
+
+/// The line with `help upload` written as `upload --help`.
+fn with_help_flag(args: Vec<OsString>, program: Program) -> Vec<OsString> {
+    // To build a grammar takes longer than all else before the first request.
+    if !args.iter().any(|word| word == "help") {
+        return args;
+    }
+    let grammar = match program {
+        Program::Hf => Cli::command(),
+        Program::HuggingfaceCli => legacy::LegacyCli::command(),
+    };
+    help::asked(args, &grammar)
 }
 
 /// Runs one command line in this process: everything that the binary does.
@@ -57,10 +74,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
         return ExitCode::from(u8::from(!answer.success));
     }
     let program = Program::of(args.first());
-    let args = match program {
-        Program::Hf => help::asked(args, &Cli::command()),
-        Program::HuggingfaceCli => help::asked(args, &legacy::LegacyCli::command()),
-    };
+    let args = with_help_flag(args, program);
     let (args, several) = match program {
         Program::Hf => patterns::one_each(&args, &help::grammar()),
         // It takes several values by itself.

@@ -1,5 +1,6 @@
 //! `--json`: one document a run, also when something is wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Deserializer, Value};
@@ -110,4 +111,108 @@ fn verify_all_lists_what_is_wrong() {
     let last = output.stderr().lines().last().expect("an error");
     let error: Value = serde_json::from_str(last).expect("JSON");
     assert_eq!(error["kind"], "corrupt");
+}
+
+/// The table of the reference: of each command the keys that it names.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let text = include_str!("../../../docs/reference.md");
+    let section = text.split("### JSON documents").nth(1).expect("a section");
+    let section = section.split("\n### ").next().unwrap_or_default();
+    let mut table = BTreeMap::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let words: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ticked = |text: &str| -> Vec<String> {
+            let parts = text.split('`').skip(1).step_by(2);
+            parts.map(str::to_owned).collect()
+        };
+        let keys: BTreeSet<String> = ticked(words[2]).into_iter().collect();
+        for command in ticked(words[1]) {
+            table.insert(command, keys.clone());
+        }
+    }
+    table
+}
+
+/// The keys of an object, or of the objects in a list.
+fn keys(document: &Value) -> BTreeSet<String> {
+    let all = match document {
+        Value::Array(rows) => rows.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let all = all.iter().filter_map(Value::as_object);
+    all.flat_map(|object| object.keys().cloned()).collect()
+}
+
+/// A script looks at the reference for the keys, so each is there.
+#[test]
+fn the_reference_names_every_key() {
+    let hub = Hub::start();
+    hub.user("alice")
+        .orgs(["team"])
+        .token("hf_alice_0123456789", "read", "laptop");
+    hub.add(
+        Repo::model("o/m")
+            .file("config.json", "{}")
+            .lfs("w.bin", "weights")
+            .tag("v1"),
+    );
+    let mut env = TestEnv::for_hub(&hub);
+    let path = env.path("bin").display().to_string();
+    env.set("PATH", format!("{path}:/usr/bin:/bin"));
+    let documented = documented();
+    let (mut seen, mut missing) = (BTreeSet::new(), Vec::new());
+    for (row, line) in [
+        ("auth login", "auth login --token hf_alice_0123456789"),
+        ("auth whoami", "auth whoami"),
+        ("auth token", "auth token"),
+        ("auth status", "auth status"),
+        ("auth list", "auth list"),
+        ("auth switch", "auth switch --token-name laptop"),
+        ("auth logout", "auth logout"),
+        ("alias add", "alias add --dir ../bin"),
+        ("alias ls", "alias ls"),
+        ("alias remove", "alias remove --dir ../bin"),
+        ("download --dry-run", "download o/m --dry-run"),
+        ("download", "download o/m"),
+        ("cache ls", "cache ls"),
+        ("cache ls --revisions", "cache ls --revisions"),
+        ("cache scan", "cache scan"),
+        ("cache scan", "cache scan -v"),
+        ("cache verify", "cache verify o/m"),
+        ("cache verify --all", "cache verify --all"),
+        ("cache pin", "cache pin o/m"),
+        ("unpin", "cache unpin o/m"),
+        ("cache rm", "cache rm o/m --dry-run"),
+        ("cache rm", "cache rm o/m -y"),
+        ("completions", "completions bash"),
+        ("man", "man --out pages"),
+        ("version", "version"),
+        ("update", "update"),
+    ] {
+        let printed = keys(&env.run(line.split(' ').chain(["--json"])).ok().json());
+        assert!(!printed.is_empty(), "{line}");
+        match documented.get(row) {
+            Some(named) => {
+                missing.extend(printed.difference(named).map(|key| format!("{row}: {key}")))
+            }
+            None => missing.push(format!("{row}: {printed:?}")),
+        }
+        seen.insert(row);
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    // The others print lists of things that are wrong, or of several runs; tests of their own look at them.
+    let unseen: Vec<_> = documented
+        .keys()
+        .filter(|row| !seen.contains(row.as_str()))
+        .collect();
+    assert_eq!(
+        unseen,
+        [
+            "cache doctor",
+            "cache prune",
+            "download --from-file",
+            "env",
+            "ls"
+        ]
+    );
 }

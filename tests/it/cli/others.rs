@@ -66,6 +66,22 @@ fn the_next_one_in_path_takes_our_place() {
 }
 
 #[test]
+fn its_help_is_its_own() {
+    let here = Place::new();
+    here.env.script("next/hf", "#!/bin/sh\necho \"$@\"\n");
+    for (asked, passed_on) in [
+        (&["help", "upload"][..], "upload --help\n"),
+        (&["help", "repos", "create"], "repos create --help\n"),
+        (&["upload", "help"], "upload help\n"),
+    ] {
+        let output = here.run("hf", asked).ok();
+        assert_eq!(output.stdout(), passed_on, "{asked:?}");
+    }
+    let ours = here.run("hf", &["help", "download"]).ok();
+    assert!(ours.stdout().contains("--include"), "{ours}");
+}
+
+#[test]
 fn a_signal_that_ends_it_is_its_own() {
     let here = Place::new();
     here.env.script("next/hf", "#!/bin/sh\nkill -TERM $$\n");

@@ -200,10 +200,10 @@ impl Plan {
     /// The files, by path; none when the Hub could not be asked.
     pub fn files(&self) -> Vec<PlanFile> {
         let files = self.plan().map(|plan| plan.files.iter());
-        let file = |file: &PlannedFile| PlanFile {
-            path: file.path.clone(),
+        let file = |file: PlannedFile| PlanFile {
             size: file.size(),
             is_fetched: file.is_fetched(),
+            path: file.path,
         };
         files.into_iter().flatten().map(file).collect()
     }

@@ -29,6 +29,11 @@ impl Pointers {
         }
     }
 
+    /// Whether there is no such snapshot.
+    pub fn is_nowhere(&self) -> bool {
+        self.snapshot.is_none()
+    }
+
     /// Whether the pointer of `path` is a link with exactly the text that a client writes for this
     /// content. Whether the blob exists is not checked.
     pub fn names(&mut self, path: &RepoPath, checksum: &Checksum) -> bool {

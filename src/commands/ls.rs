@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::cache::cache_root;
 use super::error::repo::DownloadContext;
@@ -12,7 +12,7 @@ use crate::cache::commit::read_ref;
 use crate::cache::layout::CacheLayout;
 use crate::commands::context::Context;
 use crate::commands::error::CliError;
-use crate::console::{Mode, ProgressStyle, Table, text};
+use crate::console::{Mode, ProgressStyle, Row, Table, text};
 use crate::download::DownloadError;
 use crate::download::plan::{Action, DownloadPlan, PlannedFile};
 use crate::download::request::Request;
@@ -20,7 +20,7 @@ use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::types::listing::Checksum;
 use crate::types::target::RepoTarget;
-use crate::types::{RepoType, Revision};
+use crate::types::{RepoPath, RepoType, Revision};
 
 /// List the files of a repository.
 ///
@@ -148,29 +148,27 @@ fn show(plan: &DownloadPlan, context: &Context) {
     let console = &context.console;
     if console.mode() == Mode::Quiet {
         // Byte for byte where a program reads them.
-        let paths = plan.files.iter().map(|file| format!("{}\n", file.path));
-        return console.lines(&paths.collect::<String>());
+        return console.paths(plan.files.paths().map(RepoPath::as_str));
     }
-    let mut table = Table::new(&["path", "size", "cached"]);
-    for file in &plan.files {
-        let is_cached = !file.is_fetched();
-        let cells = match console.mode() {
-            Mode::Json => vec![
-                json!(file.path.as_str()),
-                json!(file.size()),
-                json!(is_cached),
-            ],
-            _ => vec![
-                json!(file.path.as_str()),
-                json!(file.size().map(text::size)),
-                cached(file),
-            ],
+    let is_json = console.mode() == Mode::Json;
+    let row = |file: PlannedFile| {
+        let path = json!(file.path.as_str());
+        let (cells, extra) = match is_json {
+            true => (
+                vec![path, json!(file.size()), json!(!file.is_fetched())],
+                json_only(&file),
+            ),
+            false => (
+                vec![path, json!(file.size().map(text::size)), cached(&file)],
+                Vec::new(),
+            ),
         };
-        table.push_with(cells, json_only(file));
-    }
+        Row { cells, extra }
+    };
+    let table = Table::new(&["path", "size", "cached"]).with_rows(|| plan.files.iter().map(row));
     console.table(&table);
     if matches!(console.mode(), Mode::Human | Mode::Agent) && !plan.files.is_empty() {
-        let all = plan.files.iter().filter_map(PlannedFile::size).sum();
+        let all = plan.files.iter().filter_map(|file| file.size()).sum();
         let here = plan.files.iter().filter(|file| !file.is_fetched());
         console.say(&format!(
             "\n{} of {} at {}; {} in the cache, {}.",
@@ -178,7 +176,7 @@ fn show(plan: &DownloadPlan, context: &Context) {
             text::size(all),
             plan.commit,
             here.count(),
-            text::size(plan.files.iter().map(cached_bytes).sum())
+            text::size(plan.files.iter().map(|file| cached_bytes(&file)).sum())
         ));
     }
 }
@@ -196,20 +194,18 @@ fn cached(file: &PlannedFile) -> Value {
 }
 
 /// Keys that only JSON shows; those of the Python client's `hf models ls` have its names.
-fn json_only(file: &PlannedFile) -> Map<String, Value> {
-    let mut extra = Map::new();
+fn json_only(file: &PlannedFile) -> Vec<(&'static str, Value)> {
+    let mut extra = Vec::new();
     match &file.checksum {
         Checksum::Sha256(digest) => {
             let lfs = json!({"size": file.size(), "sha256": digest.hex().to_string()});
-            extra.insert("lfs".to_owned(), lfs);
+            extra.push(("lfs", lfs));
         }
-        checksum => {
-            extra.insert("blob_id".to_owned(), json!(checksum.to_string()));
-        }
+        checksum => extra.push(("blob_id", json!(checksum.to_string()))),
     }
     if let Some(hash) = &file.xet_hash {
-        extra.insert("xet_hash".to_owned(), json!(hash.text().to_string()));
+        extra.push(("xet_hash", json!(hash.text().to_string())));
     }
-    extra.insert("cached_bytes".to_owned(), json!(cached_bytes(file)));
+    extra.push(("cached_bytes", json!(cached_bytes(file))));
     extra
 }

@@ -7,14 +7,21 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-/// One line of JSON. What stands for a byte of a path (see [`super::paths::path_text`]) is written as a
-/// lone surrogate, by which Python knows such bytes; a DEL, which Python leaves as it is, as `\u007f`.
+/// JSON on one line, in memory: see [`write`].
 pub fn to_python_json(value: &Value) -> String {
     let mut out = Vec::new();
-    value
-        .serialize(&mut Serializer::with_formatter(&mut out, PythonSpelling))
-        .expect("a JSON value always serializes into memory");
+    write(&mut out, value).expect("a JSON value always serializes into memory");
     String::from_utf8(out).expect("the formatter writes ASCII")
+}
+
+/// Writes JSON on one line, as it is made. What stands for a byte of a path (see [`super::paths::path_text`]) is written as a
+/// lone surrogate, by which Python knows such bytes; a DEL, which Python leaves as it is, as `\u007f`.
+///
+/// # Errors
+/// That of `out`.
+pub fn write(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(out, PythonSpelling))?;
+    Ok(())
 }
 
 struct PythonSpelling;

@@ -5,10 +5,12 @@ use console::{measure_text_width, truncate_str};
 /// One column of a table, ready to be laid out.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
+    /// Its number in the table.
+    pub number: usize,
     /// Its heading.
     pub header: String,
-    /// Its cells, from the first row on.
-    pub cells: Vec<String>,
+    /// Characters of its longest cell, the heading included.
+    pub width: usize,
     /// Numbers stand to the right.
     pub right: bool,
     /// What may happen to it in a narrow window.
@@ -26,30 +28,23 @@ pub(super) enum Fit {
     Beginning(usize),
 }
 
-/// A table that fits, and whether it shows less than there is.
-#[derive(Debug, PartialEq, Eq)]
+/// How a table fits, and whether it shows less than there is.
+#[derive(Debug, Default)]
 pub(super) struct Layout {
-    /// Heading, rule and rows.
-    pub text: String,
-    /// Cells were shortened.
+    columns: Vec<Column>,
+    widths: Vec<usize>,
+    /// Cells are shortened.
     pub is_shortened: bool,
     /// Headings of columns that are left out.
     pub left_out: Vec<String>,
 }
 
 impl Column {
-    fn natural_width(&self) -> usize {
-        let cells = self.cells.iter().map(|cell| measure_text_width(cell));
-        let header = measure_text_width(&self.header);
-        cells.chain([header]).max().unwrap_or(0)
-    }
-
     fn least_width(&self) -> usize {
-        let natural = self.natural_width();
         match self.fit {
-            Fit::Whole => natural,
+            Fit::Whole => self.width,
             Fit::Shortened(least) | Fit::Beginning(least) => {
-                natural.min(least).max(measure_text_width(&self.header))
+                self.width.min(least).max(measure_text_width(&self.header))
             }
         }
     }
@@ -77,42 +72,69 @@ pub(super) fn lay_out(mut columns: Vec<Column>, expendable: &[usize], width: usi
     let rest: usize = widths[1..].iter().map(|width| width + 1).sum();
     let least = measure_text_width(&columns[0].header);
     widths[0] = widths[0].min(width.saturating_sub(rest).max(least));
-    let mut is_shortened = false;
-    for (column, &width) in columns.iter_mut().zip(&widths).skip(1) {
-        let end = match column.fit {
-            Fit::Beginning(_) => "",
-            _ => "…",
-        };
-        for cell in &mut column.cells {
-            if measure_text_width(cell) > width {
-                *cell = truncate_str(cell, width, end).into_owned();
-                is_shortened = true;
+    let mut cut = columns.iter().zip(&widths).skip(1);
+    Layout {
+        is_shortened: cut.any(|(column, &width)| column.width > width),
+        columns,
+        widths,
+        left_out,
+    }
+}
+
+impl Layout {
+    /// The headings, and a rule below them.
+    pub fn heading(&self) -> String {
+        let headers = self.columns.iter().map(|column| column.header.clone());
+        let rule = self.widths.iter().map(|&width| "-".repeat(width));
+        [
+            self.padded(&headers.collect::<Vec<_>>()),
+            self.padded(&rule.collect::<Vec<_>>()),
+        ]
+        .join("\n")
+    }
+
+    /// A row, whose cells are asked for by the numbers of their columns.
+    pub fn line(&self, cell: impl Fn(usize) -> String) -> String {
+        let columns = self.columns.iter().zip(&self.widths).enumerate();
+        let cells = columns.map(|(index, (column, &width))| {
+            let cell = cell(column.number);
+            if index == 0 || measure_text_width(&cell) <= width {
+                return cell;
+            }
+            let end = match column.fit {
+                Fit::Beginning(_) => "",
+                _ => "…",
+            };
+            truncate_str(&cell, width, end).into_owned()
+        });
+        self.padded(&cells.collect::<Vec<_>>())
+    }
+
+    /// Cells in one line, or in two where the first of them is too long.
+    fn padded(&self, cells: &[String]) -> String {
+        let mut out = String::new();
+        for (index, (cell, &width)) in cells.iter().zip(&self.widths).enumerate() {
+            let blanks = " ".repeat(width.saturating_sub(measure_text_width(cell)));
+            if index > 0 {
+                out.push(' ');
+            }
+            match self.columns[index].right {
+                true => out.extend([&blanks, cell.as_str()]),
+                false => out.extend([cell.as_str(), &blanks]),
+            }
+            if index == 0 && measure_text_width(cell) > width && cells.len() > 1 {
+                out.push('\n');
+                out.push_str(&" ".repeat(width));
             }
         }
-    }
-    let rule = widths.iter().map(|&width| "-".repeat(width)).collect();
-    let headers = columns.iter().map(|column| column.header.clone()).collect();
-    let rows = (0..columns[0].cells.len()).map(|row| {
-        columns
-            .iter()
-            .map(|column| column.cells[row].clone())
-            .collect()
-    });
-    let lines: Vec<String> = [headers, rule]
-        .into_iter()
-        .chain(rows)
-        .map(|row: Vec<String>| line(&row, &columns, &widths))
-        .collect();
-    Layout {
-        text: lines.join("\n"),
-        is_shortened,
-        left_out,
+        let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+        lines.join("\n")
     }
 }
 
 /// Widths that fit, by shortening from the last column on; else the least ones.
 fn widths_within(columns: &[Column], width: usize) -> Result<Vec<usize>, Vec<usize>> {
-    let mut widths: Vec<usize> = columns.iter().map(Column::natural_width).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.width).collect();
     let gaps = columns.len().saturating_sub(1);
     if widths.iter().sum::<usize>() + gaps > width {
         for (width, column) in widths.iter_mut().zip(columns) {
@@ -136,60 +158,45 @@ fn widths_within(columns: &[Column], width: usize) -> Result<Vec<usize>, Vec<usi
     }
 }
 
-/// A row in one line, or in two where its name is too long.
-fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
-    let mut out = String::new();
-    for (index, (cell, &width)) in row.iter().zip(widths).enumerate() {
-        let blanks = " ".repeat(width.saturating_sub(measure_text_width(cell)));
-        if index > 0 {
-            out.push(' ');
-        }
-        match columns[index].right {
-            true => out.extend([&blanks, cell.as_str()]),
-            false => out.extend([cell.as_str(), &blanks]),
-        }
-        if index == 0 && measure_text_width(cell) > width && row.len() > 1 {
-            out.push('\n');
-            out.push_str(&" ".repeat(width));
-        }
-    }
-    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const CELLS: [[&str; 2]; 4] = [
+        ["model/org/a-long-name", "model/名前"],
+        ["1.0K", "999.9M"],
+        ["5 minutes ago", "1 week ago"],
+        ["main, refs/pr/1, v1", ""],
+    ];
+
     fn columns() -> Vec<Column> {
-        let column = |header: &str, cells: [&str; 2], right, fit| Column {
+        let column = |number: usize, header: &str, right, fit| Column {
+            number,
             header: header.to_owned(),
-            cells: cells.map(str::to_owned).to_vec(),
+            width: CELLS[number]
+                .iter()
+                .chain([&header])
+                .map(|text| measure_text_width(text))
+                .max()
+                .unwrap(),
             right,
             fit,
         };
         vec![
-            column(
-                "ID",
-                ["model/org/a-long-name", "model/名前"],
-                false,
-                Fit::Whole,
-            ),
-            column("SIZE", ["1.0K", "999.9M"], true, Fit::Whole),
-            column("AGE", ["5 minutes ago", "1 week ago"], false, Fit::Whole),
-            column(
-                "REFS",
-                ["main, refs/pr/1, v1", ""],
-                false,
-                Fit::Shortened(8),
-            ),
+            column(0, "ID", false, Fit::Whole),
+            column(1, "SIZE", true, Fit::Whole),
+            column(2, "AGE", false, Fit::Whole),
+            column(3, "REFS", false, Fit::Shortened(8)),
         ]
     }
 
     /// The table without its rule, and what is not shown.
     fn shown(width: usize) -> (Vec<String>, bool, Vec<String>) {
         let layout = lay_out(columns(), &[2, 3], width);
-        let mut lines: Vec<String> = layout.text.lines().map(str::to_owned).collect();
+        let rows = (0..2).map(|row| layout.line(|column| CELLS[column][row].to_owned()));
+        let lines: Vec<String> = [layout.heading()].into_iter().chain(rows).collect();
+        let lines = lines.join("\n");
+        let mut lines: Vec<String> = lines.lines().map(str::to_owned).collect();
         lines.remove(1);
         (lines, layout.is_shortened, layout.left_out)
     }
@@ -264,22 +271,18 @@ mod tests {
 
     #[test]
     fn the_beginning_of_a_commit_has_no_ellipsis() {
-        let column = |cell: &str, fit| Column {
+        let cells = ["model/a".to_owned(), "0123456789".repeat(4)];
+        let column = |number: usize, fit| Column {
+            number,
             header: "X".to_owned(),
-            cells: vec![cell.to_owned()],
+            width: cells[number].len(),
             right: false,
             fit,
         };
-        let columns = vec![
-            column("model/a", Fit::Whole),
-            column(&"0123456789".repeat(4), Fit::Beginning(12)),
-        ];
+        let columns = vec![column(0, Fit::Whole), column(1, Fit::Beginning(12))];
         let layout = lay_out(columns, &[], 24);
-        assert!(
-            layout.text.ends_with("model/a 012345678901"),
-            "{}",
-            layout.text
-        );
+        let line = layout.line(|column| cells[column].clone());
+        assert_eq!(line, "model/a 012345678901");
         assert!(layout.is_shortened);
     }
 }

@@ -8,6 +8,7 @@ mod format;
 pub mod interrupt;
 pub mod json;
 mod layout;
+mod output;
 pub mod paths;
 pub mod picker;
 mod progress;
@@ -24,7 +25,7 @@ pub use self::format::{Mode, OutputFormat, ProgressStyle};
 use self::progress::screen::Screen;
 pub use self::results::Fields;
 use self::safe::{Paint, Safe};
-pub use self::table::Table;
+pub use self::table::{Row, Table};
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
 use crate::types::progress::{Progress, Silent};
@@ -271,6 +272,21 @@ impl Console {
         self.stdout.lock().unwrap().write_data(text);
     }
 
+    /// Prints paths, one a line, as [`Console::lines`] does.
+    pub fn paths<'a>(&self, paths: impl Iterator<Item = &'a str>) {
+        /// Bytes that are printed at a time.
+        const PIECE: usize = 64 << 10;
+        let mut text = String::new();
+        for path in paths {
+            text.extend([path, "\n"]);
+            if text.len() >= PIECE {
+                self.lines(&text);
+                text.clear();
+            }
+        }
+        self.lines(&text);
+    }
+
     /// Prints a page of help.
     pub fn page(&self, text: &clap::builder::StyledStr) {
         let mut stdout = self.stdout.lock().unwrap();
@@ -287,8 +303,12 @@ impl Console {
 
     /// Prints a line.
     fn print(&self, text: Safe) {
-        let text = text.then(Safe::lines("\n"));
-        let print = || self.stdout.lock().unwrap().write(&text);
+        self.print_piece(&text.then(Safe::lines("\n")));
+    }
+
+    /// Prints a part of the output, which may end within a line.
+    fn print_piece(&self, text: &Safe) {
+        let print = || self.stdout.lock().unwrap().write(text);
         match self.stdout_is_terminal() {
             // It may be the one with the bars.
             true => self.screen.suspend(print),

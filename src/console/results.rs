@@ -1,9 +1,12 @@
 //! What a command found, in each output format (docs/reference.md#output-formats).
 
+use std::io::{self, Write};
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::output::Output;
 use super::{Console, Mode, Paint, Safe, Table, json, paths, text};
 
 /// A result: keys and values in order of importance. The first value is what `quiet` prints.
@@ -17,9 +20,20 @@ impl Console {
         }
     }
 
-    /// Prints one JSON value, in Python's spelling.
-    pub fn json(&self, value: &Value) {
-        self.line(&json::to_python_json(value));
+    /// Prints one JSON value, in Python's spelling, as it is made: it need not be in memory as a whole.
+    pub fn json(&self, value: &(impl Serialize + ?Sized)) {
+        self.stream(|out| {
+            json::write(out, value)?;
+            out.write_all(b"\n")
+        });
+    }
+
+    /// Prints text as it is made. A failure ends it, and is reported by [`Console::finish`].
+    fn stream<T>(&self, print: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> Option<T> {
+        let mut out = Output::new(self);
+        let printed = print(&mut out).ok();
+        // What was made until then is printed.
+        out.flush().ok().and(printed)
     }
 
     /// As [`Console::result`], but in a pipe the heading goes to stderr: scripts read the first line of
@@ -126,29 +140,28 @@ impl Console {
         }
     }
 
-    /// Prints a table in the current format.
-    pub fn table(&self, table: &Table) {
-        if self.mode == Mode::Human && !self.no_truncate && self.stdout_is_terminal() {
-            return self.table_on_terminal(table);
-        }
-        let rendered = match self.mode {
+    /// Prints a table in the current format, row by row.
+    pub fn table(&self, table: &Table<'_>) {
+        match self.mode {
+            Mode::Human if !self.no_truncate && self.stdout_is_terminal() => {
+                self.table_on_terminal(table);
+            }
             // Whole: a program reads it.
-            Mode::Human => table.to_human(),
-            Mode::Agent => table.to_tsv(),
-            Mode::Json => json::to_python_json(&table.to_json()),
-            Mode::Quiet => table.to_ids(),
-        };
-        if !rendered.is_empty() {
-            self.line(&rendered);
+            Mode::Human => drop(self.stream(|out| table.write_human(out))),
+            Mode::Agent => drop(self.stream(|out| table.write_tsv(out))),
+            Mode::Json => self.json(table),
+            Mode::Quiet => drop(self.stream(|out| table.write_ids(out))),
         }
     }
 }
 
 impl Console {
     /// Prints a table that fits the window, and says how to see what it leaves out.
-    fn table_on_terminal(&self, table: &Table) {
-        let layout = table.to_terminal(self.columns());
-        self.line(&layout.text);
+    fn table_on_terminal(&self, table: &Table<'_>) {
+        let columns = self.columns();
+        let Some(layout) = self.stream(|out| table.write_terminal(columns, out)) else {
+            return;
+        };
         match &layout.left_out[..] {
             [] if layout.is_shortened => {
                 self.hint("--no-truncate shows whole values, --json all there is");

@@ -1,16 +1,34 @@
 //! Tables, in the four output formats. Pure.
+//!
+//! The rows of a long table are made while they are printed, and are in memory one at a time. Where widths have
+//! to be known first, they are made twice.
 
-use serde_json::{Map, Value};
+use std::io::{self, Write};
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::Value;
 
 use super::layout::{Column, Fit, Layout, lay_out};
 use super::text;
 
-/// Rows of cells under named columns. A column whose cells are all null is not shown.
+/// One row.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub struct Row {
+    /// A cell a column.
+    pub cells: Vec<Value>,
+    /// Further keys, which only JSON shows. One that has the name of a column takes its place.
+    pub extra: Vec<(&'static str, Value)>,
+}
+
+/// Makes the rows, each time the same ones.
+type Make<'a> = dyn Fn() -> Box<dyn Iterator<Item = Row> + 'a> + 'a;
+
+/// Rows of cells under named columns. A column whose cells are all null is not shown.
+#[derive(Default)]
+pub struct Table<'a> {
     columns: Vec<&'static str>,
-    rows: Vec<Vec<Value>>,
-    extra: Vec<Map<String, Value>>,
+    rows: Vec<Row>,
+    made: Option<Box<Make<'a>>>,
     id_column: usize,
     plain_headers: bool,
     json_only: Vec<&'static str>,
@@ -22,13 +40,19 @@ pub struct Table {
 /// Characters to which a cell may be cut where nothing else is said.
 const LEAST: usize = 12;
 
-impl Table {
+impl<'a> Table<'a> {
     /// An empty table with these columns; the first one is what `quiet` prints.
     pub fn new(columns: &[&'static str]) -> Self {
         Table {
             columns: columns.to_vec(),
             ..Table::default()
         }
+    }
+
+    /// Takes its rows from here, instead of those that are added.
+    pub fn with_rows<I: Iterator<Item = Row> + 'a>(mut self, make: impl Fn() -> I + 'a) -> Self {
+        self.made = Some(Box::new(move || Box::new(make())));
+        self
     }
 
     /// Chooses the column that `quiet` prints.
@@ -80,87 +104,96 @@ impl Table {
 
     /// Adds a row.
     pub fn push(&mut self, cells: Vec<Value>) {
-        self.push_with(cells, Map::new());
+        self.push_with(cells, Vec::new());
     }
 
     /// Adds a row with further keys that only JSON shows.
-    pub fn push_with(&mut self, cells: Vec<Value>, extra: Map<String, Value>) {
+    pub fn push_with(&mut self, cells: Vec<Value>, extra: Vec<(&'static str, Value)>) {
         assert_eq!(cells.len(), self.columns.len(), "one cell a column");
-        self.rows.push(cells);
-        self.extra.push(extra);
+        self.rows.push(Row { cells, extra });
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.each(|_| Err(())).is_ok()
     }
 
-    fn shown_columns(&self) -> Vec<usize> {
-        (0..self.columns.len())
-            .filter(|&c| !self.json_only.contains(&self.columns[c]))
-            .filter(|&c| self.rows.iter().any(|row| !row[c].is_null()))
-            .collect()
-    }
-
-    /// Padded columns under a rule of dashes; no cell is cut.
-    pub fn to_human(&self) -> String {
-        if self.is_empty() {
-            return "No results found.".to_owned();
+    /// Calls `each` with every row.
+    fn each<E>(&self, mut each: impl FnMut(&Row) -> Result<(), E>) -> Result<(), E> {
+        match &self.made {
+            Some(make) => make().try_for_each(|row| each(&row)),
+            None => self.rows.iter().try_for_each(each),
         }
-        let shown = self.shown_columns();
-        let headers: Vec<String> = shown
-            .iter()
-            .map(|&c| match self.plain_headers {
-                true => self.columns[c].to_owned(),
-                false => text::screaming_snake(self.columns[c]),
-            })
-            .collect();
-        let right: Vec<bool> = shown
-            .iter()
-            .map(|&c| {
-                self.right.contains(&self.columns[c])
-                    || self
-                        .rows
-                        .iter()
-                        .all(|row| row[c].is_null() || row[c].is_number())
-            })
-            .collect();
-        let cells: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| shown.iter().map(|&c| human_cell(&row[c])).collect())
-            .collect();
-        let widths = natural_widths(&headers, &cells);
-        let rule: Vec<String> = widths.iter().map(|&w| "-".repeat(w)).collect();
-        let lines: Vec<String> = [&headers, &rule]
-            .into_iter()
-            .chain(&cells)
-            .map(|row| padded(row, &widths, &right))
-            .collect();
-        lines.join("\n")
     }
 
-    /// The table for a person at a terminal of this width: see [`lay_out`]. Sizes stand to the right.
-    pub(super) fn to_terminal(&self, width: usize) -> Layout {
-        let shown = self.shown_columns();
-        if self.is_empty() || shown.is_empty() {
-            return Layout {
-                text: "No results found.".to_owned(),
-                is_shortened: false,
-                left_out: Vec::new(),
-            };
+    /// What has to be known of the columns before the first row is printed.
+    fn survey(&self, width: fn(&str) -> usize) -> Survey {
+        let headers = self.columns.iter().map(|name| match self.plain_headers {
+            true => (*name).to_owned(),
+            false => text::screaming_snake(name),
+        });
+        let mut columns: Vec<Surveyed> = headers
+            .map(|header| Surveyed {
+                width: width(&header),
+                header,
+                is_shown: false,
+                is_number: true,
+            })
+            .collect();
+        let mut is_empty = true;
+        let _ = self.each(|row| -> Result<(), io::Error> {
+            is_empty = false;
+            for (column, cell) in columns.iter_mut().zip(&row.cells) {
+                column.is_shown |= !cell.is_null();
+                column.is_number &= cell.is_null() || cell.is_number();
+                column.width = column.width.max(width(&human_cell(cell)));
+            }
+            Ok(())
+        });
+        for (column, name) in columns.iter_mut().zip(&self.columns) {
+            column.is_shown &= !self.json_only.contains(name);
+        }
+        Survey { is_empty, columns }
+    }
+
+    /// Writes padded columns under a rule of dashes; no cell is cut.
+    pub(super) fn write_human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let survey = self.survey(chars);
+        if survey.is_empty {
+            return out.write_all(NOTHING);
+        }
+        let shown: Vec<usize> = survey.shown().collect();
+        let widths: Vec<usize> = shown.iter().map(|&c| survey.columns[c].width).collect();
+        let right = shown
+            .iter()
+            .map(|&c| survey.columns[c].is_number || self.right.contains(&self.columns[c]));
+        let right: Vec<bool> = right.collect();
+        let mut line = |cell: &dyn Fn(usize) -> String| {
+            let cells: Vec<String> = shown.iter().map(|&c| cell(c)).collect();
+            writeln!(out, "{}", padded(&cells, &widths, &right))
+        };
+        line(&|c| survey.columns[c].header.clone())?;
+        line(&|c| "-".repeat(survey.columns[c].width))?;
+        self.each(|row| line(&|c| human_cell(&row.cells[c])))
+    }
+
+    /// Writes the table for a person at a terminal of this width: see [`lay_out`]. Sizes stand to the right.
+    /// Answers how it was laid out.
+    pub(super) fn write_terminal(&self, width: usize, out: &mut dyn Write) -> io::Result<Layout> {
+        let survey = self.survey(console::measure_text_width);
+        let shown: Vec<usize> = survey.shown().collect();
+        if survey.is_empty || shown.is_empty() {
+            out.write_all(NOTHING)?;
+            return Ok(Layout::default());
         }
         let columns = shown.iter().map(|&c| {
-            let (name, cells) = (self.columns[c], self.rows.iter().map(|row| &row[c]));
-            let is_number = cells.clone().all(|cell| cell.is_null() || cell.is_number());
+            let (name, surveyed) = (self.columns[c], &survey.columns[c]);
             let declared = self.shortened.iter().find(|(column, _)| *column == name);
-            let right = is_number || name == "size" || self.right.contains(&name);
+            let right = surveyed.is_number || name == "size" || self.right.contains(&name);
             Column {
-                header: match self.plain_headers {
-                    true => name.to_owned(),
-                    false => text::screaming_snake(name),
-                },
-                cells: cells.map(human_cell).collect(),
+                number: c,
+                header: surveyed.header.clone(),
+                width: surveyed.width,
                 right,
                 fit: match declared {
                     Some((_, fit)) => *fit,
@@ -171,53 +204,96 @@ impl Table {
         });
         let place = |name: &&str| shown.iter().position(|&c| self.columns[c] == *name);
         let expendable: Vec<usize> = self.expendable.iter().filter_map(place).collect();
-        lay_out(columns.collect(), &expendable, width)
+        let layout = lay_out(columns.collect(), &expendable, width);
+        writeln!(out, "{}", layout.heading())?;
+        self.each(|row| {
+            let line = layout.line(|column| human_cell(&row.cells[column]));
+            writeln!(out, "{line}")
+        })?;
+        Ok(layout)
     }
 
-    /// Tab-separated values with a header; lists in Python notation.
-    pub fn to_tsv(&self) -> String {
-        if self.is_empty() {
-            return "No results found.".to_owned();
+    /// Writes tab-separated values with a header; lists in Python notation.
+    pub(super) fn write_tsv(&self, out: &mut dyn Write) -> io::Result<()> {
+        let survey = self.survey(|_| 0);
+        if survey.is_empty {
+            return out.write_all(NOTHING);
         }
-        let shown = self.shown_columns();
+        let shown: Vec<usize> = survey.shown().collect();
         let header: Vec<&str> = shown.iter().map(|&c| self.columns[c]).collect();
-        let mut lines = vec![header.join("\t")];
-        for row in &self.rows {
-            let cells: Vec<String> = shown
-                .iter()
-                .map(|&c| match &row[c] {
-                    Value::String(s) => text::single_line(s),
-                    other => text::python_literal(other),
-                })
-                .collect();
-            lines.push(cells.join("\t"));
+        writeln!(out, "{}", header.join("\t"))?;
+        self.each(|row| {
+            let cells = shown.iter().map(|&c| match &row.cells[c] {
+                Value::String(s) => text::single_line(s),
+                other => text::python_literal(other),
+            });
+            writeln!(out, "{}", cells.collect::<Vec<_>>().join("\t"))
+        })
+    }
+
+    /// Writes the id column, one a line; nothing without rows.
+    pub(super) fn write_ids(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.each(|row| writeln!(out, "{}", text::plain(&row.cells[self.id_column])))
+    }
+}
+
+/// What people and agents read where there is no row.
+const NOTHING: &[u8] = b"No results found.\n";
+
+/// A table as it is before its rows are printed.
+struct Survey {
+    is_empty: bool,
+    columns: Vec<Surveyed>,
+}
+
+struct Surveyed {
+    header: String,
+    /// Of its longest cell, the header included.
+    width: usize,
+    is_shown: bool,
+    /// Its cells are numbers, where there are any.
+    is_number: bool,
+}
+
+impl Survey {
+    fn shown(&self) -> impl Iterator<Item = usize> + '_ {
+        let columns = self.columns.iter().enumerate();
+        columns.filter_map(|(c, column)| column.is_shown.then_some(c))
+    }
+}
+
+/// A list of objects, all columns and the extra keys, nulls kept.
+impl Serialize for Table<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        self.each(|row| {
+            list.serialize_element(&Object {
+                columns: &self.columns,
+                row,
+            })
+        })?;
+        list.end()
+    }
+}
+
+struct Object<'a> {
+    columns: &'a [&'static str],
+    row: &'a Row,
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (column, cell) in self.columns.iter().zip(&self.row.cells) {
+            let replaced = self.row.extra.iter().find(|(key, _)| key == column);
+            object.serialize_entry(column, replaced.map_or(cell, |(_, value)| value))?;
         }
-        lines.join("\n")
-    }
-
-    /// A list of objects, all columns and the extra keys, nulls kept.
-    pub fn to_json(&self) -> Value {
-        let objects = self.rows.iter().zip(&self.extra).map(|(row, extra)| {
-            let mut object: Map<String, Value> = self
-                .columns
-                .iter()
-                .zip(row)
-                .map(|(&column, cell)| (column.to_owned(), cell.clone()))
-                .collect();
-            object.extend(extra.clone());
-            Value::Object(object)
-        });
-        Value::Array(objects.collect())
-    }
-
-    /// The id column, one a line; empty without rows.
-    pub fn to_ids(&self) -> String {
-        let ids: Vec<String> = self
-            .rows
-            .iter()
-            .map(|row| text::plain(&row[self.id_column]))
-            .collect();
-        ids.join("\n")
+        for (key, value) in &self.row.extra {
+            if !self.columns.contains(key) {
+                object.serialize_entry(key, value)?;
+            }
+        }
+        object.end()
     }
 }
 
@@ -286,23 +362,27 @@ fn padded(row: &[String], widths: &[usize], right: &[bool]) -> String {
     cells.join(" ")
 }
 
-/// Characters of the longest cell of each column, its header included.
-fn natural_widths(headers: &[String], cells: &[Vec<String>]) -> Vec<usize> {
-    (0..headers.len())
-        .map(|c| {
-            let cells = cells.iter().map(|row| chars(&row[c]));
-            cells.chain([chars(&headers[c])]).max().unwrap_or(0)
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn table() -> Table {
+    type Write<'a> = fn(&Table<'a>, &mut dyn io::Write) -> io::Result<()>;
+
+    fn written<'a>(table: &Table<'a>, write: Write<'a>) -> String {
+        let mut out = Vec::new();
+        write(table, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn json_text(table: &Table<'_>) -> String {
+        let mut out = Vec::new();
+        super::super::json::write(&mut out, table).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn table() -> Table<'static> {
         let mut table = Table::new(&["id", "size", "none", "refs"]);
         table.push(vec![
             json!("model/gpt2"),
@@ -321,13 +401,13 @@ mod tests {
 
     #[test]
     fn human() {
-        let text = table().to_human();
+        let text = written(&table(), Table::write_human);
         assert_eq!(
             text,
             "ID          SIZE REFS    \n\
              ----------- ---- --------\n\
              model/gpt2  1.0K main, v1\n\
-             model/a\\x1bb 10.0         "
+             model/a\\x1bb 10.0         \n"
                 .replace("ID          SIZE", "ID           SIZE")
                 .replace("----------- ----", "------------ ----")
                 .replace("model/gpt2  1.0K", "model/gpt2   1.0K")
@@ -340,10 +420,13 @@ mod tests {
             .only_in_json(&["secret"])
             .right_aligned("size");
         table.push(vec![json!("a"), json!("x"), json!("1.0")]);
-        assert_eq!(table.to_tsv(), "id\tsize\na\t1.0");
-        assert_eq!(table.to_human(), "ID SIZE\n-- ----\na   1.0");
+        assert_eq!(written(&table, Table::write_tsv), "id\tsize\na\t1.0\n");
         assert_eq!(
-            super::super::json::to_python_json(&table.to_json()),
+            written(&table, Table::write_human),
+            "ID SIZE\n-- ----\na   1.0\n"
+        );
+        assert_eq!(
+            json_text(&table),
             r#"[{"id": "a", "secret": "x", "size": "1.0"}]"#
         );
     }
@@ -360,14 +443,63 @@ mod tests {
 
     #[test]
     fn machine_formats() {
+        let nothing = Table::new(&["id"]);
+        for (table, write, expected) in [
+            (
+                &table(),
+                Table::write_tsv as Write<'_>,
+                "id\tsize\trefs\nmodel/gpt2\t1.0K\t['main', 'v1']\nmodel/a\\x1bb\t10.0\t[]\n",
+            ),
+            (&table(), Table::write_ids, "model/gpt2\nmodel/a\\x1bb\n"),
+            (&nothing, Table::write_ids, ""),
+            (&nothing, Table::write_tsv, "No results found.\n"),
+            (&nothing, Table::write_human, "No results found.\n"),
+        ] {
+            assert_eq!(written(table, write), expected);
+        }
+        assert_eq!(json_text(&nothing), "[]");
+        assert!(json_text(&table()).starts_with(
+            r#"[{"id": "model/gpt2", "size": "1.0K", "none": null, "refs": ["main", "v1"]}, {"#
+        ));
+    }
+
+    #[test]
+    fn a_further_key_takes_the_place_of_its_column() {
+        let mut table = Table::new(&["id", "storage"]);
+        let extra = vec![("expired", json!(false)), ("storage", json!("keyring"))];
+        table.push_with(vec![json!("a"), json!("file")], extra);
         assert_eq!(
-            table().to_tsv(),
-            "id\tsize\trefs\nmodel/gpt2\t1.0K\t['main', 'v1']\nmodel/a\\x1bb\t10.0\t[]"
+            json_text(&table),
+            r#"[{"id": "a", "storage": "keyring", "expired": false}]"#
         );
-        assert_eq!(table().to_ids(), "model/gpt2\nmodel/a\\x1bb");
-        assert_eq!(table().to_json()[0]["none"], Value::Null);
-        assert_eq!(Table::new(&["id"]).to_json(), json!([]));
-        assert_eq!(Table::new(&["id"]).to_ids(), "");
-        assert_eq!(Table::new(&["id"]).to_tsv(), "No results found.");
+    }
+
+    /// The table in every format.
+    fn formats<'a>(table: &Table<'a>) -> Vec<String> {
+        let writes: [Write<'a>; 3] = [Table::write_human, Table::write_tsv, Table::write_ids];
+        let texts = writes.map(|write| written(table, write));
+        let mut terminal = Vec::new();
+        table.write_terminal(20, &mut terminal).unwrap();
+        let terminal = String::from_utf8(terminal).unwrap();
+        texts
+            .into_iter()
+            .chain([json_text(table), terminal])
+            .collect()
+    }
+
+    #[test]
+    fn made_rows_are_printed_like_kept_ones() {
+        let cells = |n: usize| vec![json!(format!("name-{n}")), json!(n * 1000)];
+        let made = Table::new(&["id", "size"]).with_rows(|| {
+            (0..3).map(|n| Row {
+                cells: cells(n),
+                extra: Vec::new(),
+            })
+        });
+        let mut kept = Table::new(&["id", "size"]);
+        for n in 0..3 {
+            kept.push(cells(n));
+        }
+        assert_eq!(formats(&made), formats(&kept));
     }
 }

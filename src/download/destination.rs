@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
+use super::files::Files;
 use super::local_dir::LocalDir;
 use super::plan::PlannedFile;
 use super::request::{Destination, Request};
@@ -61,12 +62,12 @@ impl Place {
 
     /// Removes unfinished downloads of files that are complete by now. Those whose lock another process
     /// holds, or that cannot be removed, stay.
-    pub fn sweep(&self, files: &[PlannedFile]) {
+    pub fn sweep(&self, files: &Files) {
         for file in files.iter().filter(|file| file.leftover) {
-            if let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file))
-                && self.has_content(file)
+            if let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(&file))
+                && self.has_content(&file)
             {
-                self.discard_partial(file);
+                self.discard_partial(&file);
             }
         }
     }
@@ -83,20 +84,20 @@ impl Place {
     /// After a failure: removes folders that stayed empty, so that a refused download (a gated
     /// repository) leaves no empty repository in the cache. `new_tree` is the listing that this download
     /// wrote.
-    pub fn tidy(&self, files: &[PlannedFile], new_tree: Option<&Path>) {
+    pub fn tidy(&self, files: &Files, new_tree: Option<&Path>) {
         for file in files.iter().filter(|file| file.is_fetched()) {
-            let partial = self.partial(file);
-            let is_empty = partial.exists() && self.kept_of(file) == 0;
+            let partial = self.partial(&file);
+            let is_empty = partial.exists() && self.kept_of(&file) == 0;
             // Another program that waits for its first byte holds the lock; then the partial stays.
-            if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(file)) {
-                self.discard_partial(file);
+            if is_empty && let Attempt::Taken(_lock) = lockfile::attempt(&self.lock_file(&file)) {
+                self.discard_partial(&file);
             }
         }
         if self.local_dir.is_some() {
             if let Some(tree) = new_tree
                 && files
                     .iter()
-                    .all(|file| !self.has_content(file) && self.kept_of(file) == 0)
+                    .all(|file| !self.has_content(&file) && self.kept_of(&file) == 0)
             {
                 let _ = fs::remove_file(tree);
                 let _ = tree.parent().map(fs::remove_dir);
@@ -152,16 +153,16 @@ impl Place {
     }
 
     /// Bytes of these files that the next download can use: complete contents and partials.
-    pub fn kept(&self, files: &[PlannedFile]) -> u64 {
+    pub fn kept(&self, files: &Files) -> u64 {
         let mut seen = HashSet::new();
-        let of_file = |file: &PlannedFile| match (self.has_content(file), file.size()) {
+        let of_file = |file: PlannedFile| match (self.has_content(&file), file.size()) {
             (true, Some(size)) => size,
-            _ => self.kept_of(file),
+            _ => self.kept_of(&file),
         };
         files
             .iter()
             .filter(|file| file.is_fetched())
-            .filter(|file| self.local_dir.is_some() || seen.insert(&file.checksum))
+            .filter(|file| self.local_dir.is_some() || seen.insert(file.checksum.clone()))
             .map(of_file)
             .sum()
     }

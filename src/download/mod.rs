@@ -8,6 +8,8 @@ mod answer;
 pub mod claim;
 pub mod destination;
 mod earlier;
+mod file;
+pub mod files;
 pub mod http;
 pub mod job;
 pub mod local_dir;

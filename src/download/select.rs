@@ -1,5 +1,7 @@
 //! Which files of a listing the user asked for. Pure.
 
+use std::collections::HashSet;
+
 use crate::types::listing::Listing;
 use crate::types::pattern::Pattern;
 use crate::types::{InvalidName, RepoPath};
@@ -30,8 +32,8 @@ pub struct Filter {
 /// What a selection comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selected {
-    /// The chosen files, sorted.
-    pub paths: Vec<RepoPath>,
+    /// The chosen files, by their places in the listing, which ascend.
+    pub places: Vec<u32>,
     /// Chosen files that cannot be stored, sorted.
     pub refused: Vec<String>,
     /// Names and folders that the listing does not have.
@@ -69,14 +71,15 @@ impl Selection {
     pub fn apply(&self, listing: &Listing) -> Selected {
         match self {
             Selection::Everything => Filter::default().apply(listing),
-            Selection::File(path) if listing.contains_key(path) => Selected {
-                paths: vec![path.clone()],
-                ..Selected::default()
-            },
-            Selection::File(path) => Selected {
-                missing: vec![path.to_string()],
-                ..Selected::default()
-            },
+            Selection::File(path) => {
+                let place = listing.place(path);
+                let missing = place.is_none().then(|| path.to_string());
+                Selected {
+                    places: place.into_iter().collect(),
+                    missing: missing.into_iter().collect(),
+                    ..Selected::default()
+                }
+            }
             Selection::Some(filter) => filter.apply(listing),
         }
     }
@@ -102,10 +105,10 @@ impl Filter {
     fn apply(&self, listing: &Listing) -> Selected {
         let mut selected = Selected::default();
         let mut wanted: Vec<&Pattern> = self.include.iter().chain(&self.folders).collect();
-        let (mut literal, mut globs) = (Vec::new(), Vec::new());
+        let (mut literal, mut globs) = (HashSet::new(), Vec::new());
         for name in &self.names {
             match name.parse::<RepoPath>() {
-                Ok(path) if listing.contains_key(&path) => literal.push(path),
+                Ok(path) if listing.contains_key(&path) => drop(literal.insert(path)),
                 _ => globs.push(Pattern::new(name)),
             }
         }
@@ -129,9 +132,9 @@ impl Filter {
             }
             is_wanted
         };
-        for path in listing.keys() {
+        for (place, path) in (0..).zip(listing.keys()) {
             if chooses(path.as_str(), literal.contains(path)) {
-                selected.paths.push(path.clone());
+                selected.places.push(place);
             }
         }
         for name in listing.refused().keys() {
@@ -188,7 +191,8 @@ mod tests {
         };
         let selection = Selection::new(&owned(names), &owned(include), &owned(exclude));
         let selected = selection.unwrap().apply(&listing);
-        let paths: Vec<&str> = selected.paths.iter().map(RepoPath::as_str).collect();
+        let places = selected.places.iter();
+        let paths: Vec<&str> = places.map(|&place| listing.at(place).0.as_str()).collect();
         (
             paths.join(" "),
             selected.missing.join(" "),

@@ -135,6 +135,21 @@ impl Listing {
         self.files.get(found).map(|(path, entry)| (path, entry))
     }
 
+    /// The file at this place, in the order of paths.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn at(&self, place: u32) -> (&RepoPath, &FileEntry) {
+        let (path, entry) = &self.files[place as usize];
+        (path, entry)
+    }
+
+    /// The place of a file.
+    pub fn place(&self, path: &(impl AsRef<str> + ?Sized)) -> Option<u32> {
+        let found = place_of(&self.files, path.as_ref()).ok()?;
+        u32::try_from(found).ok()
+    }
+
     /// A file.
     pub fn get(&self, path: &(impl AsRef<str> + ?Sized)) -> Option<&FileEntry> {
         self.get_key_value(path).map(|(_, entry)| entry)

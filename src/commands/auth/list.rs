@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::environment_token;
 use crate::auth::saved::{self, Saved};
@@ -109,20 +109,18 @@ fn legacy_table(stored: &[Saved], current: Option<&Token>) -> String {
 }
 
 /// Keys that only JSON shows.
-fn json_only(saved: &Saved, now: i64) -> Map<String, Value> {
+fn json_only(saved: &Saved, now: i64) -> Vec<(&'static str, Value)> {
     let entry = &saved.entry;
     let at = entry
         .expires_at
         .and_then(|at| Timestamp::from_second(at).ok());
-    let mut extra = Map::new();
-    extra.insert("expires_at".to_owned(), json!(at.map(|at| at.to_string())));
-    extra.insert(
-        "expired".to_owned(),
-        json!(entry.expires_at.is_some_and(|at| at < now)),
-    );
-    extra.insert("renewable".to_owned(), json!(entry.refresh_token.is_some()));
-    extra.insert("storage".to_owned(), json!(saved.storage.as_str()));
-    extra
+    let is_expired = entry.expires_at.is_some_and(|at| at < now);
+    vec![
+        ("expires_at", json!(at.map(|at| at.to_string()))),
+        ("expired", json!(is_expired)),
+        ("renewable", json!(entry.refresh_token.is_some())),
+        ("storage", json!(saved.storage.as_str())),
+    ]
 }
 
 /// `2026-09-21`, in local time as the Python client shows it, ` (expired)` appended.

@@ -166,7 +166,7 @@ fn expires(sources: &Sources, resolved: &ResolvedToken) -> Value {
     json!(at.map(|at| at.to_string()))
 }
 
-fn table(sources: &Sources, mode: Mode, resolved: Option<&ResolvedToken>) -> Table {
+fn table(sources: &Sources, mode: Mode, resolved: Option<&ResolvedToken>) -> Table<'static> {
     let human = mode == Mode::Human;
     let mut table = Table::new(&[if human { " " } else { "used" }, "source", "token", "note"])
         .with_plain_headers();

@@ -182,7 +182,7 @@ fn age(finding: &Finding) -> Option<String> {
     Some(text::age(now() - modified as f64))
 }
 
-fn table(findings: &[Finding]) -> Table {
+fn table(findings: &[Finding]) -> Table<'static> {
     let only_in_json = ["size_bytes", "modified_at", "repo", "harmful"];
     let mut columns = vec![
         "path", "problem", "size", "age", "cost", "fixable", "fix", "detail",

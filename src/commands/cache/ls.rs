@@ -158,7 +158,7 @@ struct Extras {
     pins: Option<Pins>,
 }
 
-fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras) -> Table {
+fn repo_table(report: &CacheReport, rows: &[Row<'_>], now: f64, extras: &Extras) -> Table<'static> {
     let mut columns = vec!["id", "repo_id", "repo_type", "size"];
     columns.extend(extras.share.then_some("share"));
     columns.extend(["last_accessed", "last_modified", "refs", "problem"]);
@@ -216,7 +216,7 @@ fn problem(row: &Row<'_>) -> Value {
     json!(row.problem.map(|problem| problem.kind.word()))
 }
 
-fn revision_table(rows: &[Row<'_>], now: f64) -> Table {
+fn revision_table(rows: &[Row<'_>], now: f64) -> Table<'static> {
     let mut table = Table::new(&[
         "id",
         "repo_id",

@@ -74,7 +74,7 @@ pub fn unpin(args: &UnpinArgs, context: &Context) -> Result<(), CliError> {
     apply(&report, &args.targets, change, "unpinned", context)
 }
 
-fn list(report: &CacheReport) -> Table {
+fn list(report: &CacheReport) -> Table<'static> {
     let pins = Pins::read(report);
     let mut table = Table::new(&["id", "size", "refs", "size_bytes"])
         .only_in_json(&["size_bytes"])

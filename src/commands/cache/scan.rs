@@ -142,7 +142,7 @@ fn revision_rows(report: &CacheReport, now: f64) -> Vec<Vec<String>> {
 }
 
 /// The same facts for programs, with bytes and times as numbers and RFC 3339.
-fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table {
+fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table<'static> {
     if by_revision {
         return revision_data(report, now);
     }
@@ -178,7 +178,7 @@ fn data(report: &CacheReport, by_revision: bool, now: f64) -> Table {
     table
 }
 
-fn revision_data(report: &CacheReport, now: f64) -> Table {
+fn revision_data(report: &CacheReport, now: f64) -> Table<'static> {
     let mut table = Table::new(&[
         "repo_id",
         "repo_type",

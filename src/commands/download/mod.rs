@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use self::summary::Tally;
 use super::error::repo::DownloadContext;
@@ -18,7 +18,7 @@ use crate::cache::commit::Linking;
 use crate::cache::layout::CacheLayout;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, Kind};
-use crate::console::{Console, Table, text};
+use crate::console::{Console, Row, Table, text};
 use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan, PlannedFile};
 use crate::download::request::{Destination, Request, Workers};
@@ -28,7 +28,6 @@ use crate::download::xet::XetOptions;
 use crate::sys::{FsError, refuse_foreign_link};
 use crate::types::progress::Progress;
 use crate::types::target::RepoTarget;
-use crate::types::{CacheId, Repo};
 
 /// Download a repository, or some of its files.
 ///
@@ -371,9 +370,8 @@ fn show_path(console: &Console, summary: Option<&str>, path: &Path) {
 
 fn show_plan(console: &Console, plan: &DownloadPlan) {
     announce(console, &[plan]);
-    let mut table = Table::new(&["file", "size"]);
-    plan_table(&mut table, plan, None);
-    console.table(&table);
+    let table = Table::new(&["file", "size"]);
+    console.table(&table.with_rows(|| plan.files.iter().map(|file| row(&file, None))));
 }
 
 /// Says how much would be fetched.
@@ -383,7 +381,7 @@ fn announce(console: &Console, plans: &[&DownloadPlan]) {
         sum(|plan| plan.fetched_bytes().0),
         sum(|plan| plan.fetched_bytes().1),
     );
-    let mut files = plans.iter().flat_map(|plan| &plan.files);
+    let mut files = plans.iter().flat_map(|plan| plan.files.iter());
     let is_known = files.all(|file| !file.is_fetched() || file.size().is_some());
     // Programs read the numbers from this line: docs/reference.md#strings-that-programs-read.
     console.text(&format!(
@@ -417,17 +415,16 @@ fn size_shown(file: &PlannedFile) -> String {
     }
 }
 
-/// Adds a plan's files to a table, with their repository where there are several.
-fn plan_table(table: &mut Table, plan: &DownloadPlan, repo: Option<&Repo>) {
-    for file in &plan.files {
-        let shown = size_shown(file);
-        let mut extra = Map::new();
-        extra.insert("bytes".to_owned(), json!(file.size()));
-        extra.insert("will_download".to_owned(), json!(file.is_fetched()));
-        let is_linked = file.action == Action::Link;
-        extra.insert("from_shared_store".to_owned(), json!(is_linked));
-        let mut cells = vec![json!(file.path.as_str()), json!(shown)];
-        cells.extend(repo.map(|repo| json!(CacheId::from(repo).to_string())));
-        table.push_with(cells, extra);
+/// The row of a file, with its repository where there are several.
+fn row(file: &PlannedFile, repo: Option<&str>) -> Row {
+    let mut cells = vec![json!(file.path.as_str()), json!(size_shown(file))];
+    cells.extend(repo.map(|repo| json!(repo)));
+    Row {
+        cells,
+        extra: vec![
+            ("bytes", json!(file.size())),
+            ("will_download", json!(file.is_fetched())),
+            ("from_shared_store", json!(file.action == Action::Link)),
+        ],
     }
 }

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::json;
 
 use super::list::{self, Entry};
 use super::summary::Tally;
-use super::{Args, One, announce, plan_table, size_shown};
+use super::{Args, One, announce, row, size_shown};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::commands::flags::RepoArgs;
@@ -259,8 +260,7 @@ fn show(
 ) -> Result<(), CliError> {
     let console = &context.console;
     if console.mode() == Mode::Json {
-        let rows: Vec<Value> = outcomes.iter().map(Outcome::to_json).collect();
-        console.json(&Value::Array(rows));
+        console.json(outcomes);
         return Ok(());
     }
     if args.dry_run {
@@ -295,39 +295,29 @@ fn show_plans(outcomes: &[Outcome<'_>], context: &Context) {
         .collect();
     let all: Vec<&DownloadPlan> = plans.iter().map(|(_, plan)| *plan).collect();
     announce(&context.console, &all);
-    let mut table = Table::new(&["file", "size", "repo"]);
-    for (outcome, plan) in plans {
-        plan_table(&mut table, plan, Some(&outcome.one.target.repo));
-    }
-    context.console.table(&table);
+    let rows = || {
+        plans.iter().flat_map(|(outcome, plan)| {
+            let id = CacheId::from(&outcome.one.target.repo).to_string();
+            plan.files.iter().map(move |file| row(&file, Some(&id)))
+        })
+    };
+    let table = Table::new(&["file", "size", "repo"]);
+    context.console.table(&table.with_rows(rows));
 }
 
-impl Outcome<'_> {
-    fn to_json(&self) -> Value {
+impl Serialize for Outcome<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let repo = &self.one.target.repo;
-        let mut value = json!({
-            "line": self.line,
-            "repo_id": repo.id.to_string(),
-            "repo_type": repo.repo_type.as_str(),
-            "revision": self.one.request.revision.to_string(),
-        });
-        let object = value.as_object_mut().expect("made as one");
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("line", &self.line)?;
+        object.serialize_entry("repo_id", &repo.id.to_string())?;
+        object.serialize_entry("repo_type", repo.repo_type.as_str())?;
+        object.serialize_entry("revision", &self.one.request.revision.to_string())?;
         match &self.result {
-            Ok(Done::Brought(path)) => {
-                object.insert("path".to_owned(), path_value(path));
-            }
+            Ok(Done::Brought(path)) => object.serialize_entry("path", &path_value(path))?,
             Ok(Done::Planned(plan)) => {
-                let files = plan.files.iter().map(|file| {
-                    json!({
-                        "file": file.path.as_str(),
-                        "size": size_shown(file),
-                        "bytes": file.size(),
-                        "will_download": file.is_fetched(),
-                        "from_shared_store": file.action == Action::Link,
-                    })
-                });
-                object.insert("commit".to_owned(), json!(plan.commit.to_string()));
-                object.insert("files".to_owned(), files.collect());
+                object.serialize_entry("commit", &plan.commit.to_string())?;
+                object.serialize_entry("files", &PlanRows(plan))?;
             }
             Err(error) => {
                 let error = json!({
@@ -335,10 +325,29 @@ impl Outcome<'_> {
                     "kind": error.kind.as_str(),
                     "hint": error.hint,
                 });
-                object.insert("error".to_owned(), error);
+                object.serialize_entry("error", &error)?;
             }
         }
-        value
+        object.end()
+    }
+}
+
+/// The files of a plan.
+struct PlanRows<'a>(&'a DownloadPlan);
+
+impl Serialize for PlanRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(Some(self.0.files.len()))?;
+        for file in self.0.files.iter() {
+            rows.serialize_element(&json!({
+                "file": file.path.as_str(),
+                "size": size_shown(&file),
+                "bytes": file.size(),
+                "will_download": file.is_fetched(),
+                "from_shared_store": file.action == Action::Link,
+            }))?;
+        }
+        rows.end()
     }
 }
 

@@ -113,6 +113,23 @@ impl Session {
         (pointers, blobs): (&mut Pointers, &Blobs),
     ) -> OnDisk {
         let checksum = entry.checksum();
+        let probe = Probe {
+            commit,
+            path,
+            checksum: &checksum,
+            length: Length::Sure(entry.size),
+            xet_hash: entry.xet_hash.as_ref(),
+        };
+        if matches!(self.request.target, Destination::Cache)
+            && blobs.folder.is_none()
+            && pointers.is_nowhere()
+        {
+            // The first download of a repository: there is nothing to look for, file by file.
+            return OnDisk {
+                shared: blobs.has_shared(&probe),
+                ..OnDisk::default()
+            };
+        }
         if matches!(self.request.target, Destination::Cache)
             && blobs.complete.contains(&*checksum.etag())
             && pointers.names(path, &checksum)
@@ -126,13 +143,6 @@ impl Session {
             };
         }
         // Not there, or there in another form: a copy, or a link that another program made.
-        let probe = Probe {
-            commit,
-            path,
-            checksum: &checksum,
-            length: Length::Sure(entry.size),
-            xet_hash: entry.xet_hash.as_ref(),
-        };
         self.probe(&probe, blobs)
     }
 

@@ -86,13 +86,13 @@ impl Session {
         let Some(listing) = trees::read(&self.tree_file(commit)) else {
             return Ok(Vec::new());
         };
-        let mut wanted = self.select(&listing)?;
-        wanted.retain(|path| {
-            let length = Length::Sure(listing[path].size);
+        let wanted = self.select(&listing)?.into_iter();
+        let wanted = wanted.map(|place| listing.at(place));
+        let missing = wanted.filter(|(path, entry)| {
             let file = folder.join(path.as_str());
-            is_whole(&file, &listing[path].checksum(), length) != Some(true)
+            is_whole(&file, &entry.checksum(), Length::Sure(entry.size)) != Some(true)
         });
-        Ok(wanted)
+        Ok(missing.map(|(path, _)| path.clone()).collect())
     }
 }
 

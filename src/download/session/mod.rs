@@ -13,6 +13,7 @@ use std::sync::Arc;
 use self::disk::Probe;
 use super::DownloadError;
 use super::destination::Place;
+use super::files::{Choice, Files};
 use super::plan::{DownloadPlan, PlannedFile};
 use super::request::{Destination, Request};
 use super::select::Selection;
@@ -118,8 +119,8 @@ impl Session {
         {
             return Ok(DownloadPlan {
                 commit,
-                files: vec![file],
-                new_listing: None,
+                files: vec![file].into(),
+                is_new: false,
             });
         }
         let head = hub
@@ -159,8 +160,8 @@ impl Session {
         .with_link(head.link);
         Ok(DownloadPlan {
             commit: head.commit,
-            files: vec![file],
-            new_listing: None,
+            files: vec![file].into(),
+            is_new: false,
         })
     }
 
@@ -196,27 +197,25 @@ impl Session {
             listed = self.listing_of(&commit).await;
         }
         let (listing, is_new) = listed?;
-        let paths = self.select(&listing)?;
+        let places = self.select(&listing)?;
         let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
         let mut damaged = Vec::new();
-        let files = paths
-            .into_iter()
-            .map(|path| {
-                let entry = &listing[&path];
-                let disk = self.on_disk(&commit, &path, entry, (&mut pointers, &blobs));
-                if disk.damaged {
-                    damaged.push(path.clone());
-                }
-                PlannedFile::of_entry(path, entry, disk, request.force)
-            })
-            .collect();
+        let choices = places.into_iter().map(|place| {
+            let (path, entry) = listing.at(place);
+            let disk = self.on_disk(&commit, path, entry, (&mut pointers, &blobs));
+            if disk.damaged {
+                damaged.push(path.clone());
+            }
+            Choice::new(place, entry, disk, request.force)
+        });
+        let choices = choices.collect();
         if let Some(path) = damaged.first() {
             self.tell_of_damage(damaged.len() as u64, path);
         }
         Ok(DownloadPlan {
             commit,
-            files,
-            new_listing: is_new.then_some(listing),
+            files: Files::of_listing(listing, choices),
+            is_new,
         })
     }
 
@@ -257,7 +256,8 @@ impl Session {
         listing
     }
 
-    fn select(&self, listing: &Listing) -> Result<Vec<RepoPath>, DownloadError> {
+    /// The places of the files that are asked for.
+    fn select(&self, listing: &Listing) -> Result<Vec<u32>, DownloadError> {
         let selected = self.request.selection.apply(listing);
         if !selected.missing.is_empty() {
             /// Most names among which a similar one is searched.
@@ -275,7 +275,7 @@ impl Session {
                 self.hub.tell(Notice::Warning(text));
             }
         }
-        if selected.paths.is_empty() && is_choice {
+        if selected.places.is_empty() && is_choice {
             return Err(DownloadError::NothingMatches);
         }
         for pattern in selected.idle_patterns {
@@ -283,7 +283,7 @@ impl Session {
                 "No file matches the pattern {pattern:?}."
             )));
         }
-        Ok(selected.paths)
+        Ok(selected.places)
     }
 
     /// Bytes that a plan fetches: in the cache each content once.
@@ -356,7 +356,7 @@ impl Session {
         });
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
-        if let Some(listing) = &plan.new_listing {
+        if let Some(listing) = plan.new_listing() {
             // Saves the next download a request; a failure to write it is no reason to stop.
             let _ = trees::write(&tree_file, listing);
         }
@@ -370,7 +370,7 @@ impl Session {
         let fetched = self.run(plan, &place).await;
         self.progress.event(Event::Finished);
         if fetched.is_err() {
-            let new_tree = plan.new_listing.is_some().then_some(&*tree_file);
+            let new_tree = plan.is_new.then_some(&*tree_file);
             place.tidy(&plan.files, new_tree);
             traces.undo();
         }

@@ -34,7 +34,8 @@ pub(super) fn refuse_unstorable(
     if !refused.is_empty() {
         return Err(DownloadError::Unstorable(refused));
     }
-    refuse_in_folder(target, &selected.paths)
+    let paths = selected.places.iter();
+    refuse_in_folder(target, paths.map(|&place| listing.at(place).0))
 }
 
 /// Refuses files that a local folder must not have: see [`RepoPath::local_objection`].
@@ -70,7 +71,7 @@ impl Session {
             Destination::Cache => (self.repo.snapshot(&plan.commit), self.repo.blobs()),
             Destination::LocalDir(dir) => (dir.root().to_path_buf(), dir.root().to_path_buf()),
         };
-        let paths = || plan.files.iter().map(|file| &file.path);
+        let paths = || plan.files.paths();
         if let Some(path) = paths().find(|path| !self.fits(&root, path)) {
             return Err(DownloadError::PathTooLong {
                 path: path.clone(),

@@ -1,6 +1,7 @@
 //! Bounded workers over a plan.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
@@ -10,6 +11,7 @@ use super::Session;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
 use crate::download::earlier::Others;
+use crate::download::files::Files;
 use crate::download::http::parallel::CONNECTIONS;
 use crate::download::job::Job;
 use crate::download::partial::SMALL;
@@ -18,7 +20,6 @@ use crate::download::request::Destination;
 use crate::download::request::Workers;
 use crate::download::xet::Xet;
 use crate::sys::limits;
-use crate::types::listing::Checksum;
 
 impl Session {
     /// Brings all files of a plan. The first failure ends the others.
@@ -75,7 +76,7 @@ impl Session {
     /// Xet storage for the files of a plan, unless it is switched off; `most` bounds the connections.
     pub(super) fn xet_for(&self, plan: &DownloadPlan, most: usize) -> Option<Xet> {
         let options = self.xet.as_ref()?;
-        let is_large = |file: &&PlannedFile| file.is_fetched() && Others::may_have(file);
+        let is_large = |file: &PlannedFile| file.is_fetched() && Others::may_have(file);
         let files = plan.files.iter().filter(is_large).count();
         let (hub, repo) = (self.hub.clone(), self.request.repo.clone());
         let commit = plan.commit.clone();
@@ -94,25 +95,33 @@ impl Session {
     /// Files with the same content share a lock and a blob, so one worker brings them one after the
     /// other: the first is fetched, the others are links.
     fn queues(&self, plan: &DownloadPlan) -> Queues {
-        let mut batches: Vec<Vec<PlannedFile>> = match self.request.target {
-            Destination::LocalDir(_) => plan.files.iter().map(|file| vec![file.clone()]).collect(),
-            Destination::Cache => {
-                let mut by_etag: BTreeMap<&Checksum, Vec<PlannedFile>> = BTreeMap::new();
-                for file in &plan.files {
-                    by_etag
-                        .entry(&file.checksum)
-                        .or_default()
-                        .push(file.clone());
+        let files = &plan.files;
+        let mut order: Vec<u32> = (0..).take(files.len()).collect();
+        let mut batches: Vec<Range<u32>> = order.iter().map(|&at| at..at + 1).collect();
+        if matches!(self.request.target, Destination::Cache) {
+            let checksum = |&number: &u32| files.checksum(number as usize);
+            order.sort_by_cached_key(checksum);
+            batches.dedup_by(|next, batch| {
+                let is_same =
+                    checksum(&order[next.start as usize]) == checksum(&order[batch.start as usize]);
+                if is_same {
+                    batch.end = next.end;
                 }
-                by_etag.into_values().collect()
-            }
+                is_same
+            });
+        }
+        let size = |batch: &Range<u32>| {
+            let first = order[batch.start as usize];
+            files.get(first as usize).size()
         };
         // Largest first: the last worker to finish is then busy for the shortest time.
-        batches.sort_by_key(|batch| std::cmp::Reverse(batch[0].size().unwrap_or(0)));
+        batches.sort_by_key(|batch| std::cmp::Reverse(size(batch).unwrap_or(0)));
         let (large, small) = batches
             .into_iter()
-            .partition::<VecDeque<_>, _>(|batch| batch[0].size().is_none_or(|size| size > SMALL));
+            .partition::<VecDeque<_>, _>(|batch| size(batch).is_none_or(|size| size > SMALL));
         Queues {
+            files: files.clone(),
+            order,
             large: Mutex::new(large),
             small: Mutex::new(small),
         }
@@ -121,17 +130,26 @@ impl Session {
 
 /// Files that wait for a worker.
 struct Queues {
-    large: Mutex<VecDeque<Vec<PlannedFile>>>,
-    small: Mutex<VecDeque<Vec<PlannedFile>>>,
+    files: Files,
+    /// Numbers of files; those with the same content are neighbours.
+    order: Vec<u32>,
+    /// Parts of the order.
+    large: Mutex<VecDeque<Range<u32>>>,
+    small: Mutex<VecDeque<Range<u32>>>,
 }
 
 impl Queues {
     /// The next files for a worker that may take large ones, small ones, or both.
     fn next(&self, takes_large: bool, takes_small: bool) -> Option<Vec<PlannedFile>> {
         let pop = |queue: &Mutex<VecDeque<_>>| queue.lock().unwrap().pop_front();
-        takes_large
+        let batch: Range<u32> = takes_large
             .then(|| pop(&self.large))
             .flatten()
-            .or_else(|| takes_small.then(|| pop(&self.small)).flatten())
+            .or_else(|| takes_small.then(|| pop(&self.small)).flatten())?;
+        let numbers = &self.order[batch.start as usize..batch.end as usize];
+        let files = numbers
+            .iter()
+            .map(|&number| self.files.get(number as usize));
+        Some(files.collect())
     }
 }

@@ -6,7 +6,8 @@
 //! peak memory. A CASE is part of a case's name. The Python client is used when the interop tests have
 //! installed it (`target/oracle/2.4.0`), curl when it is on the path; what is missing shows as `-`.
 //! Python and curl check no hash over HTTP; we check every byte. After the cases come pairs, of which the
-//! same way of naming chooses (`-- flushing HTTP/2`): our own program in two ways, in turns.
+//! same way of naming chooses (`-- flushing HTTP/2`): our own program in two ways, in turns. Last come series of
+//! revisions (`-- moved`): the bytes that a new revision moves when most of it is in the cache.
 //!
 //! The servers run in this process and share the machine with the clients. On a machine with other
 //! work CPU time tells more than the clock.
@@ -21,12 +22,17 @@
 mod cas;
 #[path = "../../tests/it/harness/hub/mod.rs"]
 mod hub;
+mod moved;
 mod process;
 mod servers;
+#[path = "../../tests/it/harness/stall.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod stall;
 
 use std::path::Path;
 use std::time::Duration;
 
+use moved::SERIES;
 use process::{Line, Runs, curl, ours, python};
 use servers::Servers;
 
@@ -201,13 +207,22 @@ fn main() {
         let of_pairs = of_pairs.map(|(_, case)| case.way);
         cases.iter().map(|case| case.way).chain(of_pairs)
     };
-    let servers = Servers::for_ways(|way| ways().any(|needed| needed == way));
-    servers.check();
+    if !cases.is_empty() || !pairs.is_empty() {
+        let servers = Servers::for_ways(|way| ways().any(|needed| needed == way));
+        servers.check();
+        run(&servers, &cases, &pairs);
+    }
+    for series in SERIES.iter().filter(|series| is_wanted(series.name)) {
+        series.measure();
+    }
+}
+
+fn run(servers: &Servers, cases: &[&Case], pairs: &[&Pair]) {
     if !cases.is_empty() {
-        table(&servers, &cases);
+        table(servers, cases);
     }
     for pair in pairs {
-        compare(&servers, pair);
+        compare(servers, pair);
     }
 }
 

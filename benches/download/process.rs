@@ -42,20 +42,26 @@ impl Runs {
 }
 
 pub fn ours(case: &Case) -> Line {
-    client(env!("CARGO_BIN_EXE_hf"), case)
+    client(env!("CARGO_BIN_EXE_hf"), case.repo)
 }
 
 pub fn python(case: &Case) -> Option<Line> {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let hf = tmp.parent()?.join("oracle/2.4.0/bin/hf");
-    hf.exists().then(|| client(&hf.display().to_string(), case))
+    python_client().map(|hf| client(&hf, case.repo))
 }
 
-fn client(hf: &str, case: &Case) -> Line {
-    if case.repo.is_empty() {
+/// The Python client, when the interop tests have installed it.
+pub fn python_client() -> Option<String> {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let hf = tmp.parent()?.join("oracle/2.4.0/bin/hf");
+    hf.exists().then(|| hf.display().to_string())
+}
+
+/// The download of a repository by this program; without one, its version.
+pub fn client(hf: &str, repo: &str) -> Line {
+    if repo.is_empty() {
         line([hf, "version"])
     } else {
-        line([hf, "download", case.repo])
+        line([hf, "download", repo])
     }
 }
 
@@ -113,28 +119,14 @@ pub fn run(servers: &Servers, command: &Line, home: &Path, case: &Case, runs: &m
     }
     let cpu = cpu_of_children();
     let start = Instant::now();
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .env_clear()
+    let endpoint = servers.hub(case.way).endpoint();
+    let mut child = in_home(command, home, &endpoint, case.way == Way::Xet)
         .envs(
             servers
                 .authority(case.way)
                 .map(|file| ("SSL_CERT_FILE", file)),
         )
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home)
-        .env("HF_HOME", home)
-        .env("HF_ENDPOINT", servers.hub(case.way).endpoint())
-        .env(
-            "HF_HUB_DISABLE_XET",
-            if case.way == Way::Xet { "0" } else { "1" },
-        )
         .envs((!case.flushes).then(|| ("LD_PRELOAD", no_flushing())))
-        .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
-        .env("HF_HUB_DISABLE_TELEMETRY", "1")
-        .env("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .expect("start");
     let status = format!("/proc/{}/status", child.id());
@@ -155,6 +147,25 @@ pub fn run(servers: &Servers, command: &Line, home: &Path, case: &Case, runs: &m
     runs.times.push(start.elapsed());
     runs.cpu += cpu_of_children() - cpu;
     assert!(ended.success(), "{command:?} ended with {ended}");
+}
+
+/// A command with its own home, for the Hub at this address.
+pub fn in_home(command: &Line, home: &Path, endpoint: &str, has_xet: bool) -> Command {
+    let mut started = Command::new(&command[0]);
+    started
+        .args(&command[1..])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("HF_HOME", home)
+        .env("HF_ENDPOINT", endpoint)
+        .env("HF_HUB_DISABLE_XET", if has_xet { "0" } else { "1" })
+        .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+        .env("HF_HUB_DISABLE_TELEMETRY", "1")
+        .env("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    started
 }
 
 /// A library that lets a program flush nothing: its calls succeed at once.

@@ -84,7 +84,12 @@ impl Cas {
 
     /// Stores of a content what contents that were stored in this way do not have; answers its name.
     pub fn store_new_parts(&self, content: &[u8]) -> String {
-        self.upload(4 << 20, content, self.known.path())
+        self.store_new(4 << 20, content)
+    }
+
+    /// The same in pieces of this size, in bytes.
+    pub fn store_new(&self, piece: usize, content: &[u8]) -> String {
+        self.upload(piece, content, self.known.path())
     }
 
     fn upload(&self, piece: usize, content: &[u8], folder: &Path) -> String {

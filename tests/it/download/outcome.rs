@@ -1,6 +1,8 @@
 //! The line that tells a person what a download did.
 
+use crate::download::xet::noise;
 use crate::harness::TestEnv;
+use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::partial::plant;
 
@@ -94,6 +96,32 @@ fn what_was_kept_from_an_interrupted_download_is_no_speed() {
         shown(&env, &[], 200)[0],
         "✓ 3 files, 2.0 MB in TIME (rate), continued after 1.0 MB"
     );
+}
+
+/// What is copied from an earlier revision did not come over the network, and is told apart.
+#[test]
+fn what_was_copied_from_an_earlier_revision_is_no_speed() {
+    let (cas, hub) = (Cas::start(), Hub::start());
+    let old = noise(7, 9_000_000);
+    let mut new = old.clone();
+    new[4_000_000..5_000_000].copy_from_slice(&noise(8, 1_000_000));
+    let hash = cas.store_new_parts(&old);
+    hub.add(Repo::model("org/name").xet("m.bin", Content::memory(old), &hash));
+    hub.xet(Some(cas.endpoint()));
+    let env = TestEnv::for_hub(&hub);
+    assert_eq!(shown(&env, &[], 200)[0], "✓ 1 file, 9.0 MB in TIME (rate)");
+    let hash = cas.store_new_parts(&new);
+    let repo = hub.repo("models/org/name");
+    repo.update(|tree| tree.xet("m.bin", Content::memory(new), &hash));
+    let line = shown(&env, &[], 200).swap_remove(0);
+    let told = line.strip_prefix("✓ 1 file, ").expect(&line);
+    // The rate may be one of kilobytes.
+    let (came, rest) = told.split_once(" MB in TIME").expect(&line);
+    let (_, copied) = rest.split_once(", ").expect(&line);
+    let copied = copied.strip_suffix(" MB copied from files on disk").expect(&line);
+    let (came, copied): (f64, f64) = (came.parse().unwrap(), copied.parse().unwrap());
+    assert!((1.0..1.5).contains(&came), "{line}");
+    assert!((came + copied - 9.0).abs() < 0.11, "{line}");
 }
 
 #[test]

@@ -90,7 +90,12 @@ impl Series {
         #[expect(clippy::cast_precision_loss, reason = "a ratio")]
         let ratio = |moved: u64| moved as f64 / base as f64;
         let told = clients.iter().map(|(name, _, moved)| {
-            format!("{name} {} MB = {:.3} x {} MB", moved / 1_000_000, ratio(*moved), base / 1_000_000)
+            format!(
+                "{name} {} MB = {:.3} x {} MB",
+                moved / 1_000_000,
+                ratio(*moved),
+                base / 1_000_000
+            )
         });
         let told: Vec<String> = told.collect();
         println!("{:<52} {}  goal {}", self.name, told.join(", "), self.goal);

@@ -23,7 +23,7 @@ use crate::download::local_dir::LocalDir;
 use crate::download::plan::{Action, DownloadPlan, PlannedFile};
 use crate::download::request::{Destination, Request, Workers};
 use crate::download::select::Selection;
-use crate::download::session::{Planned, Session};
+use crate::download::session::{Planned, Savings, Session};
 use crate::download::xet::XetOptions;
 use crate::sys::{FsError, refuse_foreign_link};
 use crate::types::progress::Progress;
@@ -118,7 +118,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let session = one.session(tally.beside(context.observer(args.progress.progress)))?;
     let path = match one.plan(&session)? {
         Planned::Plan(plan) if args.dry_run => {
-            show_plan(&context.console, &plan);
+            let savings = one.savings(&session, &plan)?;
+            show_plan(&context.console, &plan, &savings);
             return Ok(());
         }
         planned => one.carry_out(&session, planned, &tally)?,
@@ -164,6 +165,13 @@ impl One<'_> {
     fn plan(&self, session: &Session) -> Result<Planned, CliError> {
         let explain = |error| self.about().explain(error);
         self.context.block_on_then(session.plan(), explain)
+    }
+
+    /// What a plan would copy from files on disk.
+    fn savings(&self, session: &Session, plan: &DownloadPlan) -> Result<Savings, CliError> {
+        let explain = |error| self.about().explain(error);
+        let ask = async { Ok(session.savings(plan).await) };
+        self.context.block_on_then(ask, explain)
     }
 
     /// Fetches what is planned; answers the path to show.
@@ -368,20 +376,21 @@ fn show_path(console: &Console, summary: Option<&str>, path: &Path) {
     }
 }
 
-fn show_plan(console: &Console, plan: &DownloadPlan) {
-    announce(console, &[plan]);
+fn show_plan(console: &Console, plan: &DownloadPlan, savings: &Savings) {
+    announce(console, &[(plan, savings)]);
     let table = Table::new(&["file", "size"]);
-    console.table(&table.with_rows(|| plan.files.iter().map(|file| row(&file, None))));
+    let rows = || plan.files.iter().map(|file| row(&file, savings, None));
+    console.table(&table.with_rows(rows));
 }
 
 /// Says how much would be fetched.
-fn announce(console: &Console, plans: &[&DownloadPlan]) {
-    let sum = |of: fn(&DownloadPlan) -> u64| plans.iter().map(|plan| of(plan)).sum::<u64>();
+fn announce(console: &Console, plans: &[(&DownloadPlan, &Savings)]) {
+    let sum = |of: fn(&DownloadPlan) -> u64| plans.iter().map(|(plan, _)| of(plan)).sum::<u64>();
     let (bytes, done) = (
         sum(|plan| plan.fetched_bytes().0),
         sum(|plan| plan.fetched_bytes().1),
     );
-    let mut files = plans.iter().flat_map(|plan| plan.files.iter());
+    let mut files = plans.iter().flat_map(|(plan, _)| plan.files.iter());
     let is_known = files.all(|file| !file.is_fetched() || file.size().is_some());
     // Programs read the numbers from this line: docs/reference.md#strings-that-programs-read.
     console.text(&format!(
@@ -396,6 +405,15 @@ fn announce(console: &Console, plans: &[&DownloadPlan]) {
     ));
     if done > 0 {
         console.text(&format!("{} of it is there already.", text::size(done)));
+    }
+    let saved: u64 = plans.iter().map(|(_, savings)| savings.total()).sum();
+    if saved > 0 {
+        let left = bytes.saturating_sub(done).saturating_sub(saved);
+        console.text(&format!(
+            "About {} of it will come over the network, {} will be copied from files on disk.",
+            text::size(left),
+            text::size(saved)
+        ));
     }
     let linked = sum(|plan| plan.linked().0);
     if linked > 0 {
@@ -416,7 +434,7 @@ fn size_shown(file: &PlannedFile) -> String {
 }
 
 /// The row of a file, with its repository where there are several.
-fn row(file: &PlannedFile, repo: Option<&str>) -> Row {
+fn row(file: &PlannedFile, savings: &Savings, repo: Option<&str>) -> Row {
     let mut cells = vec![json!(file.path.as_str()), json!(size_shown(file))];
     cells.extend(repo.map(|repo| json!(repo)));
     Row {
@@ -425,6 +443,7 @@ fn row(file: &PlannedFile, repo: Option<&str>) -> Row {
             ("bytes", json!(file.size())),
             ("will_download", json!(file.is_fetched())),
             ("from_shared_store", json!(file.action == Action::Link)),
+            ("copied_bytes", json!(savings.of(&file.path))),
         ],
     }
 }

@@ -18,7 +18,7 @@ use crate::console::paths::path_value;
 use crate::console::text::{count, escape};
 use crate::console::{Mode, Table};
 use crate::download::plan::{Action, DownloadPlan};
-use crate::download::session::Planned;
+use crate::download::session::{Planned, Savings};
 use crate::sys::read_text;
 use crate::types::CacheId;
 use crate::types::progress::{Event, Progress};
@@ -36,7 +36,7 @@ struct Outcome<'a> {
 enum Done {
     Brought(PathBuf),
     /// With --dry-run.
-    Planned(DownloadPlan),
+    Planned(DownloadPlan, Savings),
 }
 
 /// Downloads all that a list names.
@@ -162,11 +162,11 @@ fn bring_all<'a>(
                 line,
                 result: Err(error),
             }),
-            Ok((Planned::Plan(plan), _)) if args.dry_run => outcomes.push(Outcome {
-                one,
-                line,
-                result: Ok(Done::Planned(plan)),
-            }),
+            Ok((Planned::Plan(plan), session)) if args.dry_run => {
+                let savings = one.savings(&session, &plan);
+                let result = savings.map(|savings| Done::Planned(plan, savings));
+                outcomes.push(Outcome { one, line, result });
+            }
             Ok((plan, session)) => planned.push((one, line, plan, session, own, bar)),
         }
     }
@@ -286,19 +286,22 @@ fn show(
 }
 
 fn show_plans(outcomes: &[Outcome<'_>], context: &Context) {
-    let plans: Vec<(&Outcome<'_>, &DownloadPlan)> = outcomes
+    let plans: Vec<(&Outcome<'_>, &DownloadPlan, &Savings)> = outcomes
         .iter()
         .filter_map(|outcome| match &outcome.result {
-            Ok(Done::Planned(plan)) => Some((outcome, plan)),
+            Ok(Done::Planned(plan, savings)) => Some((outcome, plan, savings)),
             _ => None,
         })
         .collect();
-    let all: Vec<&DownloadPlan> = plans.iter().map(|(_, plan)| *plan).collect();
+    let all = plans.iter().map(|(_, plan, savings)| (*plan, *savings));
+    let all: Vec<(&DownloadPlan, &Savings)> = all.collect();
     announce(&context.console, &all);
     let rows = || {
-        plans.iter().flat_map(|(outcome, plan)| {
+        plans.iter().flat_map(|(outcome, plan, savings)| {
             let id = CacheId::from(&outcome.one.target.repo).to_string();
-            plan.files.iter().map(move |file| row(&file, Some(&id)))
+            plan.files
+                .iter()
+                .map(move |file| row(&file, savings, Some(&id)))
         })
     };
     let table = Table::new(&["file", "size", "repo"]);
@@ -315,9 +318,9 @@ impl Serialize for Outcome<'_> {
         object.serialize_entry("revision", &self.one.request.revision.to_string())?;
         match &self.result {
             Ok(Done::Brought(path)) => object.serialize_entry("path", &path_value(path))?,
-            Ok(Done::Planned(plan)) => {
+            Ok(Done::Planned(plan, savings)) => {
                 object.serialize_entry("commit", &plan.commit.to_string())?;
-                object.serialize_entry("files", &PlanRows(plan))?;
+                object.serialize_entry("files", &PlanRows(plan, savings))?;
             }
             Err(error) => {
                 let error = json!({
@@ -333,7 +336,7 @@ impl Serialize for Outcome<'_> {
 }
 
 /// The files of a plan.
-struct PlanRows<'a>(&'a DownloadPlan);
+struct PlanRows<'a>(&'a DownloadPlan, &'a Savings);
 
 impl Serialize for PlanRows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -345,6 +348,7 @@ impl Serialize for PlanRows<'_> {
                 "bytes": file.size(),
                 "will_download": file.is_fetched(),
                 "from_shared_store": file.action == Action::Link,
+                "copied_bytes": self.1.of(&file.path),
             }))?;
         }
         rows.end()

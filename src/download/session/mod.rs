@@ -5,12 +5,14 @@ mod disk;
 mod fallback;
 mod moved;
 mod names;
+mod saving;
 mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::disk::Probe;
+pub use self::saving::Savings;
 use super::DownloadError;
 use super::destination::Place;
 use super::files::{Choice, Files};

@@ -428,3 +428,56 @@ fn blocks_are_shared_where_the_file_system_can() {
     let taken = free.saturating_sub(left);
     assert!(taken < SIZE as u64 / 5, "{taken} of {SIZE}");
 }
+
+/// A dry run tells what would be copied, and asks for few plans; where nothing can be copied it asks for none.
+#[test]
+fn a_dry_run_tells_what_comes_over_the_network() {
+    let mut series = Series::start();
+    let env = TestEnv::for_hub(&series.hub);
+    let dry =
+        |arguments: &[&str]| env.run([&["download", "org/name", "--dry-run"], arguments].concat());
+    dry(&[]).ok();
+    assert_eq!(series.relay.passed(), 0, "there is nothing to compare with");
+    series.fetch_alone(&env, "m.bin");
+    let new = changed(&series.content, 50, 8);
+    series.publish("m.bin", new);
+    let before = series.relay.passed();
+    let size = series.content.len() as u64;
+    for arguments in [&[][..], &["m.bin"], &["--include", "*.bin"]] {
+        let output = dry(&[arguments, &["--json"]].concat()).ok();
+        let row = &output.json()[0];
+        assert_eq!(row["bytes"], size, "{output}");
+        let copied = row["copied_bytes"].as_u64().unwrap();
+        assert!(
+            (size * 92 / 100..size * 96 / 100).contains(&copied),
+            "{output}"
+        );
+    }
+    let output = dry(&[]).ok();
+    let lines: Vec<&str> = output.stdout().lines().collect();
+    assert_eq!(
+        lines[0],
+        "[dry-run] Will download 1 files (out of 1) totalling 18.0M."
+    );
+    let told = lines[1].strip_prefix("About ").expect(lines[1]);
+    assert!(
+        told.ends_with(" will be copied from files on disk."),
+        "{output}"
+    );
+    assert!(told.starts_with("0.") || told.starts_with("1."), "{output}");
+    assert!(series.relay.passed() - before < 100_000, "plans alone");
+    let output = dry(&["--force-download", "--json"]).ok();
+    assert_eq!(output.json()[0]["copied_bytes"], 0);
+    let list = "org/name\n";
+    let run = env.hf(["download", "--from-file", "-", "--dry-run", "--json"]);
+    let output = run.stdin(list).run().ok();
+    let copied = &output.json()[0]["files"][0]["copied_bytes"];
+    assert!(copied.as_u64().unwrap() > size * 9 / 10, "{output}");
+    // The download keeps the word.
+    let copied = dry(&["--json"]).json()[0]["copied_bytes"].as_u64().unwrap();
+    let sent = series.fetch(&env, "m.bin");
+    assert!(
+        sent.abs_diff(size - copied) < size / 50,
+        "{sent} of {size}, {copied} copied"
+    );
+}

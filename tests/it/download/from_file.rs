@@ -185,7 +185,7 @@ fn a_dry_run_of_a_list_writes_nothing() {
     let rows = run(&["--json"]).json();
     assert_eq!(
         rows[1]["files"],
-        json!([{"file": "config.json", "size": "2.0", "bytes": 2, "will_download": true, "from_shared_store": false}])
+        json!([{"file": "config.json", "size": "2.0", "bytes": 2, "will_download": true, "from_shared_store": false, "copied_bytes": 0}])
     );
     assert_eq!(rows[1]["commit"], hub.repo("models/org/b").commit("v1"));
     assert!(!env.cache().exists());

@@ -118,7 +118,9 @@ fn what_was_copied_from_an_earlier_revision_is_no_speed() {
     // The rate may be one of kilobytes.
     let (came, rest) = told.split_once(" MB in TIME").expect(&line);
     let (_, copied) = rest.split_once(", ").expect(&line);
-    let copied = copied.strip_suffix(" MB copied from files on disk").expect(&line);
+    let copied = copied
+        .strip_suffix(" MB copied from files on disk")
+        .expect(&line);
     let (came, copied): (f64, f64) = (came.parse().unwrap(), copied.parse().unwrap());
     assert!((1.0..1.5).contains(&came), "{line}");
     assert!((came + copied - 9.0).abs() < 0.11, "{line}");

@@ -13,7 +13,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::cli::grammar::{Cli, Command, OutputArgs};
 use crate::commands::auth::{AuthArgs, AuthCommand, GitArgs, login, logout, switch};
-use crate::commands::flags::{ProgressArgs, RepoArgs, SecretArg, TokenArgs, TransferArgs};
+use crate::commands::flags::{
+    NameArgs, ProgressArgs, RepoArgs, SecretArg, TokenArgs, TransferArgs,
+};
 use crate::commands::{cache, download};
 use crate::config::program::LEGACY_NAME;
 use crate::types::RepoType;
@@ -264,8 +266,10 @@ impl DownloadArgs {
         Ok(download::Args {
             repo: RepoArgs {
                 repo_id: self.repo_id,
-                repo_type: self.repo_type,
-                revision: self.revision,
+                name: NameArgs {
+                    repo_type: self.repo_type,
+                    revision: self.revision,
+                },
             },
             filenames: self.filenames,
             from_file: None,
@@ -341,8 +345,8 @@ mod tests {
     #[test]
     fn beginnings_of_long_flags() {
         let args = download("download o/n --rev r --repo-t dataset --cache c --force --max 900");
-        assert_eq!(args.repo.revision.as_deref(), Some("r"));
-        assert_eq!(args.repo.repo_type, Some(RepoType::Dataset));
+        assert_eq!(args.repo.name.revision.as_deref(), Some("r"));
+        assert_eq!(args.repo.name.repo_type, Some(RepoType::Dataset));
         assert_eq!(args.cache_dir, Some("c".into()));
         assert!(args.force_download);
         assert_eq!(args.max_workers, Some(256));

@@ -25,6 +25,13 @@ pub struct RepoArgs {
         hide_default_value = true
     )]
     pub repo_id: String,
+    #[command(flatten)]
+    pub name: NameArgs,
+}
+
+/// What the name of a repository need not say.
+#[derive(Debug, Clone, Default, Args)]
+pub struct NameArgs {
     /// Kind of repository: model, dataset, space or kernel.
     #[arg(
         long = "repo-type",
@@ -40,13 +47,27 @@ pub struct RepoArgs {
 }
 
 impl RepoArgs {
-    /// Resolves the arguments to a repository, revision and perhaps a path in it.
+    /// As [`NameArgs::resolve`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resolve(&self, context: &Context) -> Result<(RepoTarget, Revision), CliError> {
+        self.name.resolve(&self.repo_id, context)
+    }
+}
+
+impl NameArgs {
+    /// Resolves a name and these arguments to a repository, revision and perhaps a path in it.
     ///
     /// # Errors
     /// A usage error when the type is given twice; a failure when a name is invalid.
-    pub fn resolve(&self, context: &Context) -> Result<(RepoTarget, Revision), CliError> {
-        self.refuse_contradiction()?;
-        let target = target::parse(&self.repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
+    pub fn resolve(
+        &self,
+        repo_id: &str,
+        context: &Context,
+    ) -> Result<(RepoTarget, Revision), CliError> {
+        self.refuse_contradiction(repo_id)?;
+        let target = target::parse(repo_id, self.repo_type, &context.settings.endpoint).map_err(|error| {
             CliError::new(crate::commands::error::ErrorKind::Other, crate::commands::error::sentence(&error.to_string()))
                 .hint("a repository is named like `openai-community/gpt2` or `datasets/squad_org/squad`")
         })?;
@@ -62,12 +83,12 @@ impl RepoArgs {
     ///
     /// # Errors
     /// A usage error for a kind that is given twice; a failure for an address beside these flags.
-    pub fn refuse_contradiction(&self) -> Result<(), CliError> {
-        match target::form(&self.repo_id) {
+    pub fn refuse_contradiction(&self, repo_id: &str) -> Result<(), CliError> {
+        match target::form(repo_id) {
             Form::Typed if self.repo_type.is_some() => {
                 return Err(CliError::usage(format!(
                     "The repository {:?} names its type already, so --repo-type cannot be given.",
-                    self.repo_id
+                    repo_id
                 )));
             }
             Form::Uri | Form::Web if self.repo_type.is_some() || self.revision.is_some() => {
@@ -75,7 +96,7 @@ impl RepoArgs {
                     crate::commands::error::ErrorKind::Other,
                     format!(
                         "--repo-type and --revision cannot be combined with {:?}, which names both.",
-                        self.repo_id
+                        repo_id
                     ),
                 ));
             }

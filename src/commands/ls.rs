@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::cache::cache_root;
 use super::error::repo::DownloadContext;
-use super::flags::{RepoArgs, TokenArgs};
+use super::flags::{NameArgs, TokenArgs};
 use crate::auth::resolve::ResolvedToken;
 use crate::cache::commit::read_ref;
 use crate::cache::layout::CacheLayout;
@@ -20,7 +20,7 @@ use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::types::listing::Checksum;
 use crate::types::target::RepoTarget;
-use crate::types::{RepoPath, RepoType, Revision};
+use crate::types::{RepoPath, Revision};
 
 /// List the files of a repository.
 ///
@@ -34,18 +34,8 @@ pub struct Args {
     /// Only files that match: a path, a folder with a final slash, or a pattern such as `*.json`.
     #[arg(value_name = "PATTERN")]
     patterns: Vec<String>,
-    /// Kind of repository: model, dataset, space or kernel.
-    #[arg(
-        long = "repo-type",
-        visible_alias = "type",
-        hide_possible_values = true,
-        value_enum,
-        value_name = "TYPE"
-    )]
-    repo_type: Option<RepoType>,
-    /// Branch, tag or commit [default: main].
-    #[arg(long, value_name = "REVISION")]
-    revision: Option<String>,
+    #[command(flatten)]
+    name: NameArgs,
     /// Cache folder to look into [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
@@ -58,12 +48,7 @@ pub struct Args {
 /// # Errors
 /// The Hub does not say, and no earlier download has a listing; nothing matches.
 pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
-    let named = RepoArgs {
-        repo_id: args.repo_id.clone(),
-        repo_type: args.repo_type,
-        revision: args.revision.clone(),
-    };
-    let (target, revision) = named.resolve(context)?;
+    let (target, revision) = args.name.resolve(&args.repo_id, context)?;
     let root = cache_root(args.cache_dir.as_deref(), context);
     let patterns: Vec<String> = target.path.iter().chain(&args.patterns).cloned().collect();
     let request = Request {

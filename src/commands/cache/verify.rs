@@ -19,7 +19,7 @@ use crate::commands::context::Context;
 use crate::commands::download::linking;
 use crate::commands::error::repo::DownloadContext;
 use crate::commands::error::{CliError, ErrorKind};
-use crate::commands::flags::{ProgressArgs, RepoArgs, TokenArgs};
+use crate::commands::flags::{NameArgs, ProgressArgs, TokenArgs};
 use crate::console::text;
 use crate::download::DownloadError;
 use crate::download::local_dir::LocalDir;
@@ -28,30 +28,21 @@ use crate::download::select::Selection;
 use crate::download::session::{Planned, Session};
 use crate::types::listing::Listing;
 use crate::types::pattern::Pattern;
-use crate::types::{CacheId, CachedName, CommitHash, Repo, RepoType, Revision};
+use crate::types::{CacheId, CachedName, CommitHash, Repo, Revision};
 
 /// Check cached files against their hashes.
 ///
 /// The files of one revision are compared with what the Hub lists for it. With --offline, and with
 /// --all, no request is sent: the cache's own listings and the names of its blobs have the hashes.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("revision", |arg| arg.help("Branch, tag or commit [default: main, or the only one in the cache]")))]
 pub struct Args {
     /// Repository: `namespace/name`, `datasets/namespace/name`, `hf://…` or its web address, perhaps with
     /// a revision and a file.
     #[arg(value_name = "REPO_ID")]
     repo_id: Option<String>,
-    /// Kind of repository: model, dataset, space or kernel.
-    #[arg(
-        long = "repo-type",
-        visible_alias = "type",
-        hide_possible_values = true,
-        value_enum,
-        value_name = "TYPE"
-    )]
-    repo_type: Option<RepoType>,
-    /// Branch, tag or commit [default: main, or the only one in the cache].
-    #[arg(long, value_name = "REVISION")]
-    revision: Option<String>,
+    #[command(flatten)]
+    name: NameArgs,
     /// Cache folder to look into [default: the one of HF_HUB_CACHE].
     #[arg(long, value_name = "DIR", conflicts_with = "local_dir")]
     cache_dir: Option<PathBuf>,
@@ -177,14 +168,10 @@ impl Args {
     /// Finds the files: as the Python client does, a commit needs no ref, and without a revision
     /// `main` is meant, or else the only snapshot there is.
     fn subject(&self, context: &Context) -> Result<Subject, CliError> {
-        let named = RepoArgs {
-            repo_id: self.repo_id.clone().unwrap_or_default(),
-            repo_type: self.repo_type,
-            revision: self.revision.clone(),
-        };
-        named.refuse_contradiction()?;
+        let repo_id = self.repo_id.as_deref().unwrap_or_default();
+        self.name.refuse_contradiction(repo_id)?;
         if let Some(folder) = &self.local_dir {
-            let (target, revision) = named.resolve(context)?;
+            let (target, revision) = self.name.resolve(repo_id, context)?;
             let folder = context.env.expand_home(folder);
             return Ok(Subject {
                 path: target.path,
@@ -193,16 +180,16 @@ impl Args {
         }
         let root = cache_root(self.cache_dir.as_deref(), context);
         let root = root.canonicalize().unwrap_or(root);
-        let name = match self.repo_type {
-            Some(kind) => CachedName::of_kind(kind, &named.repo_id),
-            None => super::names::name(&named.repo_id, context)?,
+        let name = match self.name.repo_type {
+            Some(kind) => CachedName::of_kind(kind, repo_id),
+            None => super::names::name(repo_id, context)?,
         };
-        let repo = match cached_repo(&root, &name, &named.repo_id)? {
+        let repo = match cached_repo(&root, &name, repo_id)? {
             Some(repo) => repo,
-            None => named.resolve(context)?.0.repo,
+            None => self.name.resolve(repo_id, context)?.0.repo,
         };
-        let is_default = self.revision.is_none() && name.revision.is_none();
-        let revision = match (&self.revision, name.revision) {
+        let is_default = self.name.revision.is_none() && name.revision.is_none();
+        let revision = match (&self.name.revision, name.revision) {
             (Some(text), _) => text.parse()?,
             (None, named) => named.unwrap_or_else(Revision::main),
         };

@@ -13,7 +13,7 @@ use super::summary::Tally;
 use super::{Args, One, announce, row, size_shown};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, Kind};
-use crate::commands::flags::RepoArgs;
+use crate::commands::flags::{NameArgs, RepoArgs};
 use crate::console::paths::path_value;
 use crate::console::text::{count, escape};
 use crate::console::{Mode, Table};
@@ -110,8 +110,8 @@ impl Args {
     fn refuse_beside_list(&self) -> Result<(), CliError> {
         let given = [
             (!self.repo.repo_id.is_empty(), "a repository"),
-            (self.repo.revision.is_some(), "--revision"),
-            (self.repo.repo_type.is_some(), "--repo-type"),
+            (self.repo.name.revision.is_some(), "--revision"),
+            (self.repo.name.repo_type.is_some(), "--repo-type"),
             (!self.include.is_empty(), "--include"),
             (!self.exclude.is_empty(), "--exclude"),
             (self.local_dir.is_some(), "--local-dir"),
@@ -129,8 +129,10 @@ impl Args {
         Args {
             repo: RepoArgs {
                 repo_id: entry.repo.clone(),
-                repo_type: entry.repo_type,
-                revision: entry.revision.clone(),
+                name: NameArgs {
+                    repo_type: entry.repo_type,
+                    revision: entry.revision.clone(),
+                },
             },
             filenames: entry.names.clone(),
             include: entry.include.clone(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target, staging_path};
 use crate::sys::{
     FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
-    symlink_in_folder, sync_file, write_atomic_staged,
+    symlink, symlink_in_folder, sync_file, write_atomic_staged,
 };
 use crate::types::listing::Checksum;
 use crate::types::{CommitHash, RepoPath, Revision};
@@ -97,7 +97,6 @@ pub fn link(
 ///
 /// # Errors
 /// [`FsError`] naming the pointer.
-#[cfg(unix)]
 pub fn make_symlink(repo: &RepoLayout, pointer: &Path, target: &Path) -> Result<bool, FsError> {
     let mut result = symlink_in_folder(target, pointer)?;
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
@@ -120,10 +119,9 @@ pub fn make_symlink(repo: &RepoLayout, pointer: &Path, target: &Path) -> Result<
 
 /// Replaces a pointer by a link that is made in `staging`. That is `blobs/`, where scanners do not
 /// look: in `snapshots/` the unfinished link would count as a file.
-#[cfg(unix)]
 fn replace_link(target: &Path, pointer: &Path, staging: &Path) -> io::Result<()> {
     let staged = staging_path(staging);
-    std::os::unix::fs::symlink(target, &staged)
+    symlink(target, &staged)
         .and_then(|()| fs::rename(&staged, pointer))
         .inspect_err(|_| drop(fs::remove_file(&staged)))
 }
@@ -132,18 +130,11 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-/// No links on this system: files are moved or copied instead.
-#[cfg(not(unix))]
-pub fn make_symlink(_repo: &RepoLayout, _pointer: &Path, _target: &Path) -> Result<bool, FsError> {
-    Ok(false)
-}
-
 /// Whether files can be made in a folder and links cannot: FAT, some network mounts and overlays.
 /// It is tried, since each of them has another error for it (EPERM, ENOTSUP, EINVAL, EIO, 524).
-#[cfg(unix)]
 fn has_no_links(folder: &Path) -> bool {
     let probe = staging_path(folder);
-    match std::os::unix::fs::symlink("probe", &probe) {
+    match symlink(Path::new("probe"), &probe) {
         Ok(()) => {
             let _ = fs::remove_file(&probe);
             false

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::layout::pointer_target;
@@ -53,7 +52,7 @@ impl Pointers {
             }
         };
         let expected = pointer_target(path, checksum);
-        link.is_ok_and(|target| target == expected.as_os_str().as_bytes())
+        link.is_ok_and(|target| target == expected.as_os_str().as_encoded_bytes())
     }
 }
 

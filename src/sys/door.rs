@@ -9,7 +9,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folder::{follow_own_links, parent_of};
+use super::folder::follow_own_links;
+#[cfg(unix)]
+use super::folder::parent_of;
 use super::{FsError, in_folder};
 
 /// What happens when the file is there or is not.
@@ -26,6 +28,7 @@ enum Make {
 /// How a file is opened for writing.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "call open()"]
+#[cfg_attr(not(unix), expect(dead_code, reason = "modes and owners are of Unix"))]
 pub struct Opening {
     make: Make,
     append: bool,
@@ -174,10 +177,8 @@ impl Opening {
     #[expect(clippy::disallowed_methods, reason = "the door itself")]
     pub fn open_or_make(self, path: &Path) -> io::Result<(File, bool)> {
         let there = path.symlink_metadata();
-        if let Ok(meta) = &there
-            && !meta.is_file()
-        {
-            return Err(super::Obstacle::Special("something else").into_error());
+        if let Some(obstacle) = super::folder::obstacle_of(path, there.as_ref().ok()) {
+            return Err(obstacle.into_error());
         }
         let mut options = std::fs::OpenOptions::new();
         options.read(true).append(self.append).write(!self.append);
@@ -245,7 +246,11 @@ pub fn open_itself(path: &Path) -> io::Result<File> {
 /// The system's reason.
 #[cfg(not(unix))]
 pub fn open_itself(path: &Path) -> io::Result<File> {
-    File::open(path)
+    let there = path.symlink_metadata().ok();
+    match super::folder::obstacle_of(path, there.as_ref()) {
+        Some(obstacle @ super::Obstacle::Link { .. }) => Err(obstacle.into_error()),
+        _ => File::open(path),
+    }
 }
 
 /// Changes the permission bits of what stands at a path, unless it is a link. For what a finding of

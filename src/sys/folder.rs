@@ -13,6 +13,7 @@ use super::FsError;
 
 /// Why a path is not used although something is there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "links have owners on Unix"))]
 pub enum Obstacle {
     /// A symbolic link in the place of one of our files.
     #[error("it is a symbolic link to {}", target.display())]
@@ -275,6 +276,21 @@ mod walk {
 #[cfg(unix)]
 pub(super) use walk::{obstacle, obstacle_at};
 
+/// What stands at a path and is no regular file. Here links belong to no user.
+#[cfg(any(test, not(unix)))]
+pub(super) fn obstacle_of(path: &Path, there: Option<&std::fs::Metadata>) -> Option<Obstacle> {
+    let meta = there?;
+    if meta.is_symlink() {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        return Some(Obstacle::Link { target });
+    }
+    match (meta.is_file(), meta.is_dir()) {
+        (true, _) => None,
+        (_, true) => Some(Obstacle::Folder),
+        _ => Some(Obstacle::Special("a device")),
+    }
+}
+
 /// Refuses a place that the user has named when it is a link of another user, or lies behind one:
 /// the owner of the link would decide where things are written. For the cache's root, `--local-dir`,
 /// a repository's folder and token files, whose own links are followed. A missing file is accepted.
@@ -333,6 +349,26 @@ pub fn follow_own_links(path: &Path) -> Result<PathBuf, FsError> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        let target = PathBuf::from("file");
+        for (path, expected) in [
+            (at("file"), None),
+            (at("none"), None),
+            (at("folder"), Some(Obstacle::Folder)),
+            (at("link"), Some(Obstacle::Link { target })),
+            ("/dev/null".into(), Some(Obstacle::Special("a device"))),
+        ] {
+            let there = path.symlink_metadata().ok();
+            assert_eq!(obstacle_of(&path, there.as_ref()), expected, "{path:?}");
+        }
+    }
 
     #[test]
     fn whose_links_are_followed() {

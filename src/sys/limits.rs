@@ -2,6 +2,7 @@
 
 /// Descriptors that are kept for everything but the files and connections of a download: what a
 /// library opens for a moment, a folder being walked, a program that is started.
+#[cfg(unix)]
 const RESERVE: usize = 16;
 
 /// Raises the soft limit of open files to the hard one, which needs no privilege. It is low for
@@ -27,12 +28,19 @@ pub fn raise_open_files() {
 pub fn raise_open_files() {}
 
 /// Whether the system refused another file or connection: to this process or to all.
+#[cfg(unix)]
 pub fn is_about_descriptors(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     let number = error.raw_os_error();
     [Errno::MFILE, Errno::NFILE]
         .map(|errno| Some(errno.raw_os_error()))
         .contains(&number)
+}
+
+/// Whether an operation failed because too many files are open: `ERROR_TOO_MANY_OPEN_FILES`.
+#[cfg(not(unix))]
+pub fn is_about_descriptors(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(4)
 }
 
 /// How many files and connections a download may open, beside what is open already.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{FsError, Opening};
+use super::{FileFacts, FsError, Opening};
 
 /// An exclusive `flock(2)` on a lock file, released on drop. The file itself stays: deleting it
 /// while another process waits on it would give two holders (docs/reference.md#locks).
@@ -25,12 +25,10 @@ impl LockGuard {
     }
 
     /// Whether the locked file is the one at `path`: it may have been deleted.
-    #[cfg(unix)]
     pub fn is_at(&self, path: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
-        let there = path.symlink_metadata().map(identity).ok();
-        there.is_some() && there == self.file.metadata().map(identity).ok()
+        let identity = |facts: FileFacts| facts.identity;
+        let there = FileFacts::at(path).map(identity).ok();
+        there.is_some() && there == FileFacts::of(&self.file).map(identity).ok()
     }
 }
 

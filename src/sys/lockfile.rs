@@ -25,7 +25,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::threads::is_unwanted;
-use super::{FsError, LOCK_MODE, LockGuard, Opening, open_itself};
+use super::{FileFacts, FsError, LOCK_MODE, LockGuard, Opening, open_itself};
 
 /// A file changed within this time may still be in use, where locks do not tell. A day: long enough for
 /// a download that pauses over a night or waits in the queue of a cluster, and short enough to remove
@@ -177,10 +177,10 @@ fn is_absent(error: &io::Error) -> bool {
 /// Whether the lock that `file` holds keeps a second descriptor out. Tried once for each device.
 fn is_meaningful(file: &File, path: &Path) -> bool {
     static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
-    let Some(first) = file.metadata().ok() else {
+    let Ok(first) = FileFacts::of(file) else {
         return true;
     };
-    let device = identity(&first).0;
+    let device = first.identity.0;
     let known = || {
         KNOWN
             .lock()
@@ -192,24 +192,13 @@ fn is_meaningful(file: &File, path: &Path) -> bool {
     let Ok(second) = Opening::existing().open(path) else {
         return true;
     };
-    if second.metadata().map(|meta| identity(&meta)).ok() != Some(identity(&first)) {
+    if FileFacts::of(&second).map(|facts| facts.identity).ok() != Some(first.identity) {
         // The path is another file by now, which says nothing about this one.
         return true;
     }
     let answer = !matches!(try_exclusive(&second), Tried::Taken);
     known().insert(device, answer);
     answer
-}
-
-#[cfg(unix)]
-fn identity(meta: &Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (meta.dev(), meta.ino())
-}
-
-#[cfg(not(unix))]
-fn identity(_meta: &Metadata) -> (u64, u64) {
-    (0, 0)
 }
 
 /// Whether the locks of this file system are known to hold between the machines that mount it: on

@@ -2,15 +2,17 @@
 //! limits and threads of the process.
 
 mod abandoned;
+mod access;
 mod boot;
 mod copy;
-#[cfg(unix)]
 pub mod dir;
 mod door;
 mod error;
+pub mod facts;
 mod folder;
 mod idle;
 pub mod limits;
+mod links;
 mod lock;
 pub mod lockfile;
 mod place;
@@ -28,13 +30,14 @@ use std::io;
 use std::path::Path;
 
 pub use abandoned::remove_abandoned;
+pub use access::{may_read, set_group, set_group_of, set_mode, set_mode_of};
 pub use boot::boot;
 pub use copy::{copy_file, replace};
-#[cfg(unix)]
-pub use door::set_mode;
 pub use door::{Opening, open_itself};
 pub use error::{FsError, reason};
+pub use facts::FileFacts;
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
+pub use links::{symlink, symlink_in_folder};
 use lock::LOCK_MODE;
 pub use lock::{LockGuard, has_no_locks, try_lock};
 pub use place::{read_at, read_exact_at, write_all_at};
@@ -76,16 +79,4 @@ pub fn in_folder<T>(
         }
         done => Ok(done),
     }
-}
-
-/// Makes a symbolic link, and its folder when that is what is missing.
-///
-/// # Errors
-/// The outer: the folder cannot be made. The inner: the link cannot.
-#[cfg(unix)]
-pub fn symlink_in_folder(target: &Path, link: &Path) -> Result<io::Result<()>, FsError> {
-    in_folder(link, || {
-        folder::open_folder(folder::parent_of(link))?;
-        std::os::unix::fs::symlink(target, link)
-    })
 }

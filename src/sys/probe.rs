@@ -1,10 +1,10 @@
 //! What the file system of a folder has and can do, found out by asking or trying.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::lock::lock_within;
+use super::symlink;
 
 /// Bytes free for this user on the file system that holds `path`, or would hold it: the nearest
 /// existing ancestor is asked. `None` when the system does not tell.
@@ -61,16 +61,6 @@ pub fn abilities(path: &Path) -> Abilities {
         symlinks: Some(symlink(Path::new("lock"), &folder.path().join("link")).is_ok()),
         locks: Some(matches!(lock, Ok(Some(_)))),
     }
-}
-
-#[cfg(unix)]
-fn symlink(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, link)
-}
-
-#[cfg(not(unix))]
-fn symlink(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_file(target, link)
 }
 
 #[cfg(all(test, unix))]

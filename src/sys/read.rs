@@ -107,7 +107,7 @@ pub fn read_once(path: &Path, limit: u64, patience: Duration) -> io::Result<Vec<
             Err(error) => return Err(error),
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = rustix::time::Timespec {
+        let timeout = rustix::event::Timespec {
             tv_sec: left.as_secs() as _,
             tv_nsec: left.subsec_nanos() as _,
         };

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::{fs, path::PathBuf};
 
 use super::Opening;
+#[cfg(unix)]
 use super::folder::parent_of;
 use super::sync::sync_file;
 

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::relative;
 use crate::cache::layout::{BLOBS, SNAPSHOTS};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, SharedBlob};
-use crate::sys::FsError;
 use crate::sys::dir::Dir;
+use crate::sys::{FileFacts, FsError};
 
 /// Names to be removed that hold or use content.
 #[derive(Debug, Default)]
@@ -35,10 +34,11 @@ impl Tally {
     pub fn add_file(&mut self, root: &Path, path: &Path) {
         if let Ok(meta) = path.symlink_metadata()
             && meta.is_file()
+            && let Ok(file) = FileFacts::known(path, &meta)
         {
             let facts = Facts {
-                identity: (meta.dev(), meta.ino()),
-                names: meta.nlink(),
+                identity: file.identity,
+                names: file.names,
                 size: meta.len(),
             };
             self.files.insert(relative(root, path).to_path_buf(), facts);

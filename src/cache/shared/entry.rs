@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::permissions::{Modes, lock, prepare, seal};
 use super::{SharedBlob, is_store, manifest};
 use crate::cache::layout::{CacheLayout, RepoLayout};
 use crate::sys::dir::Dir;
-use crate::sys::{copy_file, open_itself};
+use crate::sys::{FileFacts, copy_file, may_read, open_itself, symlink};
 use crate::types::digest::XetHash;
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
@@ -72,8 +72,8 @@ fn step(found: Found) -> Step {
     }
 }
 
-/// Which file this is, and whether it was written to since: device, inode, size, time.
-type Identity = Option<(u64, u64, u64, i64, i64)>;
+/// Which file this is, and whether it was written to since: device and number, size, time.
+type Identity = Option<((u64, u64), u64, Option<SystemTime>)>;
 
 impl Entry {
     /// The entry of a content of `size` bytes; `None` when `xet_hash` is no Xet hash.
@@ -107,7 +107,7 @@ impl Entry {
         place
             .symlink_metadata()
             .is_ok_and(|meta| meta.is_file() && meta.len() == self.shared_blob.size)
-            && rustix::fs::access(&place, rustix::fs::Access::READ_OK).is_ok()
+            && may_read(&place)
     }
 
     /// Makes the repository's blob a link to the shared blob, after reading and hashing all of it.
@@ -200,16 +200,15 @@ impl Entry {
             _ => {}
         }
         let target = Path::new("../..").join(self.shared_blob.place());
-        std::os::unix::fs::symlink(target, &staged)?;
+        symlink(&target, &staged)?;
         Ok(staged)
     }
 
     /// Refuses a repository whose folders are links: a relative link in them would not reach the store.
     fn check_inside(&self) -> io::Result<()> {
-        let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
         let folder = self.blob.parent().unwrap_or(&self.root);
-        let above = fs::metadata(folder.join("../.."))?;
-        if identity(above) == identity(fs::metadata(&self.root)?) {
+        let above = FileFacts::through(&folder.join("../.."))?;
+        if above.identity == FileFacts::through(&self.root)?.identity {
             return Ok(());
         }
         Err(io::Error::other("the repository's folder is elsewhere"))
@@ -236,14 +235,12 @@ impl Entry {
     }
 
     fn identity(&self) -> io::Result<Identity> {
-        match self.place().symlink_metadata() {
-            Ok(meta) => Ok(Some((
-                meta.dev(),
-                meta.ino(),
-                meta.size(),
-                meta.mtime(),
-                meta.mtime_nsec(),
-            ))),
+        let place = self.place();
+        match place.symlink_metadata() {
+            Ok(meta) => {
+                let file = FileFacts::known(&place, &meta)?.identity;
+                Ok(Some((file, meta.len(), meta.modified().ok())))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,14 +1,13 @@
 //! Which links use a shared blob: its manifest, and which of its lines are true.
 
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::permissions::FOR_ALL;
 use super::{SharedBlob, Store, manifest_of};
 use crate::cache::layout;
 use crate::sys::dir::{Buffers, Dir, EntryKind, path_of};
-use crate::sys::{FsError, Mode, write_atomic};
+use crate::sys::{FsError, Mode, read_at, write_atomic};
 
 /// Largest manifest that is read, in bytes: some 150,000 users of one shared blob.
 pub const LARGEST_MANIFEST: usize = 16 << 20;
@@ -70,7 +69,7 @@ pub fn add_user(root: &Path, shared_blob: &SharedBlob, user: &Path) -> io::Resul
     let length = file.metadata()?.len();
     let mut last = [b'\n'];
     if length > 0 {
-        file.read_exact_at(&mut last, length - 1)?;
+        read_at(&file, &mut last, length - 1)?;
     }
     // A crash may have cut off the last line.
     let start = if last == [b'\n'] { "" } else { "\n" };

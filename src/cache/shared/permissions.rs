@@ -2,15 +2,14 @@
 //! of the root. Who can enter the root can read shared blobs, no user can write them, and every user
 //! who can write the root can add some (docs/reference.md#shared-blob-store).
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::{MARKER_CONTENT, is_store, lock_of};
 use crate::cache::layout::{CacheLayout, SHARED_MARKER as MARKER};
 use crate::sys::dir::Dir;
-use crate::sys::{LockGuard, Opening, open_itself, set_mode};
+use crate::sys::{FileFacts, LockGuard, Opening, open_itself, set_group_of, set_mode, set_mode_of};
 
 /// How often marking the store is tried while other processes do the same.
 const ATTEMPTS: usize = 5;
@@ -40,7 +39,7 @@ impl Modes {
     /// # Errors
     /// The system's reason.
     pub fn of_root(root: &Path) -> io::Result<Modes> {
-        Ok(Modes::of(fs::metadata(root)?.mode()))
+        Ok(Modes::of(FileFacts::through(root)?.mode))
     }
 }
 
@@ -135,7 +134,7 @@ fn is_folder(path: &Path) -> bool {
 }
 
 fn correct_mode(path: &Path, mode: u32) -> io::Result<()> {
-    if path.symlink_metadata()?.mode() & 0o7777 == mode {
+    if FileFacts::at(path)?.mode & 0o7777 == mode {
         return Ok(());
     }
     set_mode(path, mode)
@@ -147,12 +146,12 @@ fn correct_mode(path: &Path, mode: u32) -> io::Result<()> {
 /// The system's reason. A shared blob that others could see and not read is refused.
 pub fn seal(blob: &Path, prefix: &Path, mode: u32) -> io::Result<()> {
     let blob = open_itself(blob)?;
-    blob.set_permissions(Permissions::from_mode(mode))?;
-    let group = fs::metadata(prefix)?.gid();
-    if blob.metadata()?.gid() == group {
+    set_mode_of(&blob, mode)?;
+    let group = FileFacts::through(prefix)?.group;
+    if FileFacts::of(&blob)?.group == group {
         return Ok(());
     }
-    match std::os::unix::fs::fchown(&blob, None, Some(group)) {
+    match set_group_of(&blob, group) {
         Err(error) if mode & 0o044 == 0o040 => Err(error),
         _ => Ok(()),
     }
@@ -180,6 +179,7 @@ pub const FOR_ALL: Opening = Opening::update().exact_mode(0o666);
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 

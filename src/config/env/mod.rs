@@ -32,9 +32,14 @@ impl Env {
         reason = "the one reader of the environment"
     )]
     pub fn from_process() -> Self {
+        let vars: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        // The Python client takes the variable on Windows; a service may have changed it.
+        let profile = vars
+            .get(OsStr::new("USERPROFILE"))
+            .filter(|_| cfg!(windows));
         Env {
-            vars: std::env::vars_os().collect(),
-            home: dirs::home_dir(),
+            home: profile.map(PathBuf::from).or_else(dirs::home_dir),
+            vars,
             current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             file: None,
         }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use super::restore::Source;
 use crate::cache::shared::SharedBlob;
+use crate::sys::facts::modified_seconds;
 
 /// What a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "modes and owners are of Unix"))]
 pub enum FindingKind {
     /// A ref names a snapshot that is not there.
     DanglingRef,
@@ -172,6 +174,7 @@ pub struct ModeChange {
 
 /// What `--fix` does about a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "modes and owners are of Unix"))]
 pub enum Fix {
     /// Nothing. The text says what the user can do.
     Advice(&'static str),
@@ -289,14 +292,13 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn new(kind: FindingKind, folder: &[u8], path: PathBuf, fix: Fix) -> Self {
-        use std::os::unix::fs::MetadataExt;
         let meta = path.symlink_metadata().ok();
         let size = meta.as_ref().filter(|meta| meta.is_file());
         Finding {
             kind,
             folder: folder.to_vec(),
             size: size.map_or(0, std::fs::Metadata::len),
-            modified: meta.as_ref().map(MetadataExt::mtime),
+            modified: meta.as_ref().and_then(modified_seconds),
             path,
             detail: None,
             fix,

@@ -16,7 +16,9 @@ use crate::cache::expected::Expected;
 use crate::cache::layout::RepoLayout;
 use crate::cache::remove::{self, Spared};
 use crate::sys::dir::text_of;
-use crate::sys::{FsError, Mode, create_dir_all, set_mode, try_lock, write_atomic_staged};
+use crate::sys::{
+    FileFacts, FsError, Mode, create_dir_all, set_group, set_mode, try_lock, write_atomic_staged,
+};
 
 /// The result of fixing.
 #[derive(Debug, Default)]
@@ -204,8 +206,7 @@ fn remove_content(path: &Path, size: u64) -> Result<u64, FsError> {
 }
 
 fn is_last_name(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    path.symlink_metadata().is_ok_and(|meta| meta.nlink() == 1)
+    FileFacts::at(path).is_ok_and(|facts| facts.names == 1)
 }
 
 /// Moves a file to `<repo>/set-aside/`, under a name that is free there.
@@ -264,8 +265,7 @@ fn change_mode(change: &ModeChange) -> Result<(), FsError> {
     }
     if change.group.is_some() {
         // Before the mode: a change of the group clears the setgid bit.
-        std::os::unix::fs::lchown(path, None, change.group)
-            .map_err(FsError::of("change the group of", path))?;
+        set_group(path, change.group).map_err(FsError::of("change the group of", path))?;
     }
     set_mode(path, change.mode).map_err(FsError::of("change the mode of", path))
 }

@@ -12,6 +12,7 @@
 //! cache that a group shares. Unknown entries, links out of the cache (perhaps to a disk that is not
 //! mounted) and what may still be useful stay, with advice for the user.
 
+#[cfg(unix)]
 mod access;
 mod facts;
 mod finding;
@@ -79,6 +80,7 @@ pub fn examine(report: &CacheReport, now: f64) -> Report {
     waste::locks(&report.root, now, &mut findings);
     waste::store(report, &mut findings);
     waste::store_leftovers(report, &mut findings);
+    #[cfg(unix)]
     access::examine(report, &mut findings);
     findings.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
     Report { findings, live }

@@ -1,6 +1,5 @@
 //! What wastes disk space: unfinished downloads, locks, shared blobs.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::walk::{is_own_folder, is_there, names};
@@ -10,6 +9,7 @@ use crate::cache::layout::{self, CacheLayout, LOCKS, PartialName, RepoLayout, SH
 use crate::cache::scan::report::{CacheReport, Incomplete};
 use crate::cache::{remove, shared};
 use crate::sys::dir::Dir;
+use crate::sys::facts::modified_seconds;
 
 /// Locks of a deleted repository are left alone for so many seconds: a process may be about to download
 /// it again.
@@ -84,7 +84,7 @@ pub fn locks(root: &Path, now: f64, findings: &mut Vec<Finding>) {
             let files = names(&place).unwrap_or_default();
             let times = files.iter().filter_map(|file| {
                 let meta = place.join(file).symlink_metadata().ok()?;
-                Some(meta.mtime())
+                modified_seconds(&meta)
             });
             let newest = times.max().unwrap_or_default();
             #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]

@@ -1,67 +1,32 @@
-//! An open folder, and queries about the names in it.
-//!
-//! The scan makes a few hundred thousand small calls. An open folder saves the kernel the walk down a
-//! long path each time, and a reused buffer for names saves an allocation each. `rustix` gives both without a line of unsafe code; `walkdir` and
-//! `ignore` are not used: they return whole paths and read metadata that the scan does not need.
+//! Open folders of Unix, by their descriptor.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use rustix::path::Arg;
+pub use rustix::path::Arg;
+
+use super::{EntryKind, Stat};
 
 /// Longest link target that is read, in bytes: the longest path Linux takes.
 const LONGEST_LINK: usize = 4096;
 /// Bytes for folder entries, read at once.
+#[cfg(target_os = "linux")]
 const ENTRIES: usize = 32 * 1024;
+/// Files up to this length, in bytes, have no holes worth counting.
+const SHORT: u64 = 4096;
 
 /// A folder held open for reading.
 #[derive(Debug)]
 pub struct Dir(OwnedFd);
 
-/// What a name in a folder stands for, links not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A folder.
-    Folder,
-    /// A regular file.
-    File,
-    /// A symbolic link.
-    Link,
-    /// A socket, pipe or device.
-    Other,
-}
-
-/// Files up to this length, in bytes, have no holes worth counting.
-const SHORT: u64 = 4096;
-
-/// What the system knows about a file.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stat {
-    /// Folder, file…
-    pub kind: EntryKind,
-    /// Bytes.
-    pub size: u64,
-    /// Bytes of it that take room on the disk: less than the size for a file with holes.
-    pub allocated: u64,
-    /// Last read, in seconds since 1970. A float, because that is how the Python client compares
-    /// and rounds times.
-    pub accessed: f64,
-    /// Last written, in seconds since 1970.
-    pub modified: f64,
-    /// Device and inode: which file this is.
-    pub identity: (u64, u64),
-    /// How many names the file has.
-    pub names: u64,
-}
-
 /// Memory reused from folder to folder.
 #[derive(Debug)]
 pub struct Buffers {
+    #[cfg(target_os = "linux")]
     entries: Vec<MaybeUninit<u8>>,
     link: Vec<MaybeUninit<u8>>,
 }
@@ -70,6 +35,7 @@ impl Buffers {
     /// Buffers of a size that suits any folder.
     pub fn new() -> Self {
         Buffers {
+            #[cfg(target_os = "linux")]
             entries: vec![MaybeUninit::uninit(); ENTRIES],
             link: vec![MaybeUninit::uninit(); LONGEST_LINK],
         }
@@ -234,82 +200,5 @@ impl From<rustix::fs::Stat> for Stat {
             identity: (stat.st_dev as u64, stat.st_ino as u64),
             names: stat.st_nlink as u64,
         }
-    }
-}
-
-/// Bytes from a folder as a path.
-pub fn path_of(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(bytes))
-}
-
-/// Bytes from a folder as text; what is not UTF-8 is replaced.
-pub fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Whether an error means that there is nothing at the path: no entry, a file where a folder should
-/// be, or links in a circle.
-pub fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_kinds_and_links() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path();
-        std::fs::write(path.join("file"), "abc").unwrap();
-        std::fs::create_dir(path.join("folder")).unwrap();
-        std::os::unix::fs::symlink("file", path.join("link")).unwrap();
-        let dir = Dir::open(path).unwrap();
-        let mut seen = Vec::new();
-        dir.for_each(&mut Buffers::new(), |name, kind, link| -> io::Result<()> {
-            let target = match kind {
-                EntryKind::Link => text_of(link.read(&dir, name)?),
-                _ => String::new(),
-            };
-            seen.push((text_of(name.to_bytes()), kind, target));
-            Ok(())
-        })
-        .unwrap();
-        seen.sort_by(|a, b| a.0.cmp(&b.0));
-        assert_eq!(
-            seen,
-            [
-                ("file".to_owned(), EntryKind::File, String::new()),
-                ("folder".to_owned(), EntryKind::Folder, String::new()),
-                ("link".to_owned(), EntryKind::Link, "file".to_owned()),
-            ]
-        );
-        let stat = dir.stat("link", true).unwrap();
-        assert_eq!((stat.kind, stat.size), (EntryKind::File, 3));
-        assert_eq!(dir.stat("link", false).unwrap().kind, EntryKind::Link);
-        assert_eq!(dir.read("file", 2).unwrap(), b"ab");
-        assert!(is_absent(&dir.open_below("file").unwrap_err()));
-        assert!(is_absent(&dir.stat("none", true).unwrap_err()));
-    }
-
-    #[test]
-    fn a_folder_larger_than_the_buffer_is_read_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        for number in 0..1500 {
-            std::fs::write(folder.path().join(format!("{number:040}")), "").unwrap();
-        }
-        let mut count = 0;
-        Dir::open(folder.path())
-            .unwrap()
-            .for_each(&mut Buffers::new(), |_, kind, _| -> io::Result<()> {
-                assert_eq!(kind, EntryKind::File);
-                count += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(count, 1500);
     }
 }

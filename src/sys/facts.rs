@@ -1,0 +1,167 @@
+//! Which file something is, and whose.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// What tells a file from others, whatever its names, and who may use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Device and number on it: two files are the same if both are equal.
+    pub identity: (u64, u64),
+    /// How many names the file has.
+    pub names: u64,
+    /// Type and permission bits; on Windows, which has other permissions, those of a file that
+    /// everyone may use.
+    pub mode: u32,
+    /// Number of the owner; 0 on Windows.
+    pub owner: u32,
+    /// Number of the group; 0 on Windows.
+    pub group: u32,
+}
+
+#[cfg(unix)]
+impl From<&Metadata> for FileFacts {
+    fn from(meta: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        FileFacts {
+            identity: (meta.dev(), meta.ino()),
+            names: meta.nlink(),
+            mode: meta.mode(),
+            owner: meta.uid(),
+            group: meta.gid(),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl FileFacts {
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of(file: &File) -> io::Result<FileFacts> {
+        Ok(FileFacts::from(&file.metadata()?))
+    }
+
+    /// Of what is at a path, links not followed.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn at(path: &Path) -> io::Result<FileFacts> {
+        Ok(FileFacts::from(&path.symlink_metadata()?))
+    }
+
+    /// As [`FileFacts::at`], for a caller that has read these already.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn known(_path: &Path, meta: &Metadata) -> io::Result<FileFacts> {
+        Ok(FileFacts::from(meta))
+    }
+
+    /// Of what a path leads to.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn through(path: &Path) -> io::Result<FileFacts> {
+        Ok(FileFacts::from(&path.metadata()?))
+    }
+}
+
+#[cfg(windows)]
+impl FileFacts {
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn of(file: &File) -> io::Result<FileFacts> {
+        let information = winapi_util::file::information(file)?;
+        let is_folder = file.metadata()?.is_dir();
+        Ok(FileFacts {
+            identity: (information.volume_serial_number(), information.file_index()),
+            names: information.number_of_links(),
+            mode: if is_folder { 0o777 } else { 0o666 },
+            owner: 0,
+            group: 0,
+        })
+    }
+
+    /// Of what is at a path, links not followed.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn at(path: &Path) -> io::Result<FileFacts> {
+        FileFacts::of(&open_to_look(path, OPEN_REPARSE_POINT)?)
+    }
+
+    /// As [`FileFacts::at`]: the other facts do not tell.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn known(path: &Path, _meta: &Metadata) -> io::Result<FileFacts> {
+        FileFacts::at(path)
+    }
+
+    /// Of what a path leads to.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn through(path: &Path) -> io::Result<FileFacts> {
+        FileFacts::of(&open_to_look(path, 0)?)
+    }
+}
+
+/// `FILE_FLAG_OPEN_REPARSE_POINT`: the link itself.
+#[cfg(windows)]
+const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+
+/// Opens a file or folder without the right to read it.
+#[cfg(windows)]
+fn open_to_look(path: &Path, flags: u32) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt;
+    /// `FILE_FLAG_BACKUP_SEMANTICS`: folders, too.
+    const BACKUP_SEMANTICS: u32 = 0x0200_0000;
+    std::fs::OpenOptions::new()
+        .access_mode(0)
+        .custom_flags(BACKUP_SEMANTICS | flags)
+        .open(path)
+}
+
+/// When a file was last written, in whole seconds since 1970.
+pub fn modified_seconds(meta: &Metadata) -> Option<i64> {
+    let time = meta.modified().ok()?;
+    Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        // Rounded down, as the system does.
+        Err(before) => {
+            let before = before.duration();
+            let whole = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+            -whole - i64::from(before.subsec_nanos() > 0)
+        }
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn seconds_are_those_of_the_system() {
+        let file = tempfile::tempfile().unwrap();
+        for (after, nanos) in [(true, 5), (false, 0), (false, 1_000), (true, 0)] {
+            let distance = Duration::new(1_000, nanos);
+            let time = match after {
+                true => SystemTime::UNIX_EPOCH + distance,
+                false => SystemTime::UNIX_EPOCH - distance,
+            };
+            file.set_modified(time).unwrap();
+            let meta = file.metadata().unwrap();
+            assert_eq!(modified_seconds(&meta), Some(meta.mtime()), "{time:?}");
+        }
+    }
+}

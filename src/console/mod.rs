@@ -252,6 +252,12 @@ impl Console {
         self.stdin_is_terminal && self.stderr.lock().unwrap().is_terminal
     }
 
+    /// The width to fit into, in columns: on a terminal, where a person reads and did not ask for all.
+    pub fn fit(&self) -> Option<usize> {
+        let is_wanted = self.mode == Mode::Human && !self.no_truncate;
+        (is_wanted && self.stdout_is_terminal()).then(|| self.columns())
+    }
+
     /// Width for tables in columns: `$COLUMNS`, else the terminal, else 80
     /// (docs/reference.md#tables).
     pub fn columns(&self) -> usize {

@@ -143,9 +143,7 @@ impl Console {
     /// Prints a table in the current format, row by row.
     pub fn table(&self, table: &Table<'_>) {
         match self.mode {
-            Mode::Human if !self.no_truncate && self.stdout_is_terminal() => {
-                self.table_on_terminal(table);
-            }
+            Mode::Human if self.fit().is_some() => self.table_on_terminal(table),
             // Whole: a program reads it.
             Mode::Human => drop(self.stream(|out| table.write_human(out))),
             Mode::Agent => drop(self.stream(|out| table.write_tsv(out))),

@@ -64,12 +64,32 @@ pub fn time(seconds: u64) -> String {
     }
 }
 
-/// [`time`], with a tenth of a second for what is short: `0.4 s`, `9 s`.
+/// [`time`], with a fraction of a second for what is short: `0.02 s`, `0.4 s`, `9 s`.
 pub fn short_time(took: std::time::Duration) -> String {
     match took.as_secs_f64() {
-        ..0.95 => format!("{:.1} s", took.as_secs_f64().max(0.1)),
+        ..0.095 => format!("{:.2} s", took.as_secs_f64().max(0.01)),
+        ..0.95 => format!("{:.1} s", took.as_secs_f64()),
         seconds => time(std::time::Duration::from_secs_f64(seconds.round()).as_secs()),
     }
+}
+
+/// The text with the beginning of each hash in it, which names a commit or a blob well enough for a person.
+pub fn short_hashes(text: &str) -> String {
+    /// Digits of the shortest hash, a commit's.
+    const WHOLE: usize = 40;
+    const SHOWN: usize = 12;
+    let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let (mut short, mut rest) = (String::with_capacity(text.len()), text);
+    while !rest.is_empty() {
+        let other = rest.find(is_digit).unwrap_or(rest.len());
+        let digits = rest[other..].find(|c| !is_digit(c));
+        let end = digits.map_or(rest.len(), |count| other + count);
+        let run = &rest[other..end];
+        short.push_str(&rest[..other]);
+        short.push_str(&run[..if run.len() < WHOLE { run.len() } else { SHOWN }]);
+        rest = &rest[end..];
+    }
+    short
 }
 
 /// How long ago something was, in words (docs/reference.md#ages). `seconds` may be negative (a
@@ -246,6 +266,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn hashes_are_named_by_their_beginning() {
+        let (commit, etag) = ("0123456789abcdef".repeat(2) + "01234567", "ab".repeat(32));
+        for (text, expected) in [
+            (String::new(), ""),
+            (
+                format!("snapshots/{commit}/f.bin"),
+                "snapshots/0123456789ab/f.bin",
+            ),
+            (
+                format!("blobs/{etag}.1234abcd.incomplete"),
+                "blobs/abababababab.1234abcd.incomplete",
+            ),
+            (commit.clone(), "0123456789ab"),
+            (
+                format!("é{}/cafe", &commit[1..]),
+                "é123456789abcdef0123456789abcdef01234567/cafe",
+            ),
+        ] {
+            assert_eq!(short_hashes(&text), expected);
+        }
+    }
+
+    #[test]
     fn sizes() {
         for (bytes, expected) in [
             (0, "0.0"),
@@ -300,7 +343,10 @@ mod tests {
             assert_eq!(thousands(number), expected);
         }
         for (milliseconds, expected) in [
-            (0, "0.1 s"),
+            (0, "0.01 s"),
+            (20, "0.02 s"),
+            (94, "0.09 s"),
+            (95, "0.1 s"),
             (440, "0.4 s"),
             (960, "1 s"),
             (61_400, "1 min 1 s"),

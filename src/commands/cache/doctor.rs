@@ -57,7 +57,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let automatic = findings.iter().filter(|f| f.fix.is_automatic()).count();
     if !args.fix {
         show(&report.root, findings, context);
-        if automatic > 0 {
+        // The error about a harmful one says so itself.
+        let is_told = |finding: &Finding| finding.kind.is_harmful() && finding.fix.is_automatic();
+        if automatic > 0 && !findings.iter().any(is_told) {
             let count = text::count(automatic as u64, "finding");
             console.hint(&format!("`hf cache doctor --fix` deals with {count}"));
         }
@@ -73,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .cloned()
         .collect();
     if matches!(console.mode(), Mode::Human | Mode::Agent) {
-        console.say(&groups(&report.root, &fixes, true));
+        console.say(&groups(&report.root, &fixes, true, None));
     }
     ask("Do this?", args.yes, context)?;
     let fixed = fix(&report.root, &fixes);
@@ -114,14 +116,14 @@ fn show(root: &Path, findings: &[Finding], context: &Context) {
     let console = &context.console;
     match console.mode() {
         Mode::Human if findings.is_empty() => console.line("Nothing is wrong."),
-        Mode::Human => console.line(&groups(root, findings, false)),
+        Mode::Human => console.line(&groups(root, findings, false, console.fit())),
         _ => console.table(&table(findings)),
     }
 }
 
 /// For people: findings of a kind below one heading with their meaning, cost and fix. `is_asked`: the
-/// question whether to do it follows.
-fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
+/// question whether to do it follows. In a window of so many columns, hashes are shortened in lines that are longer.
+fn groups(root: &Path, findings: &[Finding], is_asked: bool, fit: Option<usize>) -> String {
     let fix = if is_asked { "will be done" } else { "--fix" };
     let mut blocks = Vec::new();
     let same = |a: &Finding, b: &Finding| a.kind == b.kind && a.fix.text() == b.fix.text();
@@ -148,7 +150,7 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
             false => NAMED.min(group.len()),
         };
         let named = group.iter().take(count);
-        lines.extend(named.map(|finding| format!("    {}", line(root, finding))));
+        lines.extend(named.map(|finding| fitted(format!("    {}", line(root, finding)), fit)));
         if group.len() > count {
             let more = group.len() - count;
             lines.push(format!("    … and {more} more; --format agent lists all"));
@@ -156,6 +158,13 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool) -> String {
         blocks.push(lines.join("\n"));
     }
     blocks.join("\n\n")
+}
+
+fn fitted(line: String, fit: Option<usize>) -> String {
+    match fit.is_some_and(|columns| line.chars().count() > columns) {
+        true => text::short_hashes(&line),
+        false => line,
+    }
 }
 
 /// `models--o--n/refs/gone  names "0000…"`.

@@ -116,3 +116,30 @@ fn a_commit_is_cut_to_a_beginning_that_other_commands_take() {
     let output = env.run(["cache", "rm", commit, "--dry-run"]).ok();
     assert!(output.stdout().contains("5.0"), "{output}");
 }
+
+/// Whole hashes fill a line each; their beginnings name the files as well.
+#[test]
+fn what_the_doctor_finds_fits_into_eighty_columns() {
+    let env = TestEnv::new();
+    let repo = CacheTree::at(env.cache()).dataset("acme/questions");
+    let etag = "ab".repeat(32);
+    repo.main([("f", "x")]);
+    repo.abandoned(&format!("{etag}.9f3c1a77.incomplete"), "12345");
+    let (place, all) = (
+        "datasets--acme--questions/blobs",
+        &["cache", "doctor", "--no-truncate"],
+    );
+    let mut terminal = env.hf(["cache", "doctor"]).terminal(24, 80);
+    assert_eq!(terminal.exit_code(), 0);
+    let screen = terminal.screen();
+    let line = format!("    {place}/{}.9f3c1a77.incomplete  5.0  ", &etag[..12]);
+    assert!(
+        screen.lines().any(|shown| shown.starts_with(&line)),
+        "{screen}"
+    );
+    let mut terminal = env.hf(all).terminal(24, 200);
+    assert_eq!(terminal.exit_code(), 0);
+    assert!(terminal.screen().contains(&etag), "{}", terminal.screen());
+    let piped = env.run(["cache", "doctor"]).ok();
+    assert!(piped.stdout().contains(&etag), "{piped}");
+}

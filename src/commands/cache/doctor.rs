@@ -150,7 +150,7 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool, fit: Option<usize>)
             false => NAMED.min(group.len()),
         };
         let named = group.iter().take(count);
-        lines.extend(named.map(|finding| fitted(format!("    {}", line(root, finding)), fit)));
+        lines.extend(named.map(|finding| line(&parts(root, finding), fit)));
         if group.len() > count {
             let more = group.len() - count;
             lines.push(format!("    … and {more} more; --format agent lists all"));
@@ -160,15 +160,26 @@ fn groups(root: &Path, findings: &[Finding], is_asked: bool, fit: Option<usize>)
     blocks.join("\n\n")
 }
 
-fn fitted(line: String, fit: Option<usize>) -> String {
-    match fit.is_some_and(|columns| line.chars().count() > columns) {
-        true => text::short_hashes(&line),
-        false => line,
+/// The parts of a finding side by side. Where they are longer than the window, hashes are shortened, and then all
+/// but the path stands below it.
+fn line(parts: &[String], fit: Option<usize>) -> String {
+    let is_too_long = |line: &String| fit.is_some_and(|columns| line.chars().count() > columns);
+    let whole = format!("    {}", parts.join("  "));
+    if !is_too_long(&whole) {
+        return whole;
     }
+    let short = text::short_hashes(&whole);
+    if !is_too_long(&short) {
+        return short;
+    }
+    let (path, rest) = parts
+        .split_first()
+        .map_or(("", &[][..]), |(path, rest)| (path.as_str(), rest));
+    text::short_hashes(&format!("    {path}\n      {}", rest.join("  ")))
 }
 
-/// `models--o--n/refs/gone  names "0000…"`.
-fn line(root: &Path, finding: &Finding) -> String {
+/// `models--o--n/refs/gone`, `names "0000…"`.
+fn parts(root: &Path, finding: &Finding) -> Vec<String> {
     let mut parts = vec![shown(
         finding.path.strip_prefix(root).unwrap_or(&finding.path),
     )];
@@ -182,7 +193,7 @@ fn line(root: &Path, finding: &Finding) -> String {
         parts.extend(age(finding));
     }
     parts.extend(finding.detail.as_deref().map(text::escape));
-    parts.join("  ")
+    parts
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an age needs no such precision")]
@@ -244,4 +255,24 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
     } else {
         "move unknown entries away yourself; `hf cache rm type/name` removes a damaged repository"
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_fits_into_the_window() {
+        let parts = [format!("m/blobs/{}", "ab".repeat(32)), "3.4M".to_owned()];
+        let path = &parts[0];
+        for (columns, expected) in [
+            (None, format!("    {path}  3.4M")),
+            (Some(82), format!("    {path}  3.4M")),
+            (Some(81), "    m/blobs/abababababab  3.4M".to_owned()),
+            (Some(30), "    m/blobs/abababababab  3.4M".to_owned()),
+            (Some(29), "    m/blobs/abababababab\n      3.4M".to_owned()),
+        ] {
+            assert_eq!(line(&parts, columns), expected, "{columns:?}");
+        }
+    }
 }

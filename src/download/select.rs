@@ -54,7 +54,9 @@ impl Selection {
     ) -> Result<Self, InvalidName> {
         match (arguments, include, exclude) {
             ([], [], []) => Ok(Selection::Everything),
-            ([name], [], []) if !name.ends_with('/') => Ok(Selection::File(name.parse()?)),
+            ([name], [], []) if !name.ends_with('/') => {
+                Ok(Selection::File(below_here(name).parse()?))
+            }
             _ => Ok(Selection::Some(Filter::new(arguments, include, exclude))),
         }
     }
@@ -85,13 +87,22 @@ impl Selection {
     }
 }
 
+/// `config.json` for `./config.json`, as a shell completes the name of a file that lies here as well.
+fn below_here(text: &str) -> &str {
+    let plain = text.strip_prefix("./").unwrap_or(text);
+    if plain.is_empty() { text } else { plain }
+}
+
 impl Filter {
     fn new(arguments: &[String], include: &[String], exclude: &[String]) -> Self {
         let (folders, names): (Vec<_>, Vec<_>) = arguments
             .iter()
-            .cloned()
+            .map(|argument| below_here(argument).to_owned())
             .partition(|argument| argument.ends_with('/'));
-        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        let patterns = |texts: &[String]| {
+            let texts = texts.iter().map(|text| below_here(text));
+            texts.map(Pattern::new).collect()
+        };
         Filter {
             names,
             folders: patterns(&folders),
@@ -214,6 +225,16 @@ mod tests {
             (&["a.json", "d/b.json"], &[], &[], "a.json d/b.json", "", ""),
             (&["a.json", "nope"], &[], &[], "a.json", "nope", ""),
             (&["d/"], &[], &[], "d/b.json d/e/c.bin", "", ""),
+            (
+                &["./d/", "./a.bin"],
+                &[],
+                &[],
+                "a.bin d/b.json d/e/c.bin",
+                "",
+                "",
+            ),
+            (&[], &["./*.json"], &["./d/*"], "a.json", "", ""),
+            (&["./a.bin"], &[], &[], "a.bin", "", ""),
             (&["none/", "a.bin"], &[], &[], "a.bin", "none/", ""),
             (
                 &["*.json", "a.bin"],

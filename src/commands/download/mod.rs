@@ -285,10 +285,7 @@ impl Args {
     }
 
     fn selection(&self, target: &RepoTarget) -> Result<Selection, CliError> {
-        let names = self.filenames.iter();
-        // As a shell completes the name of a file that lies here as well.
-        let plain = |name: &String| name.strip_prefix("./").unwrap_or(name).to_owned();
-        let mut names: Vec<String> = names.map(plain).collect();
+        let mut names = self.filenames.clone();
         if let Some(path) = &target.path {
             if !names.is_empty() {
                 return Err(CliError::new(

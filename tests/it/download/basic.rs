@@ -462,6 +462,17 @@ fn lines_written_for_older_clients_work() {
         let told = format!("{flag} is deprecated and has no effect.");
         assert_eq!(output.stderr().matches(&told).count(), 1, "{output}");
     }
+    // A pattern too may begin where the user is.
+    let command = [
+        "download",
+        "org/name",
+        "--include",
+        "./*.json",
+        "--local-dir",
+        "there",
+    ];
+    env.run(command).ok();
+    assert!(env.work().join("there/config.json").is_file());
     // Several patterns behind one flag are one choice, and this is told.
     let env = TestEnv::for_hub(&hub);
     let output = env

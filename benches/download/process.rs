@@ -42,7 +42,16 @@ impl Runs {
 }
 
 pub fn ours(case: &Case) -> Line {
-    client(env!("CARGO_BIN_EXE_hf"), case.repo)
+    let mut line = under().unwrap_or_default();
+    line.extend(client(env!("CARGO_BIN_EXE_hf"), case.repo));
+    line
+}
+
+/// What our program is to run under, from `HF_BENCH_UNDER`: docs/pictures/timeline looks at it with perf. It then
+/// runs once and alone.
+pub fn under() -> Option<Line> {
+    let words = std::env::var("HF_BENCH_UNDER").ok()?;
+    Some(words.split_whitespace().map(str::to_owned).collect())
 }
 
 pub fn python(case: &Case) -> Option<Line> {

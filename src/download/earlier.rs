@@ -29,6 +29,9 @@ const LISTINGS: usize = 8;
 /// Longest stored listing that is read for this, in bytes: about 20,000 files.
 const LONGEST: u64 = 8 << 20;
 
+/// Files of those that are remembered: they take some megabytes.
+const FILES: usize = 20_000;
+
 /// Snapshots in which a file is looked for.
 const SNAPSHOTS: usize = 1000;
 
@@ -144,7 +147,8 @@ impl Others {
         listings.sort();
         let newest = listings.iter().rev().take(LISTINGS);
         let read = newest.filter_map(|(_, path): &(_, PathBuf)| trees::read(path));
-        read.flat_map(|listing| self.large(listing)).collect()
+        let large = read.flat_map(|listing| self.large(listing));
+        large.take(FILES).collect()
     }
 
     fn large(&self, listing: Listing) -> Vec<File> {

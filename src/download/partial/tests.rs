@@ -5,6 +5,8 @@
 
 use super::flush::FLUSH;
 use super::*;
+use crate::sys::boot;
+use crate::types::xet_hash::chunk_hash;
 
 // `printf 'hello world' | sha256sum`
 const SHA256: &str = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9";

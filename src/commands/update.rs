@@ -20,7 +20,7 @@ pub fn run(_: &Args, context: &Context) -> Result<(), CliError> {
     let path = std::env::current_exe().map_err(|error| {
         CliError::new(ErrorKind::Other, "Cannot find out where this program is.").caused_by(error)
     })?;
-    let path = path.canonicalize().unwrap_or(path);
+    let path = crate::sys::canonicalize(&path).unwrap_or(path);
     let marks = Marks::around(&path);
     let way = installed::decide(&path, &marks);
     let command = installed::update(way, Path::new(&path), &marks);

@@ -39,6 +39,6 @@ pub fn run(context: &Context) -> Result<(), CliError> {
 /// How this program was installed, or `None` where the system does not say where it is.
 fn installed() -> Option<&'static str> {
     let path = std::env::current_exe().ok()?;
-    let path = path.canonicalize().unwrap_or(path);
+    let path = crate::sys::canonicalize(&path).unwrap_or(path);
     Some(decide(&path, &Marks::around(&path)).as_str())
 }

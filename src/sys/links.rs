@@ -1,4 +1,4 @@
-//! Symbolic links, where the system has them.
+//! Symbolic links, where the system has them, and paths without any.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,12 @@ fn make(target: &Path, link: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn make(target: &Path, link: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_file(windows_target(target), link)
+    std::os::windows::fs::symlink_file(windows_target(target), link)?;
+    // Wine before version 9 reports success and makes nothing.
+    match link.symlink_metadata() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 /// Makes a symbolic link, and its folder when that is what is missing.
@@ -35,6 +40,34 @@ pub fn symlink_in_folder(target: &Path, link: &Path) -> Result<io::Result<()>, F
     })
 }
 
+/// The path of a file without links, as people write it.
+///
+/// # Errors
+/// The system's reason: there is nothing at the path.
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    let real = path.canonicalize()?;
+    if cfg!(windows)
+        && let Some(usual) = real.to_str().and_then(usual_form)
+    {
+        return Ok(usual.into());
+    }
+    Ok(real)
+}
+
+/// The usual form of a path in the extended form of Windows (`\\?\C:\x`): what the Python client prints, and
+/// what other programs take. `None` where it could mean another file: only the extended form reaches a name
+/// that ends with a dot or blank.
+fn usual_form(path: &str) -> Option<String> {
+    let rest = path.strip_prefix(r"\\?\")?;
+    let usual = match rest.strip_prefix(r"UNC\") {
+        Some(share) => format!(r"\\{share}"),
+        None if rest.get(1..3) == Some(r":\") => rest.to_owned(),
+        None => return None,
+    };
+    let mut names = usual.split('\\');
+    (!names.any(|name| name.ends_with(['.', ' ']))).then_some(usual)
+}
+
 /// A target as Windows follows it: a link whose text has slashes leads nowhere there.
 #[cfg_attr(unix, cfg_attr(not(test), expect(dead_code, reason = "for Windows")))]
 fn windows_target(target: &Path) -> PathBuf {
@@ -44,6 +77,23 @@ fn windows_target(target: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_for_people_on_windows() {
+        for (path, expected) in [
+            (r"\\?\C:\Users\a\hub", Some(r"C:\Users\a\hub")),
+            (r"\\?\C:\", Some(r"C:\")),
+            (r"\\?\UNC\server\share\hub", Some(r"\\server\share\hub")),
+            (r"C:\Users", None),
+            (r"\\server\share", None),
+            (r"\\?\Volume{1-2}\x", None),
+            (r"\\?\C:\odd.\x", None),
+            (r"\\?\C:\x ", None),
+            ("/home/a", None),
+        ] {
+            assert_eq!(usual_form(path).as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn targets_for_windows() {

@@ -37,7 +37,7 @@ pub use door::{Opening, open_itself};
 pub use error::{FsError, reason};
 pub use facts::FileFacts;
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
-pub use links::{symlink, symlink_in_folder};
+pub use links::{canonicalize, symlink, symlink_in_folder};
 use lock::LOCK_MODE;
 pub use lock::{LockGuard, has_no_locks, try_lock};
 pub use place::{read_at, read_exact_at, write_all_at};

@@ -57,13 +57,8 @@ pub(super) fn links_between(report: &CacheReport) -> HashSet<PathBuf> {
 /// can have several paths.
 pub(super) fn spellings(target: &Path) -> Vec<PathBuf> {
     let resolved = || {
-        Some(
-            target
-                .parent()?
-                .canonicalize()
-                .ok()?
-                .join(target.file_name()?),
-        )
+        let folder = crate::sys::canonicalize(target.parent()?).ok()?;
+        Some(folder.join(target.file_name()?))
     };
     resolved()
         .into_iter()

@@ -179,7 +179,7 @@ impl Args {
             });
         }
         let root = cache_root(self.cache_dir.as_deref(), context);
-        let root = root.canonicalize().unwrap_or(root);
+        let root = crate::sys::canonicalize(&root).unwrap_or(root);
         let name = match self.name.repo_type {
             Some(kind) => CachedName::of_kind(kind, repo_id),
             None => super::names::name(repo_id, context)?,
@@ -333,7 +333,7 @@ fn local_subject(folder: &Path, repo: Repo, revision: Revision) -> Result<Subjec
             format!("There is no folder {}.", shown(folder)),
         ));
     }
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    let folder = crate::sys::canonicalize(folder).unwrap_or_else(|_| folder.into());
     let tree = revision
         .as_commit()
         .map(|commit| LocalDir::new(folder.clone()).tree(&commit));

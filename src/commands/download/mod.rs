@@ -347,13 +347,19 @@ fn stopped((kept, total): (u64, u64)) -> String {
 /// the cache is changed later, and agrees with the Python client's output.
 fn real_path(path: PathBuf) -> PathBuf {
     let existing = path.ancestors().find_map(|ancestor| {
-        let real = ancestor.canonicalize().ok()?;
+        let real = crate::sys::canonicalize(ancestor).ok()?;
         let rest = path.strip_prefix(ancestor).ok()?;
         // Joining nothing would add a slash.
         let is_whole = rest.as_os_str().is_empty();
         Some(if is_whole { real } else { real.join(rest) })
     });
-    existing.unwrap_or(path)
+    let path = existing.unwrap_or(path);
+    // Windows prints one kind of separators.
+    if cfg!(windows) {
+        path.components().collect()
+    } else {
+        path
+    }
 }
 
 /// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works;

@@ -89,11 +89,13 @@ class Facts:
     repository: str
     base_url: str
     manylinux: str
+    # The build profile of cargo.
+    profile: str
     # The time that archives carry, so that the same commit makes the same bytes.
     epoch: int
 
     @staticmethod
-    def read(out, base_url, manylinux) -> "Facts":
+    def read(out, base_url, manylinux, profile) -> "Facts":
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         metadata = json.loads(output(["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"], cwd=root))
         package = metadata["packages"][0]
@@ -113,6 +115,7 @@ class Facts:
             repository=repository,
             base_url=(base_url or (f"{repository}/releases/download/v{version}" if repository else "")).rstrip("/"),
             manylinux=manylinux or "",
+            profile=profile,
             epoch=int(os.environ.get("SOURCE_DATE_EPOCH") or commit_time(root)),
         )
 
@@ -128,13 +131,14 @@ def commit_time(root) -> int:
 
 
 def build_environment(facts):
-    """What a build gets: the commit, which `hf version --json` names. Wheel and binary must get the same, or
-    cargo would build twice."""
+    """What a build gets: the commit, which `hf version --json` names, and the time, which C compilers take.
+    Wheel and binary must get the same, or cargo would build twice."""
+    time = {"SOURCE_DATE_EPOCH": str(facts.epoch)}
     try:
         commit = output(["git", "rev-parse", "HEAD"], cwd=facts.root, stderr=subprocess.DEVNULL).strip()
     except (subprocess.CalledProcessError, FileNotFoundError):
-        return dict(os.environ)
-    return {"HF_BUILD_COMMIT": commit, **os.environ}
+        return {**time, **os.environ}
+    return {"HF_BUILD_COMMIT": commit, **time, **os.environ}
 
 
 def write(path, text, mode=0o644):

@@ -83,12 +83,12 @@ def install_script(facts, _target, _binary, _common, _folder):
 def wheel(facts, target, _binary, common, folder):
     """By maturin, of the same cargo build: it looks at what the binary needs and sets the tag."""
     shutil.copyfile(os.path.join(common, NOTICES), facts.path(NOTICES))
-    command = ["maturin", "build", "--release", "--locked", "--out", folder]
+    command = ["maturin", "build", "--profile", facts.profile, "--locked", "--out", folder]
     # Named, the target has a build folder of its own, and cargo would build this machine's twice.
     command += ["--target", target.triple] if facts.manylinux or target.triple != host() else []
     command += ["--compatibility", f"manylinux{facts.manylinux}", "--zig"] if facts.manylinux else []
     try:
-        run(command, cwd=facts.root, env={**build_environment(facts), "SOURCE_DATE_EPOCH": str(facts.epoch)})
+        run(command, cwd=facts.root, env=build_environment(facts))
     finally:
         os.remove(facts.path(NOTICES))
     for name in os.listdir(folder):

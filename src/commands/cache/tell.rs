@@ -243,6 +243,22 @@ pub(super) fn tell_wrong(wrong: &[Mismatch], context: &Context) {
     }
 }
 
+/// Names files that could not be read: all when `is_worse`, that is where the command fails for another
+/// reason, else all but the first, which is the reason why it fails.
+pub(super) fn tell_unreadable(
+    found: &mut Verified,
+    is_worse: bool,
+    context: &Context,
+) -> Option<CliError> {
+    let unreadable = std::mem::take(&mut found.unreadable).into_iter();
+    let mut errors = unreadable.map(|file| CliError::from(file.error));
+    let first = (!is_worse).then(|| errors.next()).flatten();
+    for error in errors {
+        context.console.warn(&error.message);
+    }
+    first
+}
+
 /// How many files were proven by their Xet hash, if any were.
 pub(super) fn by_xet_hash(found: &Verified) -> Option<(&'static str, serde_json::Value)> {
     (found.by_xet_hash > 0).then(|| ("proven_by_xet_hash", found.by_xet_hash.into()))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::tell::{by_xet_hash, tell_wrong};
+use super::tell::{by_xet_hash, tell_unreadable, tell_wrong};
 use super::verify_all::verify_all;
 use super::{cache_root, own_cache_root, shown};
 use crate::auth::resolve::ResolvedToken;
@@ -116,10 +116,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     let remembered = || subject.tree.as_deref().and_then(trees::read);
     let (plan, mut unknown) = if context.settings.offline {
-        against_cache(remembered().as_ref(), &local)
+        against_cache(remembered().as_ref(), local)
     } else {
         let listing = args.remote_listing(&subject, context)?;
-        (against_listing(&listing, &local), Vec::new())
+        (against_listing(&listing, local), Vec::new())
     };
     if let Some(path) = &subject.path {
         unknown.retain(|file| is_meant(path, file));
@@ -146,7 +146,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         plan
     };
     let progress = context.console.progress(args.progress.progress);
-    let mut found = hash_all(&plan.checks, progress.as_ref())?;
+    let mut found = hash_all(&plan.checks, progress.as_ref());
     if args.fix && !found.wrong.is_empty() {
         let wrong = std::mem::take(&mut found.wrong);
         tell_wrong(&wrong, context);
@@ -154,14 +154,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         let again: Vec<Check> = plan
             .checks
             .iter()
-            .filter(|check| wrong.iter().any(|file| file.path == check.path))
+            .filter(|check| wrong.iter().any(|file| file.path == check.path()))
             .cloned()
             .collect();
-        let fixed = hash_all(&again, progress.as_ref())?;
+        let fixed = hash_all(&again, progress.as_ref());
         found.wrong = fixed.wrong;
+        found.unreadable.extend(fixed.unreadable);
         found.by_xet_hash += fixed.by_xet_hash;
     }
-    args.judge(&subject, &plan, &found, context)
+    args.judge(&subject, &plan, found, context)
 }
 
 impl Args {
@@ -265,7 +266,7 @@ impl Args {
         &self,
         subject: &Subject,
         plan: &VerifyPlan,
-        found: &Verified,
+        mut found: Verified,
         context: &Context,
     ) -> Result<(), CliError> {
         let console = &context.console;
@@ -297,6 +298,7 @@ impl Args {
             }
         }
         let name = format!("{} {}", subject.repo.repo_type, subject.repo.id);
+        let unreadable = tell_unreadable(&mut found, failed, context);
         if failed {
             return Err(CliError::new(
                 ErrorKind::Corrupt,
@@ -308,13 +310,16 @@ impl Args {
             )
             .hint("--fix fetches wrong files again, and `hf download` missing ones"));
         }
+        if let Some(error) = unreadable {
+            return Err(error);
+        }
         let mut facts = vec![
             ("repo_id", json!(subject.repo.id.as_str())),
             ("repo_type", json!(subject.repo.repo_type.as_str())),
             ("checked", json!(plan.checks.len())),
             ("path", crate::console::paths::path_value(&subject.folder)),
         ];
-        facts.extend(by_xet_hash(found));
+        facts.extend(by_xet_hash(&found));
         console.result(
             &format!(
                 "All {} of {name} are right.",

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::tell::{by_xet_hash, problem_text, tell_wrong};
+use super::tell::{by_xet_hash, problem_text, tell_unreadable, tell_wrong};
 use super::{cache_root, shown};
-use crate::cache::check::verify::{against_cache, hash_all, snapshot_files};
+use crate::cache::check::verify::{Unreadable, against_cache, hash_all, snapshot_files};
 use crate::cache::scan::report::Problem;
 use crate::cache::scan::{Detail, scan};
 use crate::cache::trees;
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{Mode, ProgressStyle, text};
+use crate::sys::reason;
 
 /// A revision in the cache, for a list of what is wrong.
 struct Place {
@@ -63,38 +64,48 @@ pub fn verify_all(
         context.console.warn(&problem_text(problem));
     }
     let mut problems: Vec<Value> = report.problems.iter().map(damaged).collect();
-    let (mut checks, mut prefixes) = (Vec::new(), Vec::new());
+    let (mut checks, mut prefixes, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let (mut missing, mut unknown, mut revisions) = (0, 0, 0);
     for repo in &report.repos {
         for revision in &repo.revisions {
             let tree = repo.layout.tree_named(&revision.name);
-            let local = snapshot_files(&revision.path(&repo.layout))?;
-            let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), &local);
-            let plan = if is_sha256 { plan.without_xet() } else { plan };
-            missing += plan.missing.len();
-            unknown += not_known.len();
             revisions += 1;
             let place = Place {
                 id: repo.id.to_string(),
                 revision: revision.commit.clone(),
             };
+            let prefix = format!("{} {} ", repo.id, revision.commit);
+            let local = match snapshot_files(&revision.path(&repo.layout)) {
+                Ok(local) => local.labelled(&prefix),
+                Err(error) => {
+                    unreadable.push(Unreadable {
+                        path: prefix.clone(),
+                        error,
+                    });
+                    prefixes.push((prefix, place));
+                    continue;
+                }
+            };
+            let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), local);
+            let plan = if is_sha256 { plan.without_xet() } else { plan };
+            missing += plan.missing.len();
+            unknown += not_known.len();
             let absent = plan.missing.iter();
             problems
                 .extend(absent.map(|path| place.file("missing", path, "its revision lists it")));
             let unproven = not_known.iter();
             problems
                 .extend(unproven.map(|path| place.file("unchecked", path, "its hash is unknown")));
-            let prefix = format!("{} {} ", repo.id, revision.commit);
-            prefixes.push((prefix.clone(), place));
-            checks.extend(plan.checks.into_iter().map(|mut check| {
-                check.path.insert_str(0, &prefix);
-                check
-            }));
+            prefixes.push((prefix, place));
+            match checks.is_empty() {
+                true => checks = plan.checks,
+                false => checks.extend(plan.checks),
+            }
         }
     }
-    let found = hash_all(&checks, context.console.progress(style).as_ref())?;
-    let wrong = &found.wrong;
-    tell_wrong(wrong, context);
+    let mut found = hash_all(&checks, context.console.progress(style).as_ref());
+    found.unreadable.extend(unreadable);
+    tell_wrong(&found.wrong, context);
     for (count, what) in [
         (missing, "missing, though listed for its revision"),
         (unknown, "not checked: the hash is unknown"),
@@ -104,14 +115,23 @@ pub fn verify_all(
             context.console.warn(&format!("{files} {what}."));
         }
     }
-    for file in wrong {
+    let placed = |text: &str| {
         let mut known = prefixes.iter();
-        let place =
-            known.find_map(|(prefix, at)| Some((at, file.path.strip_prefix(prefix.as_str())?)));
-        let Some((place, path)) = place else { continue };
+        known.find_map(|(prefix, at)| Some((at, text.strip_prefix(prefix.as_str())?.to_owned())))
+    };
+    for file in &found.wrong {
+        let Some((place, path)) = placed(&file.path) else {
+            continue;
+        };
         let (is, expected) = (&file.actual, &file.expected);
         let why = format!("its {} is {is} and should be {expected}", file.algorithm);
-        problems.push(place.file("wrong", path, &why));
+        problems.push(place.file("wrong", &path, &why));
+    }
+    for file in &found.unreadable {
+        if let Some((place, path)) = placed(&file.path) {
+            let why = format!("it cannot be read: {}", reason(&file.error.source));
+            problems.push(place.file("unreadable", &path, &why));
+        }
     }
     let mut facts = vec![
         ("checked", json!(checks.len())),
@@ -123,20 +143,25 @@ pub fn verify_all(
     if context.console.mode() == Mode::Json {
         facts.push(("problems", json!(problems)));
     }
-    if !wrong.is_empty() || !report.problems.is_empty() {
-        if context.console.mode() == Mode::Json {
-            context.console.result("", facts);
-        }
+    let is_corrupt = !found.wrong.is_empty() || !report.problems.is_empty();
+    let unreadable = tell_unreadable(&mut found, is_corrupt, context);
+    if context.console.mode() == Mode::Json && (is_corrupt || unreadable.is_some()) {
+        context.console.result("", facts.clone());
+    }
+    if is_corrupt {
         return Err(CliError::new(
             ErrorKind::Corrupt,
             format!(
                 "The cache in {} has {} and {}.",
                 shown(&report.root),
-                text::count(wrong.len() as u64, "wrong file"),
+                text::count(found.wrong.len() as u64, "wrong file"),
                 text::count(report.problems.len() as u64, "damaged or unknown entry")
             ),
         )
         .hint("`hf cache rm` removes a repository or file, `hf download` fetches it again"));
+    }
+    if let Some(error) = unreadable {
+        return Err(error);
     }
     context
         .console

@@ -17,7 +17,7 @@ use crate::download::shared::Sharing;
 use crate::download::whole::{Length, is_whole};
 use crate::sys::dir::Dir;
 use crate::types::digest::XetHash;
-use crate::types::listing::{Checksum, FileEntry};
+use crate::types::listing::{Checksum, FileEntry, Listing};
 use crate::types::{CommitHash, RepoPath};
 
 /// A remembered listing up to this length, in bytes, is read for a single file: it takes a
@@ -103,6 +103,46 @@ impl Session {
             complete: complete.into_iter().collect(),
             sharing: self.sharing().filter(Sharing::is_there),
         }
+    }
+
+    /// What the disk has of files of a listing. Looking for a hundred thousand takes a second of system calls, so
+    /// threads share them.
+    pub(super) fn look_at_all(
+        &self,
+        commit: &CommitHash,
+        listing: &Listing,
+        places: &[u32],
+    ) -> Vec<OnDisk> {
+        /// Files that are worth a thread.
+        const SHARE: usize = 8000;
+        const MOST_THREADS: usize = 4;
+        let (snapshot, blobs) = (self.repo.snapshot(commit), self.blobs());
+        let look = |places: &[u32]| {
+            let mut pointers = Pointers::open(&snapshot);
+            let found = places.iter().map(|&place| {
+                let (path, entry) = listing.at(place);
+                self.on_disk(commit, path, entry, (&mut pointers, &blobs))
+            });
+            found.collect::<Vec<_>>()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(MOST_THREADS).min(places.len() / SHARE).max(1);
+        let mut shares = places.chunks(places.len().div_ceil(threads).max(1));
+        let first = shares.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let spawn = |share| {
+                let begun = std::thread::Builder::new().spawn_scoped(scope, move || look(share));
+                (share, begun)
+            };
+            let others: Vec<_> = shares.map(spawn).collect();
+            let mut found = look(first);
+            for (share, begun) in others {
+                let joined = begun.ok().and_then(|thread| thread.join().ok());
+                // Without a thread it is done here.
+                found.extend(joined.unwrap_or_else(|| look(share)));
+            }
+            found
+        })
     }
 
     pub(super) fn on_disk(

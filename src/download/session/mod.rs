@@ -24,7 +24,6 @@ use super::whole::Length;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
 use crate::cache::layout::RepoLayout;
-use crate::cache::pointers::Pointers;
 use crate::cache::{last_used, trees};
 use crate::download::shared::Sharing;
 use crate::hub::{Hub, HubError};
@@ -200,20 +199,16 @@ impl Session {
         }
         let (listing, is_new) = listed?;
         let places = self.select(&listing)?;
-        let (mut pointers, blobs) = (Pointers::open(&self.repo.snapshot(&commit)), self.blobs());
-        let mut damaged = Vec::new();
-        let choices = places.into_iter().map(|place| {
-            let (path, entry) = listing.at(place);
-            let disk = self.on_disk(&commit, path, entry, (&mut pointers, &blobs));
-            if disk.damaged {
-                damaged.push(path.clone());
-            }
+        let found = self.look_at_all(&commit, &listing, &places);
+        let damaged = || places.iter().zip(&found).filter(|(_, disk)| disk.damaged);
+        if let Some((&first, _)) = damaged().next() {
+            self.tell_of_damage(damaged().count() as u64, listing.at(first).0);
+        }
+        let choices = places.iter().zip(found).map(|(&place, disk)| {
+            let (_, entry) = listing.at(place);
             Choice::new(place, entry, disk, request.force)
         });
         let choices = choices.collect();
-        if let Some(path) = damaged.first() {
-            self.tell_of_damage(damaged.len() as u64, path);
-        }
         Ok(DownloadPlan {
             commit,
             files: Files::of_listing(listing, choices),

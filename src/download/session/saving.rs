@@ -37,7 +37,15 @@ impl Session {
             return savings;
         }
         let is_large = |file: &PlannedFile| file.is_fetched() && Others::may_have(file);
-        let mut files: Vec<PlannedFile> = plan.files.iter().filter(is_large).collect();
+        let mut files: Vec<PlannedFile> = Vec::new();
+        for file in plan.files.iter().filter(is_large) {
+            files.push(file);
+            // A plan may have a million of them.
+            if files.len() > 16 * FILES {
+                files.sort_by_key(|file| Reverse(file.size()));
+                files.truncate(FILES);
+            }
+        }
         files.sort_by_key(|file| Reverse(file.size()));
         files.truncate(FILES);
         let (others, repo) = (self.others_of(plan), &self.request.repo);

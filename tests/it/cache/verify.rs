@@ -287,6 +287,46 @@ fn a_file_that_cannot_be_read_is_an_error() {
     }
 }
 
+/// What is wrong elsewhere is listed all the same.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_read_does_not_hide_the_others() {
+    let (_hub, env, snapshot) = downloaded();
+    let blob = fs::canonicalize(snapshot.join("config.json")).unwrap();
+    fs::remove_file(&blob).unwrap();
+    symlink("/proc/self/mem", &blob).unwrap();
+    let all = ["cache", "verify", "--all", "--json"];
+    let of = |output: &crate::harness::Output, what: &str| {
+        let report = output.json();
+        let problems = report["problems"].as_array().unwrap().clone();
+        let files = problems
+            .into_iter()
+            .filter(|problem| problem["what"] == what);
+        files.collect::<Vec<_>>()
+    };
+    // It alone, under its two names: the list, and its own error.
+    let output = env.run(all).fails(1);
+    let listed = of(&output, "unreadable_file");
+    assert_eq!(listed.len(), 2, "{output}");
+    assert_eq!(listed[0]["file"], "config.json");
+    assert_eq!(listed[0]["id"], "model/org/name");
+    let why = listed[0]["why"].as_str().unwrap();
+    assert!(why.starts_with("it cannot be read: "), "{why}");
+    assert!(output.stderr().contains("Cannot read"), "{output}");
+    // And a wrong one beside it, which decides.
+    damage(&snapshot.join("model.safetensors"));
+    let output = env.run(all).fails(1);
+    assert_eq!(of(&output, "wrong_file")[0]["file"], "model.safetensors");
+    assert_eq!(of(&output, "unreadable_file").len(), 2, "{output}");
+    for args in [&all[..3], &["cache", "verify", "org/name", "--offline"]] {
+        let output = env.run(args).fails(1);
+        assert_eq!(output.stdout(), "", "{args:?}");
+        for said in ["Cannot read", "is damaged"] {
+            assert!(output.stderr().contains(said), "{said}: {output}");
+        }
+    }
+}
+
 /// A check does not count as a use: `hf cache prune` removes the least used first.
 #[test]
 #[cfg(target_os = "linux")]

@@ -201,7 +201,11 @@ fn main() {
     let is_wanted =
         |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     let cases: Vec<&Case> = CASES.iter().filter(|case| is_wanted(case.name)).collect();
-    let pairs: Vec<&Pair> = PAIRS.iter().filter(|pair| is_wanted(pair.name)).collect();
+    let is_alone = under().is_some();
+    let pairs = PAIRS.iter();
+    let pairs: Vec<&Pair> = pairs
+        .filter(|pair| is_wanted(pair.name) && !is_alone)
+        .collect();
     let ways = || {
         let of_pairs = pairs.iter().flat_map(|pair| &pair.ways);
         let of_pairs = of_pairs.map(|(_, case)| case.way);
@@ -209,7 +213,7 @@ fn main() {
     };
     if !cases.is_empty() || !pairs.is_empty() {
         let servers = Servers::for_ways(|way| ways().any(|needed| needed == way));
-        if under().is_none() {
+        if !is_alone {
             servers.check();
         }
         run(&servers, &cases, &pairs);

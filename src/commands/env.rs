@@ -76,7 +76,7 @@ fn machine_facts() -> Facts {
     };
     let libc = if cfg!(target_env = "musl") {
         "musl"
-    } else if cfg!(target_env = "gnu") {
+    } else if cfg!(all(target_os = "linux", target_env = "gnu")) {
         "glibc"
     } else {
         std::env::consts::OS

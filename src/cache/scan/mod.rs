@@ -75,7 +75,7 @@ struct Found {
 /// [`ScanError`] when the root is missing, no folder, or unreadable. Whatever is wrong further down
 /// is listed in [`CacheReport::problems`].
 pub fn scan(root: &Path, detail: Detail) -> Result<CacheReport, ScanError> {
-    let path = std::fs::canonicalize(root).map_err(|error| match error.kind() {
+    let path = crate::sys::canonicalize(root).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => ScanError::NotFound(root.to_path_buf()),
         io::ErrorKind::NotADirectory => ScanError::NotAFolder(root.to_path_buf()),
         _ => FsError::of("read", root)(error).into(),

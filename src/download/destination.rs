@@ -213,6 +213,8 @@ impl Place {
                     create_dir_all(folder)?;
                 }
                 publish(&target)?;
+                // Before the metadata, with which no later run looks at the file again.
+                partial.published();
                 dir.write_metadata(&file.path, &self.commit, &file.checksum)
             }
             None => {

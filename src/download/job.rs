@@ -86,6 +86,10 @@ impl Job {
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
             }
             (Action::Check, Some(dir)) if is_content(&dir.file(&file.path), file).await? => {
+                // A process that was killed when it had just put the file there leaves a journal.
+                if claim.is_common() {
+                    self.place.discard_partial(file);
+                }
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
             }
             (Action::Reuse, Some(_)) => return Ok(self.place.reuse(file)?),

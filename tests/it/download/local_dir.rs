@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::harness::hub::{Content, Hub, Repo};
+use crate::harness::hub::{Content, Hub, Repo, Settings};
 use crate::harness::oracle::Oracle;
+use crate::harness::partial::{all_below, is_any_left, kept};
 use crate::harness::tree::{NodeKind, listing, tree_of};
 use crate::harness::{Held, TestEnv};
 
@@ -113,6 +114,36 @@ fn leftovers_of_a_killed_download_are_removed() {
     download(&env, &[]);
     fs::remove_file(mine).unwrap();
     assert_eq!(listing(&folder), before);
+}
+
+/// What a process leaves that is killed when it has just put a file in its place: the journal, and no metadata.
+#[test]
+fn the_journal_of_a_file_that_is_in_its_place_is_removed() {
+    let hub = Hub::start();
+    hub.add(Repo::model("org/name").lfs("big.bin", Content::synthetic(6_000_000, 3)));
+    hub.configure(|settings: &mut Settings| settings.bandwidth = Some(1_000_000));
+    let env = TestEnv::for_hub(&hub);
+    let command = ["download", "org/name", "--local-dir", "out"];
+    let state = env.work().join("out/.cache/huggingface/download");
+    let mut running = env.hf(command).spawn();
+    running.wait_until("something is noted", |_| {
+        let files = fs::read_dir(&state).into_iter().flatten().flatten();
+        let mut paths = files.map(|file| file.path());
+        paths.any(|path| {
+            path.extension().is_some_and(|end| end == "hf-sparse") && kept(&path) > 300_000
+        })
+    });
+    let _ = running.kill();
+    let journal = all_below(&state)[0].with_extension("hf-journal");
+    let left = fs::read(&journal).unwrap();
+    hub.configure(|settings: &mut Settings| settings.bandwidth = None);
+    let folder = download(&env, &[]);
+    let whole = listing(&folder);
+    assert!(!is_any_left(&whole), "{whole}");
+    fs::write(&journal, left).unwrap();
+    fs::remove_file(state.join("big.bin.metadata")).unwrap();
+    assert_eq!(sent(&hub, || drop(download(&env, &[]))), 0);
+    assert!(!is_any_left(&listing(&folder)), "{}", listing(&folder));
 }
 
 #[test]

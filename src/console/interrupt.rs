@@ -341,6 +341,25 @@ mod other {
     /// Nothing is caught before the first wait.
     pub fn install() {}
 
+    /// Leaves Ctrl-C to another process of the console, until this one ends. The system ends a process that
+    /// has no handler for it.
+    #[cfg(windows)]
+    pub fn leave_to_another_process() {
+        let (ready, told) = std::sync::mpsc::channel();
+        let wait = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let keys = tokio::signal::windows::ctrl_c();
+            // Where there is no handler, the other process is started all the same.
+            let _ = ready.send(());
+            if let (Ok(runtime), Ok(mut keys)) = (runtime, keys) {
+                runtime.block_on(async { while keys.recv().await.is_some() {} });
+            }
+        };
+        if std::thread::Builder::new().spawn(wait).is_ok() {
+            let _ = told.recv();
+        }
+    }
+
     /// The exit code of an interrupted command (docs/reference.md#exit-codes-and-errors).
     pub fn exit_code() -> u8 {
         130

@@ -173,7 +173,8 @@ fn take_our_place(command: &mut Command) -> Option<ExitCode> {
 /// `None` when it cannot be started. A console sends Ctrl-C to both processes; ours waits for the other.
 #[cfg(not(unix))]
 fn take_our_place(command: &mut Command) -> Option<ExitCode> {
-    crate::console::interrupt::install();
+    #[cfg(windows)]
+    crate::console::interrupt::leave_to_another_process();
     let status = command.status().ok()?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Some(ExitCode::from(code.unwrap_or(1)))

@@ -5,11 +5,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{LazyLock, mpsc};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
 use crate::harness::cas::Cas;
+use crate::harness::faulty_cas::{Fate, FaultyCas, Kind};
 use crate::harness::hub::{Content, Fault, Hub, Repo, Request, XET_TOKEN};
 use crate::harness::oracle::{Oracle, mounts};
 use crate::harness::partial::{all_below, is_any_left, kept, plant};
@@ -228,7 +229,7 @@ fn http_takes_over_with_one_warning() {
     arrived(&env, &hub);
     warned_once(&output, "Xet storage cannot be used");
     assert_eq!(asked_for_tokens(&hub), 1, "{}", hub.log_text());
-    // Nobody is there.
+    // No process listens there.
     hub.xet(Some(&nobody()));
     let env = TestEnv::for_hub(&hub);
     let output = env.run(["download", "org/name"]).ok();
@@ -257,12 +258,27 @@ fn a_token_that_ran_out_is_replaced() {
     assert_eq!(over_http(&hub), 2 * SIZE as u64, "{}", hub.log_text());
 }
 
+/// The clock that the end of a token is given by.
+fn seconds_since_1970() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("a clock after 1970").as_secs()
+}
+
 #[test]
 fn a_token_that_runs_out_midway_is_replaced() {
     let (cas, hub) = storage();
     let env = TestEnv::for_hub(&hub);
-    let slow = cas.throttled(1_000_000);
-    // Renewed half a minute before its end, so one second from now: the first file takes two.
+    // The token works for 31 seconds and is replaced half a minute before its end. Clocks count whole
+    // seconds here, so after two more it is due: the first file takes as long.
+    let slow = FaultyCas::before(cas.endpoint(), |asked, _| {
+        if asked.kind == Kind::Range && asked.index == 0 {
+            let start = seconds_since_1970();
+            while seconds_since_1970() < start + 2 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Fate::Send
+    });
     hub.xet_tokens(Some(slow.endpoint()), [31, 3600]);
     let output = env.run(["download", "org/name", "--max-workers", "1"]).ok();
     arrived(&env, &hub);

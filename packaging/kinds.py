@@ -226,7 +226,12 @@ build:
 
 tests:
   - script:
+      - test "$(command -v hf)" = "$PREFIX/bin/hf"
+      - test "$(hf --version)" = "{facts.version}"
       - hf version
+      - code=0; hf --no-such-flag || code=$?; test "$code" = 2
+      - test -s "$PREFIX/share/man/man1/hf.1"
+      - test -s "$PREFIX/share/bash-completion/completions/hf"
 
 about:
   license: {facts.license}

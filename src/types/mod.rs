@@ -16,7 +16,9 @@ mod repo;
 mod revision;
 pub(crate) mod target;
 pub(crate) mod token;
+mod xet_cut;
 pub(crate) mod xet_hash;
+mod xet_root;
 
 pub use cache_id::CacheId;
 pub(crate) use cache_id::find_by_name;

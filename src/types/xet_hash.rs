@@ -9,20 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-use xet_core_structures::merklehash::{MerkleHash, compute_data_hash, file_hash};
-use xet_data::deduplication::{Chunker, find_partitions};
-
 use crate::types::is_lower_hex;
-
-/// Hash of a chunk.
-pub type ChunkHash = [u8; 32];
+use crate::types::xet_cut::{cut_for_certain, first_chunk};
+pub use crate::types::xet_root::{ChunkHash, chunk_hash, xet_hash};
 
 /// Bytes in which a place for a cut is looked for: behind a pair of ordinary chunks. It has about eight
 /// chunks, and where no two of them are ordinary there is no cut.
 const SCAN: usize = 512 << 10;
-
-/// The size that contents are cut into chunks for.
-const TARGET: usize = 64 << 10;
 
 /// Bytes that are read at a time.
 const READ: usize = 1 << 20;
@@ -32,35 +25,29 @@ pub fn is_xet_hash(text: &str) -> bool {
     text.len() == 64 && is_lower_hex(text)
 }
 
-/// The hash of one chunk.
-pub fn chunk_hash(bytes: &[u8]) -> ChunkHash {
-    let hash = compute_data_hash(bytes);
-    <ChunkHash>::try_from(hash.as_bytes()).unwrap_or_default()
-}
-
-/// The Xet hash of a content, in hex digits: of its chunks in order, each with its length in bytes.
-pub fn xet_hash(chunks: impl IntoIterator<Item = (ChunkHash, u64)>) -> String {
-    let chunks = chunks.into_iter();
-    let chunks = chunks.map(|(hash, length)| (MerkleHash::from(hash), length));
-    file_hash(&chunks.collect::<Vec<_>>()).hex()
-}
-
 /// Cuts a file of `size` bytes into parts of about `share` bytes that begin at chunks, for several cores.
 ///
 /// # Errors
 /// The system's reason.
 pub fn cuts(file: &mut File, size: u64, share: u64) -> io::Result<Vec<Range<u64>>> {
     let mut starts = vec![0];
-    if let (Ok(length), Ok(share)) = (usize::try_from(size), usize::try_from(share))
-        && share > 2 * SCAN
-        && share <= length / 2
-    {
-        starts = find_partitions(file, length, TARGET, share, SCAN)?;
+    if share > 2 * SCAN as u64 && share <= size / 2 {
+        let mut scan = vec![0; SCAN];
+        let mut place = share;
+        // The last part has its share, too.
+        while place + share < size {
+            file.seek(SeekFrom::Start(place))?;
+            file.read_exact(&mut scan)?;
+            starts.extend(cut_for_certain(&scan).map(|cut| place + cut as u64));
+            place += share;
+        }
     }
-    let ends = starts.iter().skip(1).map(|&start| start as u64);
-    let ends: Vec<u64> = ends.chain([size]).collect();
-    let starts = starts.iter().map(|&start| start as u64);
-    Ok(starts.zip(ends).map(|(start, end)| start..end).collect())
+    let ends = starts.iter().skip(1).copied().chain([size]);
+    Ok(starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| start..end)
+        .collect())
 }
 
 /// The chunks of a part of a file that begins at a chunk, with their lengths. `read` is told of the bytes
@@ -73,7 +60,7 @@ pub fn chunks_of(
     part: Range<u64>,
     mut read: impl FnMut(u64),
 ) -> io::Result<Vec<(ChunkHash, u64)>> {
-    let (mut chunker, mut chunks) = (Chunker::new(TARGET), Vec::new());
+    let mut chunks = Vec::new();
     let mut buffer = vec![0; READ];
     // Bytes at the start of the buffer that belong to a chunk without an end.
     let mut begun = 0;
@@ -85,14 +72,13 @@ pub fn chunks_of(
         read(room as u64);
         left -= room as u64;
         let (filled, mut start) = (begun + room, 0);
-        while let Some(length) = chunker.next_boundary(&buffer[start..filled]) {
+        while let Some(length) = first_chunk(&buffer[start..filled]) {
             chunks.push((chunk_hash(&buffer[start..start + length]), length as u64));
             start += length;
         }
         buffer.copy_within(start..filled, 0);
+        // It is looked at again from its start.
         begun = filled - start;
-        // The rest is looked at again from its start.
-        chunker = Chunker::new(TARGET);
     }
     if begun > 0 {
         chunks.push((chunk_hash(&buffer[..begun]), begun as u64));
@@ -122,6 +108,8 @@ pub fn noise(seed: u64, size: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use xet_data::deduplication::{Chunker, find_partitions};
 
     use super::*;
 
@@ -194,6 +182,22 @@ mod tests {
         let chunks = |part| chunks_of(&mut file.reopen().unwrap(), part, |_| ()).unwrap();
         let of_parts: Vec<_> = parts.into_iter().flat_map(chunks).collect();
         assert!(of_parts == chunks(0..size));
+        for share in [
+            SCAN * 2 + 1,
+            2 << 20,
+            3 << 20,
+            4 << 20,
+            (4 << 20) + 77,
+            6 << 20,
+        ] {
+            let mut file = file.reopen().unwrap();
+            let expected = find_partitions(&mut file, bytes.len(), 64 << 10, share, SCAN).unwrap();
+            let starts: Vec<_> = cut(share as u64)
+                .iter()
+                .map(|part| part.start as usize)
+                .collect();
+            assert_eq!(starts, expected, "{share}");
+        }
         let whole = 0..size;
         for share in [0, 1 << 20, 7 << 20, u64::MAX] {
             assert_eq!(cut(share), std::slice::from_ref(&whole));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
-use xet_client::cas_types::{QueryReconstructionResponse, QueryReconstructionResponseV2};
 
+use super::answer::{Answer, OldAnswer};
 use super::plan::{Fetch, Flaw, Window, plan};
 use super::reuse::{Term, terms};
 use crate::hub::http::Failure;
@@ -114,11 +114,7 @@ impl Storage {
     }
 
     /// The storage's answer, and whether it must give links over https alone.
-    async fn answer(
-        &self,
-        hash: &str,
-        range: &Range<u64>,
-    ) -> Result<(QueryReconstructionResponseV2, bool), NoPlan> {
+    async fn answer(&self, hash: &str, range: &Range<u64>) -> Result<(Answer, bool), NoPlan> {
         let access = self.access(None).await?;
         let (access, answer) = match self.ask(&access, hash, range).await {
             Err(error) if is_status(&error, StatusCode::UNAUTHORIZED) => {
@@ -145,7 +141,7 @@ impl Storage {
         access: &XetAccess,
         hash: &str,
         range: &Range<u64>,
-    ) -> Result<QueryReconstructionResponseV2, HubError> {
+    ) -> Result<Answer, HubError> {
         if !self.is_old.load(Ordering::Relaxed) {
             let path = format!("v2/reconstructions/{hash}");
             let answer = self.client.ask_storage(access, &path, range, PLAN).await;
@@ -156,7 +152,7 @@ impl Storage {
         }
         let path = format!("v1/reconstructions/{hash}");
         let answer = self.client.ask_storage(access, &path, range, PLAN).await;
-        let answer: QueryReconstructionResponse = answer?;
+        let answer: OldAnswer = answer?;
         self.is_old.store(true, Ordering::Relaxed);
         Ok(answer.into())
     }

@@ -3,20 +3,13 @@
 //! Each chunk is unpacked, hashed and written at its places, and then noted. So of a range that breaks
 //! off what came is there, and a range of 64 MiB needs no more memory than its longest chunk. The
 //! limits of the format are checked before memory is taken for what a header claims, and unpacking stops
-//! at the length that it claims.
-//!
-//! The frames are read here and not by the library's `deserialize_chunk`: that one keeps
-//! measurements in variables that all threads share without a lock, and unpacks grouped chunks
-//! (BG4) without a limit.
+//! at the length that it claims ([`super::frame`]).
 
-use std::io::Read;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
-use lz4_flex::frame::FrameDecoder;
-use xet_core_structures::xorb_object::byte_grouping::bg4::bg4_regroup;
-use xet_core_structures::xorb_object::{CompressionScheme, XorbChunkHeader, parse_chunk_header};
 
+use super::frame::Header;
 use super::plan::{Fetch, HEADER, Use};
 use crate::download::partial::Chunk;
 use crate::sys::FsError;
@@ -50,9 +43,6 @@ pub enum DecodeError {
 
 const TOO_LONG: DecodeError = DecodeError::Malformed("more bytes came than were asked for");
 const LENGTHS: DecodeError = DecodeError::Malformed("the chunks of a term have other lengths");
-const HEADER_IS_BAD: DecodeError = DecodeError::Malformed("a chunk's header is not of the format");
-const PACKED_BADLY: DecodeError =
-    DecodeError::Malformed("a chunk unpacks to another length than it claims");
 
 /// Decodes one range.
 pub struct Decoder<P> {
@@ -124,15 +114,15 @@ impl<P: Place> Decoder<P> {
             if self.begun.is_empty() {
                 // A chunk that is there as a whole is not copied.
                 if let Some(header) = bytes.first_chunk().map(read_header).transpose()?
-                    && let Some(packed) = bytes.get(HEADER as usize..whole_length(header))
+                    && let Some(packed) = bytes.get(HEADER as usize..header.whole())
                 {
                     self.chunk(header, packed)?;
-                    bytes.advance(whole_length(header));
+                    bytes.advance(header.whole());
                     continue;
                 }
             }
             let header = self.begun.first_chunk().map(read_header).transpose()?;
-            let wanted = header.map_or(HEADER as usize, whole_length);
+            let wanted = header.map_or(HEADER as usize, Header::whole);
             let taken = bytes.len().min(wanted - self.begun.len());
             self.begun.extend_from_slice(&bytes[..taken]);
             bytes.advance(taken);
@@ -175,16 +165,17 @@ impl<P: Place> Decoder<P> {
         (outcome, result)
     }
 
-    fn chunk(&mut self, header: XorbChunkHeader, packed: &[u8]) -> Result<(), DecodeError> {
+    fn chunk(&mut self, header: Header, packed: &[u8]) -> Result<(), DecodeError> {
         if self.decoded == self.fetch.chunks {
             return Err(DecodeError::Malformed(
                 "more chunks came than were promised",
             ));
         }
         let mut unpacked = std::mem::take(&mut self.unpacked);
-        let bytes = unpack(header, packed, &mut unpacked)?;
+        let bytes = header.unpack(packed, &mut unpacked);
+        let bytes = bytes.map_err(DecodeError::Malformed)?;
         let chunk = Chunk {
-            length: header.get_uncompressed_length(),
+            length: header.unpacked,
             hash: chunk_hash(bytes),
         };
         let begun = |part: &&Use| part.chunks.start <= self.decoded;
@@ -249,47 +240,8 @@ impl<P: Place> Decoder<P> {
     }
 }
 
-/// Bytes of a chunk with its header.
-fn whole_length(header: XorbChunkHeader) -> usize {
-    HEADER as usize + header.get_compressed_length() as usize
-}
-
-/// Reads the header of a chunk and checks it against the limits of the format.
-fn read_header(bytes: &[u8; HEADER as usize]) -> Result<XorbChunkHeader, DecodeError> {
-    let header = parse_chunk_header(*bytes).map_err(|_| HEADER_IS_BAD)?;
-    if header.get_uncompressed_length() == 0 {
-        return Err(HEADER_IS_BAD);
-    }
-    Ok(header)
-}
-
-/// The content of a chunk: in `packed` itself, or unpacked into `buffer`.
-fn unpack<'a>(
-    header: XorbChunkHeader,
-    packed: &'a [u8],
-    buffer: &'a mut Vec<u8>,
-) -> Result<&'a [u8], DecodeError> {
-    let length = header.get_uncompressed_length();
-    let scheme = header.get_compression_scheme().map_err(|_| HEADER_IS_BAD)?;
-    let bytes = match scheme {
-        CompressionScheme::None => packed,
-        CompressionScheme::Auto => return Err(HEADER_IS_BAD),
-        CompressionScheme::LZ4 | CompressionScheme::ByteGrouping4LZ4 => {
-            buffer.clear();
-            // One byte more, to tell a longer one.
-            let mut frame = FrameDecoder::new(packed).take(u64::from(length) + 1);
-            let read = frame.read_to_end(buffer);
-            read.map_err(|_| DecodeError::Malformed("a chunk cannot be unpacked"))?;
-            if scheme == CompressionScheme::ByteGrouping4LZ4 && buffer.len() == length as usize {
-                *buffer = bg4_regroup(buffer);
-            }
-            buffer
-        }
-    };
-    match bytes.len() == length as usize {
-        true => Ok(bytes),
-        false => Err(PACKED_BADLY),
-    }
+fn read_header(bytes: &[u8; HEADER as usize]) -> Result<Header, DecodeError> {
+    Header::read(bytes).map_err(DecodeError::Malformed)
 }
 
 #[cfg(test)]
@@ -297,7 +249,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use proptest::prelude::*;
-    use xet_core_structures::xorb_object::serialize_chunk;
+    use xet_core_structures::xorb_object::{CompressionScheme, serialize_chunk};
 
     use super::*;
 
@@ -559,8 +511,8 @@ mod tests {
             let header = header(0, 100, scheme as u8, 1000);
             let header = read_header(header.first_chunk().unwrap()).unwrap();
             let mut buffer = Vec::new();
-            let error = unpack(header, &frame, &mut buffer).unwrap_err();
-            assert_eq!(error.to_string(), PACKED_BADLY.to_string());
+            let error = header.unpack(&frame, &mut buffer).unwrap_err();
+            assert!(error.contains("another length"), "{error}");
             assert!(buffer.capacity() < 1 << 20, "{}", buffer.capacity());
         }
     }

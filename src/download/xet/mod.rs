@@ -14,14 +14,16 @@
 //! What another revision of the file in the cache has as well, or another file there or of the same download,
 //! is copied and not fetched ([`pool`], [`earlier`], [`reuse`], [`runs`]).
 //!
-//! Of the Xet library the formats are used. Its own client is not: it holds pieces of 64 MiB in memory, hands
-//! them over in order, and knows nothing of our proxies' rules, limits and retries. What it did besides is
-//! done here: tokens are renewed before they end and when one is refused, expired links are replaced, plans of
-//! version 1 are understood.
+//! Nothing of the Xet library is linked; tests compare what is known of its formats with it. Its own client
+//! holds pieces of 64 MiB in memory, hands them over in order, and knows nothing of our proxies' rules, limits
+//! and retries. What it did besides is done here: tokens are renewed before they end and when one is refused,
+//! expired links are replaced, plans of version 1 are understood.
 
+mod answer;
 mod client;
 mod decode;
 mod earlier;
+mod frame;
 mod lines;
 mod plan;
 mod pool;

@@ -12,10 +12,10 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use url::Url;
-use xet_client::cas_types::{QueryReconstructionResponseV2, XorbMultiRangeFetch};
 
-/// Most bytes of a chunk, unpacked: twice the size that chunks are cut for
-/// (`xet_core_structures::xorb_object::constants`).
+use super::answer::{Answer, SignedLink};
+
+/// Most bytes of a chunk, unpacked: twice the size that chunks are cut for.
 pub const LONGEST_CHUNK: u64 = 128 << 10;
 
 /// Bytes before a chunk in a xorb.
@@ -131,7 +131,7 @@ pub enum Flaw {
 /// # Errors
 /// [`Flaw`]: the answer cannot be right.
 pub fn plan(
-    answer: &QueryReconstructionResponseV2,
+    answer: &Answer,
     window: &Window,
     size: u64,
     is_secure: bool,
@@ -213,7 +213,7 @@ struct Signed<'a> {
 }
 
 impl<'a> Ranges<'a> {
-    fn new(signed: &'a [XorbMultiRangeFetch]) -> Self {
+    fn new(signed: &'a [SignedLink]) -> Self {
         let ranges = signed.iter().flat_map(|link| {
             link.ranges.iter().map(|range| Signed {
                 url: &link.url,
@@ -292,9 +292,9 @@ impl Signed<'_> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use xet_client::cas_types::QueryReconstructionResponse;
 
     use super::*;
+    use crate::download::xet::answer::OldAnswer;
 
     fn window(range: Range<u64>) -> Window {
         Window {
@@ -314,7 +314,7 @@ mod tests {
         skip: u64,
         terms: &[(&str, u32, u32, u32)],
         ranges: &[(&str, u32, u32, u64, u64)],
-    ) -> QueryReconstructionResponseV2 {
+    ) -> Answer {
         let terms: Vec<_> = terms
             .iter()
             .map(|(digit, start, end, length)| {
@@ -438,10 +438,10 @@ mod tests {
     #[test]
     fn what_does_not_add_up_is_refused() {
         let good = || answer(0, &[("a", 0, 2, 100)], &[("a", 0, 2, 0, 99)]);
-        let planned = |answer: &QueryReconstructionResponseV2, range: Range<u64>, size| {
+        let planned = |answer: &Answer, range: Range<u64>, size| {
             plan(answer, &window(range), size, true).err()
         };
-        let whole = |answer: QueryReconstructionResponseV2| planned(&answer, 0..100, 100);
+        let whole = |answer: Answer| planned(&answer, 0..100, 100);
         assert_eq!(whole(good()), None);
         assert_eq!(planned(&good(), 0..99, 99), Some(Flaw::Sum), "too long");
         assert_eq!(planned(&good(), 0..101, 101), Some(Flaw::Sum), "too short");
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn plans_of_version_1() {
-        let answer: QueryReconstructionResponse = serde_json::from_value(json!({
+        let answer: OldAnswer = serde_json::from_value(json!({
             "offset_into_first_range": 0,
             "terms": [{"hash": xorb("a"), "unpacked_length": 9, "range": {"start": 3, "end": 4}}],
             "fetch_info": {xorb("a"): [

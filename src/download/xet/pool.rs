@@ -178,13 +178,12 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use xet_core_structures::merklehash::MerkleHash;
-
     use super::*;
+    use crate::download::xet::answer::XorbHash;
 
     fn terms(parts: &[(u8, u32)]) -> Arc<[Term]> {
         let term = |&(xorb, start): &(u8, u32)| Term {
-            xorb: MerkleHash::from([xorb; 32]),
+            xorb: XorbHash::from([xorb; 32]),
             chunks: start..start + 1,
             offset: 0,
             length: 100,

@@ -8,16 +8,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use xet_client::cas_types::QueryReconstructionResponseV2;
-use xet_core_structures::merklehash::MerkleHash;
-
+use super::answer::{Answer, XorbHash};
 use super::plan::{Flaw, Use, check};
 
 /// Consecutive chunks of a xorb that stand together in a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     /// The xorb's hash.
-    pub xorb: MerkleHash,
+    pub xorb: XorbHash,
     /// Numbers of the chunks in the xorb.
     pub chunks: Range<u32>,
     /// Offset of the first one in the content, in bytes.
@@ -37,7 +35,7 @@ impl Term {
 ///
 /// # Errors
 /// [`Flaw`]: the answer cannot be right.
-pub fn terms(answer: &QueryReconstructionResponseV2, size: u64) -> Result<Vec<Term>, Flaw> {
+pub fn terms(answer: &Answer, size: u64) -> Result<Vec<Term>, Flaw> {
     let (mut terms, mut offset) = (Vec::with_capacity(answer.terms.len()), 0);
     for term in &answer.terms {
         let part = Use {
@@ -47,7 +45,7 @@ pub fn terms(answer: &QueryReconstructionResponseV2, size: u64) -> Result<Vec<Te
         };
         check(&part)?;
         terms.push(Term {
-            xorb: MerkleHash::from(&term.hash),
+            xorb: term.hash,
             offset,
             length: part.end() - offset,
             chunks: part.chunks,
@@ -65,7 +63,7 @@ pub fn shared<'a, 'b>(
     earlier: &'a [Term],
     other: impl IntoIterator<Item = &'b Term>,
 ) -> Vec<&'a Term> {
-    let mut wanted: HashMap<MerkleHash, Vec<Range<u32>>> = HashMap::new();
+    let mut wanted: HashMap<XorbHash, Vec<Range<u32>>> = HashMap::new();
     for term in other {
         wanted
             .entry(term.xorb)
@@ -86,7 +84,7 @@ pub const MOST_CHUNKS: usize = 4 << 20;
 /// Where chunks stand in an earlier content.
 #[derive(Debug, Default)]
 pub struct Known {
-    xorbs: HashMap<MerkleHash, BTreeMap<u32, Cut>>,
+    xorbs: HashMap<XorbHash, BTreeMap<u32, Cut>>,
     chunks: usize,
 }
 
@@ -192,7 +190,7 @@ pub fn copies(term: &Term, known: &Known) -> Vec<Copy> {
 /// Bytes of a new content that these others have, told without looking at them: where only a part of a
 /// term is shared, chunks count as if they were of the same length.
 pub fn common<'a>(new: &[Term], others: impl IntoIterator<Item = &'a [Term]>) -> u64 {
-    let mut covered: HashMap<MerkleHash, Vec<Range<u32>>> = HashMap::new();
+    let mut covered: HashMap<XorbHash, Vec<Range<u32>>> = HashMap::new();
     for term in new {
         covered.entry(term.xorb).or_default();
     }
@@ -231,8 +229,8 @@ pub fn common<'a>(new: &[Term], others: impl IntoIterator<Item = &'a [Term]>) ->
 mod tests {
     use super::*;
 
-    fn xorb(number: u8) -> MerkleHash {
-        MerkleHash::from([number; 32])
+    fn xorb(number: u8) -> XorbHash {
+        XorbHash::from([number; 32])
     }
 
     /// Terms as (xorb, first chunk, end), each chunk of a xorb `100 + its number` bytes long.

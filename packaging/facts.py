@@ -98,7 +98,7 @@ class Facts:
     def read(out, base_url, manylinux, profile) -> "Facts":
         root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         metadata = json.loads(output(["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"], cwd=root))
-        package = metadata["packages"][0]
+        package = next(package for package in metadata["packages"] if package["name"] == "hf-cli")
         version = package["version"]
         repository = package["repository"] or ""
         dist = os.path.abspath(out or os.path.join(root, "dist"))

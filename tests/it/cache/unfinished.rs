@@ -52,3 +52,27 @@ fn an_unfinished_download_is_one_and_has_the_name_of_its_file() {
         .count();
     assert_eq!(left, 1, "the blob of config.json");
 }
+
+/// Version 0.1 knows no journal, so it fetches the whole file, and what a newer version began stays beside it.
+#[test]
+fn what_version_0_1_finished_leaves_a_partial_that_goes() {
+    let (prune, fix) = (["cache", "prune", "-y"], ["cache", "doctor", "--fix", "-y"]);
+    for command in [&prune[..], &fix[..]] {
+        let env = TestEnv::new();
+        let repo = CacheTree::at(env.cache()).model("o/m");
+        let commit = repo.main([("big.bin", "the whole file")]);
+        let link = std::fs::read_link(repo.file(&commit, "big.bin")).unwrap();
+        let etag = link.file_name().unwrap().to_str().unwrap().to_owned();
+        // Both versions lock a download by this file, so nothing has to be a day old.
+        let locks = env.cache().join(".locks/models--o--m");
+        std::fs::create_dir_all(&locks).unwrap();
+        std::fs::write(locks.join(format!("{etag}.lock")), "").unwrap();
+        std::fs::write(repo.blob(&format!("{etag}.hf-sparse")), "the wh").unwrap();
+        std::fs::write(repo.blob(&format!("{etag}.hf-journal")), "noted").unwrap();
+        let output = env.run(command).ok();
+        let left = std::fs::read_dir(repo.root().join("blobs")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [etag.as_str()], "{output}");
+        assert!(repo.file(&commit, "big.bin").exists(), "{output}");
+    }
+}

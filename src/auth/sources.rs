@@ -12,6 +12,7 @@ use super::store::TokenStore;
 use super::stored::StoredToken;
 use crate::config::env::{self, Env};
 use crate::config::settings::Settings;
+use crate::sys::open_to_others;
 use crate::types::Endpoint;
 use crate::types::token::Token;
 
@@ -132,7 +133,7 @@ impl Sources {
     pub fn warnings(&self, settings: &Settings, now: i64) -> Vec<String> {
         let mut warnings = self.hidden();
         for path in [&settings.token_path, &settings.stored_tokens_path] {
-            warnings.extend(open_to_others(path));
+            warnings.extend(warning_of_mode(path));
         }
         if let Err(error) = &self.stored {
             warnings.push(format!(
@@ -203,20 +204,12 @@ pub fn kind_of(source: &TokenSource) -> &'static str {
     }
 }
 
-#[cfg(unix)]
-fn open_to_others(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| {
-        let path = path.display();
-        format!("{path} can be read by others (mode {mode:04o}); close it with `chmod 600 {path}`.")
-    })
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_path: &Path) -> Option<String> {
-    None
+fn warning_of_mode(path: &Path) -> Option<String> {
+    let mode = open_to_others(path)?;
+    let path = path.display();
+    Some(format!(
+        "{path} can be read by others (mode {mode:04o}); close it with `chmod 600 {path}`."
+    ))
 }
 
 #[cfg(all(test, unix))]
@@ -332,7 +325,7 @@ mod tests {
         fs::write(&path, "x").unwrap();
         for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true), (0o400, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(open_to_others(&path).is_some(), warns, "{mode:o}");
+            assert_eq!(warning_of_mode(&path).is_some(), warns, "{mode:o}");
         }
     }
 }

@@ -31,7 +31,8 @@ use super::stored::StoredToken;
 use crate::config::settings::Settings;
 use crate::sys::lockfile::{self, Attempt};
 use crate::sys::{
-    FsError, LockGuard, Mode, Obstacle, follow_own_links, open_regular, read_limited, write_atomic,
+    FsError, LockGuard, Mode, Obstacle, create_secret_dir_all, follow_own_links, open_regular,
+    read_limited, write_atomic,
 };
 use crate::types::token::Token;
 
@@ -131,7 +132,9 @@ impl TokenStore {
     /// # Errors
     /// As [`TokenStore::lock`].
     pub fn lock_for(&self, patience: Duration) -> Result<StoreLock, AuthError> {
-        prepare_folder(self.stored_path.parent())?;
+        if let Some(folder) = self.stored_path.parent() {
+            create_secret_dir_all(folder)?;
+        }
         let path = self.stored_path.with_file_name(LOCK_FILE);
         match lockfile::wait(&path, Some(patience)) {
             Attempt::Taken(guard) => Ok(StoreLock {
@@ -142,7 +145,7 @@ impl TokenStore {
             Attempt::CannotTell(error) if Obstacle::of(&error.source).is_some() => {
                 Err(error.into())
             }
-            // No lock service, or the lock of another user: to log in is worth more.
+            // No lock service, or the lock of another user: the login must work all the same.
             Attempt::CannotTell(_) => Ok(StoreLock { _guard: None }),
         }
     }
@@ -304,7 +307,11 @@ fn remove(path: &Path) -> Result<bool, AuthError> {
 
 /// Writes a secret through links, 0600.
 fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
-    prepare_folder(path.parent())?;
+    // One that is there keeps its mode: a shared `HF_HOME` holds models for others as well, and the files
+    // themselves are closed.
+    if let Some(folder) = path.parent() {
+        create_secret_dir_all(folder)?;
+    }
     let target = follow_own_links(path)?;
     // A link to a device would have the device replaced.
     match open_regular(&target) {
@@ -319,28 +326,6 @@ fn write_secret(path: &Path, text: &str) -> Result<(), AuthError> {
         crate::sys::create_dir_all(folder)?;
     }
     Ok(write_atomic(&target, text.as_bytes(), Mode::Secret)?)
-}
-
-/// Makes the folder of the token files, closed to others. One that is there stays as it is: a shared
-/// `HF_HOME` holds models for others as well, and the files themselves are closed.
-#[cfg(unix)]
-fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    let Some(folder) = folder else { return Ok(()) };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    Ok(builder
-        .create(folder)
-        .map_err(FsError::of("create the folder", folder))?)
-}
-
-#[cfg(not(unix))]
-fn prepare_folder(folder: Option<&Path>) -> Result<(), AuthError> {
-    if let Some(folder) = folder {
-        crate::sys::create_dir_all(folder)?;
-    }
-    Ok(())
 }
 
 #[cfg(all(test, unix))]

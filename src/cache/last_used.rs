@@ -5,12 +5,10 @@
 //! never (`noatime`), and a download that finds every file complete reads nothing. So a download sets
 //! the time of the last read itself. The time of the last write stays.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-#[cfg(any(test, not(unix)))]
-use std::time::SystemTime;
+
+use crate::sys::mark_read;
 
 /// The time of last use is set when it is older than this, to avoid a write for every use.
 const STALE: Duration = Duration::from_secs(3600);
@@ -41,7 +39,7 @@ fn mark_one(path: &Path) -> Before {
     if age.is_ok_and(|age| age <= STALE) {
         return Before::Lately;
     }
-    let _ = touch(path);
+    let _ = mark_read(path);
     Before::LongAgo
 }
 
@@ -58,50 +56,11 @@ pub fn mark_below(path: &Path) {
     folders.iter().for_each(|folder| mark_below(folder));
 }
 
-/// Opens a file for a check, which does not count as use: where the system allows it, reading keeps
-/// the time of the last read. Linux allows it to the owner of the file only.
-///
-/// # Errors
-/// Those of opening a file.
-pub fn open_unmarked(path: &Path) -> io::Result<File> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{Mode, OFlags};
-        use rustix::io::Errno;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOATIME;
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(file) => return Ok(file.into()),
-            Err(Errno::PERM) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    File::open(path)
-}
-
-#[cfg(unix)]
-fn touch(path: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
-    let only = |nanos| Timespec {
-        tv_sec: 0,
-        tv_nsec: nanos,
-    };
-    let times = Timestamps {
-        last_access: only(UTIME_NOW),
-        last_modification: only(UTIME_OMIT),
-    };
-    Ok(utimensat(CWD, path, &times, AtFlags::empty())?)
-}
-
-#[cfg(not(unix))]
-fn touch(path: &Path) -> io::Result<()> {
-    let times = std::fs::FileTimes::new().set_accessed(SystemTime::now());
-    File::open(path)?.set_times(times)
-}
-
 #[cfg(all(test, unix))]
 mod tests {
-    use std::fs::FileTimes;
+    use std::fs::{File, FileTimes};
     use std::os::unix::fs::MetadataExt;
+    use std::time::SystemTime;
 
     use super::*;
 

@@ -85,7 +85,7 @@ fn machine_facts() -> Facts {
         // The version whose behavior this program follows: programs look for the label.
         fact("huggingface_hub version", FOLLOWED),
         fact("hf version", env!("CARGO_PKG_VERSION")),
-        fact("Platform", platform()),
+        fact("Platform", sys::platform()),
         fact("System", system()),
         fact(
             "Build",
@@ -93,20 +93,6 @@ fn machine_facts() -> Facts {
         ),
         fact("Executable", executable()),
     ]
-}
-
-/// `Linux-6.1.0-x86_64`, as far as the system tells.
-fn platform() -> String {
-    #[cfg(unix)]
-    {
-        let name = rustix::system::uname();
-        let parts = [name.sysname(), name.release(), name.machine()];
-        parts.map(|part| part.to_string_lossy()).join("-")
-    }
-    #[cfg(not(unix))]
-    {
-        format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
-    }
 }
 
 /// The distribution (os-release(5)).
@@ -220,8 +206,8 @@ fn user(context: &Context) -> Option<String> {
     Some(account.name)
 }
 
-/// Who has the two names in `PATH`, the first of which a shell starts, and who gets the commands that are
-/// not here.
+/// The files of the two names in `PATH`, the first of which a shell starts, and the program that runs the
+/// commands that this one does not have.
 fn name_facts(context: &Context) -> Facts {
     let (env, program) = (&context.env, context.console.program());
     let seen = Seen::look(env, program);

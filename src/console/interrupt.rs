@@ -15,11 +15,14 @@
 
 #[cfg(unix)]
 pub use unix::{
-    Cover, cover, exit, exit_code, hold, install, is_in_foreground, keep_terminal, stop, wait,
+    Cover, cover, exit, exit_code, hold, install, is_in_foreground, keep_terminal, replace_process,
+    stop, wait,
 };
 
 #[cfg(unix)]
 mod unix {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, ExitCode};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -33,7 +36,7 @@ mod unix {
         fatal: Arc<AtomicBool>,
         /// The last signal that came; 0: none.
         last: Arc<AtomicUsize>,
-        /// What holds the signals, and how much of that also answers them.
+        /// Numbers of holders: all, and those that also handle the signal themselves.
         holders: Mutex<(usize, usize)>,
         /// Ctrl-Z stops the process at once; else it is noted.
         stops: Arc<AtomicBool>,
@@ -129,7 +132,7 @@ mod unix {
         next.await;
     }
 
-    /// While it lives, signals do not end the process.
+    /// While it exists, signals do not end the process.
     #[derive(Debug)]
     pub struct Hold {
         answers: bool,
@@ -170,7 +173,7 @@ mod unix {
         }
     }
 
-    /// While it lives, signals wait for [`Cover::ending`] and [`Cover::is_stopped`], to be asked every
+    /// While it exists, signals wait for [`Cover::ending`] and [`Cover::is_stopped`], to be asked every
     /// moment: something on the terminal has to be removed first.
     #[derive(Debug)]
     pub struct Cover {
@@ -222,13 +225,19 @@ mod unix {
         let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
     }
 
+    /// Runs another program in the place of this one; `None` when it cannot be started.
+    pub fn replace_process(command: &mut Command) -> Option<ExitCode> {
+        let _error = command.exec();
+        None
+    }
+
     /// Whether the terminal on stderr is this process's: a shell may have put it into the background.
     pub fn is_in_foreground() -> bool {
         let group = rustix::termios::tcgetpgrp(rustix::stdio::stderr());
         group.is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
-    /// While it lives, signals restore the terminal before they end the process.
+    /// While it exists, signals restore the terminal before they end the process.
     #[derive(Debug)]
     pub struct KeptTerminal {
         watcher: signal_hook::iterator::Handle,
@@ -295,6 +304,8 @@ pub use other::*;
 /// Ctrl-C only, as the system handles it.
 #[cfg(not(unix))]
 mod other {
+    use std::process::{Command, ExitCode};
+
     /// Nothing to hold.
     #[derive(Debug)]
     pub struct Hold;
@@ -341,11 +352,21 @@ mod other {
     /// Nothing is caught before the first wait.
     pub fn install() {}
 
+    /// Runs another program and ends with its exit code; `None` when it cannot be started. The console
+    /// sends Ctrl-C to both processes; this one waits for the other.
+    pub fn replace_process(command: &mut Command) -> Option<ExitCode> {
+        #[cfg(windows)]
+        leave_to_another_process();
+        let status = command.status().ok()?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Some(ExitCode::from(code.unwrap_or(1)))
+    }
+
     /// Leaves Ctrl-C to another process of the console, until this one ends. The system ends a process that
     /// has no handler for it.
     #[cfg(windows)]
-    pub fn leave_to_another_process() {
-        let (ready, told) = std::sync::mpsc::channel();
+    fn leave_to_another_process() {
+        let (ready, wait_for_it) = std::sync::mpsc::channel();
         let wait = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             let keys = tokio::signal::windows::ctrl_c();
@@ -356,7 +377,7 @@ mod other {
             }
         };
         if std::thread::Builder::new().spawn(wait).is_ok() {
-            let _ = told.recv();
+            let _ = wait_for_it.recv();
         }
     }
 

@@ -16,6 +16,7 @@ pub mod prompt;
 mod results;
 mod safe;
 pub mod table;
+mod terminal;
 pub mod text;
 
 use std::io::{self, IsTerminal, Write};
@@ -203,7 +204,7 @@ impl Console {
         self.progress_bars = progress_bars;
     }
 
-    /// Sets whether an AI agent runs the program; told before [`Console::configure`].
+    /// Sets whether an AI agent runs the program; to be called before [`Console::configure`].
     pub fn set_agent(&mut self, is_agent: bool) {
         self.is_agent = is_agent;
     }

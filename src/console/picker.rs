@@ -12,6 +12,7 @@ use console::{Key, Term};
 
 use super::Console;
 use super::safe::{Paint, Safe};
+use super::terminal::{self, Changed};
 
 /// What the keys do, below the list.
 const KEYS: &str = "Space ticks, r its repo, a all; Enter goes on, q leaves";
@@ -167,19 +168,17 @@ fn fitting(text: &str, columns: usize) -> Safe {
 }
 
 /// The terminal while the list is on it: raw, without cursor, on the alternate screen. Dropping it
-/// gives everything back.
+/// restores the terminal.
 struct Stage<'a> {
     term: &'a Term,
-    #[cfg(unix)]
-    before: Option<rustix::termios::Termios>,
+    _raw: Option<Changed>,
 }
 
 impl<'a> Stage<'a> {
     fn enter(term: &'a Term) -> io::Result<Self> {
         let stage = Stage {
             term,
-            #[cfg(unix)]
-            before: raw_mode(),
+            _raw: Changed::to_raw(),
         };
         term.write_str("\u{1b}[?1049h\u{1b}[?25l")?;
         Ok(stage)
@@ -200,7 +199,7 @@ impl<'a> Stage<'a> {
 
     /// Waits for a key; `None` when the size of the terminal has changed.
     fn key(&self, size: (u16, u16)) -> io::Result<Option<Key>> {
-        while !has_input() {
+        while !terminal::has_input() {
             if self.term.size() != size {
                 return Ok(None);
             }
@@ -213,49 +212,11 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         let _ = self.term.write_str("\u{1b}[?25h\u{1b}[?1049l");
         let _ = self.term.flush();
-        #[cfg(unix)]
-        if let Some(before) = &self.before {
-            use rustix::termios::{OptionalActions, tcsetattr};
-            let _ = tcsetattr(io::stdin(), OptionalActions::Drain, before);
-        }
     }
-}
-
-/// Keys come one by one and are not shown, also while no key is waited for.
-#[cfg(unix)]
-fn raw_mode() -> Option<rustix::termios::Termios> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-    let before = tcgetattr(io::stdin()).ok()?;
-    let mut raw = before.clone();
-    raw.local_modes &= !(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
-    tcsetattr(io::stdin(), OptionalActions::Drain, &raw).ok()?;
-    Some(before)
-}
-
-/// Whether a key was pressed, after waiting for a moment.
-#[cfg(unix)]
-fn has_input() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let moment = Timespec {
-        tv_sec: 0,
-        tv_nsec: 200_000_000,
-    };
-    let stdin = io::stdin();
-    let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
-    // The following read reports an error; a signal is not one.
-    match poll(&mut waiting, Some(&moment)) {
-        Ok(ready) => ready > 0,
-        Err(error) => error != rustix::io::Errno::INTR,
-    }
-}
-
-#[cfg(not(unix))]
-fn has_input() -> bool {
-    true
 }
 
 impl Console {
-    /// Lets a person tick entries on the terminal; answers their indices, or `None` when the choice
+    /// Lets a person tick entries on the terminal; returns their indices, or `None` when the choice
     /// was cancelled. `totals` gives a line about the ticked ones.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 
 use zeroize::Zeroizing;
 
+use super::terminal::{self, Changed};
 use super::{Console, Mode};
 
 impl Console {
@@ -16,19 +17,17 @@ impl Console {
         let _held = super::interrupt::hold();
         let _kept = super::interrupt::keep_terminal();
         // Before the question appears: the user may type as soon as it does.
-        #[cfg(unix)]
-        let _hidden = hidden::Hidden::begin();
+        let _hidden = Changed::to_hidden();
         self.prompt(question);
         let config = rpassword::ConfigBuilder::new().output_discard().build();
         let answer = rpassword::read_password_with_config(config);
         // What was pasted after the first line must not answer the next question.
-        #[cfg(unix)]
-        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+        terminal::discard_input();
         self.prompt("\n");
         answer.map(Zeroizing::new)
     }
 
-    /// Offers numbered choices and answers the index of the chosen one; an empty line is the first.
+    /// Offers numbered choices and returns the index of the chosen one; an empty line is the first.
     /// Numbers, not arrow keys: they work on every terminal, with a screen reader and through tmux.
     ///
     /// # Errors
@@ -124,46 +123,6 @@ fn chosen(answer: &str, choices: usize) -> Option<usize> {
         number => {
             let number: usize = number.parse().ok()?;
             (1..=choices).contains(&number).then(|| number - 1)
-        }
-    }
-}
-
-/// The terminal while a secret is typed.
-#[cfg(unix)]
-mod hidden {
-    use std::fs::File;
-
-    use rustix::termios::{
-        LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-    };
-
-    /// While it lives, the terminal shows no keys and hands over each at once, Ctrl-C too, as
-    /// `rpassword` wants them.
-    pub struct Hidden {
-        terminal: File,
-        before: Termios,
-    }
-
-    impl Hidden {
-        /// `None` when there is no terminal, or it cannot be set: `rpassword` then says so.
-        pub fn begin() -> Option<Self> {
-            let terminal = File::open("/dev/tty").ok()?;
-            let before = tcgetattr(&terminal).ok()?;
-            let mut hidden = before.clone();
-            let shown = LocalModes::ECHO | LocalModes::ECHONL;
-            hidden.local_modes &= !(shown | LocalModes::ICANON | LocalModes::ISIG);
-            hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
-            hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
-            // What was typed ahead stays.
-            tcsetattr(&terminal, OptionalActions::Now, &hidden).ok()?;
-            Some(Hidden { terminal, before })
-        }
-    }
-
-    impl Drop for Hidden {
-        fn drop(&mut self) {
-            // A terminal that is gone needs nothing.
-            let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
         }
     }
 }

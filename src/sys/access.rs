@@ -1,7 +1,7 @@
 //! Modes and groups of files. Windows has other permissions, which a file inherits from its folder:
 //! a user's own folder is closed to other users. There nothing is changed.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -82,4 +82,32 @@ pub fn may_read(path: &Path) -> bool {
 #[cfg(not(unix))]
 pub fn may_read(path: &Path) -> bool {
     File::open(path).is_ok()
+}
+
+/// Whether the permissions let some user run a file.
+#[cfg(unix)]
+pub fn is_executable(meta: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    meta.permissions().mode() & 0o111 != 0
+}
+
+/// Whether the permissions let some user run a file: here its name decides, not its permissions.
+#[cfg(not(unix))]
+pub fn is_executable(_meta: &Metadata) -> bool {
+    true
+}
+
+/// The permission bits of a file that other users or its group can use in some way; `None` for one that
+/// is closed to them.
+#[cfg(unix)]
+pub fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// The permission bits of a file that other users can use: none is known here.
+#[cfg(not(unix))]
+pub fn open_to_others(_path: &Path) -> Option<u32> {
+    None
 }

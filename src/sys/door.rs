@@ -93,7 +93,7 @@ impl Opening {
         self.open_or_make(path).map(|(file, _)| file)
     }
 
-    /// As [`Opening::open`]; also answers whether the file was made.
+    /// As [`Opening::open`]; also returns whether the file was made.
     ///
     /// # Errors
     /// As [`Opening::open`].
@@ -169,7 +169,7 @@ impl Opening {
         Err(failed(Errno::EXIST))
     }
 
-    /// As [`Opening::open`]; also answers whether the file was made.
+    /// As [`Opening::open`]; also returns whether the file was made.
     ///
     /// # Errors
     /// As [`Opening::open`].
@@ -199,7 +199,7 @@ impl Opening {
     }
 
     /// As [`Opening::open_in_folder`], for a file that is the user's own and may be a link: links of
-    /// this user and of root in the last part are followed. Also answers the path in the end.
+    /// this user and of root in the last part are followed. Also returns the path in the end.
     ///
     /// # Errors
     /// As [`Opening::open_in_folder`].

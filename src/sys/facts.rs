@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What tells a file from others, whatever its names, and who may use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,14 @@ impl FileFacts {
     pub fn through(path: &Path) -> io::Result<FileFacts> {
         Ok(FileFacts::from(&path.metadata()?))
     }
+
+    /// As [`FileFacts::through`], for a caller that has read these already.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn known_through(_path: &Path, meta: &Metadata) -> io::Result<FileFacts> {
+        Ok(FileFacts::from(meta))
+    }
 }
 
 #[cfg(windows)]
@@ -96,7 +104,7 @@ impl FileFacts {
         FileFacts::of(&open_to_look(path, OPEN_REPARSE_POINT)?)
     }
 
-    /// As [`FileFacts::at`]: the other facts do not tell.
+    /// As [`FileFacts::at`]: what the caller has read is not enough here.
     ///
     /// # Errors
     /// The system's reason.
@@ -110,6 +118,14 @@ impl FileFacts {
     /// The system's reason.
     pub fn through(path: &Path) -> io::Result<FileFacts> {
         FileFacts::of(&open_to_look(path, 0)?)
+    }
+
+    /// As [`FileFacts::through`]: what the caller has read is not enough here.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn known_through(path: &Path, _meta: &Metadata) -> io::Result<FileFacts> {
+        FileFacts::through(path)
     }
 }
 
@@ -129,24 +145,25 @@ fn open_to_look(path: &Path, flags: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// When a file was last written, in whole seconds since 1970.
+/// When a file was last written, in whole seconds since 1970, rounded down.
 pub fn modified_seconds(meta: &Metadata) -> Option<i64> {
+    let seconds = modified_nanos(meta)?.div_euclid(1_000_000_000);
+    i64::try_from(seconds).ok()
+}
+
+/// When a file was last written, in nanoseconds since 1970.
+pub fn modified_nanos(meta: &Metadata) -> Option<i128> {
     let time = meta.modified().ok()?;
-    Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-        // Rounded down, as the system does.
-        Err(before) => {
-            let before = before.duration();
-            let whole = i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
-            -whole - i64::from(before.subsec_nanos() > 0)
-        }
-    })
+    let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).ok();
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => nanos(after),
+        Err(before) => nanos(before.duration()).map(|nanos| -nanos),
+    }
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::MetadataExt;
-    use std::time::Duration;
 
     use super::*;
 
@@ -162,6 +179,8 @@ mod tests {
             file.set_modified(time).unwrap();
             let meta = file.metadata().unwrap();
             assert_eq!(modified_seconds(&meta), Some(meta.mtime()), "{time:?}");
+            let nanos = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+            assert_eq!(modified_nanos(&meta), Some(nanos), "{time:?}");
         }
     }
 }

@@ -40,6 +40,31 @@ pub fn symlink_in_folder(target: &Path, link: &Path) -> Result<io::Result<()>, F
     })
 }
 
+/// Makes a second name for a program.
+///
+/// # Errors
+/// The system's reason; [`io::ErrorKind::AlreadyExists`] when something is there.
+#[cfg(unix)]
+pub fn link_to_program(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+/// Makes a second name for a program: a hard link, or a copy on another drive. Symbolic links need a
+/// privilege here.
+///
+/// # Errors
+/// The system's reason; [`io::ErrorKind::AlreadyExists`] when something is there.
+#[cfg(not(unix))]
+pub fn link_to_program(target: &Path, link: &Path) -> io::Result<()> {
+    let target = link.parent().unwrap_or(Path::new("")).join(target);
+    std::fs::hard_link(&target, link).or_else(|_| {
+        if link.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        std::fs::copy(&target, link).map(|_| ())
+    })
+}
+
 /// The path of a file without links, as people write it.
 ///
 /// # Errors

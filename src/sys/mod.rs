@@ -11,6 +11,7 @@ mod error;
 pub mod facts;
 mod folder;
 mod idle;
+mod last_read;
 pub mod limits;
 mod links;
 mod lock;
@@ -30,18 +31,21 @@ use std::io;
 use std::path::Path;
 
 pub use abandoned::remove_abandoned;
-pub use access::{may_read, set_group, set_group_of, set_mode, set_mode_of};
+pub use access::{
+    is_executable, may_read, open_to_others, set_group, set_group_of, set_mode, set_mode_of,
+};
 pub use boot::boot;
 pub use copy::{copy_file, replace};
 pub use door::{Opening, open_itself};
 pub use error::{FsError, reason};
 pub use facts::FileFacts;
 pub use folder::{Obstacle, follow_own_links, refuse_foreign_link};
-pub use links::{canonicalize, symlink, symlink_in_folder};
+pub use last_read::{mark_read, open_to_check};
+pub use links::{canonicalize, link_to_program, symlink, symlink_in_folder};
 use lock::LOCK_MODE;
 pub use lock::{LockGuard, has_no_locks, try_lock};
 pub use place::{read_at, read_exact_at, write_all_at};
-pub use probe::{abilities, free_space, is_case_sensitive};
+pub use probe::{abilities, free_space, is_case_sensitive, platform};
 pub use range::{block_size, copy_range};
 pub use read::{open_regular, read_limited, read_once, read_text};
 pub use staged::Mode;
@@ -58,6 +62,19 @@ pub fn create_dir_all(path: &Path) -> Result<(), FsError> {
     let made = folder::make_folder(path).map(drop);
     #[cfg(not(unix))]
     let made = fs::create_dir_all(path);
+    made.map_err(FsError::of("create the folder", path))
+}
+
+/// Creates a folder and its parents, closed to other users where the system has permissions. One that is
+/// there stays as it is.
+///
+/// # Errors
+/// [`FsError`] naming the folder.
+pub fn create_secret_dir_all(path: &Path) -> Result<(), FsError> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.recursive(true).create(path);
     made.map_err(FsError::of("create the folder", path))
 }
 

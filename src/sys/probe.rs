@@ -63,6 +63,20 @@ pub fn abilities(path: &Path) -> Abilities {
     }
 }
 
+/// Name and release of the system, and the kind of machine: `Linux-6.1.0-x86_64`.
+#[cfg(unix)]
+pub fn platform() -> String {
+    let name = rustix::system::uname();
+    let parts = [name.sysname(), name.release(), name.machine()];
+    parts.map(|part| part.to_string_lossy()).join("-")
+}
+
+/// Name of the system and the kind of machine: `windows-x86_64`.
+#[cfg(not(unix))]
+pub fn platform() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs;

@@ -4,99 +4,20 @@
 //! and Git's hash need the bytes in order. A file that does not have its Xet hash may be chunked in
 //! another way than the library does it, so its SHA-256 decides then.
 
-use std::collections::{HashMap, VecDeque};
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::cache::last_used;
-use crate::sys::{FileFacts, FsError};
-use crate::types::digest::{Digest, Sha256Digest};
+use super::checks::{Check, Group, groups};
+use crate::sys::{FsError, open_to_check};
+use crate::types::digest::Digest;
 use crate::types::hash::{ContentHasher, READ_SIZE};
 use crate::types::listing::Checksum;
 use crate::types::progress::{Event, FileProgress, Progress};
 use crate::types::xet_hash::{ChunkHash, chunks_of, cuts, xet_hash};
-
-/// A folder with files to check, which share it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder {
-    /// Path on disk.
-    pub path: PathBuf,
-    /// Path in the repository, with a final slash; empty for all of it.
-    pub prefix: String,
-    /// What stands before the path in reports.
-    pub label: Arc<str>,
-}
-
-impl Folder {
-    /// Path of a file in the repository.
-    pub fn in_repo(&self, name: &OsStr) -> String {
-        format!("{}{}", self.prefix, name.to_string_lossy())
-    }
-}
-
-/// A file and what it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    folder: Arc<Folder>,
-    name: Box<OsStr>,
-    /// The hash it should have.
-    pub expected: Checksum,
-    /// Its Xet hash, if that is to prove it: several cores can share the work.
-    pub xet_hash: Option<Box<Sha256Digest>>,
-}
-
-impl Check {
-    /// The file of this name in a folder.
-    pub fn new(
-        folder: Arc<Folder>,
-        name: Box<OsStr>,
-        expected: Checksum,
-        xet_hash: Option<Box<Sha256Digest>>,
-    ) -> Self {
-        Check {
-            folder,
-            name,
-            expected,
-            xet_hash,
-        }
-    }
-
-    /// The file at a path.
-    pub fn of_file(path: &Path, expected: Checksum, xet_hash: Option<Sha256Digest>) -> Self {
-        let folder = Folder {
-            path: path.parent().map(Path::to_path_buf).unwrap_or_default(),
-            prefix: String::new(),
-            label: "".into(),
-        };
-        let name = path.file_name().unwrap_or_default();
-        Check::new(
-            Arc::new(folder),
-            name.into(),
-            expected,
-            xet_hash.map(Box::new),
-        )
-    }
-
-    /// Path in the repository, behind the label of its folder.
-    pub fn path(&self) -> String {
-        format!("{}{}", self.folder.label, self.folder.in_repo(&self.name))
-    }
-
-    /// Path on disk.
-    pub fn file(&self) -> PathBuf {
-        self.folder.path.join(&*self.name)
-    }
-
-    /// Whether the same content would prove both.
-    fn expects_what(&self, other: &Check) -> bool {
-        self.expected == other.expected && self.xet_hash == other.xet_hash
-    }
-}
 
 /// A file whose content is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,19 +63,19 @@ impl Verified {
 /// Hashes all files on all cores, and each content only once.
 pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Verified {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut jobs, unreadable) = jobs(checks);
+    let (mut files, unreadable) = groups(checks);
     // The largest first, so that the cores finish at about the same time.
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.size));
+    files.sort_by_key(|file| std::cmp::Reverse(file.size));
     progress.event(Event::Begun {
-        files: jobs.len() as u64,
-        bytes: jobs.iter().map(|job| job.size).sum(),
+        files: files.len() as u64,
+        bytes: files.iter().map(|file| file.size).sum(),
         done: 0,
         there: 0,
     });
-    let queue = Queue::new(jobs.len());
-    let work = || queue.work(&jobs, cores, progress);
+    let queue = Queue::new(files.len());
+    let work = || queue.work(&files, cores, progress);
     std::thread::scope(|scope| {
-        for _ in 1..cores.min(jobs.iter().map(|job| job.most_parts(cores)).sum()) {
+        for _ in 1..cores.min(files.iter().map(|file| file.most_parts(cores)).sum()) {
             // Without this thread the others do all the work.
             let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         }
@@ -163,23 +84,13 @@ pub fn hash_all(checks: &[Check], progress: &dyn Progress) -> Verified {
     progress.event(Event::Finished);
     let state = queue.state.into_inner();
     let mut found = state.unwrap_or_else(PoisonError::into_inner).found;
-    found.unreadable.extend(unreadable);
+    let unreadable = unreadable.into_iter();
+    found
+        .unreadable
+        .extend(unreadable.map(|(check, error)| unread(check, error)));
     found.wrong.sort_by(|a, b| a.path.cmp(&b.path));
     found.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
     found
-}
-
-/// One content to hash, with all checks that need its hash.
-struct Job<'a> {
-    first: &'a Check,
-    others: Vec<&'a Check>,
-    size: u64,
-    /// The chunks of its parts, as far as they are hashed.
-    parts: Mutex<Vec<Option<Chunks>>>,
-    /// The job before it of the same file, which expects something else.
-    before: Option<u32>,
-    /// It was said that it cannot be read.
-    is_told: AtomicBool,
 }
 
 type Chunks = Vec<(ChunkHash, u64)>;
@@ -190,67 +101,21 @@ enum Unit<'a> {
     File(usize),
     /// A part of a file with a Xet hash.
     Part {
-        job: usize,
+        file: Arc<InParts<'a>>,
         part: usize,
         range: Range<u64>,
-        progress: FileProgress<'a>,
     },
 }
 
-/// Groups checks by content: the same file with the same expectation is hashed once, whatever names it has.
-/// Also answers the files that cannot be looked at.
-fn jobs(checks: &[Check]) -> (Vec<Job<'_>>, Vec<Unreadable>) {
-    /// Device and inode to the last job of that file.
-    type Last = HashMap<(u64, u64), u32>;
-    let (mut last, mut jobs, mut unreadable) = (Last::new(), Vec::<Job<'_>>::new(), Vec::new());
-    for check in checks {
-        let file = check.file();
-        let (size, identity) = match fs::metadata(&file) {
-            Ok(found) => (found.len(), identity(&file, &found)),
-            Err(error) => {
-                unreadable.push(unread(check, error));
-                continue;
-            }
-        };
-        let before = identity.and_then(|identity| last.get(&identity).copied());
-        let mut same = before;
-        while let Some(at) = same
-            && !jobs[at as usize].first.expects_what(check)
-        {
-            same = jobs[at as usize].before;
-        }
-        if let Some(at) = same {
-            jobs[at as usize].others.push(check);
-            continue;
-        }
-        if let (Some(identity), Ok(at)) = (identity, u32::try_from(jobs.len())) {
-            last.insert(identity, at);
-        }
-        jobs.push(Job {
-            first: check,
-            others: Vec::new(),
-            size,
-            parts: Mutex::default(),
-            before,
-            is_told: AtomicBool::new(false),
-        });
-    }
-    (jobs, unreadable)
-}
-
-/// Which file it is, links followed; `None` where the system does not say.
-fn identity(path: &Path, found: &fs::Metadata) -> Option<(u64, u64)> {
-    #[cfg(unix)]
-    let facts = {
-        let _ = path;
-        FileFacts::from(found)
-    };
-    #[cfg(not(unix))]
-    let facts = {
-        let _ = found;
-        FileFacts::of(&File::open(path).ok()?).ok()?
-    };
-    Some(facts.identity)
+/// A file that threads hash in parts.
+struct InParts<'a> {
+    /// Its number.
+    file: usize,
+    /// The chunks of its parts, as far as they are hashed.
+    chunks: Mutex<Vec<Option<Chunks>>>,
+    /// That it cannot be read is reported already.
+    is_reported: AtomicBool,
+    progress: FileProgress<'a>,
 }
 
 fn unread(check: &Check, error: io::Error) -> Unreadable {
@@ -278,10 +143,10 @@ struct State<'a> {
 }
 
 impl<'a> Queue<'a> {
-    fn new(jobs: usize) -> Self {
+    fn new(files: usize) -> Self {
         Queue {
             state: Mutex::new(State {
-                files: 0..jobs,
+                files: 0..files,
                 parts: VecDeque::new(),
                 running: 0,
                 found: Verified::default(),
@@ -313,22 +178,19 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn work(&self, jobs: &[Job<'_>], cores: usize, progress: &'a dyn Progress) {
+    fn work(&self, files: &[Group<'_>], cores: usize, progress: &'a dyn Progress) {
         let mut buffer = vec![0; READ_SIZE];
         while let Some(unit) = self.next() {
-            let (index, result) = match unit {
-                Unit::File(index) => {
-                    let begun = self.begin(jobs, index, cores, progress, &mut buffer);
-                    (index, begun)
+            let more = match unit {
+                Unit::File(index) => self
+                    .begin(files, index, cores, progress, &mut buffer)
+                    .unwrap_or_else(|error| files[index].unreadable(&error)),
+                Unit::Part { file, part, range } => {
+                    let group = &files[file.file];
+                    let hashed = file.hash(group, part, range, &mut buffer);
+                    hashed.unwrap_or_else(|error| file.unreadable(group, &error))
                 }
-                Unit::Part {
-                    job,
-                    part,
-                    range,
-                    progress,
-                } => (job, jobs[job].hash_part(part, range, progress, &mut buffer)),
             };
-            let more = result.unwrap_or_else(|error| jobs[index].unreadable(&error));
             let mut state = self.state();
             state.running -= 1;
             state.found.add(more);
@@ -340,27 +202,31 @@ impl<'a> Queue<'a> {
     /// Begins a file: hashes it, or cuts it into parts for all.
     fn begin(
         &self,
-        jobs: &[Job<'_>],
+        files: &[Group<'_>],
         index: usize,
         cores: usize,
         progress: &'a dyn Progress,
         buffer: &mut [u8],
     ) -> io::Result<Verified> {
-        let job = &jobs[index];
-        let path = job.first.path();
-        let progress = FileProgress::begin_present(progress, path, Some(job.size), 0);
-        if job.first.xet_hash.is_none() {
-            return job.hash_whole(progress, buffer);
+        let file = &files[index];
+        let path = file.first.path();
+        let progress = FileProgress::begin_present(progress, path, Some(file.size), 0);
+        if file.first.xet_hash.is_none() {
+            return file.hash_whole(progress, buffer);
         }
-        let share = job.size / (job.most_parts(cores) as u64);
-        let ranges = cuts(&mut job.open()?, job.size, share)?;
-        *job.parts() = vec![None; ranges.len()];
+        let share = file.size / (file.most_parts(cores) as u64);
+        let ranges = cuts(&mut file.open()?, file.size, share)?;
+        let in_parts = Arc::new(InParts {
+            file: index,
+            chunks: Mutex::new(vec![None; ranges.len()]),
+            is_reported: AtomicBool::new(false),
+            progress,
+        });
         let units = ranges.into_iter().enumerate();
         let units = units.map(|(part, range)| Unit::Part {
-            job: index,
+            file: Arc::clone(&in_parts),
             part,
             range,
-            progress,
         });
         let mut state = self.state();
         for unit in units.rev() {
@@ -370,7 +236,53 @@ impl<'a> Queue<'a> {
     }
 }
 
-impl Job<'_> {
+impl InParts<'_> {
+    /// Hashes a part, and judges the file after the last one.
+    fn hash(
+        &self,
+        group: &Group<'_>,
+        part: usize,
+        range: Range<u64>,
+        buffer: &mut [u8],
+    ) -> io::Result<Verified> {
+        let chunks = group
+            .open()
+            .and_then(|mut file| chunks_of(&mut file, range, |bytes| self.progress.advance(bytes)));
+        let chunks = match chunks {
+            // It became shorter since it was measured.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Vec::new(),
+            chunks => chunks?,
+        };
+        let all = {
+            let mut parts = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+            parts[part] = Some(chunks);
+            if parts.iter().any(Option::is_none) {
+                return Ok(Verified::default());
+            }
+            std::mem::take(&mut *parts)
+        };
+        let hash = xet_hash(all.into_iter().flatten().flatten());
+        if Digest::from_hex(&hash).as_ref() == group.first.xet_hash.as_deref() {
+            self.progress.done();
+            return Ok(Verified {
+                by_xet_hash: group.checks().count(),
+                ..Verified::default()
+            });
+        }
+        self.progress.rewind(group.size);
+        group.hash_whole(self.progress, buffer)
+    }
+
+    /// As [`Group::unreadable`], for the first part that says so.
+    fn unreadable(&self, group: &Group<'_>, error: &io::Error) -> Verified {
+        match self.is_reported.swap(true, Ordering::Relaxed) {
+            true => Verified::default(),
+            false => group.unreadable(error),
+        }
+    }
+}
+
+impl Group<'_> {
     /// How many parts are worth while. A part for each core ends late when one core is slower.
     fn most_parts(&self, cores: usize) -> usize {
         /// Shortest part, in bytes.
@@ -384,26 +296,12 @@ impl Job<'_> {
         }
     }
 
-    fn parts(&self) -> MutexGuard<'_, Vec<Option<Chunks>>> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn open(&self) -> io::Result<File> {
-        let file = last_used::open_unmarked(&self.first.file())?;
-        advise_sequential(&file);
-        Ok(file)
+        open_to_check(&self.first.file())
     }
 
-    /// All files with this content.
-    fn checks(&self) -> impl Iterator<Item = &Check> {
-        [self.first].into_iter().chain(self.others.iter().copied())
-    }
-
-    /// None of them could be read, or not to the end. Of a file in parts it is said once.
+    /// None of its files could be read, or not to the end.
     fn unreadable(&self, error: &io::Error) -> Verified {
-        if self.is_told.swap(true, Ordering::Relaxed) {
-            return Verified::default();
-        }
         let again = || match error.raw_os_error() {
             Some(code) => io::Error::from_raw_os_error(code),
             None => io::Error::new(error.kind(), error.to_string()),
@@ -413,42 +311,6 @@ impl Job<'_> {
             unreadable: unreadable.collect(),
             ..Verified::default()
         }
-    }
-
-    /// Hashes a part, and judges the file after the last one.
-    fn hash_part(
-        &self,
-        part: usize,
-        range: Range<u64>,
-        progress: FileProgress<'_>,
-        buffer: &mut [u8],
-    ) -> io::Result<Verified> {
-        let chunks = self
-            .open()
-            .and_then(|mut file| chunks_of(&mut file, range, |bytes| progress.advance(bytes)));
-        let chunks = match chunks {
-            // It became shorter since it was measured.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Vec::new(),
-            chunks => chunks?,
-        };
-        let all = {
-            let mut parts = self.parts();
-            parts[part] = Some(chunks);
-            if parts.iter().any(Option::is_none) {
-                return Ok(Verified::default());
-            }
-            std::mem::take(&mut *parts)
-        };
-        let hash = xet_hash(all.into_iter().flatten().flatten());
-        if Digest::from_hex(&hash).as_ref() == self.first.xet_hash.as_deref() {
-            progress.done();
-            return Ok(Verified {
-                by_xet_hash: 1 + self.others.len(),
-                ..Verified::default()
-            });
-        }
-        progress.rewind(self.size);
-        self.hash_whole(progress, buffer)
     }
 
     fn hash_whole(&self, progress: FileProgress<'_>, buffer: &mut [u8]) -> io::Result<Verified> {
@@ -487,17 +349,13 @@ impl Job<'_> {
     }
 }
 
-/// Asks the system to read ahead. Failing changes nothing.
-fn advise_sequential(file: &File) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::checks::Folder;
     use super::*;
+    use crate::types::digest::Sha256Digest;
     use crate::types::progress::Silent;
     use crate::types::xet_hash::noise;
 
@@ -508,37 +366,6 @@ mod tests {
         let chunks = chunks_of(&mut File::open(path).unwrap(), 0..size, |_| ()).unwrap();
         let sha256 = hasher.finish().unwrap();
         (sha256, xet_hash(chunks))
-    }
-
-    #[test]
-    fn one_content_is_hashed_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |name: &str, expected: &str, xet_hash: Option<&str>| {
-            let file = folder.path().join(name);
-            fs::write(&file, "x").unwrap();
-            let expected = Checksum::from_etag(expected).unwrap();
-            Check::of_file(&file, expected, xet_hash.and_then(Digest::from_hex))
-        };
-        let checks = [
-            check("a", "1", None),
-            check("a", "2", None),
-            check("a", "1", None),
-            check("a", "1", Some(&"0".repeat(64))),
-            check("b", "1", None),
-            check("a", "2", None),
-            check("a", "1", None),
-        ];
-        let (jobs, unreadable) = jobs(&checks);
-        assert!(unreadable.is_empty());
-        let numbers: Vec<usize> = jobs.iter().map(|job| job.checks().count()).collect();
-        assert_eq!(numbers, [3, 2, 1, 1]);
-    }
-
-    /// A million links are checked within 150 MiB, of which each name has 48 bytes.
-    #[test]
-    fn a_file_takes_little_memory() {
-        assert!(size_of::<Check>() <= 72);
-        assert!(size_of::<Job<'_>>() <= 88);
     }
 
     #[test]

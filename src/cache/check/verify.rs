@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use super::hashing::{Check, Folder, Mismatch, Unreadable, Verified, hash_all};
+pub use super::checks::{Check, Folder};
+pub use super::hashing::{Mismatch, Unreadable, Verified, hash_all};
 use crate::cache::layout;
 use crate::sys::FsError;
 use crate::types::digest::XetHash;

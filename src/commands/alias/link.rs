@@ -1,11 +1,11 @@
 //! The link `huggingface-cli` to this program: what stands in its place, making and removing it.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::sys::{FsError, open_regular};
+use crate::sys::{FileFacts, FsError, is_executable, link_to_program, open_regular};
 
 /// How much of a file is read to see whose script it is, in bytes.
 const HEAD: u64 = 4096;
@@ -76,7 +76,7 @@ fn found(path: &Path, binary: &Path) -> io::Result<Found> {
     if target.is_dir() {
         return Ok(Found::Folder);
     }
-    if is_same(&target, path, &fs::metadata(binary)?, binary) {
+    if FileFacts::through(path)?.identity == FileFacts::through(binary)?.identity {
         return Ok(if itself.is_symlink() {
             Found::Link
         } else {
@@ -100,17 +100,6 @@ fn found(path: &Path, binary: &Path) -> io::Result<Found> {
         return Ok(Found::Copy);
     }
     Ok(Found::Other)
-}
-
-#[cfg(unix)]
-fn is_same(a: &Metadata, _: &Path, b: &Metadata, _: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same(_: &Metadata, a: &Path, _: &Metadata, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
@@ -138,12 +127,14 @@ fn same_content(a: &Path, b: &Path) -> io::Result<bool> {
 pub fn create(path: &Path, binary: &Path, replace: bool) -> Result<(), FsError> {
     let failed = || FsError::of("make the link", path);
     if !replace {
-        return link(&target(path, binary), path).map_err(failed());
+        return link_to_program(&target(path, binary), path).map_err(failed());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".huggingface-cli-")
-        .make_in(folder, |temporary| link(&target(path, binary), temporary))
+        .make_in(folder, |temporary| {
+            link_to_program(&target(path, binary), temporary)
+        })
         .map_err(failed())?
         .persist(path)
         .map(|_| ())
@@ -167,23 +158,6 @@ fn target(path: &Path, binary: &Path) -> PathBuf {
     }
 }
 
-#[cfg(unix)]
-fn link(target: &Path, path: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, path)
-}
-
-/// Symbolic links need a privilege on Windows; hard links need the same drive.
-#[cfg(not(unix))]
-fn link(target: &Path, path: &Path) -> io::Result<()> {
-    let target = path.parent().unwrap_or(Path::new("")).join(target);
-    fs::hard_link(&target, path).or_else(|_| {
-        if path.exists() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        fs::copy(&target, path).map(|_| ())
-    })
-}
-
 /// The files named `name` in the folders of `PATH`, in its order, each once.
 pub fn in_path(path_variable: &OsStr, current_dir: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -198,28 +172,18 @@ pub fn in_path(path_variable: &OsStr, current_dir: &Path, name: &str) -> Vec<Pat
 
 /// What tells one file from another, whatever its names: device and inode, else the whole path.
 pub fn identity(path: &Path) -> String {
-    #[cfg(unix)]
-    if let Ok(metadata) = fs::metadata(path) {
-        use std::os::unix::fs::MetadataExt;
-        return format!("{}:{}", metadata.dev(), metadata.ino());
+    match FileFacts::through(path) {
+        Ok(FileFacts {
+            identity: (device, inode),
+            ..
+        }) => format!("{device}:{inode}"),
+        Err(_) => path.display().to_string().replace(',', "_"),
     }
-    path.display().to_string().replace(',', "_")
 }
 
 /// Whether a shell would start this file.
 pub fn is_runnable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && may_run(&metadata))
-}
-
-#[cfg(unix)]
-fn may_run(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn may_run(_: &Metadata) -> bool {
-    true
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && is_executable(&metadata))
 }
 
 #[cfg(all(test, unix))]

@@ -166,7 +166,7 @@ fn add(args: &AddArgs, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Who gets the commands that this program does not have.
+/// Which program runs the commands that this one does not have.
 fn tell_of_others(context: &Context) {
     if context.console.mode() != Mode::Human {
         return;

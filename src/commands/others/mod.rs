@@ -16,6 +16,7 @@ pub use self::names::{Other, find, words};
 use crate::commands::alias::link::{self, Found};
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
+use crate::console::interrupt::replace_process;
 
 /// Starts the Python client named by the first argument with the others. The working folder, which is
 /// where `-c` looks for modules first, is left out: it is not part of the installation.
@@ -155,27 +156,9 @@ pub fn hand_on(args: &[OsString], env: &Env, program: Program) -> Option<ExitCod
                 command
             }
         };
-        if let Some(code) = take_our_place(command.args(rest)) {
+        if let Some(code) = replace_process(command.args(rest)) {
             return Some(code);
         }
     }
     None
-}
-
-/// `None` when it cannot be started.
-#[cfg(unix)]
-fn take_our_place(command: &mut Command) -> Option<ExitCode> {
-    use std::os::unix::process::CommandExt;
-    let _error = command.exec();
-    None
-}
-
-/// `None` when it cannot be started. A console sends Ctrl-C to both processes; ours waits for the other.
-#[cfg(not(unix))]
-fn take_our_place(command: &mut Command) -> Option<ExitCode> {
-    #[cfg(windows)]
-    crate::console::interrupt::leave_to_another_process();
-    let status = command.status().ok()?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Some(ExitCode::from(code.unwrap_or(1)))
 }

@@ -2,9 +2,9 @@
 //!
 //! # The protocol
 //!
-//! The partial is the file as it will be, with holes. Whoever brings bytes (a connection that fetches a
-//! range, a thread that unpacks chunks of Xet storage) writes them at their place, in any order, and
-//! notes them afterwards. Nothing is written twice and nothing is moved: a complete and proven partial is
+//! The partial is the file as it will be, with holes. A writer (a connection that fetches a range, a
+//! thread that unpacks chunks of Xet storage) writes bytes at their place, in any order, and notes them
+//! afterwards. Nothing is written twice and nothing is moved: a complete and proven partial is
 //! renamed to the blob, and the journal is removed.
 //!
 //! The journal is written by appending alone. Its records ([`journal`]) have checksums, so a reader stops
@@ -19,16 +19,16 @@
 //!   of the machine; after another boot only what was flushed counts, so that a power cut never leaves a
 //!   journal that names bytes which are not there.
 //! * *Chunk*: a range with the hash of its content. A Xet hash is the root over the hashes of all chunks,
-//!   so a journal whose chunks cover the content proves it without reading it again. A hash is believed
+//!   so a journal whose chunks cover the content proves it without reading it again. A hash counts
 //!   when the file is as the *closed* record says that its writer left it (inode, length, time, owner);
 //!   otherwise the chunk is hashed again, and one that is wrong is not there.
 //!
 //! None of this is trusted for what a file contains: before it is published, the whole content is proven by
-//! its SHA-256 (or Git's hash) or by its Xet hash. A journal that lies costs a second download, no more.
+//! its SHA-256 (or Git's hash) or by its Xet hash. A wrong journal costs a second download, no more.
 //! A partial without a journal of its content counts for nothing. Small contents, which are complete
 //! before the first batch, never have a journal.
 //!
-//! The lock of the content is held by whoever opens the partial; see [`super::claim`].
+//! The caller that opens the partial holds the lock of the content; see [`super::claim`].
 
 mod flush;
 mod journal;
@@ -77,7 +77,7 @@ pub struct Partial {
     /// Held as long as a thread may write to the partial.
     claim: Option<Arc<Claim>>,
     state: Mutex<State>,
-    /// Told when bytes are noted, or nothing more will come.
+    /// Notified when bytes are noted, or nothing more will come.
     noted: Condvar,
 }
 
@@ -343,10 +343,10 @@ impl Partial {
         }
         // A failure costs the next process some bytes.
         if self.write_pending(&mut state).is_ok()
-            && let Ok(metadata) = self.file.metadata()
+            && let Ok(identity) = identity(&self.file)
         {
             let mut bytes = Vec::new();
-            encode(&Record::Closed(identity(&metadata)), &mut bytes);
+            encode(&Record::Closed(identity), &mut bytes);
             state.is_closed = self.append(&mut state, &bytes).is_ok();
         }
     }

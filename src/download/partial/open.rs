@@ -1,6 +1,6 @@
 //! Opening a partial: what an earlier process left on disk, and how much of it counts.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -14,16 +14,17 @@ use super::recent::Recent;
 use super::{Journal, Partial, State};
 use crate::cache::layout::PartialName;
 use crate::download::claim::Claim;
+use crate::sys::facts::modified_nanos;
 use crate::sys::{
-    FsError, Mode, Opening, boot, open_regular, read_exact_at, sync_file, write_atomic,
+    FileFacts, FsError, Mode, Opening, boot, open_regular, read_exact_at, sync_file, write_atomic,
 };
 use crate::types::listing::Checksum;
 use crate::types::xet_hash::chunk_hash;
 
 impl Partial {
     /// Opens the partial, or makes it. What its journal notes counts; without one nothing does. `size` is
-    /// that of the content in bytes; the claim gives the right to write. Chunks whose hashes cannot be
-    /// believed are hashed again, so this may take a second for each few gigabytes.
+    /// that of the content in bytes; the claim gives the right to write. Chunks whose hashes do not
+    /// count are hashed again, so this may take a second for each few gigabytes.
     ///
     /// # Errors
     /// [`FsError`] naming the partial or its journal.
@@ -74,7 +75,7 @@ impl Partial {
             noted: Condvar::new(),
         };
         match told.filter(|told| !told.present.is_empty()) {
-            Some(told) => partial.take_up(told, &metadata)?,
+            Some(told) => partial.take_up(told)?,
             None => partial.begin(metadata.len())?,
         }
         Ok(partial)
@@ -92,8 +93,8 @@ impl Partial {
     }
 
     /// Goes on with what a journal tells.
-    fn take_up(&mut self, mut told: Told, metadata: &Metadata) -> Result<(), FsError> {
-        let is_as_left = told.closed == Some(identity(metadata));
+    fn take_up(&mut self, mut told: Told) -> Result<(), FsError> {
+        let is_as_left = told.closed.is_some() && told.closed == identity(&self.file).ok();
         if !is_as_left {
             let wrong = self.wrong_chunks(&told)?;
             for range in wrong {
@@ -231,49 +232,24 @@ fn records_of(told: &Told) -> Vec<Record> {
     records
 }
 
-#[cfg(unix)]
-pub(super) fn identity(metadata: &Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    Identity {
-        inode: metadata.ino(),
+pub(super) fn identity(file: &File) -> io::Result<Identity> {
+    let (facts, metadata) = (FileFacts::of(file)?, file.metadata()?);
+    Ok(Identity {
+        inode: facts.identity.1,
         length: metadata.len(),
-        modified: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
-        owner: metadata.uid(),
-    }
+        modified: modified_nanos(&metadata).unwrap_or(0),
+        owner: facts.owner,
+    })
 }
 
-#[cfg(not(unix))]
-pub(super) fn identity(metadata: &Metadata) -> Identity {
-    let since_1970 = |time: std::time::SystemTime| {
-        let duration = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-        i128::try_from(duration.as_nanos()).ok()
-    };
-    Identity {
-        inode: 0,
-        length: metadata.len(),
-        modified: metadata.modified().ok().and_then(since_1970).unwrap_or(0),
-        owner: 0,
-    }
-}
-
-/// Opens the file, or makes it. One that has another name as well is left to that: whoever copied the
-/// cache by hard links, or put one here, means the content to stay.
+/// Opens the file, or makes it. One that has another name as well keeps its content under that name,
+/// as in a copy of the cache by hard links, and a new file is made here.
 fn open_own(path: &Path) -> io::Result<File> {
     let file = Opening::update().open(path)?;
-    if !has_other_names(&file)? {
+    if FileFacts::of(&file)?.names <= 1 {
         return Ok(file);
     }
+    drop(file);
     fs::remove_file(path)?;
     Opening::new_file().open(path)
-}
-
-#[cfg(unix)]
-fn has_other_names(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(file.metadata()?.nlink() > 1)
-}
-
-#[cfg(not(unix))]
-fn has_other_names(_: &File) -> io::Result<bool> {
-    Ok(false)
 }

@@ -74,7 +74,7 @@ pub async fn prove(
         if hashed.restarts == partial.state().restarts {
             return Ok(hashed.is_right);
         }
-        // Bytes were written again behind its back.
+        // Bytes that it had hashed were written again.
     }
     if partial.checksum.is_unknown() {
         return Ok(true);

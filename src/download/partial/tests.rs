@@ -441,7 +441,7 @@ fn a_partial_of_one_process_goes_with_it() {
     let thread = Arc::clone(&partial);
     partial.close();
     assert_eq!(folder.names(), [""; 0]);
-    // A thread that is still at it does not bring it back.
+    // A thread that still writes does not make it again.
     let _ = thread.note(5..6);
     drop((partial, thread));
     assert_eq!(folder.names(), [""; 0]);

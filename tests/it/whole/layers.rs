@@ -81,11 +81,9 @@ fn module_of(file: &Path) -> Vec<String> {
 /// Code without its unit tests: `#[cfg(test)]` stands before the module that ends the file.
 fn code_of(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
-    code.split("#[cfg(all(test, unix))]\nmod ")
-        .next()
-        .unwrap()
-        .to_owned()
+    let tests = ["#[cfg(test)]\nmod ", "#[cfg(all(test, unix))]\nmod "];
+    let end = tests.iter().filter_map(|start| text.find(start)).min();
+    text[..end.unwrap_or(text.len())].to_owned()
 }
 
 /// Each module with what it names of this program, as `room::file::Item`, and of other crates.
@@ -266,4 +264,45 @@ fn only_the_console_prints() {
             assert!(!prints, "{}: {line}", file.display());
         }
     }
+}
+
+/// Files outside `sys` with code for one system only, and why it cannot be there.
+const OF_ONE_SYSTEM: [(&str, &str); 3] = [
+    (
+        "cache/check/doctor/mod.rs",
+        "Windows has no modes to examine",
+    ),
+    (
+        "console/interrupt.rs",
+        "signals end commands; the engine leaves them alone",
+    ),
+    (
+        "console/terminal.rs",
+        "the engine, which `sys` is a part of, knows no terminal",
+    ),
+];
+
+/// Code that the compiler leaves out on another system is checked on one system only, so it has one place.
+/// `cfg!(windows)` in an expression is allowed everywhere: all systems compile both sides.
+#[test]
+fn only_sys_has_code_for_one_system() {
+    let is_of_one_system = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("#[cfg(")
+            && ["unix", "windows", "target_os"].map(|word| line.contains(word)) != [false; 3]
+    };
+    let found: BTreeSet<String> = files()
+        .into_iter()
+        .filter(|file| code_of(file).lines().any(is_of_one_system))
+        .map(|file| {
+            file.strip_prefix(src())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .filter(|file| !file.starts_with("sys/"))
+        .collect();
+    let allowed = OF_ONE_SYSTEM.map(|(file, _)| file.to_owned());
+    assert_eq!(found, BTreeSet::from(allowed));
 }

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use super::relink::Wanted;
 use super::walk::names;
 use crate::cache::blob_names::{BlobName, blob_name};
-use crate::cache::last_used;
 use crate::cache::layout::{
     self, CacheLayout, RepoLayout, parse_repo_folder, parse_repo_folder_name, staging_path,
 };
 use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, Entry, Linked, SharedBlob};
 use crate::sys::dir::Dir;
-use crate::sys::{FsError, Opening, open_regular, sync_file};
+use crate::sys::{FsError, Opening, open_regular, open_to_check, sync_file};
 use crate::types::digest::XetHash;
 use crate::types::hash::ContentHasher;
 use crate::types::listing::Checksum;
@@ -189,7 +188,7 @@ fn from_store(
 /// Copies a blob of another repository: as a hard link where that works, which needs no disk space.
 /// Each of the two can be deleted without the other.
 fn from_blob(blob: &Path, checksum: &Checksum, other: &Path) -> io::Result<()> {
-    let file = last_used::open_unmarked(other)?;
+    let file = open_to_check(other)?;
     let mut hasher = ContentHasher::new(checksum, Some(file.metadata()?.len()));
     hasher.update_from(&file)?;
     let is_proven = !matches!(checksum, Checksum::Unknown(_)) && hasher.matches();

@@ -186,24 +186,9 @@ mod tests {
     }
 
     fn listing() -> Listing {
-        let plain = FileEntry {
-            size: 3,
-            blob_id: [0xaa; 20].into(),
-            lfs: None,
-            xet_hash: None,
-        };
-        let large = FileEntry {
-            size: 9,
-            lfs: Some(Lfs {
-                sha256: [0xbb; 32].into(),
-                size: 9,
-            }),
-            xet_hash: Some("c".repeat(64).into()),
-            ..plain.clone()
-        };
         Listing::from([
-            ("d/é \"q\".txt".parse().unwrap(), plain),
-            ("model.bin".parse().unwrap(), large),
+            ("d/é \"q\".txt".parse().unwrap(), FileEntry::in_git(3)),
+            ("model.bin".parse().unwrap(), FileEntry::in_xet(9)),
         ])
     }
 
@@ -235,12 +220,7 @@ mod tests {
     fn odd_names_are_written_as_python_writes_them_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.json");
-        let entry = FileEntry {
-            size: 3,
-            blob_id: [0xaa; 20].into(),
-            lfs: None,
-            xet_hash: None,
-        };
+        let entry = FileEntry::in_git(3);
         let mut listing = ListingBuilder::new();
         listing.add("a\\b\t\n\r\u{8}\u{c}\u{1b}\u{7f}\u{1f600}", entry.clone());
         listing.add("../x", entry);

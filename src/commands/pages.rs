@@ -28,6 +28,16 @@ const TOKENS: &[&str] = &[
 ];
 const CACHE: &[&str] = &[env::HF_HUB_CACHE, env::HF_HOME];
 
+/// What commands obey that ask the Hub about a repository, or read the cache instead.
+const REPOSITORY: &[&str] = &[
+    env::HF_HUB_CACHE,
+    env::HF_HOME,
+    env::HF_TOKEN,
+    env::HF_ENDPOINT,
+    env::HF_HUB_OFFLINE,
+];
+const ALIAS: &[&str] = &[env::PATH];
+
 /// All pages.
 pub const PAGES: &[Page] = &[
     Page {
@@ -121,13 +131,7 @@ pub const PAGES: &[Page] = &[
             "hf ls openai-community/gpt2 \"*.json\" onnx/",
             "hf ls datasets/nyu-mll/glue --revision refs/pr/1 --json",
         ],
-        variables: &[
-            env::HF_HUB_CACHE,
-            env::HF_HOME,
-            env::HF_TOKEN,
-            env::HF_ENDPOINT,
-            env::HF_HUB_OFFLINE,
-        ],
+        variables: REPOSITORY,
     },
     Page {
         command: "cache",
@@ -183,13 +187,7 @@ pub const PAGES: &[Page] = &[
             "hf cache verify openai-community/gpt2 --revision main --fail-on-missing-files",
             "hf cache verify --all",
         ],
-        variables: &[
-            env::HF_HUB_CACHE,
-            env::HF_HOME,
-            env::HF_TOKEN,
-            env::HF_ENDPOINT,
-            env::HF_HUB_OFFLINE,
-        ],
+        variables: REPOSITORY,
     },
     Page {
         command: "cache doctor",
@@ -233,22 +231,22 @@ pub const PAGES: &[Page] = &[
     Page {
         command: "alias",
         examples: &["hf alias", "hf alias add", "hf alias remove"],
-        variables: &[env::PATH],
+        variables: ALIAS,
     },
     Page {
         command: "alias list",
         examples: &["hf alias list", "hf alias list --json"],
-        variables: &[env::PATH],
+        variables: ALIAS,
     },
     Page {
         command: "alias add",
         examples: &["hf alias add", "hf alias add --dir ~/.local/bin"],
-        variables: &[env::PATH],
+        variables: ALIAS,
     },
     Page {
         command: "alias remove",
         examples: &["hf alias remove", "hf alias remove --dir ~/.local/bin"],
-        variables: &[env::PATH],
+        variables: ALIAS,
     },
     Page {
         command: "man",
@@ -274,12 +272,8 @@ impl Page {
         if self.variables.is_empty() {
             return String::new();
         }
-        let width = self
-            .variables
-            .iter()
-            .map(|one| one.len())
-            .max()
-            .unwrap_or(0);
+        let width = self.variables.iter().map(|one| one.len()).max();
+        let width = width.unwrap_or(0);
         let lines: Vec<String> = self
             .variables
             .iter()

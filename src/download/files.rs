@@ -140,7 +140,6 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::listing::Lfs;
 
     #[test]
     fn a_file_takes_little_memory() {
@@ -150,21 +149,7 @@ mod tests {
     /// Whether they are described one by one or by their listing, they are the same.
     #[test]
     fn files_of_a_listing() {
-        let plain = FileEntry {
-            size: 3,
-            blob_id: [0xaa; 20].into(),
-            lfs: None,
-            xet_hash: None,
-        };
-        let large = FileEntry {
-            size: 9,
-            lfs: Some(Lfs {
-                sha256: [0xbb; 32].into(),
-                size: 9,
-            }),
-            xet_hash: Some("c".repeat(64).into()),
-            ..plain.clone()
-        };
+        let (plain, large) = (FileEntry::in_git(3), FileEntry::in_xet(9));
         let path = |text: &str| text.parse::<RepoPath>().unwrap();
         let there = OnDisk {
             file: true,

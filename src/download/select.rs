@@ -184,15 +184,9 @@ mod tests {
     use crate::types::listing::{FileEntry, ListingBuilder};
 
     fn apply(names: &[&str], include: &[&str], exclude: &[&str]) -> (String, String, String) {
-        let entry = FileEntry {
-            size: 1,
-            blob_id: [0xaa; 20].into(),
-            lfs: None,
-            xet_hash: None,
-        };
         let listing: Listing = ["a.json", "a.bin", "d/b.json", "d/e/c.bin", "x[1].txt"]
             .into_iter()
-            .map(|path| (path.parse().unwrap(), entry.clone()))
+            .map(|path| (path.parse().unwrap(), FileEntry::in_git(1)))
             .collect();
         let owned = |texts: &[&str]| {
             texts
@@ -270,15 +264,9 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_stored_count_only_where_they_are_asked_for() {
-        let entry = FileEntry {
-            size: 1,
-            blob_id: [0xaa; 20].into(),
-            lfs: None,
-            xet_hash: None,
-        };
         let mut listing = ListingBuilder::new();
         for name in ["a.json", "d/../x.bin", "../config"] {
-            listing.add(name, entry.clone());
+            listing.add(name, FileEntry::in_git(1));
         }
         let listing = listing.finish();
         for (names, include, exclude, expected) in [

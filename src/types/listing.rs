@@ -361,20 +361,36 @@ pub fn case_collision<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(names: &[&str]) -> Vec<RepoPath> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    fn entry(size: u64) -> FileEntry {
+impl FileEntry {
+    /// A file in Git.
+    pub fn in_git(size: u64) -> FileEntry {
         FileEntry {
             size,
             blob_id: [0xaa; 20].into(),
             lfs: None,
             xet_hash: None,
         }
+    }
+
+    /// A file in Xet storage.
+    pub fn in_xet(size: u64) -> FileEntry {
+        FileEntry {
+            lfs: Some(Lfs {
+                sha256: [0xbb; 32].into(),
+                size,
+            }),
+            xet_hash: Some("c".repeat(64).into()),
+            ..FileEntry::in_git(size)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(names: &[&str]) -> Vec<RepoPath> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
     /// A million files are in memory twice: as a listing and as a plan.
@@ -397,8 +413,8 @@ mod tests {
                     _ => random.u64(..span),
                 };
                 let path: RepoPath = format!("d/{number:08}").parse().unwrap();
-                let before = map.insert(path.clone(), entry(step));
-                assert_eq!(built.add_path(path, entry(step)), before);
+                let before = map.insert(path.clone(), FileEntry::in_git(step));
+                assert_eq!(built.add_path(path, FileEntry::in_git(step)), before);
                 assert_eq!(built.len(), map.len());
             }
             let listing = built.finish();
@@ -412,7 +428,7 @@ mod tests {
 
     #[test]
     fn files_that_are_folders_too() {
-        let entry = entry(1);
+        let entry = FileEntry::in_git(1);
         for (names, expected) in [
             (&["a", "b/c", "b/d/e", "b/d-e"][..], None),
             (&["a", "a-b", "a.b", "a/b"], Some(("a", "a/b"))),
@@ -436,9 +452,12 @@ mod tests {
     fn names_that_cannot_be_stored_are_kept_apart() {
         let mut listing = ListingBuilder::new();
         for (size, name) in ["b", "../x", "a", "b/../c", "z\0"].into_iter().enumerate() {
-            assert_eq!(listing.add(name, entry(size as u64)), None);
+            assert_eq!(listing.add(name, FileEntry::in_git(size as u64)), None);
         }
-        assert_eq!(listing.add("../x", entry(9)), Some(entry(1)));
+        assert_eq!(
+            listing.add("../x", FileEntry::in_git(9)),
+            Some(FileEntry::in_git(1))
+        );
         let listing = listing.finish();
         let stored: Vec<&str> = listing.keys().map(RepoPath::as_str).collect();
         assert_eq!(stored, ["a", "b"]);

@@ -34,7 +34,7 @@
 //! complete files and unfinished ones stay, and the next run continues from there.
 //!
 //! The feature `cli` (default) adds the command line; programs that embed the engine leave it out with
-//! `default-features = false`. How the source is laid out is told in `docs/architecture.md`.
+//! `default-features = false`. `docs/architecture.md` describes the source.
 
 #![cfg_attr(
     test,

@@ -129,8 +129,8 @@ mod tests {
     use super::*;
     use crate::types::token::Token;
 
-    /// Plays these answers one after the other; answers the outcome, the seconds at which each was
-    /// asked for, and what was told.
+    /// Plays these answers one after the other; returns the outcome, the seconds at which each was
+    /// asked for, and the events.
     async fn played(answers: &[&str]) -> (Result<Granted, DeviceError>, Vec<u64>, Vec<Waiting>) {
         played_with(answers, 5, 60).await
     }

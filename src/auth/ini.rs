@@ -4,8 +4,8 @@
 //! separators, `#` and `;` at the start of a line as comments, indented continuation lines, a
 //! `[DEFAULT]` section whose keys all others inherit (Python library reference, "configparser").
 //! INI crates differ from it in one or more of: continuation lines, blanks inside section names,
-//! `;` inside a value, duplicates as errors. A token file read differently is a token lost, hence
-//! these lines of our own; a test compares them with Python itself.
+//! `;` inside a value, duplicates as errors. A token file that is read differently loses tokens, so
+//! this parser is our own; a test compares it with Python itself.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -242,7 +242,7 @@ impl Ini {
         }
     }
 
-    /// Removes a section; answers whether it was there.
+    /// Removes a section; returns whether it was there.
     pub fn remove(&mut self, section: &str) -> bool {
         let Some(place) = self.places.remove(section) else {
             return false;

@@ -1,6 +1,6 @@
 //! Which Hub gave a login. A refresh token goes to that one and to no other; an access token goes
-//! wherever `HF_ENDPOINT` says, as the Python clients send it, and the user is told when that is
-//! somewhere else.
+//! wherever `HF_ENDPOINT` says, as the Python clients send it, and a warning says when that is
+//! another Hub.
 //!
 //! The key `endpoint` of a section of `stored_tokens` names it; without the key it is the public Hub,
 //! where nearly all logins are from. For a token from a variable, an option, or a token file without

@@ -1,7 +1,7 @@
 //! Tokens in the system's keyring, on request (`hf auth login --storage keyring`).
 //!
 //! The keyring holds the secrets, each under the service `hf-cli` and the token's name. A keyring
-//! cannot portably list its entries, and access may open a dialog; so an index lies beside
+//! cannot portably list its entries, and access may open a dialog; so there is an index beside
 //! the token files: `keyring_tokens`, JSON, with the names and which of them is active, and no
 //! secret. Without an index the keyring is never touched.
 //!
@@ -141,7 +141,7 @@ impl Keyring {
         self.write(&index, lock)
     }
 
-    /// Removes a token; answers whether it was there and whether it was the active one.
+    /// Removes a token; returns whether it was there and whether it was the active one.
     ///
     /// # Errors
     /// [`AuthError::Keyring`]; the index then still names it.

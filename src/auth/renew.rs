@@ -132,7 +132,7 @@ impl Renewal {
         &self.refresh_token
     }
 
-    /// Keeps what the Hub granted, and answers the new token. The old refresh token stays when the
+    /// Keeps what the Hub granted, and returns the new token. The old refresh token stays when the
     /// server did not give a new one. The token file follows only if it still held the old token: the
     /// user may have switched meanwhile.
     ///
@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// A login that is due, whose token file is changed to `token_file` while the Hub is asked;
-    /// answers the token file and the list after the renewal.
+    /// returns the token file and the list after the renewal.
     fn renewed(token_file: &str, refresh_token: Option<&str>) -> (String, String) {
         let home = tempfile::tempdir().unwrap();
         let path = |name: &str| home.path().join(name);

@@ -1,5 +1,5 @@
 //! The active token: does what [`resolve`](super::resolve) decided, with the files, the keyring and
-//! the Hub. It knows no terminal: what the user should hear is a [`Notice`].
+//! the Hub. It uses no terminal: a message for the user is a [`Notice`].
 //!
 //! A renewal has three parts, since only the middle one is asynchronous and a command line wants
 //! Ctrl-C to work in each of them: [`Session::begin`] (lock, files and keyring; may block),
@@ -27,7 +27,7 @@ pub fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// What the user should hear about a token. No variant carries one. Texts of the Hub are as they
+/// A message for the user about a token. No variant carries one. Texts of the Hub are as they
 /// came: escape them before they reach a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -166,7 +166,7 @@ impl Session {
         of_exchange(exchange, self.exchanged.get_or_init(|| token).clone())
     }
 
-    /// Saves what the Hub granted and answers the new token; after a refusal the old one, with a
+    /// Saves what the Hub granted and returns the new token; after a refusal the old one, with a
     /// notice. Never an error: if the old token is no longer valid, the Hub says so.
     pub fn finish(&self, renewing: Renewing, answer: Result<Granted, NotRenewed>) -> ResolvedToken {
         let Renewing { old, renewal } = renewing;

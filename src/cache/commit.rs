@@ -48,7 +48,7 @@ pub fn write_tag(path: &Path, staging: &Path) {
     }
 }
 
-/// Makes a verified partial the file that others trust by its name: a blob, or a file of the user's.
+/// Moves a verified partial to its final name: it becomes a blob, or the user's own file.
 /// `content` is the partial, open.
 ///
 /// Its bytes are flushed to the disk first. Otherwise a power cut may keep the new name and lose the

@@ -44,7 +44,7 @@ impl Pins {
     }
 }
 
-/// Pins a repository; answers whether it was not before.
+/// Pins a repository; returns whether it was not before.
 ///
 /// # Errors
 /// [`FsError`] naming the pin.
@@ -57,7 +57,7 @@ pub fn pin(root: &Path, folder: &[u8]) -> Result<bool, FsError> {
     }
 }
 
-/// Takes a pin away; answers whether there was one.
+/// Takes a pin away; returns whether there was one.
 ///
 /// # Errors
 /// [`FsError`] naming the pin.

@@ -27,12 +27,11 @@ use crate::sys::limits;
 
 use self::grammar::Cli;
 
-/// Runs the command line of this process, once what the system does with signals and open files is
-/// settled.
+/// Runs the command line of this process, after setting up signals and the limit of open files.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let env = Env::from_process();
-    // First: what is done to signals and limits would reach the other program.
+    // First: the other program would inherit what is changed of signals and limits.
     if let Some(code) = handed_on(&args, &env) {
         return code;
     }
@@ -41,7 +40,8 @@ pub fn main() -> ExitCode {
     run(args, env)
 }
 
-/// Runs a command that only the Python client has in our place, where there is one to be asked.
+/// Runs the Python client in the place of this process for a command that only it has, where it is
+/// installed.
 fn handed_on(args: &[OsString], env: &Env) -> Option<ExitCode> {
     let program = Program::of(args.first());
     let completes = env.get(env::HF_COMPLETE).is_some();
@@ -55,7 +55,7 @@ fn handed_on(args: &[OsString], env: &Env) -> Option<ExitCode> {
 
 /// The line with `help upload` written as `upload --help`.
 fn with_help_flag(args: Vec<OsString>, program: Program) -> Vec<OsString> {
-    // To build a grammar takes longer than all else before the first request.
+    // Building a grammar takes longer than all else before the first request.
     if !args.iter().any(|word| word == "help") {
         return args;
     }
@@ -77,7 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     let args = with_help_flag(args, program);
     let (args, several) = match program {
         Program::Hf => patterns::one_each(&args, &help::grammar()),
-        // It takes several values by itself.
+        // Its grammar takes several patterns behind one flag.
         Program::HuggingfaceCli => (args, Vec::new()),
     };
     let (cli, ignored) = match read(&args, program) {
@@ -93,7 +93,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     let no_truncate = cli.output.no_truncate;
     let wanted = match &format {
         Ok(format) => *format,
-        // Too many: the error about it still comes in one of them.
+        // Several formats were given: the error about that has one of them.
         Err(_) => usage::wanted_format(&args),
     };
     let console = Arc::new(console(&env, program, &settings, wanted, no_truncate));
@@ -123,7 +123,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> ExitCode {
     }
 }
 
-/// Reads the command line in the grammar of the name; also answers flags that do nothing.
+/// Reads the command line in the grammar of the name; also returns flags that do nothing.
 fn read(args: &[OsString], program: Program) -> Result<(Cli, Vec<&'static str>), clap::Error> {
     match program {
         Program::Hf => Ok((help::parse(args)?, Vec::new())),

@@ -4,9 +4,9 @@
 //! holder writes to the partial that bears the content's name, which the next process finds and goes
 //! on with. That is right only where the lock keeps others out. On a file system without locks, where
 //! two can hold one, or where the lock is another user's, each process writes to a partial of its own
-//! name: that costs bandwidth and harms nobody, and finding the content there at the end is success.
+//! name: that costs bandwidth and does no harm, and finding the content there at the end is success.
 //!
-//! Lustre and GPFS lie between: a lock may hold on one machine alone. There the holder takes the
+//! Lustre and GPFS are in between: a lock may hold on one machine alone. There the holder takes the
 //! common partial only if it made it just now, which the file system grants to one, or if no process has
 //! written to it for a while.
 

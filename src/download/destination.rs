@@ -25,7 +25,7 @@ pub struct Place {
     commit: CommitHash,
     linking: Linking,
     pub(super) local_dir: Option<LocalDir>,
-    /// The user was told that this file system has no locks.
+    /// The warning that this file system has no locks was shown.
     pub(super) told_of_locks: AtomicBool,
 }
 

@@ -138,7 +138,7 @@ impl PlannedFile {
         self.length.said()
     }
 
-    /// Whether bytes will come over the network, as far as can be told beforehand.
+    /// Whether bytes will come over the network, as far as is known beforehand.
     pub fn is_fetched(&self) -> bool {
         matches!(self.action, Action::Fetch { .. })
     }

@@ -32,7 +32,7 @@ pub struct Job {
     pub commit: CommitHash,
     /// Fetch what is there already.
     pub force: bool,
-    /// Told of every byte and file.
+    /// Gets the events of every byte and file.
     pub progress: Arc<dyn Progress>,
     /// Shared by all files.
     pub connections: Connections,

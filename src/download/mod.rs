@@ -81,9 +81,9 @@ pub enum DownloadError {
     /// Two files whose paths are the same on this file system, which ignores case.
     #[error("{first} and {second} are the same file here")]
     CaseCollision {
-        /// The one.
+        /// One file.
         first: RepoPath,
-        /// The other.
+        /// The other file.
         second: RepoPath,
         /// Where they should go.
         folder: PathBuf,

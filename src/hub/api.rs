@@ -13,7 +13,7 @@ use crate::types::host;
 use crate::types::listing::Checksum;
 use crate::types::{CommitHash, Repo, RepoPath, Revision};
 
-/// Most bytes of what is told about a repository, which may name each of a million files.
+/// Most bytes of the answer about a repository, which may name each of a million files.
 const INFO: usize = 128 << 20;
 
 /// What stays as it is in a path segment (RFC 3986, unreserved).

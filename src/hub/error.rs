@@ -19,7 +19,7 @@ pub enum HubError {
         /// Why.
         reason: Reason,
     },
-    /// A connection that is silent or nearly so.
+    /// A connection that delivers nothing, or almost nothing.
     #[error("the server {host} {}", pace(*bytes, *seconds))]
     Stalled {
         /// Scheme, host and port.

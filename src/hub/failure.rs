@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// An outer error, as the HTTP client wraps what it was told.
+    /// An outer error, as the HTTP client wraps an inner one.
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
     struct Outer(#[source] io::Error);

@@ -28,7 +28,7 @@ impl Bucket {
         }
     }
 
-    /// Books `bytes` at the time `now`; answers how long they have to wait.
+    /// Books `bytes` at the time `now`; returns how long they have to wait.
     pub fn book(&mut self, now: Duration, bytes: u64) -> Duration {
         let start = self.booked_until.max(now.saturating_sub(BURST));
         #[expect(clippy::cast_precision_loss, reason = "a time needs no more")]

@@ -77,7 +77,7 @@ impl Pages {
 }
 
 impl Hub {
-    /// All files of a revision, through all pages. `on_page` is told how many files are known so far.
+    /// All files of a revision, through all pages. `on_page` gets the number of files known so far.
     ///
     /// # Errors
     /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose hash cannot be accepted:

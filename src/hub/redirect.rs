@@ -291,8 +291,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1024))]
 
-        /// Wherever a server points, the next hop is a web address, no less protected than the one
-        /// before, the Hub's only where the Hub is; a refusal is short and repeats no signature.
+        /// For any `Location`: the next hop is a web address, no less protected than the one before, and
+        /// counts as the Hub's at the Hub's own origins only; a refusal is short and repeats no signature.
         #[test]
         fn any_location(
             location in prop_oneof![

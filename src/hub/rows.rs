@@ -110,7 +110,7 @@ impl<T: DeserializeOwned> Rows<T> {
         self.rows.len() + 1
     }
 
-    /// Takes a byte outside a row; answers the state after it.
+    /// Takes a byte outside a row; returns the state after it.
     fn between(&mut self, byte: u8) -> Result<State, BadRows> {
         let next = match (self.state, byte) {
             (state, b' ' | b'\t' | b'\n' | b'\r') => state,

@@ -251,8 +251,7 @@ impl Hub {
         }
     }
 
-    /// Shows `X-HF-Warning: topic; message` once per topic.
-    /// Tells once that a repository has another name now.
+    /// Sends a notice, once, that a repository has another name now.
     fn tell_of_rename(&self, from: &Url, to: &Hop) {
         let renamed = super::look::renamed(from, &to.url).filter(|_| to.is_hub);
         let Some((old, new)) = renamed else { return };
@@ -264,6 +263,7 @@ impl Hub {
         }
     }
 
+    /// Sends the message of `X-HF-Warning: topic; message` as a notice, once per topic.
     fn pass_on_warning(&self, headers: &HeaderMap) {
         for value in headers.get_all("x-hf-warning") {
             let Ok(text) = value.to_str() else { continue };

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(
             dropped_after(&patience, 60_000, 1),
             Some((10, Stall::Silent)),
-            "silence is told from slowness"
+            "silence and slowness are different errors"
         );
     }
 

@@ -54,7 +54,7 @@ impl ContentHasher {
         }
     }
 
-    /// Takes all that a reader gives and answers how many bytes that was.
+    /// Takes all that a reader gives and returns how many bytes that was.
     ///
     /// # Errors
     /// The reader's.

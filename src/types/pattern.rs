@@ -106,7 +106,7 @@ fn tokenize(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// Parses what follows a `[`; answers the class and how many characters it took, the `]` included.
+/// Parses what follows a `[`; returns the class and how many characters it took, the `]` included.
 /// `None` when it is never closed. A `]` in first place is literal.
 fn class(rest: &[char]) -> Option<(Token, usize)> {
     let negated = rest.first() == Some(&'!');

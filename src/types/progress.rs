@@ -74,7 +74,7 @@ pub enum Event {
         size: Option<u64>,
         /// Bytes of it that are on disk already.
         done: u64,
-        /// Whether bytes of it come over the network, as far as can be told beforehand.
+        /// Whether bytes of it come over the network, as far as is known beforehand.
         is_fetched: bool,
     },
     /// More bytes of a file have arrived; they are on disk a moment later.

@@ -50,8 +50,8 @@ pub fn cuts(file: &mut File, size: u64, share: u64) -> io::Result<Vec<Range<u64>
         .collect())
 }
 
-/// The chunks of a part of a file that begins at a chunk, with their lengths. `read` is told of the bytes
-/// as they are read.
+/// The chunks of a part of a file that begins at a chunk, with their lengths. `read` is called with
+/// the number of bytes of each read.
 ///
 /// # Errors
 /// The system's reason; [`io::ErrorKind::UnexpectedEof`] where the file is shorter.

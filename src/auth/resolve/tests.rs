@@ -1,7 +1,7 @@
 use super::*;
 use crate::auth::stored::fingerprint;
 
-/// Resolves with these variables and this token file; answers `token@source`.
+/// Resolves with these variables and this token file; returns `token@source`.
 fn resolved(option: Option<&str>, vars: &[(&str, &str)], file: Option<&str>) -> String {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("token");

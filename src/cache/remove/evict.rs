@@ -164,7 +164,7 @@ impl Usage {
         (own, shared_blobs)
     }
 
-    /// Takes a repository out; answers whether anything was left of it.
+    /// Takes a repository out; returns whether anything was left of it.
     fn drop_repo(&mut self, report: &CacheReport, index: usize) -> bool {
         let (own, shared_blobs) = std::mem::take(&mut self.repos[index]);
         self.total -= own;

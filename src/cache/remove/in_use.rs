@@ -166,7 +166,7 @@ fn claim_partial(
     }
 }
 
-/// Claims an unfinished download: no process writes it, and none starts while the guard lives, where
+/// Claims an unfinished download: no process writes it, and none starts while the guard exists, where
 /// there is a lock. No process writes a deleted one.
 ///
 /// # Errors

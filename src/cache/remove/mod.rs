@@ -2,8 +2,8 @@
 //!
 //! # What may be lost, and when
 //!
-//! The order is refs, snapshots, blobs (docs/reference.md#deletion and the essay in
-//! [`super::layout`]), so a process that dies at any point leaves a cache without a ref to a
+//! The order is refs, snapshots, blobs (docs/reference.md#deletion and the explanation
+//! in [`super::layout`]), so a process that is killed at any point leaves a cache without a ref to a
 //! missing snapshot and without a link to a missing blob: at worst some blobs that nothing links to
 //! any more.
 //!

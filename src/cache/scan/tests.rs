@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 use crate::cache::shared;
 
-/// A cache under construction: writes exactly what it is told.
+/// A cache under construction: writes exactly what a test asks for.
 struct Tree(tempfile::TempDir);
 
 impl Tree {

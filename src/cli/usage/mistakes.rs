@@ -1,4 +1,4 @@
-//! Mistakes in a command line, in our own words: what clap found, told as what can be given.
+//! Mistakes in a command line, in our own words: what clap found, and what can be given instead.
 
 use std::error::Error as _;
 

@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::config::env::{self, Env};
 
-/// Opens a page, if the user sits in front of a screen that can show it; answers whether it was
+/// Opens a page, if there is a screen that can show it; returns whether it was
 /// tried. A failure is ignored: the address is on the terminal as well.
 pub fn open(env: &Env, page: &Url) -> bool {
     if !has_screen(env) {

@@ -109,7 +109,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     ))
 }
 
-/// Keeps the rows that words name; answers the words that name nothing.
+/// Keeps the rows that words name; returns the words that name nothing.
 fn retain_named(
     words: &[String],
     report: &CacheReport,

@@ -174,7 +174,7 @@ impl One<'_> {
         self.context.block_on_then(ask, explain)
     }
 
-    /// Fetches what is planned; answers the path to show.
+    /// Fetches what is planned; returns the path to show.
     fn carry_out(
         &self,
         session: &Session,
@@ -365,8 +365,8 @@ fn real_path(path: PathBuf) -> PathBuf {
 /// The result: in a pipe without a chosen format the bare path, so that `P=$(hf download …)` works;
 /// by the legacy name always.
 ///
-/// A person at a terminal is told on stderr what happened, and then the path. Where stdout is that terminal
-/// too, this takes the place of the heading.
+/// At a terminal a line on stderr says what happened, before the path. Where stdout is a terminal too, that
+/// line replaces the heading.
 fn show_path(console: &Console, summary: Option<&str>, path: &Path) {
     let is_told = summary.is_some_and(|summary| console.tell_outcome(summary));
     if is_told && !console.is_legacy() && console.stdout_is_terminal() {

@@ -144,7 +144,7 @@ impl Args {
     }
 }
 
-/// Plans all, then fetches all. Also answers the error of an interruption, after which nothing is tried.
+/// Plans all, then fetches all. Also returns the error of an interruption, after which nothing is tried.
 fn bring_all<'a>(
     ones: &'a [One<'a>],
     lines: &[usize],
@@ -204,7 +204,7 @@ fn bring_all<'a>(
     (outcomes, interrupted)
 }
 
-/// What all downloads together begin with. One that is complete tells of no file.
+/// What all downloads together begin with. One that is complete has no events.
 fn total(plans: &[&Planned]) -> Event {
     let (mut files, mut bytes, mut done, mut there) = (0, 0_u64, 0_u64, 0_u64);
     for plan in plans {
@@ -226,8 +226,8 @@ fn total(plans: &[&Planned]) -> Event {
     }
 }
 
-/// Leads the events of one download to the bar for all: begin and end are told by the caller. Before that,
-/// to an observer that shows how far a listing is.
+/// Forwards the events of one download to the bar for all; the caller sends begin and end. Before there is
+/// a bar, the observer is one that shows how far a listing is.
 struct OneBar {
     next: Mutex<Arc<dyn Progress>>,
 }

@@ -117,7 +117,7 @@ impl DownloadContext<'_> {
         }
     }
 
-    /// Names that the repository should not have.
+    /// The error for files whose names cannot be stored.
     fn explain_names(&self, names: &[(String, &'static str)]) -> CliError {
         let (name, reason) = names.first().map_or(("", ""), |(name, why)| (name, why));
         let others = match names.len() {

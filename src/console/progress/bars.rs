@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_millis(250);
 /// Nothing is said about the rate sooner.
 const FIRST: Duration = Duration::from_millis(500);
 
-/// Silence of a server that is worth a word.
+/// Longest silence of a server that is not mentioned.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// Smaller files come and go too quickly to be read, in bytes.
@@ -235,7 +235,7 @@ mod tests {
 
     const SECOND: fn(u64) -> Duration = Duration::from_secs;
 
-    /// Counts that were told `work` at this time.
+    /// Counts the events of `work` at this time.
     fn told(counts: &mut Counts, now: Duration, work: impl FnOnce(&dyn Progress)) {
         let shared = Mutex::new(std::mem::take(counts));
         work(&|event: Event| shared.lock().unwrap().count(event, now));

@@ -138,7 +138,7 @@ fn rate(bytes: u64, time: Duration) -> u64 {
 /// Where a line goes.
 type Write = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// The meter, and whether its thread shall go on.
+/// The meter, and whether its thread continues.
 struct Shared {
     meter: Mutex<(Meter, bool)>,
     stop: Condvar,
@@ -187,7 +187,7 @@ impl Lines {
 }
 
 impl Shared {
-    /// Writes a line after each interval until told to stop.
+    /// Writes a line after each interval until it is stopped.
     fn tick(&self, interval: Duration, write: &Write) {
         let mut guard = self.meter.lock().unwrap();
         let mut due = Instant::now() + interval;

@@ -27,8 +27,8 @@ pub const CONNECTIONS: usize = 16;
 /// Permits for connections, shared by all files of a download.
 pub type Connections = Arc<Semaphore>;
 
-/// Smallest file, in bytes, that is brought by several connections: a smaller one is over before the
-/// second one flows.
+/// Smallest file, in bytes, that is brought by several connections: a smaller one is complete before
+/// the second one delivers.
 const SPLIT: u64 = 32 << 20;
 
 /// Fewest bytes worth taking over from a connection that is not done.
@@ -75,7 +75,7 @@ async fn in_order(source: &Source<'_>, partial: &Arc<Partial>) -> Result<(), End
     Ok(())
 }
 
-/// A connection at work: its number, and how it ended.
+/// A running connection: its number, and how it ended.
 type Work<'a> = Pin<Box<dyn Future<Output = (u64, Result<(), Ended>)> + Send + 'a>>;
 
 /// One file being filled by several connections.
@@ -201,7 +201,7 @@ impl<'a> Fill<'a> {
         if let Some(span) = span {
             self.todo.insert(span.rest());
         }
-        // Best left to a connection that comes by: it asked for these bytes once.
+        // A connection that ends where this range begins goes on with it: it asked for these bytes once.
         for span in self.spans.values() {
             let behind = span.rest().end;
             let next = self.todo.iter().find(|range| range.start == behind);

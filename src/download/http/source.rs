@@ -22,7 +22,7 @@ pub struct Source<'a> {
     pub checksum: &'a Checksum,
     /// Size of the content in bytes, when known.
     pub size: Option<u64>,
-    /// Told of every byte.
+    /// Gets the events of every byte.
     pub progress: Counted<'a>,
     /// The signed link that the Hub redirected to last, while it is good: the next request for a
     /// part of this file goes there without asking the Hub again.
@@ -88,7 +88,7 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// What a server wants, known from its answers.
+/// What a server requires, known from its answers.
 #[derive(Debug, Default)]
 pub struct Learned {
     /// It refuses to send a file that is not asked for as a range.

@@ -144,7 +144,7 @@ impl Steer {
 mod tests {
     use super::*;
 
-    /// Runs a file on a line that brings `rate(connections)` bytes in each look, and answers how many
+    /// Runs a file on a line that brings `rate(connections)` bytes in each look, and returns how many
     /// connections it has after each.
     fn run(most: usize, looks: usize, rate: impl Fn(usize) -> u64) -> Vec<usize> {
         let mut now = Instant::now();

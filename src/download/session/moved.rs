@@ -13,7 +13,7 @@ use crate::types::progress::Notice;
 const MOVES: usize = 3;
 
 impl Session {
-    /// Carries out a plan and answers the path to show (the snapshot folder, the local folder, or the
+    /// Carries out a plan and returns the path to show (the snapshot folder, the local folder, or the
     /// one file that was asked for) and the commit that is there. When the branch was moved and the
     /// planned commit is gone, the new commit is downloaded.
     ///

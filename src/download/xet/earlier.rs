@@ -101,7 +101,7 @@ impl Copying<'_> {
         }
     }
 
-    /// Lets the system copy or share whole blocks; answers which part of the partial it filled.
+    /// Lets the system copy or share whole blocks; returns which part of the partial it filled.
     fn by_the_system(&mut self, run: &Run) -> Option<Range<u64>> {
         let part = run.whole_blocks(self.block)?;
         let from = run.from + (part.start - run.to.start);
@@ -150,7 +150,7 @@ impl Copying<'_> {
         Ok(true)
     }
 
-    /// Notes the chunk in the buffer, which stands at this offset; answers where it ends.
+    /// Notes the chunk in the buffer, which stands at this offset; returns where it ends.
     fn note_chunk(&self, at: u64, length: u32) -> Result<u64, FsError> {
         let chunk = Chunk {
             length,

@@ -16,7 +16,7 @@
 //!
 //! Nothing of the Xet library is linked; tests compare what is known of its formats with it. Its own client
 //! holds pieces of 64 MiB in memory, hands them over in order, and knows nothing of our proxies' rules, limits
-//! and retries. What it did besides is done here: tokens are renewed before they end and when one is refused,
+//! and retries. Its other tasks are done here: tokens are renewed before they end and when one is refused,
 //! expired links are replaced, plans of version 1 are understood.
 
 mod answer;
@@ -100,7 +100,7 @@ pub struct Xet {
 }
 
 /// What others have of a content that is about to be fetched, and its own place among them. As long as it
-/// lives, others may wait for the content.
+/// exists, others may wait for the content.
 pub struct Shares {
     terms: Arc<[Term]>,
     /// Those that are fetched as well.
@@ -145,7 +145,7 @@ impl Xet {
     }
 
     /// Copies what contents that are on disk have of the one with this Xet hash, before it is fetched, and
-    /// answers what others of the download will have.
+    /// returns what others of the download will have.
     ///
     /// # Errors
     /// [`DownloadError`] when the partial cannot be written.
@@ -210,7 +210,7 @@ impl Xet {
             for (candidate, plan) in join_all(plans).await {
                 let Some(old) = plan else { continue };
                 if is_guess && common(&terms, [&*old]) == 0 {
-                    self.pool.guessed_in_vain();
+                    self.pool.guess_failed();
                     continue;
                 }
                 let (hash, blob) = (&candidate.hash, candidate.blob.clone());

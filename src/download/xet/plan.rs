@@ -5,7 +5,7 @@
 //! xorb. A range may serve several terms, and a term may come twice. Here each range that is
 //! needed becomes one [`Fetch`], which knows the places of its chunks in the content.
 //!
-//! Nothing of an answer is believed: what does not add up is a [`Flaw`] before anything is fetched. How
+//! No part of an answer is trusted: a contradiction is a [`Flaw`] before anything is fetched. How
 //! long each chunk is shows only when it comes, so [`super::decode`] checks the rest.
 
 use std::collections::{HashMap, VecDeque};

@@ -8,7 +8,7 @@
 //! A content that shares chunks with one on its way waits for that, as far as they share. It waits only for
 //! contents that were entered before it, so no two wait for each other.
 //!
-//! Nothing of this is believed: what is copied is proven with the whole content.
+//! None of this is relied on: what is copied is proven with the whole content.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,15 +22,15 @@ use super::reuse::{Term, common, shared};
 const OLD_PLANS: u32 = 64;
 
 /// Plans of contents that only may be related, by their names, that are asked for without finding anything.
-const VAIN_GUESSES: u32 = 4;
+const FAILED_GUESSES: u32 = 4;
 
 /// Files that are compared with each other without finding anything in common.
-const VAIN_FILES: u32 = 8;
+const UNRELATED_FILES: u32 = 8;
 
 /// Terms of all plans that are kept for one download: they take 12 MiB.
 const TERMS: usize = 200_000;
 
-/// Who has parts of a content.
+/// A content that has parts of another one.
 #[derive(Clone)]
 pub struct Donor {
     hash: String,
@@ -47,7 +47,7 @@ pub struct Donor {
 pub enum At {
     /// On disk.
     Disk(PathBuf),
-    /// Fetched by this download; told its path when it is complete and proven.
+    /// Fetched by this download; gets its path when it is complete and proven.
     Coming(watch::Receiver<Option<PathBuf>>),
 }
 
@@ -65,8 +65,8 @@ struct State {
     donors: Vec<Donor>,
     terms: usize,
     old_plans: u32,
-    vain_guesses: u32,
-    vain_files: u32,
+    failed_guesses: u32,
+    unrelated_files: u32,
 }
 
 /// What a content is made of; `None` when the storage did not tell.
@@ -94,7 +94,7 @@ impl Pool {
     /// Whether a file may have something in common with others of the download.
     pub fn has_partners(&self) -> bool {
         let state = self.state();
-        self.files > 1 && state.vain_files < VAIN_FILES && state.terms < TERMS
+        self.files > 1 && state.unrelated_files < UNRELATED_FILES && state.terms < TERMS
     }
 
     /// Whether the plan of a content on disk may be asked for. It counts as asked for then.
@@ -105,7 +105,7 @@ impl Pool {
         }
         let may = state.old_plans < OLD_PLANS
             && state.terms < TERMS
-            && (!is_guess || state.vain_guesses < VAIN_GUESSES);
+            && (!is_guess || state.failed_guesses < FAILED_GUESSES);
         state.old_plans += u32::from(may);
         may
     }
@@ -135,8 +135,8 @@ impl Pool {
     }
 
     /// A guess had nothing in common with the file it was made for.
-    pub fn guessed_in_vain(&self) {
-        self.state().vain_guesses += 1;
+    pub fn guess_failed(&self) {
+        self.state().failed_guesses += 1;
     }
 
     /// Bytes of a content that no known one has, as far as the plans tell.
@@ -156,8 +156,8 @@ impl Pool {
         let mut donors: Vec<Donor> = state.donors.iter().filter(has_parts).cloned().collect();
         donors.sort_by_key(|donor| matches!(donor.at, At::Coming(_)));
         match donors.is_empty() {
-            true => state.vain_files += 1,
-            false => state.vain_files = 0,
+            true => state.unrelated_files += 1,
+            false => state.unrelated_files = 0,
         }
         if self.files > 1 {
             state.donors.push(Donor {
@@ -239,12 +239,12 @@ mod tests {
         assert!(asked.await.is_none());
 
         let pool = Pool::new(20);
-        for number in 0..VAIN_GUESSES {
+        for number in 0..FAILED_GUESSES {
             assert!(pool.may_ask(&number.to_string(), true));
-            pool.guessed_in_vain();
+            pool.guess_failed();
         }
         assert!(!pool.may_ask("more", true) && pool.may_ask("more", false));
-        for number in 0..VAIN_FILES {
+        for number in 0..UNRELATED_FILES {
             assert!(pool.has_partners());
             let number = u8::try_from(number).unwrap();
             drop(pool.enter("f", 100, &terms(&[(number, 0)])));

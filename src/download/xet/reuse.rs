@@ -123,7 +123,7 @@ impl Known {
         }
     }
 
-    /// Whether no more shall be added.
+    /// Whether no more may be added.
     pub fn is_full(&self) -> bool {
         self.chunks >= MOST_CHUNKS
     }
@@ -187,7 +187,7 @@ pub fn copies(term: &Term, known: &Known) -> Vec<Copy> {
     copies
 }
 
-/// Bytes of a new content that these others have, told without looking at them: where only a part of a
+/// Bytes of a new content that these others have, computed from the plans alone: where only a part of a
 /// term is shared, chunks count as if they were of the same length.
 pub fn common<'a>(new: &[Term], others: impl IntoIterator<Item = &'a [Term]>) -> u64 {
     let mut covered: HashMap<XorbHash, Vec<Range<u32>>> = HashMap::new();

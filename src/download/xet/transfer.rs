@@ -108,7 +108,7 @@ struct Transfer<'a, P> {
     ready: VecDeque<Ready>,
     planning: JoinSet<(Window, Result<Vec<Fetch>, NoPlan>)>,
     running: JoinSet<End>,
-    /// When the user was told of a broken range last.
+    /// When the last warning about a broken range was shown.
     told: Option<Instant>,
     alive: mpsc::Sender<()>,
 }

@@ -151,7 +151,7 @@ fn a_login_in_the_keyring_is_renewed_by_its_own_hub_alone() {
     assert_eq!(while_due.matches(&told).count(), 1, "{output}");
     assert_eq!(
         later, "✓ Logged in\n",
-        "a token that never ends waits for nobody: {output}"
+        "a token that never ends needs no answer: {output}"
     );
     assert_eq!(home.refreshes(), (0, 0));
     assert_eq!(mirror.count(|request| request.path.contains("oauth")), 0);

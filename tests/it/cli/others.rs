@@ -1,4 +1,4 @@
-//! Commands that only the Python client has: who gets them, with what, and what is said when nobody is there.
+//! Commands that only the Python client has: which program runs them, with what, and the error where there is none.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -159,7 +159,7 @@ fn wrappers_of_this_program_end_with_an_error_and_no_circle() {
     let here = Place::new();
     for (folder, how) in [("next", "exec "), ("last", "")] {
         let program = here.env.path("ours/hf");
-        // It hides itself from nobody: only the guard stops it.
+        // It does not hide its name: only the guard stops it.
         let text = format!(
             "#!/bin/sh\n# huggingface_hub\n{how}\"{}\" \"$@\"\n",
             program.display()

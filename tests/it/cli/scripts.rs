@@ -196,7 +196,7 @@ fn errors_in_json_are_json_with_the_same_exit_code() {
         assert!(error["error"].is_string(), "{command:?}");
         is_plain(&output);
         // Without JSON the exit code is the same, and the words are for people. (A login that may ask
-        // finds somebody logged in; one format alone is no mistake.)
+        // finds a login; one format alone is no mistake.)
         let plain = env.hf(command).run();
         is_plain(&plain);
         let differs = [&["auth", "login"][..], &["version", "-q"]].contains(&command);

@@ -479,7 +479,7 @@ fn the_storage_sees_its_own_token_only() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     hub.xet(Some(&format!("http://{}", server.local_addr().unwrap())));
     let (tell, told) = mpsc::channel();
-    // Ends with the test's process: nobody connects any more.
+    // Ends with the test's process: no client connects any more.
     std::thread::spawn(move || {
         for stream in server.incoming() {
             let (mut stream, mut request) = (stream.unwrap(), vec![0; 8192]);

@@ -29,7 +29,7 @@ fn replan(body: &mut Vec<u8>, change: impl FnOnce(&mut Value)) {
     *body = serde_json::to_vec(&plan).expect("JSON");
 }
 
-/// All files come from the storage in spite of a fault, and nobody is warned.
+/// All files come from the storage in spite of a fault, and without a warning.
 #[track_caller]
 fn arrives_all_the_same(hub: &Hub) -> String {
     let env = TestEnv::for_hub(hub).fast_clock();

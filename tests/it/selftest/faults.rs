@@ -332,7 +332,7 @@ fn a_stopped_hub_refuses_and_a_resumed_one_is_back() {
     let host = bench.hub.endpoint().replace("http://", "");
     let idle = TcpStream::connect(&host).expect("connect");
     bench.hub.stop();
-    let refused = TcpStream::connect(&host).expect_err("nobody listens");
+    let refused = TcpStream::connect(&host).expect_err("no process listens");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     idle.set_read_timeout(Some(Duration::from_secs(5)))
         .expect("timeout");

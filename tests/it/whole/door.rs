@@ -447,7 +447,7 @@ fn nothing_is_deleted_through_a_link_of_another_user() {
         );
         assert_eq!(listing(&outside), before, "{command:?}");
         let read = env.run(["cache", "ls", "-q"]).ok();
-        assert_eq!(read.stdout(), "model/o/m\n", "reading harms nobody");
+        assert_eq!(read.stdout(), "model/o/m\n", "reading does no harm");
     }
 }
 

@@ -15,70 +15,23 @@ mod progress;
 pub mod prompt;
 mod results;
 mod safe;
+mod stream;
 pub mod table;
 mod terminal;
 pub mod text;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex};
 
 pub use self::format::{Mode, OutputFormat, ProgressStyle};
 use self::progress::screen::Screen;
 pub use self::results::Fields;
 use self::safe::{Paint, Safe};
+use self::stream::{Sink, Stream};
 pub use self::table::{Row, Table};
 use crate::config::env::{self, Env};
 use crate::config::program::Program;
 use crate::types::progress::{Progress, Silent};
-
-enum Sink {
-    Stdout(io::Stdout),
-    Stderr(io::Stderr),
-    Captured(Arc<Mutex<Vec<u8>>>),
-}
-
-struct Stream {
-    sink: Sink,
-    is_terminal: bool,
-    color: bool,
-    failure: Option<io::Error>,
-}
-
-impl Stream {
-    /// A style, where there is colour.
-    fn paint(&self, paint: Paint) -> Option<Paint> {
-        self.color.then_some(paint)
-    }
-
-    /// What may go to a terminal, and so anywhere.
-    fn write(&mut self, text: &Safe) {
-        self.write_bytes(text.as_str().as_bytes());
-    }
-
-    /// Data that a program reads, byte for byte; a terminal gets it escaped. What stands for a byte of
-    /// a path becomes that byte.
-    fn write_data(&mut self, text: &str) {
-        match self.is_terminal {
-            true => self.write(&Safe::lines(text)),
-            false => self.write_bytes(&paths::bytes_of(text)),
-        }
-    }
-
-    fn write_bytes(&mut self, bytes: &[u8]) {
-        if self.failure.is_some() {
-            return;
-        }
-        let result = match &mut self.sink {
-            Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
-            Sink::Stderr(stderr) => stderr.write_all(bytes),
-            Sink::Captured(buffer) => {
-                buffer.lock().unwrap().extend_from_slice(bytes);
-                Ok(())
-            }
-        };
-        self.failure = result.err();
-    }
-}
 
 /// Output and prompts of all commands. See the module text.
 pub struct Console {

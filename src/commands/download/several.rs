@@ -9,8 +9,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::json;
 
 use super::list::{self, Entry};
+use super::show::{announce, row, size_shown};
 use super::summary::Tally;
-use super::{Args, One, announce, row, size_shown};
+use super::{Args, One};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, Kind};
 use crate::commands::flags::{NameArgs, RepoArgs};

@@ -127,7 +127,7 @@ impl ConfigBuilder {
     /// The configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config): a value makes no sense.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config): a value cannot be used.
     pub fn build(self) -> Result<Config, Error> {
         Config::of(Env::isolated(self.vars), self.token)
     }

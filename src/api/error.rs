@@ -40,7 +40,7 @@ impl Error {
         self
     }
 
-    /// What a program can decide by.
+    /// The kind of failure, for a program to decide by.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

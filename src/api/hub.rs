@@ -29,7 +29,7 @@ struct Shared {
     config: Config,
     client: hub::Hub,
     session: Arc<Session>,
-    /// What the session told since the last question.
+    /// Notices of the session that no observer has received yet.
     told: Arc<Mutex<Vec<session::Notice>>>,
     /// The warning about a token of another Hub was given.
     is_warned: AtomicBool,
@@ -40,7 +40,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config): a variable names a proxy or a certificate file
-    /// that is none.
+    /// that cannot be used.
     pub fn new(config: &Config) -> Result<Self, Error> {
         let options = HubOptions::from_settings(&config.settings)?;
         let client = hub::Hub::new(options, Arc::new(Silent))?;
@@ -90,7 +90,7 @@ impl Hub {
         &self.shared.client
     }
 
-    /// The token of a download. What the user should hear of it goes to `progress`.
+    /// The token of a download. Notices for the user go to `progress`.
     pub(super) async fn token_for_download(
         &self,
         progress: &dyn Progress,
@@ -98,7 +98,7 @@ impl Hub {
         self.token(Some(progress), resolve::plan_for_download).await
     }
 
-    /// Without an observer, what the user should hear waits for the next download.
+    /// Without an observer, notices for the user wait for the next download.
     async fn token(
         &self,
         progress: Option<&dyn Progress>,
@@ -123,7 +123,7 @@ impl Hub {
         Ok(found?.map(|found| found.token))
     }
 
-    /// Tells what the session noted, and once that the token is another Hub's.
+    /// Sends the notices of the session, and once a warning that the token is another Hub's.
     fn warn(&self, progress: &dyn Progress, found: Option<&ResolvedToken>) {
         let shared = &self.shared;
         let settings = &shared.config.settings;
@@ -145,7 +145,7 @@ impl Hub {
 /// One of the two ways to decide where a token comes from.
 type PlanToken = fn(Option<&str>, &Env, &Settings, i64) -> Result<Step, AuthError>;
 
-/// What the user should hear about a token.
+/// A notice for the user about a token.
 fn words(notice: session::Notice) -> String {
     match notice {
         session::Notice::Ended { name } => {

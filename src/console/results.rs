@@ -127,7 +127,7 @@ impl Console {
         self.lines(&format!("{}\n", paths::path_text(path)));
     }
 
-    /// Reports a command that changes something and finds nothing (log in, log out, switch): a
+    /// Reports that a command that changes something found nothing to do (log in, log out, switch): a
     /// sentence on stderr for people, the fields on stdout in JSON and for agents
     /// (docs/reference.md#streams: this talk goes to stderr).
     pub fn done(&self, message: &str, fields: Fields) {

@@ -116,6 +116,10 @@ impl Download {
     /// What the Hub or the disk says. That a file does not exist is noted in the cache, as the Python
     /// client does.
     pub async fn plan(self, hub: &Hub) -> Result<Plan, Error> {
+        self.planned(hub, false).await
+    }
+
+    async fn planned(self, hub: &Hub, is_carried_out: bool) -> Result<Plan, Error> {
         let repo = self.repo.clone();
         let about = |error: Error| error.of(&repo);
         let request = self.request(hub).map_err(about)?;
@@ -128,6 +132,9 @@ impl Download {
         let settings = &hub.config().settings;
         if !settings.disable_xet {
             session = session.with_xet(XetOptions::from_settings(settings));
+        }
+        if is_carried_out {
+            session = session.beginning_early();
         }
         let planned = session.plan().await;
         let planned = planned.map_err(|error| about(error.into()))?;
@@ -144,7 +151,7 @@ impl Download {
     /// # Errors
     /// As [`Download::plan`] and [`Plan::run`].
     pub async fn run(self, hub: &Hub) -> Result<Snapshot, Error> {
-        self.plan(hub).await?.run().await
+        self.planned(hub, true).await?.run().await
     }
 
     fn request(&self, hub: &Hub) -> Result<Request, Error> {

@@ -53,10 +53,19 @@ impl Place {
         if let Some(dir) = &self.local_dir {
             return dir.prepare();
         }
+        self.prepare_contents()?;
+        create_dir_all(&self.repo.snapshot(&self.commit))
+    }
+
+    /// Makes the folders for contents in the cache.
+    ///
+    /// # Errors
+    /// [`FsError`] when one cannot be made.
+    pub fn prepare_contents(&self) -> Result<(), FsError> {
         prepare_root(&self.cache)?;
         refuse_foreign_link(self.repo.folder())?;
         // In this order: a repository with blobs and without `snapshots/` counts as damaged.
-        create_dir_all(&self.repo.snapshot(&self.commit))?;
+        create_dir_all(&self.repo.snapshots())?;
         create_dir_all(&self.repo.blobs())
     }
 

@@ -8,6 +8,7 @@ use super::DownloadError;
 use super::claim::Claim;
 use super::destination::Place;
 use super::earlier::Others;
+use super::early::{EarlyContent, EarlyContents};
 use super::plan::{Action, PlannedFile};
 use super::xet::{Shares, Xet};
 use crate::download::http::parallel::{Connections, fill};
@@ -44,6 +45,8 @@ pub struct Job {
     pub sharing: Option<Sharing>,
     /// Files of the repository that are on disk.
     pub others: Arc<Others>,
+    /// Contents that are fetched, or were, before the plan was made.
+    pub early: Option<Arc<EarlyContents>>,
 }
 
 impl Job {
@@ -74,12 +77,39 @@ impl Job {
         Ok(())
     }
 
+    /// Brings the content of a file into the cache; no name leads to it yet. `None` when another process
+    /// has brought it, or may be about to.
+    ///
+    /// # Errors
+    /// [`DownloadError`].
+    pub async fn bring_content(
+        &self,
+        file: &PlannedFile,
+    ) -> Result<Option<EarlyContent>, DownloadError> {
+        let Attempt::Taken(guard) = lockfile::attempt(&self.place.lock_file(file)) else {
+            return Ok(None);
+        };
+        let claim = Arc::new(Claim::with_lock(guard, &self.place.partial(file)));
+        if self.place.has_content(file) {
+            return Ok(None);
+        }
+        let progress = FileProgress::begin(&*self.progress, file.path.as_str(), file.size(), 0);
+        let fetched = self.fetch(file, claim, false, progress).await?;
+        Ok(Some(EarlyContent {
+            is_shared: fetched.is_shared,
+        }))
+    }
+
     async fn bring(
         &self,
         file: &PlannedFile,
         force: bool,
         progress: FileProgress<'_>,
     ) -> Result<(), DownloadError> {
+        let early = match &self.early {
+            Some(contents) => contents.take(&file.checksum).await,
+            None => None,
+        };
         let claim = Arc::new(self.claim(file).await?);
         match (file.action, &self.place.local_dir) {
             (Action::Touch, Some(dir)) => {
@@ -96,14 +126,18 @@ impl Job {
             _ => {}
         }
         if !force && self.place.has_content(file) {
-            // It was there, or another process brought it while we waited.
-            skip(file, progress);
+            match early {
+                Some(_) => progress.advance(file.size().unwrap_or(0)),
+                // It was there, or another process brought it while we waited.
+                None => skip(file, progress),
+            }
             if claim.is_common() {
                 self.place.discard_partial(file);
             }
+            let is_fresh = early.is_some_and(|content| !content.is_shared);
             return match &self.place.local_dir {
                 Some(_) => Ok(()),
-                None => Ok(self.place.reuse(file)?),
+                None => Ok(self.place.point(file, is_fresh)?),
             };
         }
         if !force
@@ -116,10 +150,29 @@ impl Job {
             }
             return Ok(self.place.point(file, false)?);
         }
+        let fetched = self.fetch(file, claim, force, progress).await?;
+        if self.place.local_dir.is_none() {
+            // A link must not be moved: it would lead elsewhere.
+            self.place.point(file, !fetched.is_shared)?;
+        }
+        if let Some(shares) = fetched.shares {
+            shares.publish(self.place.content(file));
+        }
+        Ok(())
+    }
+
+    /// Fetches and publishes a content.
+    async fn fetch(
+        &self,
+        file: &PlannedFile,
+        claim: Arc<Claim>,
+        force: bool,
+        progress: FileProgress<'_>,
+    ) -> Result<Fetched, DownloadError> {
         let partial = Closing(self.open(file, claim, force).await?);
-        let fetched = self.fetch(file, &partial.0, progress).await;
+        let fetched = self.fetch_into(file, &partial.0, progress).await;
         match &fetched {
-            Ok(()) => partial.0.published(),
+            Ok(_) => partial.0.published(),
             Err(DownloadError::Corrupt { .. }) => partial.0.discard(),
             Err(_) => {}
         }
@@ -154,12 +207,12 @@ impl Job {
         Ok(opened?)
     }
 
-    async fn fetch(
+    async fn fetch_into(
         &self,
         file: &PlannedFile,
         partial: &Arc<Partial>,
         progress: FileProgress<'_>,
-    ) -> Result<(), DownloadError> {
+    ) -> Result<Fetched, DownloadError> {
         let planned = match file.action {
             Action::Fetch { from } => from,
             _ => 0,
@@ -179,16 +232,16 @@ impl Job {
         // Another process may have got further since the plan was made.
         source.progress.find(partial.present());
         let shares = self.share(file, &source, partial).await?;
-        let shares = shares.as_ref();
-        let is_from_xet = self.fetch_content(file, &source, partial, shares).await?;
+        let content = self.fetch_content(file, &source, partial, shares.as_ref());
+        let is_from_xet = content.await?;
         let place = Arc::clone(&self.place);
         let (this, complete) = (file.clone(), Arc::clone(partial));
         threads::run(move || place.publish(&this, &complete)).await??;
-        let placed = self.put_in_place(file, is_from_xet).await;
-        if let (Ok(()), Some(shares)) = (&placed, shares) {
-            shares.publish(self.place.content(file));
-        }
-        placed
+        let is_shared = match &self.sharing {
+            Some(sharing) if is_from_xet => sharing.publish(&self.hub, file).await?,
+            _ => false,
+        };
+        Ok(Fetched { is_shared, shares })
     }
 
     /// Copies what other contents on disk have of a file.
@@ -203,23 +256,6 @@ impl Job {
         };
         let candidates = self.others.candidates(&self.hub, &self.repo, file).await?;
         xet.share(source, &hash.text(), partial, &candidates).await
-    }
-
-    /// Leads to a content that is published.
-    async fn put_in_place(
-        &self,
-        file: &PlannedFile,
-        is_from_xet: bool,
-    ) -> Result<(), DownloadError> {
-        if self.place.local_dir.is_some() {
-            return Ok(());
-        }
-        let is_shared = match &self.sharing {
-            Some(sharing) if is_from_xet => sharing.publish(&self.hub, file).await?,
-            _ => false,
-        };
-        // A link must not be moved: it would lead elsewhere.
-        Ok(self.place.point(file, !is_shared)?)
     }
 
     /// Fills the partial with verified content: from Xet storage when the file is there (`true`),
@@ -283,6 +319,14 @@ impl Job {
             Attempt::Held => Ok(Claim::Own(None)),
         }
     }
+}
+
+/// A content that is published.
+struct Fetched {
+    /// Its blob is a link into the shared store.
+    is_shared: bool,
+    /// What others of the download may copy from it.
+    shares: Option<Shares>,
 }
 
 /// Closes a partial with the work on it, also when that is dropped midway, and whatever threads still hold

@@ -8,6 +8,7 @@ mod answer;
 pub mod claim;
 pub mod destination;
 mod earlier;
+mod early;
 mod file;
 pub mod files;
 pub mod http;

@@ -87,6 +87,19 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// Whether what is chosen from a part of a listing is chosen from the whole as well. Not where a name has
+    /// wildcards: it is a pattern unless a file is called so.
+    pub fn works_in_parts(&self) -> bool {
+        let has_wildcards = |name: &String| name.contains(['*', '?', '[']);
+        match self {
+            Selection::Everything => true,
+            Selection::File(_) => false,
+            Selection::Some(filter) => !filter.names.iter().any(has_wildcards),
+        }
+    }
+}
+
 /// `config.json` for `./config.json`, as a shell completes the name of a file that lies here as well.
 fn below_here(text: &str) -> &str {
     let plain = text.strip_prefix("./").unwrap_or(text);

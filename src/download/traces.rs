@@ -8,7 +8,7 @@ use crate::sys::LockGuard;
 use crate::sys::lockfile::{State, hold};
 
 /// The folders that a download is about to make, as they were before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Traces {
     /// The first folder of the path that was not there.
     made: Option<PathBuf>,

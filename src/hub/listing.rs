@@ -44,6 +44,17 @@ struct TreeLfs {
     size: u64,
 }
 
+/// One page of a listing.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// Its files, under the names that the server gives them.
+    pub files: &'a [(String, FileEntry)],
+    /// How many files that can be stored are known so far.
+    pub known: usize,
+    /// Whether no other page follows.
+    pub is_last: bool,
+}
+
 /// Limits the pages of a listing: a server may send pages without end.
 #[derive(Debug, Default)]
 struct Pages {
@@ -77,7 +88,8 @@ impl Pages {
 }
 
 impl Hub {
-    /// All files of a revision, through all pages. `on_page` gets the number of files known so far.
+    /// All files of a revision, through all pages. `on_page` gets each page as it comes, when no more
+    /// than the page itself has been checked.
     ///
     /// # Errors
     /// As [`Hub::send`]; [`HubError::BadAnswer`] naming the first file whose hash cannot be accepted:
@@ -87,7 +99,7 @@ impl Hub {
         &self,
         repo: &Repo,
         revision: &Revision,
-        mut on_page: impl FnMut(usize),
+        mut on_page: impl FnMut(Page<'_>),
     ) -> Result<Listing, HubError> {
         let path = format!(
             "api/{}/{}/tree/{}?recursive=true&expand=false",
@@ -104,21 +116,24 @@ impl Hub {
             let (rows, headers): (Vec<TreeRow>, _) = self.send_for_rows(&request).await?;
             let fresh = rows.last().map(|row| row.path.clone());
             pages.add(rows.len(), fresh)?;
-            for row in rows {
-                if row.kind == "file" {
-                    let (name, entry) = file_of(row)?;
-                    let before = listing.add(&name, entry.clone());
-                    // Pages may overlap when a repository is busy; a file has one content, though.
-                    if before.is_some_and(|before| before != entry) {
-                        return Err(HubError::BadAnswer(format!(
-                            "it lists the file {:?} twice, with different contents",
-                            shortened(&name)
-                        )));
-                    }
+            let files = rows.into_iter().filter(|row| row.kind == "file");
+            let files = files.map(file_of).collect::<Result<Vec<_>, _>>()?;
+            for (name, entry) in &files {
+                let before = listing.add(name, entry.clone());
+                // Pages may overlap when a repository is busy; a file has one content, though.
+                if before.is_some_and(|before| before != *entry) {
+                    return Err(HubError::BadAnswer(format!(
+                        "it lists the file {:?} twice, with different contents",
+                        shortened(name)
+                    )));
                 }
             }
-            on_page(listing.len());
             next = self.next_page(&url, &headers)?;
+            on_page(Page {
+                files: &files,
+                known: listing.len(),
+                is_last: next.is_none(),
+            });
             visited.insert(url);
             if next.as_ref().is_some_and(|next| visited.contains(next)) {
                 return Err(HubError::BadAnswer(

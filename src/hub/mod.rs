@@ -30,4 +30,5 @@ pub mod xet;
 pub use self::body::Body;
 pub use self::error::{CertificateFlaw, HubError, Reason};
 pub use self::http::{Hub, HubOptions};
+pub use self::listing::Page;
 pub use reqwest::{Method, StatusCode, header};

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Order of events
 /// 1. [`Event::Listing`] any number of times, then [`Event::Listed`]: only where the Hub is asked for a
 ///    listing of files, and again when a branch was moved meanwhile.
+///    [`Event::Early`] comes between them at most once.
 /// 2. [`Event::Begun`] once. It does not come when all files are in the cache already.
 /// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`], [`Event::Found`],
 ///    [`Event::Copied`] and [`Event::Rewound`] in any number, then [`Event::FileDone`]. Files overlap in time. After a
@@ -51,6 +52,9 @@ pub enum Event {
         /// Files known so far.
         files: u64,
     },
+    /// Small files are being fetched while the listing is still coming. Their bytes are told when the files
+    /// begin; a rate counts from here.
+    Early,
     /// The listing is complete, or it failed.
     Listed,
     /// The work is known.
@@ -138,6 +142,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::Listing { files } => write!(f, "listing: {files} files so far"),
+            Event::Early => f.write_str("fetching begins before the listing has ended"),
             Event::Listed => f.write_str("listing ended"),
             Event::Begun {
                 files, bytes, done, ..

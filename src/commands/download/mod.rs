@@ -117,6 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     };
     let tally = Tally::default();
     let session = one.session(tally.beside(context.observer(args.progress.progress)))?;
+    let session = session.beginning_early();
     let path = match one.plan(&session)? {
         Planned::Plan(plan) if args.dry_run => {
             let savings = one.savings(&session, &plan)?;

@@ -79,6 +79,9 @@ struct Counts {
 impl Counts {
     fn count(&mut self, event: &Event, now: Instant) {
         match event {
+            Event::Early => {
+                self.begun.get_or_insert(now);
+            }
             Event::Begun { files, .. } => {
                 self.files = *files;
                 self.begun.get_or_insert(now);

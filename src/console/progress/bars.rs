@@ -35,6 +35,8 @@ struct Counts {
     /// Bytes that came over the network, or were read.
     received: u64,
     last: Duration,
+    /// When fetching began, if that was before the work was known.
+    early: Option<Duration>,
     marks: VecDeque<(Duration, u64)>,
     open: HashMap<FileId, FileView>,
 }
@@ -45,7 +47,7 @@ impl Counts {
             files: (files, 0),
             bytes: (bytes.saturating_add(there), done.saturating_add(there)),
             last: now,
-            marks: VecDeque::from([(now, 0)]),
+            marks: VecDeque::from([(self.early.unwrap_or(now), 0)]),
             ..Counts::default()
         };
     }
@@ -96,6 +98,7 @@ impl Counts {
                 self.open.remove(&file);
                 self.last = now;
             }
+            Event::Early => self.early = Some(now),
             Event::Finished | Event::Listing { .. } | Event::Listed | Event::Notice(_) => {}
         }
     }

@@ -30,6 +30,8 @@ struct Meter {
     received: u64,
     /// When the work began.
     begun: Duration,
+    /// When fetching began, if that was before the work was known.
+    early: Option<Duration>,
     /// Times of the last lines and what had been received then.
     marks: VecDeque<(Duration, u64)>,
     is_shown: bool,
@@ -39,6 +41,7 @@ struct Meter {
 
 impl Meter {
     fn begin(&mut self, now: Duration, files: u64, bytes: u64, done: u64) {
+        let now = self.early.unwrap_or(now);
         *self = Meter {
             files,
             bytes,
@@ -270,6 +273,10 @@ impl Progress for Lines {
                 meter.bytes_done = meter.bytes_done.saturating_sub(bytes);
             }),
             Event::FileDone { .. } => self.note(|meter| meter.files_done += 1),
+            Event::Early => {
+                let now = self.shared.start.elapsed();
+                self.note(|meter| meter.early = Some(now));
+            }
             Event::Finished => self.finish(),
             Event::Listed | Event::FileBegun { .. } | Event::Notice(_) => {}
         }

@@ -112,16 +112,17 @@ impl Session {
         commit: &CommitHash,
         listing: &Listing,
         places: &[u32],
+        blobs: &Blobs,
     ) -> Vec<OnDisk> {
         /// Files that are worth a thread.
         const SHARE: usize = 8000;
         const MOST_THREADS: usize = 4;
-        let (snapshot, blobs) = (self.repo.snapshot(commit), self.blobs());
+        let snapshot = self.repo.snapshot(commit);
         let look = |places: &[u32]| {
             let mut pointers = Pointers::open(&snapshot);
             let found = places.iter().map(|&place| {
                 let (path, entry) = listing.at(place);
-                self.on_disk(commit, path, entry, (&mut pointers, &blobs))
+                self.on_disk(commit, path, entry, (&mut pointers, blobs))
             });
             found.collect::<Vec<_>>()
         };

@@ -2,16 +2,18 @@
 //! workers, publish.
 
 mod disk;
+mod early;
 mod fallback;
 mod moved;
 mod names;
 mod saving;
 mod workers;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use self::disk::Probe;
+use self::early::EarlyFetch;
 pub use self::saving::Savings;
 use super::DownloadError;
 use super::destination::Place;
@@ -26,7 +28,7 @@ use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
 use crate::cache::layout::RepoLayout;
 use crate::cache::{last_used, trees};
 use crate::download::shared::Sharing;
-use crate::hub::{Hub, HubError};
+use crate::hub::{Hub, HubError, Page};
 use crate::sys::free_space;
 use crate::types::digest::XetHash;
 use crate::types::listing::Listing;
@@ -54,6 +56,9 @@ pub struct Session {
     repo: RepoLayout,
     progress: Arc<dyn Progress>,
     xet: Option<XetOptions>,
+    begins_early: bool,
+    /// Begun by the plan, for the download that follows.
+    early: Mutex<Option<EarlyFetch>>,
 }
 
 impl Session {
@@ -66,6 +71,8 @@ impl Session {
             repo,
             progress,
             xet: None,
+            begins_early: false,
+            early: Mutex::default(),
         }
     }
 
@@ -104,6 +111,11 @@ impl Session {
             }
             _ => self.plan_snapshot(&hub).await,
         };
+        if planned.is_err()
+            && let Some(early) = self.take_early()
+        {
+            early.abandon().await;
+        }
         match planned {
             Err(DownloadError::Hub { source, path: None })
                 if source.allows_cached_copy() && self.may_fall_back() =>
@@ -199,7 +211,7 @@ impl Session {
         }
         let (listing, is_new) = listed?;
         let places = self.select(&listing)?;
-        let found = self.look_at_all(&commit, &listing, &places);
+        let found = self.look(&commit, &listing, &places);
         let damaged = || places.iter().zip(&found).filter(|(_, disk)| disk.damaged);
         if let Some((&first, _)) = damaged().next() {
             self.tell_of_damage(damaged().count() as u64, listing.at(first).0);
@@ -239,16 +251,22 @@ impl Session {
     /// Asks the Hub for all files of a commit. A listing of several pages is shown on its way.
     async fn list(&self, commit: &CommitHash) -> Result<Listing, HubError> {
         let mut pages = 0;
-        let show = |files: usize| {
+        let mut early = None;
+        let on_page = |page: Page<'_>| {
             pages += 1;
             if pages > 1 {
                 self.progress.event(Event::Listing {
-                    files: files as u64,
+                    files: page.known as u64,
                 });
             }
+            self.page_came(commit, &page, &mut early);
         };
-        let repo = &self.request.repo;
-        let listing = self.hub.tree(repo, &Revision::from(commit), show).await;
+        let (repo, revision) = (&self.request.repo, Revision::from(commit));
+        let listing = self.hub.tree(repo, &revision, on_page).await;
+        if let Some(early) = early {
+            early.contents.close();
+            *self.early.lock().unwrap() = Some(early);
+        }
         self.progress.event(Event::Listed);
         listing
     }
@@ -283,6 +301,14 @@ impl Session {
         Ok(selected.places)
     }
 
+    /// The folder that everything goes below.
+    fn root(&self) -> &Path {
+        match &self.request.target {
+            Destination::Cache => self.request.cache.root(),
+            Destination::LocalDir(dir) => dir.root(),
+        }
+    }
+
     /// Bytes that a plan fetches: in the cache each content once.
     pub fn missing_bytes(&self, plan: &DownloadPlan) -> u64 {
         match &self.request.target {
@@ -299,11 +325,10 @@ impl Session {
     /// # Errors
     /// [`DownloadError::NoSpace`].
     pub fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
-        let folder = match &self.request.target {
-            Destination::Cache => self.request.cache.root(),
-            Destination::LocalDir(dir) => dir.root(),
-        };
-        let needed = self.missing_bytes(plan);
+        let folder = self.root();
+        let early = self.early.lock().unwrap();
+        let here = early.as_ref().map_or(0, |early| early.contents.bytes());
+        let needed = self.missing_bytes(plan).saturating_sub(here);
         match free_space(folder) {
             Some(free) if self.request.check_space && needed > free => {
                 Err(DownloadError::NoSpace {
@@ -330,6 +355,7 @@ impl Session {
 
     async fn carry_out(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
         let result = self.path_at(&plan.commit);
+        let early = self.take_early();
         let place = Arc::new(Place::new(&self.request, &self.repo, &plan.commit));
         place.sweep(&plan.files);
         if matches!(self.request.target, Destination::Cache) {
@@ -347,10 +373,11 @@ impl Session {
             return Ok(result);
         }
         self.check_names(plan)?;
-        let traces = Traces::before(match &self.request.target {
-            Destination::Cache => self.request.cache.root(),
-            Destination::LocalDir(dir) => dir.root(),
-        });
+        let traces = match &early {
+            // The folders that it made are this download's as well.
+            Some(early) => early.traces.clone(),
+            None => Traces::before(self.root()),
+        };
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = plan.new_listing() {
@@ -364,7 +391,11 @@ impl Session {
             done,
             there: plan.present_bytes(),
         });
-        let fetched = self.run(plan, &place).await;
+        let contents = early.as_ref().map(|early| &early.contents);
+        let fetched = self.run(plan, &place, contents).await;
+        if let Some(early) = early {
+            early.stop().await;
+        }
         self.progress.event(Event::Finished);
         if fetched.is_err() {
             let new_tree = plan.is_new.then_some(&*tree_file);

@@ -48,7 +48,7 @@ impl Session {
         }
         files.sort_by_key(|file| Reverse(file.size()));
         files.truncate(FILES);
-        let (others, repo) = (self.others_of(plan), &self.request.repo);
+        let (others, repo) = (self.others_of(&plan.commit), &self.request.repo);
         let mut related = Vec::new();
         for file in files {
             let found = others.candidates(&self.hub, repo, &file).await;

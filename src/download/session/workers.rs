@@ -11,6 +11,7 @@ use super::Session;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
 use crate::download::earlier::Others;
+use crate::download::early::EarlyContents;
 use crate::download::files::Files;
 use crate::download::http::parallel::CONNECTIONS;
 use crate::download::job::Job;
@@ -20,6 +21,7 @@ use crate::download::request::Destination;
 use crate::download::request::Workers;
 use crate::download::xet::Xet;
 use crate::sys::limits;
+use crate::types::CommitHash;
 
 impl Session {
     /// Brings all files of a plan. The first failure ends the others.
@@ -27,6 +29,7 @@ impl Session {
         &self,
         plan: &DownloadPlan,
         place: &Arc<Place>,
+        early: Option<&Arc<EarlyContents>>,
     ) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
         let descriptors = limits::descriptors_left();
@@ -38,7 +41,7 @@ impl Session {
         };
         let connections = Arc::new(Semaphore::new(connections));
         let xet = self.xet_for(plan, of_xet).map(Arc::new);
-        let others = self.others_of(plan);
+        let others = self.others_of(&plan.commit);
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
         for index in 0..large.max(small).clamp(1, plan.files.len().max(1)) {
@@ -54,6 +57,7 @@ impl Session {
                 xet: xet.clone(),
                 sharing: self.sharing(),
                 others: Arc::clone(&others),
+                early: early.cloned(),
             };
             workers.spawn(async move {
                 while let Some(batch) = queues.next(index < large, index < small) {
@@ -83,13 +87,13 @@ impl Session {
         Some(Xet::new(options, hub, repo, commit, most, files))
     }
 
-    /// The files on disk that those of a plan may have parts of.
-    pub(super) fn others_of(&self, plan: &DownloadPlan) -> Arc<Others> {
+    /// The files on disk that those of a commit may have parts of.
+    pub(super) fn others_of(&self, commit: &CommitHash) -> Arc<Others> {
         let local_dir = match &self.request.target {
             Destination::LocalDir(dir) => Some(dir.clone()),
             Destination::Cache => None,
         };
-        Arc::new(Others::new(&self.repo, local_dir, &plan.commit))
+        Arc::new(Others::new(&self.repo, local_dir, commit))
     }
 
     /// Files with the same content share a lock and a blob, so one worker brings them one after the

@@ -7,6 +7,7 @@ mod connections;
 mod crash;
 mod crowd;
 mod damage;
+mod early;
 pub mod errors;
 mod faults;
 mod from_file;

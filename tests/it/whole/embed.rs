@@ -9,7 +9,7 @@ use hf_cli::{Cache, Config, Download, ErrorKind, Event, FileId};
 
 use crate::download::moved_branches::moved;
 use crate::harness::TestEnv;
-use crate::harness::hub::{Content, Fault, Hub, Repo};
+use crate::harness::hub::{Content, Fault, Hub, Repo, Settings};
 use crate::harness::partial::{all_below, kept};
 
 /// The runtime of the embedding program.
@@ -168,6 +168,58 @@ fn events_come_in_the_documented_order() {
     }
     paths.sort();
     assert_eq!(paths, ["config.json", "model.bin", "notes/a.txt"]);
+}
+
+#[test]
+fn what_comes_before_the_listing_has_ended_is_in_the_totals() {
+    const SIZE: u64 = 100;
+    let hub = Hub::with(Settings {
+        page_size: 10,
+        ..Settings::default()
+    });
+    let content = |number: u64| Content::synthetic(SIZE, number);
+    let files = (0..25).fold(Repo::model("org/name"), |repo, number| {
+        repo.file(&format!("file-{number:02}"), content(number))
+    });
+    hub.add(files);
+    // One is on disk, and nine come while the second page is awaited.
+    let waits = Fault::Waits {
+        part: "/file-0",
+        bytes: 9 * SIZE,
+    };
+    hub.fault(waits.on("cursor=10"));
+    let env = TestEnv::new();
+    let config = config(&env, &hub).build().unwrap();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let download = || Download::new("org/name".parse().unwrap());
+        let one = download().file("file-09").unwrap();
+        one.run(&client).await.unwrap();
+        hub.clear_requests();
+        let all = download().progress(move |event: Event| seen.lock().unwrap().push(event));
+        all.run(&client).await.unwrap();
+    });
+    assert_eq!(hub.content_bytes_sent(), 24 * SIZE);
+    let events = events.lock().unwrap();
+    let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+    let early = at(&|event| matches!(event, Event::Early));
+    let listed = at(&|event| matches!(event, Event::Listed));
+    let begun = at(&|event| matches!(event, Event::Begun { .. }));
+    assert!(early < listed && listed < begun, "{events:?}");
+    let total = Event::Begun {
+        files: 25,
+        bytes: 24 * SIZE,
+        done: 0,
+        there: SIZE,
+    };
+    assert_eq!(events[begun], total);
+    let advanced = events.iter().map(|event| match event {
+        Event::Advanced { bytes, .. } => *bytes,
+        _ => 0,
+    });
+    assert_eq!(advanced.sum::<u64>(), 24 * SIZE, "{events:?}");
 }
 
 #[test]

@@ -281,6 +281,10 @@ mod tests {
             std::fs::create_dir_all(&snapshot).unwrap();
             std::fs::write(snapshot.join("f"), "x").unwrap();
         }
+        // A branch with a name that could be the beginning of another commit.
+        let refs = folder.path().join("models--Org--a/refs");
+        std::fs::create_dir_all(&refs).unwrap();
+        std::fs::write(refs.join("aaaa22"), "aaaa1111").unwrap();
         let report = scan(folder.path(), Detail::Files).unwrap();
         (folder, report)
     }
@@ -385,6 +389,10 @@ mod tests {
             (
                 &["hf://Org/a@aaaa2"],
                 "{0: {1}} damaged 0 files 0 missing []",
+            ),
+            (
+                &["hf://Org/a@aaaa22"],
+                "{0: {0}} damaged 0 files 0 missing []",
             ),
             (
                 &["hf://Org/a@main"],

@@ -193,6 +193,17 @@ fn the_cache_is_a_source() {
             .unwrap()
             .is_file()
     );
+    // Nothing is written anywhere else: the current folder takes no files.
+    let other = env.path("other");
+    let copy = [
+        "download",
+        "org/name",
+        "--local-dir",
+        other.to_str().unwrap(),
+    ];
+    let copied = || drop(env.hf(copy).folder("/proc").run().ok());
+    assert_eq!(sent(&hub, copied), 0);
+    assert!(other.join("model.bin").is_file());
 }
 
 #[test]

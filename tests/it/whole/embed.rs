@@ -315,6 +315,28 @@ fn a_login_of_another_hub_is_sent_with_a_warning() {
 }
 
 #[test]
+fn what_the_hub_says_goes_to_the_observer_of_the_download() {
+    let (hub, env) = (hub(), TestEnv::new());
+    hub.warning("news; Please update.");
+    let config = config(&env, &hub).build().unwrap();
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&notices);
+    block_on(async {
+        let client = hf_cli::Hub::new(&config).unwrap();
+        let download = Download::new("org/name".parse().unwrap());
+        let watch = move |event: Event| {
+            if let Event::Notice(notice) = event {
+                seen.lock().unwrap().push(notice.to_string());
+            }
+        };
+        download.progress(watch).run(&client).await.unwrap();
+    });
+    let notices = notices.lock().unwrap();
+    let said = notices.iter().filter(|it| it.contains("Please update."));
+    assert_eq!(said.count(), 1, "{notices:?}");
+}
+
+#[test]
 fn nothing_prints_what_is_secret() {
     let endpoint = Endpoint::parse("https://user:hunter2@mirror.test/hf").unwrap();
     let token = Token::clean("hf_secret").unwrap().unwrap();

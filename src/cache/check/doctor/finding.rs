@@ -315,3 +315,29 @@ impl Finding {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_restored_comes_before_what_links_to_it_and_removals_come_last() {
+        let order = [
+            Fix::MoveAway,
+            Fix::MakeFolder,
+            Fix::Restore(Vec::new()),
+            Fix::Relink(String::new()),
+            Fix::RemoveWrong,
+        ];
+        let ranks = order.each_ref().map(Fix::rank);
+        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
+        for last in [
+            Fix::RemoveRef,
+            Fix::RemoveLink,
+            Fix::RemoveBlob,
+            Fix::Remove,
+        ] {
+            assert!(last.rank() > Fix::Relink(String::new()).rank(), "{last:?}");
+        }
+    }
+}

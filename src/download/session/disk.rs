@@ -115,7 +115,7 @@ impl Session {
         blobs: &Blobs,
     ) -> Vec<OnDisk> {
         /// Files that are worth a thread.
-        const SHARE: usize = 8000;
+        const SHARE: usize = 500;
         const MOST_THREADS: usize = 4;
         let snapshot = self.repo.snapshot(commit);
         let look = |places: &[u32]| {

@@ -118,6 +118,44 @@ mod tests {
         assert_eq!(first_chunk(&vec![0; LONGEST]), Some(LONGEST));
     }
 
+    /// Bytes at whose end the rolling hash, from its start, has its first cut.
+    fn ends_in_a_cut<const N: usize>() -> [u8; N] {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut bytes = [0; N];
+        while gearhash::Hasher::default().next_match(&bytes, MASK) != Some(N) {
+            random.fill(&mut bytes);
+        }
+        bytes
+    }
+
+    #[test]
+    fn each_chunk_starts_the_hash() {
+        // Behind each cut stand three bytes that are a chunk by themselves. So no two chunks in a row are ordinary.
+        let mut bytes = vec![0; 20_000];
+        bytes.extend(ends_in_a_cut::<WINDOW>());
+        bytes.extend(ends_in_a_cut::<3>());
+        assert_eq!(cut_for_certain(&bytes.repeat(20)), None);
+        bytes.truncate(20_000 + WINDOW);
+        assert_eq!(cut_for_certain(&bytes.repeat(20)), Some(3 * bytes.len()));
+    }
+
+    #[test]
+    fn the_shortest_chunk() {
+        let window = ends_in_a_cut::<WINDOW>();
+        for (length, is_cut) in [
+            (SHORTEST - 1, false),
+            (SHORTEST, true),
+            (SHORTEST + 1, true),
+        ] {
+            let mut bytes = vec![0; length - WINDOW];
+            bytes.extend(window);
+            bytes.extend([0; 1000]);
+            let expected = Chunker::new(TARGET).next_boundary(&bytes);
+            assert_eq!(expected, is_cut.then_some(length));
+            assert_eq!(first_chunk(&bytes), expected);
+        }
+    }
+
     #[test]
     fn certain_cuts_are_those_of_the_library() {
         const SCAN: usize = 512 << 10;

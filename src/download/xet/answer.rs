@@ -145,12 +145,12 @@ mod tests {
         let terms = json!([{"hash": hash, "unpacked_length": 9, "range": {"start": 3, "end": 4}}]);
         let new = both::<QueryReconstructionResponseV2>(json!({
             "offset_into_first_range": 7, "terms": terms, "xorbs": {&hash: [
-                {"url": "u", "ranges": [{"chunks": {"start": 0, "end": 9}, "bytes": {"start": 0, "end": 199}}]},
+                {"url": "u", "ranges": [{"chunks": {"start": 2, "end": 9}, "bytes": {"start": 0, "end": 199}}]},
             ]},
         }));
         let old = both::<QueryReconstructionResponse>(json!({
             "offset_into_first_range": 7, "terms": terms, "fetch_info": {&hash: [
-                {"range": {"start": 0, "end": 9}, "url": "u", "url_range": {"start": 0, "end": 199}},
+                {"range": {"start": 2, "end": 9}, "url": "u", "url_range": {"start": 0, "end": 199}},
             ]},
         }));
         let new: Answer = serde_json::from_value(new).unwrap();

@@ -7,7 +7,8 @@
 //! installed it (`target/oracle/2.4.0`), curl when it is on the path; what is missing shows as `-`.
 //! Python and curl check no hash over HTTP; we check every byte. After the cases come pairs, of which the
 //! same way of naming chooses (`-- flushing HTTP/2`): our own program in two ways, in turns. Last come series of
-//! revisions (`-- moved`): the bytes that a new revision moves when most of it is in the cache.
+//! revisions (`-- moved`): the bytes that a new revision moves when most of it is in the cache; and of kills
+//! (`-- kills`): the bytes that a download moves which is killed twenty times.
 //!
 //! The servers run in this process and share the machine with the clients. On a machine with other
 //! work CPU time tells more than the clock.
@@ -22,6 +23,7 @@
 mod cas;
 #[path = "../../tests/it/harness/hub/mod.rs"]
 mod hub;
+mod kills;
 mod moved;
 mod process;
 mod servers;
@@ -32,6 +34,7 @@ mod stall;
 use std::path::Path;
 use std::time::Duration;
 
+use kills::KILLS;
 use moved::SERIES;
 use process::{Line, Runs, curl, ours, python, under};
 use servers::Servers;
@@ -42,6 +45,8 @@ struct Case {
     name: &'static str,
     /// Repository to download; empty: only print the version.
     repo: &'static str,
+    /// More arguments.
+    more: &'static [&'static str],
     /// Turns of ours and curl, and of Python.
     turns: (usize, usize),
     latency: Duration,
@@ -75,6 +80,7 @@ const fn case(
     Case {
         name,
         repo,
+        more: &[],
         turns,
         latency: Duration::ZERO,
         cap: None,
@@ -85,7 +91,7 @@ const fn case(
     }
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 15] = [
     case("start: version", "", (21, 5), ""),
     case(
         "one file of 1 GiB",
@@ -94,6 +100,12 @@ const CASES: [Case; 12] = [
         ">= 2.5 x Python, <= 1.11 x curl",
     ),
     case("8 files of 128 MiB", "bench/eight", (5, 3), ">= 3 x Python"),
+    case(
+        "one file of 8 GiB",
+        "bench/huge",
+        (1, 1),
+        "<= 1.1 x SHA-256 on many cores",
+    ),
     case(
         "2,000 files of 1-8 KiB",
         "bench/small",
@@ -127,6 +139,25 @@ const CASES: [Case; 12] = [
             ">= 50 x Python",
         )
     },
+    // The Python client asks for each file by itself, which takes minutes in these two.
+    Case {
+        warm: true,
+        ..case(
+            "100,000 files, all cached",
+            "bench/many",
+            (5, 0),
+            "<= 0.5 s",
+        )
+    },
+    Case {
+        more: &["--dry-run"],
+        ..case(
+            "200,000 files, dry run",
+            "bench/listed",
+            (3, 0),
+            "<= 80 MiB, <= 3 s",
+        )
+    },
     Case {
         way: Way::Https,
         ..case("1 GiB over https", "bench/big", (5, 3), "")
@@ -155,13 +186,36 @@ struct Pair {
     ways: [(&'static str, Case); 2],
 }
 
-const PAIRS: [Pair; 5] = [
+const PAIRS: [Pair; 6] = [
     flushing("flushing: one file of 1 GiB", "bench/big"),
     flushing("flushing: 2,000 files of 1-8 KiB", "bench/small"),
     versions("HTTP/2: 2,000 files", 0),
     versions("HTTP/2: 2,000 files, 10 ms latency", 10),
     versions("HTTP/2: 2,000 files, 50 ms latency", 50),
+    EARLY,
 ];
+
+/// What it gives that small files come while the listing is still coming. A chosen number of workers, here as
+/// many as by default, switches that off.
+const EARLY: Pair = {
+    let early = Case {
+        latency: Duration::from_millis(50),
+        ..case(
+            "early: 10,000 files, 50 ms latency",
+            "bench/pages",
+            (3, 0),
+            "",
+        )
+    };
+    let late = Case {
+        more: &["--max-workers", "64"],
+        ..early
+    };
+    Pair {
+        name: early.name,
+        ways: [("during the listing", early), ("after it", late)],
+    }
+};
 
 /// What it costs that a file is flushed to the disk before it is published.
 const fn flushing(name: &'static str, repo: &'static str) -> Pair {
@@ -212,7 +266,12 @@ fn main() {
         cases.iter().map(|case| case.way).chain(of_pairs)
     };
     if !cases.is_empty() || !pairs.is_empty() {
-        let servers = Servers::for_ways(|way| ways().any(|needed| needed == way));
+        let is_needed = |repo: &str| {
+            let of_pairs = pairs.iter().flat_map(|pair| &pair.ways);
+            let mut all = cases.iter().copied().chain(of_pairs.map(|(_, case)| case));
+            all.any(|case| case.repo == repo)
+        };
+        let servers = Servers::start(|way| ways().any(|needed| needed == way), is_needed);
         if !is_alone {
             servers.check();
         }
@@ -220,6 +279,9 @@ fn main() {
     }
     for series in SERIES.iter().filter(|series| is_wanted(series.name)) {
         series.measure();
+    }
+    for kills in KILLS.iter().filter(|kills| is_wanted(kills.name)) {
+        kills.measure();
     }
 }
 

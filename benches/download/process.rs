@@ -44,6 +44,7 @@ impl Runs {
 pub fn ours(case: &Case) -> Line {
     let mut line = under().unwrap_or_default();
     line.extend(client(env!("CARGO_BIN_EXE_hf"), case.repo));
+    line.extend(case.more.iter().map(|&more| more.to_owned()));
     line
 }
 
@@ -83,11 +84,12 @@ pub fn has_curl() -> bool {
 
 /// curl is given the finished list of addresses: it plans nothing, checks nothing and links nothing.
 pub fn curl(servers: &Servers, case: &Case, folder: &Path) -> Option<Line> {
-    if !has_curl() || case.repo.is_empty() || case.warm || case.way == Way::Xet {
+    let downloads = !case.repo.is_empty() && !case.warm && case.more.is_empty();
+    if !has_curl() || !downloads || case.way == Way::Xet {
         return None;
     }
     let names: Vec<String> = match case.repo {
-        "bench/big" => vec!["model.bin".to_owned()],
+        "bench/big" | "bench/huge" => vec!["model.bin".to_owned()],
         "bench/eight" => (0..EIGHT).map(|n| format!("part-{n}.bin")).collect(),
         _ => (0..SMALL).map(small_name).collect(),
     };

@@ -17,6 +17,9 @@ pub const EIGHT: u64 = 8;
 /// Files of `bench/small`.
 pub const SMALL: u64 = 2000;
 
+/// Repositories that only some cases need, with their numbers of small files.
+const LARGE: [(&str, u64); 2] = [("bench/pages", 10_000), ("bench/many", 100_000)];
+
 /// Xet storage cuts contents into pieces of this size, in bytes.
 const XORB: usize = 64 << 20;
 
@@ -36,9 +39,17 @@ pub fn small_name(n: u64) -> String {
 }
 
 impl Servers {
-    /// Starts what is needed.
-    pub fn for_ways(is_needed: impl Fn(Way) -> bool) -> Self {
+    /// Starts what is needed: servers for these ways, with these repositories.
+    pub fn start(is_needed: impl Fn(Way) -> bool, has_repo: impl Fn(&str) -> bool) -> Self {
         let hub = example_hub(Settings::default());
+        for (id, files) in LARGE.into_iter().filter(|(id, _)| has_repo(id)) {
+            hub.add(small_files(id, files));
+        }
+        if has_repo("bench/huge") {
+            let content = Content::synthetic(8 << 30, 3);
+            hub.add(Repo::model("bench/huge").lfs("model.bin", content));
+        }
+        hub.add(Repo::model("bench/listed").made_up(200_000));
         let with_tls = |way, http2| is_needed(way).then(|| secure(http2));
         let (secure, both_versions) = (with_tls(Way::Https, false), with_tls(Way::Http2, true));
         let storage = is_needed(Way::Xet).then(|| stocked(&hub));
@@ -59,7 +70,8 @@ impl Servers {
         if !home.exists() {
             return;
         }
-        if case.repo != "bench/small" {
+        let has_many = LARGE.iter().any(|(id, _)| *id == case.repo);
+        if case.repo != "bench/small" && !has_many {
             fs::remove_dir_all(home).expect("remove the last run's files");
             return;
         }
@@ -162,12 +174,15 @@ fn example_hub(settings: Settings) -> Hub {
         )
     });
     hub.add(eight);
-    let small = (0..SMALL).fold(Repo::model("bench/small"), |repo, n| {
+    hub.add(small_files("bench/small", SMALL));
+    hub
+}
+
+fn small_files(id: &str, files: u64) -> Repo {
+    (0..files).fold(Repo::model(id), |repo, n| {
         let size = 1024 + (n * 37) % 7168;
         repo.file(&small_name(n), Content::synthetic(size, n + 100))
-    });
-    hub.add(small);
-    hub
+    })
 }
 
 /// A storage server with the repositories of the Xet cases, which the Hub then knows.

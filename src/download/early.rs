@@ -189,7 +189,7 @@ mod tests {
         let taken = tokio::spawn(async move { waiting.take(&checksum).await });
         tokio::task::yield_now().await;
         assert!(!taken.is_finished());
-        assert_eq!(contents.unfinished(), [a.clone()]);
+        assert_eq!(contents.unfinished(), std::slice::from_ref(&a));
         contents.end(&a, Some(CONTENT));
         assert_eq!(taken.await.unwrap(), Some(CONTENT));
     }

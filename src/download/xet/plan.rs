@@ -535,11 +535,10 @@ mod tests {
         let size = count as u64 / 2 * 110_000;
         let few = plan(&answer, &window(0..1 << 28), size, true);
         assert_eq!(few, Err(Flaw::Terms));
-        let start = std::time::Instant::now();
+        // Work for each pair of them would not end.
         let fetches = plan(&answer, &window(0..size), size, true).unwrap();
         assert_eq!((fetches.len(), fetches[0].uses.len()), (1, count));
         assert_eq!(fetches[0].content(), size);
-        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 
     /// Numbers as they are in right answers, and any others.

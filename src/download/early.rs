@@ -1,8 +1,8 @@
 //! Contents that are fetched before the plan of a download is made; see
 //! [`session::early`](super::session).
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -32,9 +32,49 @@ pub struct EarlyContents {
 struct State {
     waiting: VecDeque<PlannedFile>,
     is_closed: bool,
-    flying: HashMap<Checksum, PlannedFile>,
+    flying: HashSet<Checksum>,
     fetched: HashMap<Checksum, EarlyContent>,
+    /// Bytes of `fetched`.
     bytes: u64,
+    /// Files that were begun and did not come.
+    unfinished: Vec<PlannedFile>,
+}
+
+/// A file that a worker fetches. Dropped, it is left to the plan: whatever ends the worker, no other waits for
+/// it in vain.
+pub struct Flight {
+    contents: Arc<EarlyContents>,
+    file: PlannedFile,
+    content: Option<EarlyContent>,
+}
+
+impl Flight {
+    /// The file.
+    pub fn file(&self) -> &PlannedFile {
+        &self.file
+    }
+
+    /// Its content is there.
+    pub fn landed(mut self, content: EarlyContent) {
+        self.content = Some(content);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let file = &self.file;
+        let mut state = self.contents.state();
+        state.flying.remove(&file.checksum);
+        match self.content {
+            Some(content) => {
+                state.fetched.insert(file.checksum.clone(), content);
+                state.bytes = state.bytes.saturating_add(file.size().unwrap_or(0));
+            }
+            None => state.unfinished.push(file.clone()),
+        }
+        drop(state);
+        self.contents.changed.notify_waiters();
+    }
 }
 
 impl EarlyContents {
@@ -59,7 +99,7 @@ impl EarlyContents {
     }
 
     /// The next file for a worker, once there is one; `None` after [`EarlyContents::close`].
-    pub async fn next(&self) -> Option<PlannedFile> {
+    pub async fn next(self: &Arc<Self>) -> Option<Flight> {
         loop {
             // Before the look, or a change between the look and the wait would be missed.
             let changed = self.changed.notified();
@@ -72,25 +112,17 @@ impl EarlyContents {
                 }
                 while let Some(file) = state.waiting.pop_front() {
                     if !state.has(&file.checksum) {
-                        state.flying.insert(file.checksum.clone(), file.clone());
-                        return Some(file);
+                        state.flying.insert(file.checksum.clone());
+                        return Some(Flight {
+                            contents: Arc::clone(self),
+                            file,
+                            content: None,
+                        });
                     }
                 }
             }
             changed.await;
         }
-    }
-
-    /// A worker is done with a file; `content` unless it did not fetch it.
-    pub fn end(&self, file: &PlannedFile, content: Option<EarlyContent>) {
-        let mut state = self.state();
-        state.flying.remove(&file.checksum);
-        if let Some(content) = content {
-            state.fetched.insert(file.checksum.clone(), content);
-            state.bytes = state.bytes.saturating_add(file.size().unwrap_or(0));
-        }
-        drop(state);
-        self.changed.notify_waiters();
     }
 
     /// Whether a content came early, or may still do so.
@@ -112,7 +144,7 @@ impl EarlyContents {
             changed.as_mut().enable();
             {
                 let mut state = self.state();
-                if !state.flying.contains_key(checksum) {
+                if !state.flying.contains(checksum) {
                     return state.fetched.remove(checksum);
                 }
             }
@@ -120,9 +152,9 @@ impl EarlyContents {
         }
     }
 
-    /// Files whose workers were stopped.
+    /// Files that were begun and did not come.
     pub fn unfinished(&self) -> Vec<PlannedFile> {
-        self.state().flying.values().cloned().collect()
+        self.state().unfinished.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -133,7 +165,7 @@ impl EarlyContents {
 
 impl State {
     fn has(&self, checksum: &Checksum) -> bool {
-        self.flying.contains_key(checksum) || self.fetched.contains_key(checksum)
+        self.flying.contains(checksum) || self.fetched.contains_key(checksum)
     }
 }
 
@@ -159,44 +191,54 @@ mod tests {
 
     const CONTENT: EarlyContent = EarlyContent { is_shared: false };
 
+    fn contents(files: impl IntoIterator<Item = PlannedFile>) -> Arc<EarlyContents> {
+        let contents = Arc::<EarlyContents>::default();
+        contents.add(files);
+        contents
+    }
+
     #[tokio::test]
     async fn each_content_is_fetched_once_and_told_once() {
-        let contents = EarlyContents::default();
-        contents.add([file("a", '1'), file("same", '1'), file("b", '2')]);
+        let contents = contents([file("a", '1'), file("same", '1'), file("b", '2')]);
         let a = contents.next().await.unwrap();
         let b = contents.next().await.unwrap();
-        assert_eq!((a.path.as_str(), b.path.as_str()), ("a", "b"));
-        assert!(contents.has(&a.checksum) && contents.has(&b.checksum));
-        contents.end(&a, Some(CONTENT));
-        contents.end(&b, None);
-        assert!(contents.has(&a.checksum) && !contents.has(&b.checksum));
+        let (one, other) = (file("a", '1').checksum, file("b", '2').checksum);
+        assert_eq!((a.file(), b.file()), (&file("a", '1'), &file("b", '2')));
+        assert!(contents.has(&one) && contents.has(&other));
+        a.landed(CONTENT);
+        drop(b);
+        assert!(contents.has(&one) && !contents.has(&other));
         assert_eq!(contents.bytes(), 10);
-        assert_eq!(contents.take(&a.checksum).await, Some(CONTENT));
-        assert_eq!(contents.take(&a.checksum).await, None);
-        assert_eq!(contents.take(&b.checksum).await, None);
+        assert_eq!(contents.unfinished(), [file("b", '2')]);
+        assert_eq!(contents.take(&one).await, Some(CONTENT));
+        assert_eq!(contents.take(&one).await, None);
+        assert_eq!(contents.take(&other).await, None);
     }
 
     #[tokio::test]
     async fn what_is_on_its_way_is_waited_for() {
-        let contents = Arc::new(EarlyContents::default());
-        contents.add([file("a", '1'), file("b", '2')]);
-        let a = contents.next().await.unwrap();
-        contents.close();
-        assert_eq!(contents.next().await, None);
-        // What no worker began is left to the plan.
-        assert!(!contents.has(&file("b", '2').checksum));
-        let (waiting, checksum) = (Arc::clone(&contents), a.checksum.clone());
-        let taken = tokio::spawn(async move { waiting.take(&checksum).await });
-        tokio::task::yield_now().await;
-        assert!(!taken.is_finished());
-        assert_eq!(contents.unfinished(), std::slice::from_ref(&a));
-        contents.end(&a, Some(CONTENT));
-        assert_eq!(taken.await.unwrap(), Some(CONTENT));
+        for content in [Some(CONTENT), None] {
+            let contents = contents([file("a", '1'), file("b", '2')]);
+            let a = contents.next().await.unwrap();
+            contents.close();
+            assert!(contents.next().await.is_none());
+            // What no worker began is left to the plan.
+            assert!(!contents.has(&file("b", '2').checksum));
+            let (waiting, checksum) = (Arc::clone(&contents), file("a", '1').checksum);
+            let taken = tokio::spawn(async move { waiting.take(&checksum).await });
+            tokio::task::yield_now().await;
+            assert!(!taken.is_finished());
+            match content {
+                Some(content) => a.landed(content),
+                None => drop(a),
+            }
+            assert_eq!(taken.await.unwrap(), content);
+        }
     }
 
     #[tokio::test]
     async fn a_worker_waits_for_files_and_ends_when_no_more_come() {
-        let contents = Arc::new(EarlyContents::default());
+        let contents = contents([]);
         let next = |contents: &Arc<EarlyContents>| {
             let contents = Arc::clone(contents);
             tokio::spawn(async move { contents.next().await })
@@ -204,13 +246,13 @@ mod tests {
         let first = next(&contents);
         tokio::task::yield_now().await;
         contents.add([file("a", '1')]);
-        assert_eq!(first.await.unwrap(), Some(file("a", '1')));
+        assert_eq!(first.await.unwrap().unwrap().file(), &file("a", '1'));
         let second = next(&contents);
         tokio::task::yield_now().await;
         contents.close();
-        assert_eq!(second.await.unwrap(), None);
+        assert!(second.await.unwrap().is_none());
         contents.add([file("b", '2')]);
-        assert_eq!(contents.next().await, None);
+        assert!(contents.next().await.is_none());
     }
 
     #[test]

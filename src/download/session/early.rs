@@ -144,12 +144,12 @@ impl Session {
         for _ in 0..workers.small {
             let (contents, job) = (Arc::clone(&contents), Arc::clone(&job));
             running.spawn(async move {
-                while let Some(file) = contents.next().await {
-                    let content = job.bring_content(&file).await;
-                    if content.is_err() {
-                        contents.close();
+                while let Some(flight) = contents.next().await {
+                    match job.bring_content(flight.file()).await {
+                        Ok(Some(content)) => flight.landed(content),
+                        Ok(None) => {}
+                        Err(_) => contents.close(),
                     }
-                    contents.end(&file, content.unwrap_or_default());
                 }
             });
         }

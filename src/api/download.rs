@@ -95,7 +95,7 @@ impl Download {
         self
     }
 
-    /// The most files in flight at a time; by default 8 large and 48 small ones.
+    /// The most files in flight at a time; by default 8 large and 64 small ones.
     #[must_use]
     pub fn max_workers(mut self, workers: usize) -> Self {
         self.max_workers = Some(workers.max(1));
@@ -247,7 +247,7 @@ impl Plan {
             Planned::Plan(plan) => plan,
         };
         let fetched = async {
-            self.session.check_space(&plan)?;
+            self.session.check_space(&plan).await?;
             self.session.execute(&plan).await
         };
         let fetched = fetched.await;

@@ -144,7 +144,7 @@ struct DownloadArgs {
     /// Print nothing but the path.
     #[arg(long)]
     quiet: bool,
-    /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
+    /// Most files to fetch at the same time [default: 8, and 64 of up to a megabyte].
     #[arg(long, value_name = "N", value_parser = workers, allow_negative_numbers = true)]
     max_workers: Option<u64>,
 }

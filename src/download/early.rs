@@ -1,7 +1,7 @@
 //! Contents that are fetched before the plan of a download is made; see
 //! [`session::early`](super::session).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -32,11 +32,12 @@ pub struct EarlyContents {
 struct State {
     waiting: VecDeque<PlannedFile>,
     is_closed: bool,
-    flying: HashSet<Checksum>,
+    /// With their sizes in bytes.
+    flying: HashMap<Checksum, u64>,
     fetched: HashMap<Checksum, EarlyContent>,
     /// Bytes of `fetched`.
     bytes: u64,
-    /// Files that were begun and did not come.
+    /// Files that were begun and that this process did not bring.
     unfinished: Vec<PlannedFile>,
 }
 
@@ -112,7 +113,8 @@ impl EarlyContents {
                 }
                 while let Some(file) = state.waiting.pop_front() {
                     if !state.has(&file.checksum) {
-                        state.flying.insert(file.checksum.clone());
+                        let size = file.size().unwrap_or(0);
+                        state.flying.insert(file.checksum.clone(), size);
                         return Some(Flight {
                             contents: Arc::clone(self),
                             file,
@@ -130,9 +132,11 @@ impl EarlyContents {
         self.state().has(checksum)
     }
 
-    /// Bytes that came so far.
+    /// Bytes that came so far, and those of contents on their way: some of them are on disk.
     pub fn bytes(&self) -> u64 {
-        self.state().bytes
+        let state = self.state();
+        let flying = state.flying.values().sum::<u64>();
+        state.bytes.saturating_add(flying)
     }
 
     /// Waits until a content is no longer on its way. Answers it once, if it came: to those that ask later it
@@ -144,7 +148,7 @@ impl EarlyContents {
             changed.as_mut().enable();
             {
                 let mut state = self.state();
-                if !state.flying.contains(checksum) {
+                if !state.flying.contains_key(checksum) {
                     return state.fetched.remove(checksum);
                 }
             }
@@ -152,7 +156,7 @@ impl EarlyContents {
         }
     }
 
-    /// Files that were begun and did not come.
+    /// Files that were begun and that this process did not bring.
     pub fn unfinished(&self) -> Vec<PlannedFile> {
         self.state().unfinished.clone()
     }
@@ -165,7 +169,7 @@ impl EarlyContents {
 
 impl State {
     fn has(&self, checksum: &Checksum) -> bool {
-        self.flying.contains(checksum) || self.fetched.contains_key(checksum)
+        self.flying.contains_key(checksum) || self.fetched.contains_key(checksum)
     }
 }
 
@@ -205,6 +209,7 @@ mod tests {
         let (one, other) = (file("a", '1').checksum, file("b", '2').checksum);
         assert_eq!((a.file(), b.file()), (&file("a", '1'), &file("b", '2')));
         assert!(contents.has(&one) && contents.has(&other));
+        assert_eq!(contents.bytes(), 20);
         a.landed(CONTENT);
         drop(b);
         assert!(contents.has(&one) && !contents.has(&other));

@@ -91,6 +91,9 @@ impl Job {
         };
         let claim = Arc::new(Claim::with_lock(guard, &self.place.partial(file)));
         if self.place.has_content(file) {
+            if claim.is_common() {
+                self.place.discard_partial(file);
+            }
             return Ok(None);
         }
         let progress = FileProgress::begin(&*self.progress, file.path.as_str(), file.size(), 0);

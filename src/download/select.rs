@@ -88,14 +88,19 @@ impl Selection {
 }
 
 impl Selection {
-    /// Whether what is chosen from a part of a listing is chosen from the whole as well. Not where a name has
-    /// wildcards: it is a pattern unless a file is called so.
+    /// Whether what is chosen from a part of a listing is chosen from the whole as well, in little time.
+    ///
+    /// Not where a name may be a pattern, which it is unless a file is called so; nor with very many names: a
+    /// part lacks most of them, and compares each as a pattern.
     pub fn works_in_parts(&self) -> bool {
-        let has_wildcards = |name: &String| name.contains(['*', '?', '[']);
+        const MOST_NAMES: usize = 64;
+        let may_be_pattern = |name: &String| name.contains(['*', '?', '[', '\\']);
         match self {
             Selection::Everything => true,
             Selection::File(_) => false,
-            Selection::Some(filter) => !filter.names.iter().any(has_wildcards),
+            Selection::Some(filter) => {
+                filter.names.len() <= MOST_NAMES && !filter.names.iter().any(may_be_pattern)
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Order of events
 /// 1. [`Event::Listing`] any number of times, then [`Event::Listed`]: only where the Hub is asked for a
 ///    listing of files, and again when a branch was moved meanwhile.
-///    [`Event::Early`] comes between them at most once.
+///    [`Event::Early`] comes at most once before [`Event::Listed`].
 /// 2. [`Event::Begun`] once. It does not come when all files are in the cache already.
 /// 3. For each file [`Event::FileBegun`], then [`Event::Advanced`], [`Event::Found`],
 ///    [`Event::Copied`] and [`Event::Rewound`] in any number, then [`Event::FileDone`]. Files overlap in time. After a

@@ -76,7 +76,7 @@ pub struct Args {
     pub(crate) no_dry_run: bool,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
-    /// Most files to fetch at the same time [default: 8, and 48 of up to a megabyte].
+    /// Most files to fetch at the same time [default: 8, and 64 of up to a megabyte].
     #[arg(long, value_name = "N", value_parser = super::flags::workers, allow_negative_numbers = true)]
     pub(crate) max_workers: Option<u16>,
     /// Start even when the disk seems to have too little room.
@@ -195,7 +195,7 @@ impl One<'_> {
             Planned::Plan(plan) => plan,
         };
         tally.expect(plan.files.len() as u64);
-        session.check_space(&plan).map_err(explain)?;
+        context.block_on_then(session.check_space(&plan), explain)?;
         let done = context.block_on_then(session.execute(&plan), explain);
         let (path, _) = done.map_err(|error| match error.kind {
             Kind::Interrupted => error.hint(stopped(session.kept(&plan))),

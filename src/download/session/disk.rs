@@ -238,6 +238,11 @@ pub(super) struct Blobs {
 }
 
 impl Blobs {
+    /// Whether a blob with the name of this content was there.
+    pub(super) fn has(&self, checksum: &Checksum) -> bool {
+        self.complete.contains(&*checksum.etag())
+    }
+
     /// Length in bytes of a complete blob.
     fn length(&self, etag: &str) -> Option<u64> {
         let stat = self.folder.as_ref()?.stat(etag, true).ok()?;

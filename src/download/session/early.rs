@@ -10,10 +10,10 @@
 //!   early as fetched.
 //! - Large files wait for the plan: one of them fills the line for longer than any listing takes, and
 //!   while it comes a person wants to see how far it is.
-//! - It is for the usual case alone. `--force-download`, a local folder, a cache without links and a chosen
-//!   number of workers go without.
+//! - It is for the usual case alone: not with `--force-download`, `--local-dir`, `--max-workers` or
+//!   `HF_HUB_DISABLE_SYMLINKS`.
 //! - Nothing that goes wrong here is an error: the file is left to the plan, which meets the same trouble
-//!   and says so. The first one ends the early fetching.
+//!   and says so. The first failure ends the early fetching.
 //! - When the listing or the plan fails, complete contents stay for the next time, as after an
 //!   interruption. Once more is known to be missing than the disk has room for, nothing new is fetched.
 
@@ -48,11 +48,15 @@ pub(super) struct EarlyFetch {
     pub blobs: Blobs,
     /// The folders as they were before.
     pub traces: Traces,
+    /// Xet storage, unless it is switched off.
+    pub xet: Option<Arc<Xet>>,
     workers: JoinSet<()>,
     place: Arc<Place>,
     pointers: Mutex<Pointers>,
-    /// Bytes that may still be missing, as long as the disk has room for them.
+    /// Free space less what is known to be missing, in bytes.
     room: u64,
+    /// [`Event::Early`] was sent.
+    is_told: bool,
 }
 
 impl EarlyFetch {
@@ -81,7 +85,7 @@ impl Session {
         self
     }
 
-    fn may_begin_early(&self) -> bool {
+    pub(super) fn may_begin_early(&self) -> bool {
         let request = &self.request;
         self.begins_early
             && matches!(request.target, Destination::Cache)
@@ -92,26 +96,8 @@ impl Session {
             && request.selection.works_in_parts()
     }
 
-    /// Fetches what is wanted of a page that others follow; `early` is what goes on since an earlier one.
-    pub(super) fn page_came(
-        &self,
-        commit: &CommitHash,
-        page: &Page<'_>,
-        early: &mut Option<EarlyFetch>,
-    ) {
-        if page.is_last || !self.may_begin_early() {
-            return;
-        }
-        if early.is_none() {
-            *early = self.begin_early(commit);
-        }
-        if let Some(early) = early {
-            self.add_page(commit, page, early);
-        }
-    }
-
     /// Starts the workers. `None` where nothing can be written: the download will say so.
-    fn begin_early(&self, commit: &CommitHash) -> Option<EarlyFetch> {
+    pub(super) fn begin_early(&self, commit: &CommitHash) -> Option<EarlyFetch> {
         let root = self.request.cache.root();
         let traces = Traces::before(root);
         let (blobs, pointers) = (self.blobs(), Pointers::open(&self.repo.snapshot(commit)));
@@ -135,7 +121,7 @@ impl Session {
             progress: Arc::new(Silent),
             connections: Arc::new(Semaphore::new(connections)),
             place: Arc::clone(&place),
-            xet,
+            xet: xet.clone(),
             sharing: self.sharing(),
             others: self.others_of(commit),
             early: None,
@@ -153,11 +139,11 @@ impl Session {
                 }
             });
         }
-        self.progress.event(Event::Early);
         Some(EarlyFetch {
             contents,
             blobs,
             traces,
+            xet,
             workers: running,
             place,
             pointers: Mutex::new(pointers),
@@ -165,6 +151,7 @@ impl Session {
                 true => free_space(root).unwrap_or(u64::MAX),
                 false => u64::MAX,
             },
+            is_told: false,
         })
     }
 
@@ -182,7 +169,7 @@ impl Session {
         let mut found = self.look_at_all(commit, listing, places, &early.blobs);
         for (&place, disk) in places.iter().zip(&mut found) {
             let (_, entry) = listing.at(place);
-            if entry.size <= SMALL && early.contents.has(&entry.checksum()) {
+            if !disk.file && entry.size <= SMALL && early.contents.has(&entry.checksum()) {
                 *disk = OnDisk::default();
             }
         }
@@ -194,7 +181,30 @@ impl Session {
         self.early.lock().unwrap().take()
     }
 
-    fn add_page(&self, commit: &CommitHash, page: &Page<'_>, early: &mut EarlyFetch) {
+    /// Ends an early fetching that no download follows.
+    pub(super) async fn abandon_early(&self) {
+        // The lock is released before the wait.
+        let early = self.take_early();
+        if let Some(early) = early {
+            early.abandon().await;
+        }
+    }
+
+    /// The folders as they were before this download, and before what was begun early for it.
+    pub(super) fn traces(&self) -> Traces {
+        let early = self.early.lock().unwrap();
+        let before = early.as_ref().map(|early| early.traces.clone());
+        before.unwrap_or_else(|| Traces::before(self.root()))
+    }
+
+    /// Fetches what is wanted of a page that others follow.
+    pub(super) fn fetch_early(
+        &self,
+        commit: &CommitHash,
+        page: &Page<'_>,
+        early: Option<&mut EarlyFetch>,
+    ) {
+        let Some(early) = early else { return };
         let mut listing = ListingBuilder::new();
         for (name, entry) in page.files {
             listing.add(name, entry.clone());
@@ -203,6 +213,9 @@ impl Session {
         let mut files = Vec::new();
         for place in self.request.selection.apply(&listing).places {
             let (path, entry) = listing.at(place);
+            if early.blobs.has(&entry.checksum()) {
+                continue;
+            }
             let pointers = early.pointers.get_mut().unwrap();
             let disk = self.on_disk(commit, path, entry, (pointers, &early.blobs));
             if disk != OnDisk::default() {
@@ -216,9 +229,14 @@ impl Session {
                 files.push(file.with_xet_hash(entry.xet_hash.clone()));
             }
         }
-        match early.room {
-            0 => early.contents.close(),
-            _ => early.contents.add(files),
+        if early.room == 0 {
+            early.contents.close();
+        } else if !files.is_empty() {
+            if !early.is_told {
+                early.is_told = true;
+                self.progress.event(Event::Early);
+            }
+            early.contents.add(files);
         }
     }
 }

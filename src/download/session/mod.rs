@@ -21,7 +21,6 @@ use super::files::{Choice, Files};
 use super::plan::{DownloadPlan, PlannedFile};
 use super::request::{Destination, Request};
 use super::select::Selection;
-use super::traces::Traces;
 use super::whole::Length;
 use super::xet::XetOptions;
 use crate::cache::commit::{Linking, is_clash, remember_absence, write_ref};
@@ -111,10 +110,8 @@ impl Session {
             }
             _ => self.plan_snapshot(&hub).await,
         };
-        if planned.is_err()
-            && let Some(early) = self.take_early()
-        {
-            early.abandon().await;
+        if planned.is_err() {
+            self.abandon_early().await;
         }
         match planned {
             Err(DownloadError::Hub { source, path: None })
@@ -206,6 +203,7 @@ impl Session {
         let mut listed = self.listing_of(&commit).await;
         if is_branch && matches!(listed, Err(HubError::RevisionNotFound)) {
             // The branch may have moved between the two requests, and its commit may be gone.
+            self.abandon_early().await;
             commit = ask().await?;
             listed = self.listing_of(&commit).await;
         }
@@ -251,6 +249,7 @@ impl Session {
     /// Asks the Hub for all files of a commit. A listing of several pages is shown on its way.
     async fn list(&self, commit: &CommitHash) -> Result<Listing, HubError> {
         let mut pages = 0;
+        // `Some(None)` where it cannot begin.
         let mut early = None;
         let on_page = |page: Page<'_>| {
             pages += 1;
@@ -259,11 +258,14 @@ impl Session {
                     files: page.known as u64,
                 });
             }
-            self.page_came(commit, &page, &mut early);
+            if !page.is_last && self.may_begin_early() {
+                let early = early.get_or_insert_with(|| self.begin_early(commit));
+                self.fetch_early(commit, &page, early.as_mut());
+            }
         };
         let (repo, revision) = (&self.request.repo, Revision::from(commit));
         let listing = self.hub.tree(repo, &revision, on_page).await;
-        if let Some(early) = early {
+        if let Some(early) = early.flatten() {
             early.contents.close();
             *self.early.lock().unwrap() = Some(early);
         }
@@ -320,11 +322,19 @@ impl Session {
         }
     }
 
-    /// Room on the disk, before anything is fetched.
+    /// Room on the disk, before anything is fetched but what came early.
     ///
     /// # Errors
     /// [`DownloadError::NoSpace`].
-    pub fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
+    pub async fn check_space(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
+        let checked = self.has_room(plan);
+        if checked.is_err() {
+            self.abandon_early().await;
+        }
+        checked
+    }
+
+    fn has_room(&self, plan: &DownloadPlan) -> Result<(), DownloadError> {
         let folder = self.root();
         let early = self.early.lock().unwrap();
         let here = early.as_ref().map_or(0, |early| early.contents.bytes());
@@ -355,7 +365,6 @@ impl Session {
 
     async fn carry_out(&self, plan: &DownloadPlan) -> Result<PathBuf, DownloadError> {
         let result = self.path_at(&plan.commit);
-        let early = self.take_early();
         let place = Arc::new(Place::new(&self.request, &self.repo, &plan.commit));
         place.sweep(&plan.files);
         if matches!(self.request.target, Destination::Cache) {
@@ -373,11 +382,7 @@ impl Session {
             return Ok(result);
         }
         self.check_names(plan)?;
-        let traces = match &early {
-            // The folders that it made are this download's as well.
-            Some(early) => early.traces.clone(),
-            None => Traces::before(self.root()),
-        };
+        let traces = self.traces();
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);
         if let Some(listing) = plan.new_listing() {
@@ -391,8 +396,8 @@ impl Session {
             done,
             there: plan.present_bytes(),
         });
-        let contents = early.as_ref().map(|early| &early.contents);
-        let fetched = self.run(plan, &place, contents).await;
+        let early = self.take_early();
+        let fetched = self.run(plan, &place, early.as_ref()).await;
         if let Some(early) = early {
             early.stop().await;
         }

@@ -23,6 +23,13 @@ impl Session {
         &self,
         plan: &DownloadPlan,
     ) -> Result<(PathBuf, CommitHash), DownloadError> {
+        let done = self.follow(plan).await;
+        // Still there when the work ended before it came to the files.
+        self.abandon_early().await;
+        done
+    }
+
+    async fn follow(&self, plan: &DownloadPlan) -> Result<(PathBuf, CommitHash), DownloadError> {
         let mut next: Option<DownloadPlan> = None;
         for _ in 0..MOVES {
             let plan = next.as_ref().unwrap_or(plan);

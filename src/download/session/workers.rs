@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Session;
+use super::early::EarlyFetch;
 use crate::download::DownloadError;
 use crate::download::destination::Place;
 use crate::download::earlier::Others;
-use crate::download::early::EarlyContents;
 use crate::download::files::Files;
 use crate::download::http::parallel::CONNECTIONS;
 use crate::download::job::Job;
@@ -29,7 +29,7 @@ impl Session {
         &self,
         plan: &DownloadPlan,
         place: &Arc<Place>,
-        early: Option<&Arc<EarlyContents>>,
+        early: Option<&EarlyFetch>,
     ) -> Result<(), DownloadError> {
         let queues = Arc::new(self.queues(plan));
         let descriptors = limits::descriptors_left();
@@ -40,7 +40,12 @@ impl Session {
             false => usize::MAX,
         };
         let connections = Arc::new(Semaphore::new(connections));
-        let xet = self.xet_for(plan, of_xet).map(Arc::new);
+        let gave_up = |early: &EarlyFetch| early.xet.as_ref().is_some_and(|xet| xet.is_given_up());
+        let xet = match early.is_some_and(gave_up) {
+            // It was said why.
+            true => None,
+            false => self.xet_for(plan, of_xet).map(Arc::new),
+        };
         let others = self.others_of(&plan.commit);
         let Workers { large, small } = workers;
         let mut workers: JoinSet<Result<(), DownloadError>> = JoinSet::new();
@@ -57,7 +62,7 @@ impl Session {
                 xet: xet.clone(),
                 sharing: self.sharing(),
                 others: Arc::clone(&others),
-                early: early.cloned(),
+                early: early.map(|early| Arc::clone(&early.contents)),
             };
             workers.spawn(async move {
                 while let Some(batch) = queues.next(index < large, index < small) {

@@ -144,6 +144,11 @@ impl Xet {
         }
     }
 
+    /// Whether it brought so much trouble that everything else comes over HTTP.
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
     /// Copies what contents that are on disk have of the one with this Xet hash, before it is fetched, and
     /// returns what others of the download will have.
     ///

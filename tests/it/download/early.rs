@@ -203,6 +203,21 @@ fn a_failure_that_brings_nothing_leaves_nothing() {
 }
 
 #[test]
+fn a_name_that_the_disk_cannot_have_leaves_nothing_either() {
+    let long = vec!["z".repeat(200); 20].join("/");
+    let hub = hub_of(repo().file(&long, "too long"));
+    hub.fault(Fault::NeverAnswer.on("/resolve/").optional());
+    let env = TestEnv::for_hub(&hub);
+    let before = listing(env.root());
+    let output = env.run(["download", "org/name"]).fails(1);
+    assert!(
+        output.stderr().contains("its path would be longer"),
+        "{output}"
+    );
+    assert_eq!(listing(env.root()), before);
+}
+
+#[test]
 fn only_what_is_wanted_comes_and_a_name_that_may_be_a_pattern_waits() {
     let hub = hub_of(repo());
     let waits = Fault::Waits {
@@ -327,8 +342,13 @@ fn a_disk_that_is_too_small_stays_free() {
     let env = TestEnv::for_hub(&hub);
     fs::create_dir_all(env.cache()).unwrap();
     let small = "mount -t tmpfs -o size=1m tmpfs \"$CACHE\"";
-    let output = in_namespace(&env, small, "download org/name").fails(1);
-    assert!(output.stderr().contains("room"), "{output}");
+    let and_look = format!("{small} && {{ \"$HF\" download org/name; find \"$CACHE\" >&2; }}");
+    let output = in_namespace(&env, &and_look, "version").ok();
+    assert!(output.stderr().contains("1.0M are free"), "{output}");
+    assert!(
+        !output.stderr().contains("models--"),
+        "nothing is left: {output}"
+    );
     assert_eq!(hub.content_bytes_sent(), 0, "{}", hub.log_text());
 }
 

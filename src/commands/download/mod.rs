@@ -190,6 +190,7 @@ impl One<'_> {
                 if !context.settings.offline || self.args.local_dir.is_some() {
                     context.console.warn(&self.about().why_cached(&reason));
                 }
+                tally.uses_earlier();
                 return Ok(path);
             }
             Planned::Plan(plan) => plan,

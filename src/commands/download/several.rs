@@ -88,7 +88,9 @@ pub fn run(args: &Args, list: &Path, context: &Context) -> Result<(), CliError> 
     let lines: Vec<usize> = entries.iter().map(|entry| entry.line).collect();
     let tally = Tally::default();
     let (outcomes, interrupted) = bring_all(&ones, &lines, args, &tally);
-    show(&outcomes, &tally, args, context)?;
+    // After an interruption it would count what was never begun as there.
+    let summary = interrupted.is_none().then(|| tally.summary()).flatten();
+    show(&outcomes, summary.as_deref(), args, context)?;
     interrupted.map_or_else(|| verdict(&outcomes, context), Err)
 }
 
@@ -257,7 +259,7 @@ impl Progress for OneBar {
 /// Prints what came of all, in the order of the list.
 fn show(
     outcomes: &[Outcome<'_>],
-    tally: &Tally,
+    summary: Option<&str>,
     args: &Args,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -270,9 +272,7 @@ fn show(
         show_plans(outcomes, context);
         return Ok(());
     }
-    let is_told = tally
-        .summary()
-        .is_some_and(|line| console.tell_outcome(&line));
+    let is_told = summary.is_some_and(|line| console.tell_outcome(line));
     for outcome in outcomes {
         let Ok(Done::Brought(path)) = &outcome.result else {
             continue;

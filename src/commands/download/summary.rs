@@ -27,6 +27,11 @@ impl Tally {
         self.0.lock().unwrap().files = files;
     }
 
+    /// Notes that the Hub could not be asked, and what an earlier download left is used.
+    pub fn uses_earlier(&self) {
+        self.0.lock().unwrap().is_earlier = true;
+    }
+
     /// Adds what another download did.
     pub fn absorb(&self, other: &Tally) {
         let other = other.0.lock().unwrap();
@@ -64,6 +69,8 @@ struct File {
 #[derive(Default)]
 struct Counts {
     files: u64,
+    /// What an earlier download left is used.
+    is_earlier: bool,
     /// Files that came over the network, and their bytes.
     fetched: u64,
     received: u64,
@@ -140,7 +147,8 @@ impl Counts {
     fn summary(&self) -> Option<String> {
         let there = self.files.saturating_sub(self.fetched);
         if self.files == 0 {
-            return None;
+            let line = "What an earlier download left is used; nothing was fetched";
+            return self.is_earlier.then(|| line.to_owned());
         }
         if self.fetched == 0 {
             return Some(match there {

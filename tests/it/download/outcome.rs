@@ -145,3 +145,19 @@ fn a_pipe_gets_the_path_alone() {
     assert_eq!(timeless(lines[0]), "✓ 3 files, 3.0 MB in TIME (rate)");
     assert!(lines[1].starts_with('/') && lines.len() == 2, "{screen}");
 }
+
+#[test]
+fn what_is_used_without_the_hub_is_not_called_a_download() {
+    let hub = hub();
+    let mut env = TestEnv::for_hub(&hub);
+    env.run(["download", "org/name"]).ok();
+    env.set("HF_HUB_OFFLINE", "1");
+    let commit = hub.repo("models/org/name").commit("main");
+    assert_eq!(
+        shown(&env, &[], 200),
+        [
+            "✓ What an earlier download left is used; nothing was fetched".to_owned(),
+            format!("  path: ~/hf/hub/models--org--name/snapshots/{commit}")
+        ]
+    );
+}

@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::layout::{CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, pointer_target, staging_path};
+use super::layout::{
+    CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, is_staging_name, pointer_target, staging_path,
+};
 use crate::sys::{
     FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
     symlink, symlink_in_folder, sync_file, write_atomic_staged,
@@ -38,6 +40,45 @@ pub fn prepare_root(layout: &CacheLayout) -> Result<(), FsError> {
     create_dir_all(&layout.locks())?;
     write_tag(&layout.cachedir_tag(), &layout.locks());
     Ok(())
+}
+
+/// Makes the folder of a repository with its `snapshots`, below a root that [`prepare_root`] has made. Both appear
+/// in one step, for a repository without that folder counts as damaged, and a process may be killed at any moment.
+///
+/// # Errors
+/// [`FsError`] naming the folder that cannot be made.
+pub fn prepare_repo(layout: &CacheLayout, repo: &RepoLayout) -> Result<(), FsError> {
+    refuse_foreign_link(repo.folder())?;
+    let snapshots = repo.snapshots();
+    if fs::symlink_metadata(repo.folder()).is_err() {
+        // Where that fails it is made as any folder.
+        let _ = appear(repo.folder(), &snapshots, &layout.locks());
+    }
+    create_dir_all(&snapshots)
+}
+
+/// Makes a folder with one in it, by way of a folder in `staging`.
+fn appear(folder: &Path, inner: &Path, staging: &Path) -> io::Result<()> {
+    let name = inner.file_name().unwrap_or_default();
+    let remove = |staged: &Path| {
+        // Empty folders only: what holds anything stays.
+        let _ = fs::remove_dir(staged.join(name));
+        let _ = fs::remove_dir(staged);
+    };
+    // Those of processes that were killed. One that lives makes its folder in the other way.
+    for entry in fs::read_dir(staging)?.flatten() {
+        if is_staging_name(&entry.file_name()) && entry.path().is_dir() {
+            remove(&entry.path());
+        }
+    }
+    let staged = staging_path(staging);
+    let made = fs::create_dir(&staged)
+        .and_then(|()| fs::create_dir(staged.join(name)))
+        .and_then(|()| fs::rename(&staged, folder));
+    if made.is_err() {
+        remove(&staged);
+    }
+    made
 }
 
 /// Writes a `CACHEDIR.TAG` if there is none, by way of a file in `staging`. See [`prepare_root`].
@@ -217,6 +258,64 @@ pub fn remember_absence(repo: &RepoLayout, commit: &CommitHash, path: &RepoPath)
 mod tests {
     use super::*;
     use crate::types::{Repo, RepoType};
+
+    #[test]
+    fn a_repository_appears_with_its_snapshots() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = CacheLayout::new(folder.path().join("hub"));
+        prepare_root(&layout).unwrap();
+        // What a killed process left goes, and nothing else does.
+        for name in [
+            ".hf-0123456789abcdef.tmp/snapshots",
+            ".hf-other.tmp",
+            "models--a--b",
+        ] {
+            fs::create_dir_all(layout.locks().join(name)).unwrap();
+        }
+        let repo = layout.repo(&Repo {
+            repo_type: RepoType::Model,
+            id: "o/n".parse().unwrap(),
+        });
+        prepare_repo(&layout, &repo).unwrap();
+        assert!(repo.snapshots().is_dir());
+        let left = fs::read_dir(layout.locks()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".hf-other.tmp", "models--a--b"]);
+        // One that is there stays as it is; one without the folder gets it.
+        let blob = repo.blobs().join("x");
+        create_dir_all(&repo.blobs()).unwrap();
+        symlink(Path::new("elsewhere"), &blob).unwrap();
+        for _ in 0..2 {
+            prepare_repo(&layout, &repo).unwrap();
+            assert!(repo.snapshots().is_dir() && fs::symlink_metadata(&blob).is_ok());
+            let _ = fs::remove_dir(repo.snapshots());
+        }
+    }
+
+    /// A folder that is made and filled is seen empty for a moment; one that is moved there is not.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn no_moment_shows_a_repository_without_snapshots() {
+        use rustix::fs::inotify;
+        let folder = tempfile::tempdir().unwrap();
+        let layout = CacheLayout::new(folder.path().join("hub"));
+        prepare_root(&layout).unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        let flags = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+        inotify::add_watch(&watch, layout.root(), flags).unwrap();
+        let repo = layout.repo(&Repo {
+            repo_type: RepoType::Model,
+            id: "o/n".parse().unwrap(),
+        });
+        prepare_repo(&layout, &repo).unwrap();
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 1024];
+        let mut seen = inotify::Reader::new(&watch, &mut buffer);
+        let event = seen.next().unwrap();
+        assert_eq!(event.file_name().unwrap().to_bytes(), b"models--o--n");
+        assert!(event.events().contains(inotify::ReadFlags::MOVED_TO));
+        assert!(seen.next().is_err(), "nothing else happens there");
+    }
 
     struct Fixture {
         _folder: tempfile::TempDir,

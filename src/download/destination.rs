@@ -11,11 +11,11 @@ use super::local_dir::LocalDir;
 use super::plan::PlannedFile;
 use super::request::{Destination, Request};
 use super::whole::is_whole;
-use crate::cache::commit::{Linking, link, prepare_root, publish};
+use crate::cache::commit::{Linking, link, prepare_repo, prepare_root, publish};
 use crate::cache::layout::{CacheLayout, PartialName, RepoLayout};
 use crate::download::partial::{Partial, SMALL, adopt_prefix, discard, kept_bytes};
 use crate::sys::lockfile::{self, Attempt, is_young};
-use crate::sys::{FsError, copy_file, create_dir_all, refuse_foreign_link};
+use crate::sys::{FsError, copy_file, create_dir_all};
 use crate::types::CommitHash;
 
 /// The place that files of one download go to.
@@ -63,9 +63,7 @@ impl Place {
     /// [`FsError`] when one cannot be made.
     pub fn prepare_contents(&self) -> Result<(), FsError> {
         prepare_root(&self.cache)?;
-        refuse_foreign_link(self.repo.folder())?;
-        // In this order: a repository with blobs and without `snapshots/` counts as damaged.
-        create_dir_all(&self.repo.snapshots())?;
+        prepare_repo(&self.cache, &self.repo)?;
         create_dir_all(&self.repo.blobs())
     }
 

@@ -51,6 +51,7 @@
 mod partial;
 mod repo;
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 pub use self::partial::{PartialName, Writer};
@@ -145,6 +146,15 @@ pub fn tree_file(folder: &Path, commit: &CommitHash) -> PathBuf {
 /// `.hf-<16 hex>.tmp`.
 pub fn staging_path(folder: &Path) -> PathBuf {
     folder.join(format!(".hf-{:016x}.tmp", fastrand::u64(..)))
+}
+
+/// Whether a name is one of [`staging_path`].
+pub fn is_staging_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let digits = name
+        .strip_prefix(b".hf-")
+        .and_then(|rest| rest.strip_suffix(b".tmp"));
+    digits.is_some_and(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// What the pointer of `path` holds: `../../blobs/<etag>` with one more `../` for every folder in

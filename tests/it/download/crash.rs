@@ -57,6 +57,11 @@ fn is_valid(hub: &Hub, env: &TestEnv, step: usize) {
             );
         }
     }
+    // Scanners count a repository without this folder as damaged.
+    assert!(
+        !folder.exists() || folder.join("snapshots").is_dir(),
+        "step {step}"
+    );
     for entry in fs::read_dir(env.cache()).into_iter().flatten() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let known = ["CACHEDIR.TAG", ".locks", "models--org--name"].contains(&name.as_str());

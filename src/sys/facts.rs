@@ -145,6 +145,24 @@ fn open_to_look(path: &Path, flags: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Files up to this length, in bytes, have no holes worth counting: some file systems keep them without any block.
+#[cfg(unix)]
+const SHORT: u64 = 4096;
+
+/// Bytes of a file that take room on the disk, given its length and its number of blocks of 512 bytes.
+#[cfg(unix)]
+pub fn allocated_of(size: u64, blocks: u64) -> u64 {
+    size.min(blocks.saturating_mul(512).max(SHORT))
+}
+
+/// Bytes of a file that take room on the disk: less than its length where it has holes.
+pub fn allocated(meta: &Metadata) -> u64 {
+    #[cfg(unix)]
+    return allocated_of(meta.len(), std::os::unix::fs::MetadataExt::blocks(meta));
+    #[cfg(not(unix))]
+    meta.len()
+}
+
 /// When a file was last written, in whole seconds since 1970, rounded down.
 pub fn modified_seconds(meta: &Metadata) -> Option<i64> {
     let seconds = modified_nanos(meta)?.div_euclid(1_000_000_000);

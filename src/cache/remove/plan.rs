@@ -165,7 +165,7 @@ impl DeletePlan {
                 }
                 Some(_) => self.fresh.push(file.clone()),
                 None => {
-                    self.tally.add_file(&self.root, &file.path(&self.root));
+                    self.tally.add_partial(&self.root, &file.path(&self.root));
                     self.incomplete.push(file.clone());
                 }
             }

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::relative;
-use crate::cache::layout::{BLOBS, SNAPSHOTS};
+use crate::cache::layout::{BLOBS, PartialName, SNAPSHOTS};
 use crate::cache::scan::report::CacheReport;
 use crate::cache::shared::{self, SharedBlob};
 use crate::sys::dir::Dir;
+use crate::sys::facts::allocated;
 use crate::sys::{FileFacts, FsError};
 
 /// Names to be removed that hold or use content.
@@ -30,8 +31,17 @@ struct Facts {
 }
 
 impl Tally {
-    /// Counts a regular file, once. Anything else holds no content.
+    /// Counts a regular file, once, by its length. Anything else holds no content.
     pub fn add_file(&mut self, root: &Path, path: &Path) {
+        self.add(root, path, std::fs::Metadata::len);
+    }
+
+    /// As [`Tally::add_file`], for an unfinished download: by the room that it takes on the disk.
+    pub fn add_partial(&mut self, root: &Path, path: &Path) {
+        self.add(root, path, allocated);
+    }
+
+    fn add(&mut self, root: &Path, path: &Path, size: impl Fn(&std::fs::Metadata) -> u64) {
         if let Ok(meta) = path.symlink_metadata()
             && meta.is_file()
             && let Ok(file) = FileFacts::known(path, &meta)
@@ -39,13 +49,14 @@ impl Tally {
             let facts = Facts {
                 identity: file.identity,
                 names: file.names,
-                size: meta.len(),
+                size: size(&meta),
             };
             self.files.insert(relative(root, path).to_path_buf(), facts);
         }
     }
 
-    /// Counts an entry of a repository's `blobs/`: a file, or a link into the shared store.
+    /// Counts an entry of a repository's `blobs/`: a file, an unfinished download, or a link into the shared
+    /// store.
     pub fn add_blob(&mut self, report: &CacheReport, path: &Path) {
         let shared_blob = report.store.as_ref().and_then(|store| {
             let target = std::fs::read_link(path).ok()?;
@@ -57,6 +68,7 @@ impl Tally {
                 let link = relative(&report.root, path).to_path_buf();
                 self.links.entry(shared_blob).or_default().insert(link);
             }
+            None if is_partial(path) => self.add_partial(&report.root, path),
             None => self.add_file(&report.root, path),
         }
     }
@@ -112,6 +124,12 @@ impl Tally {
                 .then_some(facts)
         }))
     }
+}
+
+/// Whether a file in `blobs/` is an unfinished download, by its name.
+fn is_partial(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    PartialName::parse(name.as_encoded_bytes()).is_some()
 }
 
 /// A file becomes free when all of its names are removed.

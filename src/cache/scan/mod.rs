@@ -171,7 +171,7 @@ fn root_partial(dir: &Dir, name: &[u8]) -> Option<Incomplete> {
     (stat.kind == crate::sys::dir::EntryKind::File).then(|| Incomplete {
         folder: Vec::new(),
         name: name.to_vec(),
-        size: stat.size,
+        size: stat.allocated,
     })
 }
 

@@ -101,7 +101,7 @@ pub struct Incomplete {
     pub folder: Vec<u8>,
     /// Its name in `blobs/`, or in the root.
     pub name: Vec<u8>,
-    /// Bytes so far.
+    /// Bytes so far: those that take room on the disk.
     pub size: u64,
 }
 

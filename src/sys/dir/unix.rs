@@ -16,8 +16,6 @@ const LONGEST_LINK: usize = 4096;
 /// Bytes for folder entries, read at once.
 #[cfg(target_os = "linux")]
 const ENTRIES: usize = 32 * 1024;
-/// Files up to this length, in bytes, have no holes worth counting.
-const SHORT: u64 = 4096;
 
 /// A folder held open for reading.
 #[derive(Debug)]
@@ -193,8 +191,7 @@ impl From<rustix::fs::Stat> for Stat {
         Stat {
             kind: entry_kind(FileType::from_raw_mode(stat.st_mode as _)),
             size,
-            // Some file systems keep short files without any block.
-            allocated: size.min((512 * blocks).max(SHORT)),
+            allocated: crate::sys::facts::allocated_of(size, blocks),
             accessed: seconds(stat.st_atime as i64, stat.st_atime_nsec as i64),
             modified: seconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
             identity: (stat.st_dev as u64, stat.st_ino as u64),

@@ -35,6 +35,8 @@ pub fn downloads(report: &CacheReport, findings: &mut Vec<Finding>) -> Vec<PathB
                 continue;
             }
             let finding = Finding::new(FindingKind::Unfinished, folder, path, fix);
+            // What it takes on the disk: ours have holes.
+            let finding = finding.with_size(file.size);
             let name = largest.and_then(|one| {
                 let total = one
                     .total

@@ -15,6 +15,10 @@ use crate::commands::error::{CliError, ErrorKind};
 use crate::console::{Mode, ProgressStyle, text};
 use crate::sys::reason;
 
+/// How many files of a revision are named, and how many revisions get a line of their own.
+const NAMED: usize = 3;
+const MOST_LINES: usize = 20;
+
 /// A revision in the cache, for a list of what is wrong.
 struct Place {
     id: String,
@@ -22,6 +26,12 @@ struct Place {
 }
 
 impl Place {
+    /// `model/o/m 0123456789ab`.
+    fn short(&self) -> String {
+        let commit: String = self.revision.chars().take(12).collect();
+        format!("{} {commit}", self.id)
+    }
+
     /// What is the matter with a file, where it is, and why.
     fn file(&self, what: &str, path: &str, why: &str) -> Value {
         json!({
@@ -32,6 +42,30 @@ impl Place {
             "revision": self.revision,
             "file": path,
         })
+    }
+}
+
+/// Names files by their revision: (revision, paths). A line has at most [`NAMED`] of them.
+fn tell_files(places: &[(String, Vec<String>)], what: &str, context: &Context) {
+    let places = places.iter().filter(|(_, paths)| !paths.is_empty());
+    for (number, (place, paths)) in places.clone().enumerate() {
+        if number == MOST_LINES {
+            let more = text::count((places.count() - number) as u64, "more revision");
+            context.console.warn(&format!(
+                "Files of {more} are {what}. --json lists them all."
+            ));
+            return;
+        }
+        let mut named: Vec<String> = paths.iter().take(NAMED).map(|p| text::escape(p)).collect();
+        if paths.len() > NAMED {
+            named.push(format!("{} more", paths.len() - NAMED));
+        }
+        context.console.warn(&format!(
+            "{}: {} {what}: {}.",
+            text::escape(place),
+            text::count(paths.len() as u64, "file"),
+            named.join(", ")
+        ));
     }
 }
 
@@ -65,7 +99,8 @@ pub fn verify_all(
     }
     let mut problems: Vec<Value> = report.problems.iter().map(damaged).collect();
     let (mut checks, mut prefixes, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut missing, mut unknown, mut revisions) = (0, 0, 0);
+    let (mut missing, mut unknown) = (Vec::new(), Vec::new());
+    let mut revisions = 0;
     for repo in &report.repos {
         for revision in &repo.revisions {
             let tree = repo.layout.tree_named(&revision.name);
@@ -88,14 +123,14 @@ pub fn verify_all(
             };
             let (plan, not_known) = against_cache(trees::read(&tree).as_ref(), local);
             let plan = if is_sha256 { plan.without_xet() } else { plan };
-            missing += plan.missing.len();
-            unknown += not_known.len();
             let absent = plan.missing.iter();
             problems
                 .extend(absent.map(|path| place.file("missing", path, "its revision lists it")));
             let unproven = not_known.iter();
             problems
                 .extend(unproven.map(|path| place.file("unchecked", path, "its hash is unknown")));
+            missing.push((place.short(), plan.missing));
+            unknown.push((place.short(), not_known));
             prefixes.push((prefix, place));
             match checks.is_empty() {
                 true => checks = plan.checks,
@@ -106,15 +141,8 @@ pub fn verify_all(
     let mut found = hash_all(&checks, context.console.progress(style).as_ref());
     found.unreadable.extend(unreadable);
     tell_wrong(&found.wrong, context);
-    for (count, what) in [
-        (missing, "missing, though listed for its revision"),
-        (unknown, "not checked: the hash is unknown"),
-    ] {
-        if count > 0 {
-            let files = text::count(count as u64, "file");
-            context.console.warn(&format!("{files} {what}."));
-        }
-    }
+    tell_files(&missing, "missing, though listed for the revision", context);
+    tell_files(&unknown, "not checked, the hash being unknown", context);
     let placed = |text: &str| {
         let mut known = prefixes.iter();
         known.find_map(|(prefix, at)| Some((at, text.strip_prefix(prefix.as_str())?.to_owned())))

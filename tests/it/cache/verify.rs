@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use crate::harness::TestEnv;
+use crate::harness::cache::CacheTree;
 use crate::harness::cas::Cas;
 use crate::harness::hub::{Content, Hub, Repo};
 use crate::harness::oracle::Oracle;
@@ -138,6 +139,48 @@ fn offline_the_cache_proves_itself() {
     }
     assert_eq!(tree_of(env.cache()), before, "verify changes nothing");
     assert_eq!(hub.requests().len(), asked, "no request was made");
+}
+
+/// In a cache of many repositories a number alone helps nobody.
+#[test]
+fn what_is_missing_or_not_checked_is_named_with_its_repository() {
+    let env = TestEnv::new();
+    let tree = CacheTree::at(env.cache());
+    let one = tree.model("o/one");
+    let first = one.main([("f", "x")]);
+    one.listing(&first, [("a", 1), ("b", 2), ("c", 3), ("d", 4)]);
+    let other = tree.dataset("o/other");
+    let second = other.main([("f", "x")]);
+    other.listing(&second, [("sub/absent", 1)]);
+    let unlisted = tree.model("o/unlisted");
+    let third = unlisted.main([("f", "x")]);
+    let file = unlisted.file(&third, "f");
+    fs::remove_file(&file).unwrap();
+    fs::write(file, "x").unwrap();
+    let output = env.run(["cache", "verify", "--all"]).ok();
+    for (id, commit, what) in [
+        (
+            "model/o/one",
+            first,
+            "4 files missing, though listed for the revision: a, b, c, 1 more.",
+        ),
+        (
+            "dataset/o/other",
+            second,
+            "1 file missing, though listed for the revision: sub/absent.",
+        ),
+        (
+            "model/o/unlisted",
+            third,
+            "1 file not checked, the hash being unknown: f.",
+        ),
+    ] {
+        let line = format!("Warning: {id} {}: {what}", &commit[..12]);
+        assert!(
+            output.stderr().lines().any(|it| it == line),
+            "{line}\n{output}"
+        );
+    }
 }
 
 #[test]

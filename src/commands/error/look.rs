@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::near::did_you_mean;
+use super::near::{did_you_mean, is_a_folder};
 use super::repo::DownloadContext;
 use crate::console::text::escape;
 use crate::console::{Mode, ProgressStyle};
@@ -36,10 +36,10 @@ impl DownloadContext<'_> {
         ))
     }
 
-    /// Files with nearly the name of one that was not found.
+    /// The folder that a name means, or files with nearly the name of one that was not found.
     pub(super) fn near_files(&self, wanted: &str) -> Option<String> {
         let files = self.ask(async |hub| hub.some_files(self.repo, self.revision).await)?;
-        did_you_mean(wanted, &files)
+        is_a_folder(wanted, &files).or_else(|| did_you_mean(wanted, &files))
     }
 
     /// Branches and tags with nearly the name of one that was not found, or all when they are few.

@@ -59,6 +59,19 @@ pub(super) fn did_you_mean(wanted: &str, there: &[String]) -> Option<String> {
     })
 }
 
+/// What to write where a name is that of a folder, which an exact name never means.
+pub(super) fn is_a_folder(wanted: &str, there: &[String]) -> Option<String> {
+    let below = |path: &String| {
+        let rest = path.strip_prefix(wanted);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let name = escape(wanted);
+    there
+        .iter()
+        .any(below)
+        .then(|| format!("{name} is a folder: {name}/, with the slash, fetches all of it"))
+}
+
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }

@@ -1,7 +1,7 @@
 //! Messages for failures that are about one repository: which account, which token, and what to do
 //! next.
 
-use super::near::did_you_mean;
+use super::near::{did_you_mean, is_a_folder};
 use crate::auth::resolve::{ResolvedToken, TokenSource};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, sentence};
@@ -56,7 +56,7 @@ impl DownloadContext<'_> {
             .hint(
                 names
                     .iter()
-                    .find_map(|name| did_you_mean(name, &there))
+                    .find_map(|name| is_a_folder(name, &there).or_else(|| did_you_mean(name, &there)))
                     .unwrap_or_else(|| self.look_hint()),
             ),
             DownloadError::NothingMatches => CliError::new(

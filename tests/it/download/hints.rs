@@ -32,7 +32,7 @@ fn refused(hub: &Hub, line: &str) -> (Output, usize) {
 }
 
 /// A command line, its hint, and the requests that it makes, with those for the hint.
-const CASES: [(&str, &str, usize); 14] = [
+const CASES: [(&str, &str, usize); 16] = [
     (
         "o/d",
         "there is a dataset of that name: `hf download datasets/o/d`",
@@ -61,6 +61,12 @@ const CASES: [(&str, &str, usize); 14] = [
     ("o/nothing", "check the spelling", 4),
     ("o/m confg.json", "did you mean config.json?", 2),
     ("o/m model.onnx", "did you mean sub/model.onnx?", 2),
+    ("o/m sub", "sub is a folder: sub/, with the slash,", 2),
+    (
+        "o/m config.json sub",
+        "sub is a folder: sub/, with the slash,",
+        2,
+    ),
     ("o/m tokenizer.model", "see what there is at", 2),
     ("o/m *.json", "for a pattern use --include", 1),
     // The listing is there already.
@@ -101,7 +107,7 @@ fn quiet_asks_nothing_more() {
         let (loud, _) = refused(&hub, line);
         let (quiet, count) = refused(&hub, &format!("{line} -q"));
         // Two: the commit and the listing.
-        let expected = if line.contains("modle") { 2 } else { 1 };
+        let expected = if line.contains("config.json ") { 2 } else { 1 };
         assert_eq!(count, expected, "{line}\n{}", hub.log_text());
         assert!(!quiet.stderr().contains(hint), "{quiet}");
         assert_eq!(quiet.stderr().lines().next(), loud.stderr().lines().next());

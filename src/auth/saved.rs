@@ -47,6 +47,22 @@ pub fn list(settings: &Settings) -> Result<Vec<Saved>, AuthError> {
     Ok(saved)
 }
 
+/// Which of these tokens is the active one: that of the token file, else the one that the keyring's index names.
+///
+/// # Errors
+/// [`AuthError::Unusable`] when the token file holds something else; [`AuthError::Damaged`], [`AuthError::Fs`].
+pub fn active(settings: &Settings, saved: &[Saved]) -> Result<Option<usize>, AuthError> {
+    let mut all = saved.iter();
+    Ok(match TokenStore::new(settings).active()? {
+        Some(token) => all.position(|saved| saved.entry.token.as_ref() == Some(&token)),
+        None => {
+            let active = Keyring::new(settings).index()?.active;
+            let is_active = |saved: &Saved| active.as_ref() == Some(&saved.entry.name);
+            all.position(|saved| saved.storage == Storage::Keyring && is_active(saved))
+        }
+    })
+}
+
 /// An entry of which only the name is known.
 fn nameless(name: String) -> StoredToken {
     StoredToken {

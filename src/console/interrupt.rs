@@ -15,8 +15,8 @@
 
 #[cfg(unix)]
 pub use unix::{
-    Cover, cover, exit, exit_code, hold, install, is_in_foreground, keep_terminal, replace_process,
-    stop, wait,
+    Cover, cover, exit, exit_code, has_come, hold, install, is_in_foreground, keep_terminal,
+    replace_process, stop, wait,
 };
 
 #[cfg(unix)]
@@ -104,6 +104,11 @@ mod unix {
         let last = signals().last.load(Ordering::SeqCst);
         let signal = if last == 0 { 2 } else { last };
         u8::try_from(128 + signal).unwrap_or(130)
+    }
+
+    /// Whether a signal has come that ends the process, and is held.
+    pub fn has_come() -> bool {
+        signals().last.load(Ordering::SeqCst) != 0
     }
 
     /// Waits for a signal. One that came since [`hold`] was called counts.
@@ -384,6 +389,11 @@ mod other {
     /// The exit code of an interrupted command (docs/reference.md#exit-codes-and-errors).
     pub fn exit_code() -> u8 {
         130
+    }
+
+    /// The system ends the process at once.
+    pub fn has_come() -> bool {
+        false
     }
 
     /// Waits for a Ctrl-C.

@@ -1,11 +1,11 @@
 //! Questions to a person: on stderr, answered from stdin (docs/reference.md#questions).
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, IsTerminal};
 
 use zeroize::Zeroizing;
 
 use super::terminal::{self, Changed};
-use super::{Console, Mode};
+use super::{Console, Mode, interrupt};
 
 impl Console {
     /// Asks for a secret without showing it. Needs a terminal.
@@ -14,8 +14,8 @@ impl Console {
     /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask_secret(&self, question: &str) -> io::Result<Zeroizing<String>> {
         // Ctrl-C must not end the process before the terminal shows its input again.
-        let _held = super::interrupt::hold();
-        let _kept = super::interrupt::keep_terminal();
+        let _held = interrupt::hold();
+        let _kept = interrupt::keep_terminal();
         // Before the question appears: the user may type as soon as it does.
         let _hidden = Changed::to_hidden();
         self.prompt(question);
@@ -27,12 +27,17 @@ impl Console {
         answer.map(Zeroizing::new)
     }
 
-    /// Offers numbered choices and returns the index of the chosen one; an empty line is the first.
+    /// Offers numbered choices and returns the index of the chosen one; an empty line is `default`.
     /// Numbers, not arrow keys: they work on every terminal, with a screen reader and through tmux.
     ///
     /// # Errors
     /// The terminal cannot be read, or the input ended ([`io::ErrorKind::UnexpectedEof`]).
-    pub fn ask_choice(&self, question: &str, choices: &[&str]) -> io::Result<usize> {
+    pub fn ask_choice(
+        &self,
+        question: &str,
+        choices: &[&str],
+        default: usize,
+    ) -> io::Result<usize> {
         let mut text = format!("{question}\n");
         for (index, choice) in choices.iter().enumerate() {
             text.push_str(&format!(
@@ -43,13 +48,11 @@ impl Console {
         }
         self.prompt(&text);
         loop {
-            self.prompt("Number [1]: ");
-            let mut answer = String::new();
-            if io::stdin().lock().read_line(&mut answer)? == 0 {
-                self.prompt("\n");
+            self.prompt(&format!("Number [{}]: ", default + 1));
+            let Some(answer) = self.read_answer()? else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            match chosen(answer.trim(), choices.len()) {
+            };
+            match chosen(answer.trim(), choices.len(), default) {
                 Some(index) => return Ok(index),
                 None => self.prompt(&format!(
                     "Please type a number from 1 to {}.\n",
@@ -76,11 +79,9 @@ impl Console {
         let choices = if default { "(Y/n)" } else { "(y/N)" };
         loop {
             self.prompt(&format!("{question} {choices} "));
-            let mut answer = String::new();
-            if io::stdin().lock().read_line(&mut answer)? == 0 {
-                self.prompt("\n");
+            let Some(answer) = self.read_answer()? else {
                 return Ok(None);
-            }
+            };
             match answer.trim().to_ascii_lowercase().as_str() {
                 "" => return Ok(Some(default)),
                 "y" | "yes" | "1" => return Ok(Some(true)),
@@ -96,6 +97,21 @@ impl Console {
     /// Stdin cannot be read.
     pub fn ask_line(&self, question: &str) -> io::Result<Option<String>> {
         self.prompt(question);
+        self.read_answer()
+    }
+
+    /// Reads a line; `None` at the end of the input. A signal ends the process, below the line of the question:
+    /// the shell's prompt would stand behind `^C` otherwise.
+    fn read_answer(&self) -> io::Result<Option<String>> {
+        if io::stdin().is_terminal() {
+            let _held = interrupt::hold();
+            while !terminal::has_input() {
+                if interrupt::has_come() {
+                    self.prompt("\n");
+                    interrupt::exit(interrupt::exit_code());
+                }
+            }
+        }
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer)?;
         if read == 0 {
@@ -110,16 +126,16 @@ impl Console {
     }
 }
 
-/// The index that an answer means: nothing is the first choice, a number itself, and arrow keys
-/// (which arrive as escape sequences) move from the first choice, as in a menu.
-fn chosen(answer: &str, choices: usize) -> Option<usize> {
+/// The index that an answer means: nothing is the default, a number itself, and arrow keys (which
+/// arrive as escape sequences) move from the default, as in a menu.
+fn chosen(answer: &str, choices: usize, default: usize) -> Option<usize> {
     let down = answer.matches("\u{1b}[B").count() + answer.matches("\u{1b}OB").count();
     let up = answer.matches("\u{1b}[A").count() + answer.matches("\u{1b}OA").count();
     let rest = ["\u{1b}[A", "\u{1b}[B", "\u{1b}OA", "\u{1b}OB"]
         .iter()
         .fold(answer.to_owned(), |text, key| text.replace(key, ""));
     match rest.trim() {
-        "" => Some(down.saturating_sub(up).min(choices - 1)),
+        "" => Some((default + down).saturating_sub(up).min(choices - 1)),
         number => {
             let number: usize = number.parse().ok()?;
             (1..=choices).contains(&number).then(|| number - 1)
@@ -145,7 +161,17 @@ mod tests {
             ("\u{1b}[B\u{1b}[B\u{1b}[B\u{1b}[B", Some(2)),
             ("\u{1b}[B3", Some(2)),
         ] {
-            assert_eq!(chosen(answer, 3), expected, "{answer:?}");
+            assert_eq!(chosen(answer, 3, 0), expected, "{answer:?}");
+        }
+        for (answer, expected) in [
+            ("", 1),
+            ("1", 0),
+            ("\u{1b}[A", 0),
+            ("\u{1b}[A\u{1b}[A", 0),
+            ("\u{1b}[B", 2),
+            ("\u{1b}[B\u{1b}[B", 2),
+        ] {
+            assert_eq!(chosen(answer, 3, 1), Some(expected), "{answer:?}");
         }
     }
 }

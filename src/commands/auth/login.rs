@@ -163,7 +163,7 @@ fn ask_method(context: &Context) -> Result<Method, CliError> {
         return Ok(Method::Browser);
     }
     let choices = ["In the browser", "With an access token that I paste here"];
-    match console.ask_choice("How do you want to log in?", &choices) {
+    match console.ask_choice("How do you want to log in?", &choices, 0) {
         Ok(0) => Ok(Method::Browser),
         Ok(_) => Ok(Method::Paste),
         Err(error) => Err(unanswered(error)),

@@ -95,14 +95,22 @@ fn choose(context: &Context, stored: &[Saved]) -> Result<String, CliError> {
                 .hint("name it with --token-name; `hf auth list` shows the names"),
         );
     }
-    let names: Vec<&str> = stored
-        .iter()
-        .map(|saved| saved.entry.name.as_str())
-        .collect();
+    // Without it nothing is marked, and the first is offered.
+    let active = saved::active(&context.settings, stored).unwrap_or_default();
+    let shown = stored.iter().enumerate().map(|(index, saved)| {
+        let name = &saved.entry.name;
+        match active == Some(index) {
+            true => format!("{name} (active)"),
+            false => name.clone(),
+        }
+    });
+    let shown: Vec<String> = shown.collect();
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    let question = "Which token should be active?";
     let index = console
-        .ask_choice("Which token should be active?", &names)
+        .ask_choice(question, &shown, active.unwrap_or_default())
         .map_err(unanswered)?;
-    Ok(names[index].to_owned())
+    Ok(stored[index].entry.name.clone())
 }
 
 fn unknown(name: &str, stored: &[Saved]) -> CliError {

@@ -177,6 +177,12 @@ fn interrupted_programs_end_with_130() {
         asked(&terminal, last);
         terminal.send("\u{3}");
         assert_eq!(terminal.exit_code(), 130, "{last}");
+        // The shell's prompt begins a line after a question.
+        let is_question = !last.starts_with("Waiting");
+        assert!(
+            !is_question || terminal.transcript().ends_with('\n'),
+            "{last}"
+        );
     }
     // The git question comes after work in the background: Ctrl-C must still end it.
     login(&env, LAPTOP);
@@ -191,6 +197,7 @@ fn interrupted_programs_end_with_130() {
     terminal.expect("(Y/n)");
     terminal.send("\u{3}");
     assert_eq!(terminal.exit_code(), 130);
+    assert!(terminal.transcript().ends_with('\n'));
     assert_eq!(read(&env, "token"), LAPTOP, "nothing was saved");
 }
 
@@ -338,7 +345,14 @@ fn a_menu_of_saved_tokens() {
     login(&env, LAPTOP);
     login(&env, SERVER);
     let mut terminal = start(&env, &["auth", "switch"]);
-    terminal.expect("2. server % 1");
+    // The active one is marked, and an empty line leaves it.
+    terminal.expect("2. server % 1 (active)\nNumber [2]:");
+    terminal.send_line("");
+    terminal.expect("The active token is now server % 1.");
+    assert_eq!(terminal.exit_code(), 0);
+    assert_eq!(read(&env, "token"), SERVER);
+    let mut terminal = start(&env, &["auth", "switch"]);
+    terminal.expect("Number [2]:");
     terminal.send_line("7");
     terminal.expect("Please type a number from 1 to 2.");
     terminal.send_line("1");
@@ -347,6 +361,7 @@ fn a_menu_of_saved_tokens() {
     assert_eq!(read(&env, "token"), LAPTOP);
     // The arrow keys of a menu work too.
     let mut terminal = start(&env, &["auth", "switch"]);
+    terminal.expect("1. my laptop (active)");
     terminal.expect("Number [1]:");
     terminal.send_line("\u{1b}[B");
     terminal.expect("The active token is now server % 1.");

@@ -124,40 +124,54 @@ fn show(root: &Path, findings: &[Finding], context: &Context) {
 /// For people: findings of a kind below one heading with their meaning, cost and fix. `is_asked`: the
 /// question whether to do it follows. In a window of so many columns, hashes are shortened in lines that are longer.
 fn groups(root: &Path, findings: &[Finding], is_asked: bool, fit: Option<usize>) -> String {
-    let fix = if is_asked { "will be done" } else { "--fix" };
     let mut blocks = Vec::new();
-    let same = |a: &Finding, b: &Finding| a.kind == b.kind && a.fix.text() == b.fix.text();
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| (finding.kind, finding.fix.text()));
-    for group in sorted.chunk_by(|a, b| same(a, b)) {
-        let first = group[0];
+    for group in sorted.chunk_by(|a, b| a.kind == b.kind) {
+        let kind = group[0].kind;
         let bytes: u64 = group.iter().map(|finding| finding.size).sum();
         let bytes = match bytes {
             0 => String::new(),
             bytes => format!(" ({})", text::size(bytes)),
         };
         let mut lines = vec![
-            format!("{}: {}", first.kind.as_str(), first.kind.meaning()),
-            format!("  costs: {}{bytes}", first.kind.cost()),
-            match &first.fix {
-                Fix::Advice(advice) => format!("  to do: {advice}"),
-                automatic => format!("  {fix}: {}", automatic.text()),
-            },
+            format!("{}: {}", kind.as_str(), kind.meaning()),
+            format!("  costs: {}{bytes}", kind.cost()),
         ];
-        // Content that will be removed is listed in full.
-        let count = match is_asked && first.fix.removes_content() {
-            true => group.len(),
-            false => NAMED.min(group.len()),
-        };
-        let named = group.iter().take(count);
-        lines.extend(named.map(|finding| line(&parts(root, finding), fit)));
-        if group.len() > count {
-            let more = group.len() - count;
-            lines.push(format!("    … and {more} more; --format agent lists all"));
+        // One kind can have several fixes, each above the findings that it is for.
+        for group in group.chunk_by(|a, b| a.fix.text() == b.fix.text()) {
+            lines.extend(with_one_fix(root, group, is_asked, fit));
         }
         blocks.push(lines.join("\n"));
     }
     blocks.join("\n\n")
+}
+
+/// What is done about some findings, and which they are.
+fn with_one_fix(
+    root: &Path,
+    group: &[&Finding],
+    is_asked: bool,
+    fit: Option<usize>,
+) -> Vec<String> {
+    let first = &group[0].fix;
+    let mut lines = vec![match first {
+        Fix::Advice(advice) => format!("  to do: {advice}"),
+        automatic if is_asked => format!("  will be done: {}", automatic.text()),
+        automatic => format!("  --fix: {}", automatic.text()),
+    }];
+    // Content that will be removed is listed in full.
+    let count = match is_asked && first.removes_content() {
+        true => group.len(),
+        false => NAMED.min(group.len()),
+    };
+    let named = group.iter().take(count);
+    lines.extend(named.map(|finding| line(&parts(root, finding), fit)));
+    if group.len() > count {
+        let more = group.len() - count;
+        lines.push(format!("    … and {more} more; --format agent lists all"));
+    }
+    lines
 }
 
 /// The parts of a finding side by side. Where they are longer than the window, hashes are shortened, and then all

@@ -58,16 +58,7 @@ impl<'a> PartialName<'a> {
                 is_resumed,
             })
         };
-        let ours = [
-            (name, OURS),
-            (name, JOURNAL),
-            (without_segment(name), PREFIX),
-        ];
-        let ours = ours.into_iter().find_map(|(name, ending)| {
-            name.strip_suffix(ending.as_bytes())
-                .filter(|stem| !stem.is_empty())
-        });
-        if let Some(etag) = ours {
+        if let Some(etag) = stem_of_ours(name) {
             return match without_unique(etag) {
                 Some(etag) => found(etag, Writer::MayLock, false),
                 None => found(etag, Writer::Locks, true),
@@ -87,6 +78,11 @@ impl<'a> PartialName<'a> {
             return found(etag, Writer::MayLockBeside, false);
         }
         found(stem(".downloadInProgress")?, Writer::Never, false)
+    }
+
+    /// Whether a name is that of an unfinished download of this program, of this version or 0.1.
+    pub fn is_ours(name: &[u8]) -> bool {
+        stem_of_ours(name).is_some()
     }
 
     /// `<stem>.hf-sparse`, the name that all processes share. The stem is an etag.
@@ -122,6 +118,19 @@ impl<'a> PartialName<'a> {
         let name = format!("{stem}.{:08x}", fastrand::u32(..));
         common.with_file_name(PartialName::common(&name))
     }
+}
+
+/// What stands before the ending of one of ours, segments of version 0.1 included.
+fn stem_of_ours(name: &[u8]) -> Option<&[u8]> {
+    let ours = [
+        (name, OURS),
+        (name, JOURNAL),
+        (without_segment(name), PREFIX),
+    ];
+    ours.into_iter().find_map(|(name, ending)| {
+        name.strip_suffix(ending.as_bytes())
+            .filter(|stem| !stem.is_empty())
+    })
 }
 
 /// A name without the `-<k>` of a segment.
@@ -170,6 +179,8 @@ mod tests {
         ] {
             let found = PartialName::parse(name.as_bytes()).map(|partial| partial.etag);
             assert_eq!(found, expected.map(str::as_bytes), "{name}");
+            let is_ours = expected.is_some() && name.contains(".hf-");
+            assert_eq!(PartialName::is_ours(name.as_bytes()), is_ours, "{name}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::cache::remove::interrupted::Interrupted;
 use crate::cache::remove::targets::{Selection, detached};
 use crate::cache::scan::report::{Blob, CacheReport, CachedRepo, CachedRevision};
 
@@ -33,14 +34,17 @@ pub struct Eviction<'a> {
     pub is_over: bool,
 }
 
-/// Applies a policy. A pinned repository keeps everything. `now` is in seconds since 1970.
+/// Applies a policy. A pinned repository keeps everything. A revision whose download was interrupted is not detached;
+/// it goes with its whole repository, and does not count for [`Policy::keep_last`]. `now` is in seconds since 1970.
 pub fn evict<'a>(
     report: &'a CacheReport,
     policy: &Policy,
     is_pinned: impl Fn(&CachedRepo) -> bool,
+    interrupted: &Interrupted,
     now: f64,
 ) -> Eviction<'a> {
     let mut selection = detached(report);
+    interrupted.leave_out_of(&mut selection);
     for (index, repo) in report.repos.iter().enumerate() {
         if is_pinned(repo) {
             selection.repos.remove(&index);
@@ -53,7 +57,10 @@ pub fn evict<'a>(
             // Revisions that are removed anyway do not count. A killed deletion leaves an empty folder
             // that was written last.
             let going = selection.repos.get(&index);
-            let stays = |number: &usize| !going.is_some_and(|going| going.contains(number));
+            let stays = |number: &usize| {
+                !interrupted.has(index, *number)
+                    && !going.is_some_and(|going| going.contains(number))
+            };
             let kept = newest_first(repo).into_iter().filter(stays);
             let surplus: BTreeSet<usize> = kept.skip(count).collect();
             if !surplus.is_empty() {
@@ -259,7 +266,7 @@ mod tests {
                 "{2: {0}}",
             ),
         ] {
-            let eviction = evict(&report, &policy, |_| false, now);
+            let eviction = evict(&report, &policy, |_| false, &Interrupted::default(), now);
             let found = format!("{:?}", eviction.selection.repos);
             assert_eq!(found, expected, "{policy:?}");
         }
@@ -284,7 +291,7 @@ mod tests {
                 max_size: Some(limit),
                 ..Policy::default()
             };
-            let eviction = evict(&report, &policy, |_| false, 0.0);
+            let eviction = evict(&report, &policy, |_| false, &Interrupted::default(), 0.0);
             let repos = format!("{:?}", eviction.selection.repos);
             assert_eq!(
                 (repos.as_str(), eviction.remaining, eviction.is_over),
@@ -345,7 +352,13 @@ mod tests {
                 20,
             ),
         ] {
-            let eviction = evict(&report, &policy, |repo| repo.id.id == pinned, now);
+            let eviction = evict(
+                &report,
+                &policy,
+                |repo| repo.id.id == pinned,
+                &Interrupted::default(),
+                now,
+            );
             assert_eq!(
                 (
                     format!("{:?}", eviction.selection.repos).as_str(),
@@ -388,7 +401,7 @@ mod tests {
                 max_size: Some(limit),
                 ..Policy::default()
             };
-            let eviction = evict(&report, &policy, |_| false, 0.0);
+            let eviction = evict(&report, &policy, |_| false, &Interrupted::default(), 0.0);
             let repos = format!("{:?}", eviction.selection.repos);
             assert_eq!(
                 (repos.as_str(), eviction.remaining),

@@ -14,11 +14,13 @@
 //! The freed bytes are those the disk gets back: a file with another name elsewhere (a hard link)
 //! and a shared blob that another repository uses count nothing. Only content is counted, as the
 //! Python client does, not refs, links and folders; and by their length, as it does too, so for
-//! a sparse or compressed file `du` shows less.
+//! a compressed file `du` shows less. Unfinished downloads alone count by the room that they take on the disk:
+//! ours have the length of the whole file from the start, and holes.
 
 pub mod evict;
 mod execute;
 mod in_use;
+pub mod interrupted;
 mod plan;
 mod tally;
 pub mod targets;

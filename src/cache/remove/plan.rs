@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::in_use::{self, Spared, Use};
+use super::interrupted::Interrupted;
 use super::tally::Tally;
 use super::targets::Selection;
 use super::{blob_name, links_between};
@@ -33,6 +34,8 @@ pub struct DeletePlan {
     pub busy: Vec<Spared>,
     /// Unfinished downloads that are left alone, since they may be running.
     pub fresh: Vec<Incomplete>,
+    /// Unfinished downloads that stay, since a revision that was interrupted lately needs them.
+    pub resumable: Vec<Incomplete>,
     /// Ids of repositories that are pinned: they are left alone too.
     pub pinned: Vec<String>,
     /// Bytes the disk will get back.
@@ -152,8 +155,14 @@ impl DeletePlan {
     }
 
     /// Adds what else `cache prune` removes: unfinished downloads and unused shared blobs. Downloads
-    /// that run, or may run, are reported instead, and so are shared blobs that a listing names.
-    pub fn add_waste(&mut self, report: &CacheReport, unused: Vec<SharedBlob>) {
+    /// that run, or may run, are reported instead, and so are those of revisions that were interrupted lately and
+    /// shared blobs that a listing names.
+    pub fn add_waste(
+        &mut self,
+        report: &CacheReport,
+        interrupted: &Interrupted,
+        unused: Vec<SharedBlob>,
+    ) {
         for file in &report.incomplete {
             match in_use::of_incomplete(&self.root, file) {
                 Some(Use::Held) => {
@@ -164,6 +173,11 @@ impl DeletePlan {
                     }
                 }
                 Some(_) => self.fresh.push(file.clone()),
+                None if interrupted.has_content(file)
+                    && !self.removes(&file.folder, &String::from_utf8_lossy(&file.name)) =>
+                {
+                    self.resumable.push(file.clone());
+                }
                 None => {
                     self.tally.add_partial(&self.root, &file.path(&self.root));
                     self.incomplete.push(file.clone());
@@ -180,6 +194,14 @@ impl DeletePlan {
                 .iter()
                 .map(|shared_blob| shared_blob.size)
                 .sum::<u64>();
+    }
+
+    /// Whether something is left alone that would go if no process wrote it and nothing needed it.
+    pub fn leaves_something(&self) -> bool {
+        !(self.busy.is_empty()
+            && self.fresh.is_empty()
+            && self.resumable.is_empty()
+            && self.listed.is_empty())
     }
 
     /// Whether there is nothing to do.

@@ -333,7 +333,7 @@ fn tell_waste(report: &CacheReport, context: &Context) {
             named.push(format!("{} more", found.len() - NAMED));
         }
         context.console.hint(&format!(
-            "{} of {} in all can be removed with `hf cache prune`: {}",
+            "{} of {} in all: {}. `hf download` continues them, `hf cache prune` removes those that are given up",
             text::count(found.len() as u64, "unfinished download"),
             text::size(report.incomplete_size()),
             named.join(", ")

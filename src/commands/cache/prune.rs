@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::names::repos;
-use super::tell::{show_plan, tell_busy, tell_fresh, tell_listed};
+use super::tell::{show_plan, tell_busy, tell_fresh, tell_interrupted, tell_listed};
 use super::{RemovalArgs, now, own_cache_root, push_bytes, summary};
 use crate::cache::pins::Pins;
 use crate::cache::remove::evict::{Eviction, Policy, evict};
+use crate::cache::remove::interrupted::Interrupted;
 use crate::cache::remove::{DeletePlan, downloads};
 use crate::cache::scan::report::{CacheReport, CachedRepo};
 use crate::cache::scan::select;
@@ -18,6 +19,8 @@ use crate::commands::flags::count;
 use crate::console::text;
 
 /// Remove detached revisions, unfinished downloads and unused shared files.
+///
+/// A revision whose download was interrupted is kept for 24 hours, with what is unfinished of it.
 ///
 /// With --older-than, --keep-last or --max-size also whole repositories or revisions, the least
 /// recently used first.
@@ -55,7 +58,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
     let report = scan(&root, Detail::Files)?;
     let pins = args.pins(&report, context)?;
     let is_pinned = |repo: &CachedRepo| pins.contains(&repo.folder);
-    let eviction = evict(&report, &policy, is_pinned, now());
+    let interrupted = Interrupted::find(&report);
+    let eviction = evict(&report, &policy, is_pinned, &interrupted, now());
     tell_size(&report, &policy, &eviction, context);
     let mut plan = DeletePlan::build(&report, &eviction.selection, &pins)?;
     let unused = report
@@ -63,12 +67,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), CliError> {
         .as_ref()
         .map(|store| shared::unused(&report.root, store))
         .unwrap_or_default();
-    plan.add_waste(&report, unused);
+    plan.add_waste(&report, &interrupted, unused);
     tell_busy(&plan.busy, context);
     tell_fresh(&plan, context);
     tell_listed(&plan, context);
+    let left = interrupted.left_by(&report, &eviction.selection);
+    tell_interrupted(left, &plan, context);
     if plan.is_empty() {
-        console.say(if policy == Policy::default() {
+        console.say(if plan.leaves_something() {
+            "Nothing else to prune."
+        } else if policy == Policy::default() {
             "Nothing to prune: every revision has a ref, and every download is complete."
         } else {
             "Nothing to prune: every revision has a ref, every download is complete, and no revision \

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::shown;
 use crate::cache::check::verify::{Mismatch, Verified};
 use crate::cache::remove::{DeletePlan, Extent, Outcome, Spared, Unfinished, Use, unfinished};
-use crate::cache::scan::report::{CacheReport, Problem, ProblemKind};
+use crate::cache::scan::report::{CacheReport, CachedRepo, CachedRevision, Problem, ProblemKind};
 use crate::commands::context::Context;
 use crate::commands::error::{CliError, ErrorKind, sentence};
 use crate::console::{Mode, text};
+use crate::types::is_commit_prefix;
 
 /// A problem in words, with the command that fixes it where the folder has the name of a repository.
 pub(super) fn problem_text(problem: &Problem) -> String {
@@ -202,6 +203,34 @@ pub(super) fn tell_fresh(plan: &DeletePlan, context: &Context) {
         let path = shown(&file.path(Path::new("")));
         context.console.warn(&format!(
             "{path} was written within 24 hours, and no lock tells whether a program still writes to it; it is left alone."
+        ));
+    }
+}
+
+/// Names the revisions that a plan keeps because their download was interrupted, and how to remove them.
+pub(super) fn tell_interrupted<'a>(
+    revisions: impl Iterator<Item = (&'a CachedRepo, &'a CachedRevision)>,
+    plan: &DeletePlan,
+    context: &Context,
+) {
+    for (repo, revision) in revisions {
+        let id = text::escape(&repo.id.to_string());
+        // A line says already that it is being downloaded.
+        if plan
+            .busy
+            .iter()
+            .any(|spared| spared.id == repo.id.to_string())
+        {
+            continue;
+        }
+        let commit: String = revision.commit.chars().take(12).collect();
+        let target = match repo.revisions.len() > 1 && is_commit_prefix(&commit) {
+            true => commit.clone(),
+            false => id.clone(),
+        };
+        context.console.warn(&format!(
+            "{id} was not downloaded to the end; what came of revision {} is kept for 24 hours. `hf download` continues it, `hf cache rm {target}` removes it.",
+            text::escape(&commit)
         ));
     }
 }

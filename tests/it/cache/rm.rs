@@ -341,6 +341,7 @@ fn a_repository_being_downloaded_into_is_left_alone() {
         "a download is running"
     );
     drop(lock);
+    abandon(&repo.join("blobs/abc.hf-sparse"));
     let output = env.run(["cache", "prune", "-y", "--json"]).ok();
     assert_eq!(output.json()["incomplete_deleted"], 1);
 }

@@ -242,7 +242,9 @@ fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
             if is_partial && !is_alive(file, made) {
                 let place = format!("{}/blobs/{}", repo.folder, file.name);
                 verdict.exact.insert(place.clone());
-                verdict.must_go.insert(place);
+                if !may_be_needed(repo, file) {
+                    verdict.must_go.insert(place);
+                }
             }
         }
     }
@@ -252,6 +254,12 @@ fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
             verdict.must_go.insert(name.clone());
         }
     }
+}
+
+/// A revision without a ref may have been interrupted lately, and need what is unfinished to go on.
+fn may_be_needed(repo: &Repo, file: &LooseFile) -> bool {
+    let is_detached = |revision: &Revision| revision.refs.is_empty();
+    file.is_young && file.name.contains(".hf-") && repo.revisions.iter().any(is_detached)
 }
 
 /// Any linked blob may go, as one of several revisions does.

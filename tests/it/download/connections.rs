@@ -40,7 +40,10 @@ fn a_capped_large_file_comes_over_several_connections() {
         "every connection but the first asks for a part: {}",
         hub.log_text()
     );
-    assert!(hub.content_bytes_sent() < 66_000_000, "hardly a byte twice");
+    // Of a connection that gives its rest away comes twice what its buffers hold: a few megabytes on a
+    // machine that is busy. Connections that fetch what is another one's bring far more.
+    let sent = hub.content_bytes_sent();
+    assert!(sent < 90_000_000, "{sent}: {}", hub.log_text());
 }
 
 #[test]

@@ -33,6 +33,11 @@ pub fn all_below(folder: impl AsRef<Path>) -> Vec<PathBuf> {
     nodes.map(|node| folder.join(node.path)).collect()
 }
 
+/// Bytes that the unfinished downloads below a folder have by their journals.
+pub fn kept_below(folder: impl AsRef<Path>) -> u64 {
+    all_below(folder).iter().map(|partial| kept(partial)).sum()
+}
+
 /// Bytes that an unfinished download has by its journal.
 pub fn kept(partial: &Path) -> u64 {
     noted(partial)

@@ -1,7 +1,7 @@
 //! SIGTERM and SIGHUP end the program as Ctrl-C does, whatever it is doing and wherever it runs.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
@@ -33,7 +33,7 @@ fn wait_for_bytes(env: &TestEnv, running: &mut Running) {
         let entries = fs::read_dir(&blobs).into_iter().flatten().flatten();
         entries
             .filter_map(|entry| entry.metadata().ok())
-            .any(|meta| meta.len() > 0)
+            .any(|meta| meta.blocks() > 0)
     });
 }
 

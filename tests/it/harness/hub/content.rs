@@ -58,8 +58,14 @@ impl Content {
 
     /// `len` bytes that depend on `seed` alone, made while they are sent.
     pub fn synthetic(len: u64, seed: u64) -> Self {
-        let block = block(seed);
-        Self::new(len, Source::Synthetic { seed, block })
+        match usize::try_from(len) {
+            // A block for each of a hundred thousand small files would fill the memory.
+            Ok(small) if small <= BLOCK => Self::memory(random(seed, small)),
+            _ => {
+                let block = block(seed);
+                Self::new(len, Source::Synthetic { seed, block })
+            }
+        }
     }
 
     fn new(len: u64, source: Source) -> Self {
@@ -192,24 +198,27 @@ pub fn sha1_hex(parts: &[&[u8]]) -> String {
     hex(context.finish().as_ref())
 }
 
-/// One block of pseudo-random bytes for `seed` (splitmix64, public domain constants).
+/// One block for `seed`.
 fn block(seed: u64) -> Bytes {
     static BLOCKS: LazyLock<Mutex<HashMap<u64, Bytes>>> = LazyLock::new(Mutex::default);
     let mut blocks = BLOCKS.lock().expect("block table");
-    let make = || {
-        let mut state = seed;
-        let mut bytes = Vec::with_capacity(BLOCK + 8);
-        while bytes.len() < BLOCK {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut word = state;
-            word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
-        }
-        bytes.truncate(BLOCK);
-        Bytes::from(bytes)
-    };
+    let make = || Bytes::from(random(seed, BLOCK));
     blocks.entry(seed).or_insert_with(make).clone()
+}
+
+/// So many pseudo-random bytes for `seed` (splitmix64, public domain constants).
+fn random(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
 }
 
 /// The hash of synthetic content is asked for by many tests and takes a while at a gibibyte: keep it for the process.

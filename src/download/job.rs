@@ -9,6 +9,7 @@ use super::claim::Claim;
 use super::destination::Place;
 use super::earlier::Others;
 use super::early::{EarlyContent, EarlyContents};
+use super::local_dir;
 use super::plan::{Action, PlannedFile};
 use super::xet::{Shares, Xet};
 use crate::download::http::parallel::{Connections, fill};
@@ -124,6 +125,10 @@ impl Job {
                     self.place.discard_partial(file);
                 }
                 return Ok(dir.write_metadata(&file.path, &self.commit, &file.checksum)?);
+            }
+            (Action::Check, Some(_)) => {
+                let path = std::slice::from_ref(&file.path);
+                self.hub.tell(Notice::Warning(local_dir::replaced(path)));
             }
             (Action::Reuse, Some(_)) => return Ok(self.place.reuse(file)?),
             _ => {}

@@ -141,6 +141,15 @@ impl LocalDir {
         (unix_seconds(modified) - MTIME_SLACK <= metadata.timestamp).then_some(metadata)
     }
 
+    /// Whether a file that has not the length of this content may have content of the user's: it was changed since
+    /// it came, or did not come from a download. An older content that is as it came does not count.
+    pub fn is_changed(&self, path: &RepoPath, wanted: &Checksum) -> bool {
+        let found = fs::metadata(self.file(path));
+        let is_there = found.is_ok_and(|found| found.is_file() && found.len() > 0);
+        let noted = || self.metadata(path);
+        is_there && noted().is_none_or(|noted| noted.etag == *wanted.etag())
+    }
+
     /// Notes where a file came from, as of now.
     ///
     /// # Errors
@@ -160,6 +169,25 @@ impl LocalDir {
             unix_seconds(SystemTime::now())
         );
         write_atomic(&file, text.as_bytes(), Mode::Umask)
+    }
+}
+
+/// The warning that files of the user's folder are replaced although they are not what a download left there.
+pub fn replaced(paths: &[RepoPath]) -> String {
+    /// Most that are named.
+    const NAMED: usize = 3;
+    let mut named: Vec<String> = paths.iter().take(NAMED).map(RepoPath::to_string).collect();
+    if paths.len() > NAMED {
+        named.push(format!("{} more", paths.len() - NAMED));
+    }
+    let named = named.join(", ");
+    match paths.len() {
+        1 => format!(
+            "{named} is not as it was downloaded, or comes from elsewhere: its content is replaced."
+        ),
+        _ => format!(
+            "{named} are not as they were downloaded, or come from elsewhere: their content is replaced."
+        ),
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::cache::layout::{PartialName, RepoLayout};
 use crate::cache::pointers::{Pointers, blob_files};
 use crate::cache::trees;
-use crate::download::local_dir::LocalDir;
+use crate::download::local_dir::{self, LocalDir};
 use crate::download::partial::kept_bytes;
-use crate::download::plan::{OnDisk, PlannedFile};
+use crate::download::plan::{Action, DownloadPlan, OnDisk, PlannedFile};
 use crate::download::request::Destination;
 use crate::download::select::Selection;
 use crate::download::shared::Sharing;
@@ -18,6 +18,7 @@ use crate::download::whole::{Length, is_whole};
 use crate::sys::dir::Dir;
 use crate::types::digest::XetHash;
 use crate::types::listing::{Checksum, FileEntry, Listing};
+use crate::types::progress::Notice;
 use crate::types::{CommitHash, RepoPath};
 
 /// A remembered listing up to this length, in bytes, is read for a single file: it takes a
@@ -215,6 +216,25 @@ impl Session {
         }
     }
 
+    /// Warns that files of a local folder are replaced although they are not what a download left there. One of the
+    /// right length is hashed before anything is said of it: see [`crate::download::job`].
+    pub(super) fn tell_of_replaced(&self, plan: &DownloadPlan) {
+        let Destination::LocalDir(dir) = &self.request.target else {
+            return;
+        };
+        let replaced = plan.files.iter().filter(|file| {
+            let path = dir.file(&file.path);
+            matches!(file.action, Action::Fetch { .. } | Action::Reuse)
+                && is_whole(&path, &file.checksum, file.length) == Some(false)
+                && dir.is_changed(&file.path, &file.checksum)
+        });
+        let replaced: Vec<RepoPath> = replaced.map(|file| file.path).collect();
+        if !replaced.is_empty() {
+            self.hub
+                .tell(Notice::Warning(local_dir::replaced(&replaced)));
+        }
+    }
+
     pub(super) fn path_at(&self, commit: &CommitHash) -> PathBuf {
         match (&self.request.target, &self.request.selection) {
             (Destination::Cache, Selection::File(path)) => self.repo.pointer(commit, path),
@@ -270,6 +290,10 @@ pub(super) struct Probe<'a> {
     pub(super) xet_hash: Option<&'a XetHash>,
 }
 
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() == 0)
+}
+
 fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
     let metadata = dir.metadata(probe.path);
     let same_etag = metadata
@@ -288,7 +312,8 @@ fn local_state(dir: &LocalDir, probe: &Probe<'_>, in_cache: bool) -> OnDisk {
             && !matches!(probe.checksum, Checksum::Unknown(_))
             && file == Some(true),
         content: in_cache,
-        damaged: same_etag && file == Some(false),
+        // Nothing of the user's is in an empty file; another length may be an edit: see `LocalDir::is_changed`.
+        damaged: same_etag && file == Some(false) && is_empty(&dir.file(probe.path)),
         shared: false,
         partial: {
             let path = dir.partial(probe.path, probe.checksum);

@@ -382,6 +382,7 @@ impl Session {
             return Ok(result);
         }
         self.check_names(plan)?;
+        self.tell_of_replaced(plan);
         let traces = self.traces();
         place.prepare()?;
         let tree_file = self.tree_file(&plan.commit);

@@ -182,6 +182,81 @@ fn files_that_the_user_changed_or_added_are_checked() {
     );
 }
 
+/// As the Python client does. But who changed a file should see that the change goes.
+#[test]
+fn a_changed_file_is_replaced_and_named() {
+    let hub = hub();
+    let command = ["download", "org/name", "--local-dir", "out"];
+    let line = |named: &str| {
+        format!(
+            "Warning: {named} is not as it was downloaded, or comes from elsewhere: its content is replaced."
+        )
+    };
+    let later = SystemTime::now() + Duration::from_secs(10);
+    // Edited later, edited within the second in which it came, and without any note of a download.
+    for (text, time, is_noted) in [
+        ("edited, longer", Some(later), true),
+        ("TEXT", Some(later), true),
+        ("edited at once", None, true),
+        ("by hand", None, false),
+        ("HAND", None, false),
+    ] {
+        for is_cached in [false, true] {
+            let env = TestEnv::for_hub(&hub);
+            if is_cached {
+                env.run(["download", "org/name"]).ok();
+            }
+            let first = env.run(command).ok();
+            assert!(!first.stderr().contains("replaced"), "{first}");
+            let folder = env.work().join("out");
+            let file = folder.join("sub/deep/x.txt");
+            let came = fs::metadata(&file).unwrap().modified().unwrap();
+            fs::write(&file, text).unwrap();
+            let opened = fs::File::options().write(true).open(&file).unwrap();
+            opened.set_modified(time.unwrap_or(came)).unwrap();
+            if !is_noted {
+                let noted = ".cache/huggingface/download/sub/deep/x.txt.metadata";
+                fs::remove_file(folder.join(noted)).unwrap();
+            }
+            let dry = env.run([&command[..], &["--dry-run"]].concat()).ok();
+            assert!(!dry.stderr().contains("replaced"), "{dry}");
+            let output = env.run(command).ok();
+            let warnings = output.stderr().lines();
+            let warnings: Vec<&str> = warnings.filter(|it| it.contains("Warning")).collect();
+            assert_eq!(warnings, [line("sub/deep/x.txt")], "{text} {is_cached}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), "text", "{output}");
+            let again = env.run(command).ok();
+            assert!(!again.stderr().contains("Warning"), "{again}");
+        }
+    }
+}
+
+/// An update, and a file of which nothing is lost, need no word.
+#[test]
+fn what_only_a_download_has_written_is_replaced_without_a_word() {
+    let hub = hub();
+    let env = TestEnv::for_hub(&hub);
+    let folder = download(&env, &[]);
+    hub.repo("models/org/name").update(|tree| {
+        tree.file("config.json", "longer")
+            .file("sub/deep/x.txt", "TEXT")
+    });
+    fs::write(folder.join("model.bin"), "").unwrap();
+    let output = env.run(["download", "org/name", "--local-dir", "out"]).ok();
+    assert!(
+        !output.stderr().contains("comes from elsewhere"),
+        "{output}"
+    );
+    // Many are one line.
+    let many = ["config.json", "sub/deep/x.txt"];
+    for path in many {
+        fs::write(folder.join(path), "edited by hand").unwrap();
+    }
+    let output = env.run(["download", "org/name", "--local-dir", "out"]).ok();
+    let line = "Warning: config.json, sub/deep/x.txt are not as they were downloaded, or come from elsewhere: their content is replaced.";
+    assert!(output.stderr().lines().any(|it| it == line), "{output}");
+}
+
 #[test]
 fn the_cache_is_a_source() {
     let hub = hub();

@@ -121,6 +121,9 @@ pub enum Reason {
     /// The request was sent, or a connection asked for, and nothing came in time.
     #[error("no answer in time")]
     NoAnswer,
+    /// The connection was closed too early.
+    #[error("the connection ended before the whole answer had come")]
+    Broken,
     /// The proxy refuses the request without a user name and password, or with these.
     #[error("the proxy wants a user name and password, or others")]
     ProxyLogin,

@@ -76,6 +76,7 @@ impl Failure {
             Some(flaw) => Reason::Certificate(flaw, words),
             // The HTTP crate's words for the answer 407 to CONNECT; it has no type for it.
             None if words.ends_with("proxy authorization required") => Reason::ProxyLogin,
+            None if has_ended_early(error) => Reason::Broken,
             None => Reason::Other(words),
         };
         let is_final = matches!(reason, Reason::Certificate(..) | Reason::ProxyLogin);
@@ -107,6 +108,17 @@ fn certificate_flaw(error: &(dyn Error + 'static)) -> Option<CertificateFlaw> {
         }
         _ => None,
     }
+}
+
+/// Whether the connection was closed in the middle of an answer, or before it.
+fn has_ended_early(error: &(dyn Error + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.any(|error| {
+        let io = error.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof)
+            // The HTTP crate's words for an answer that has not begun; it has no public type for them here.
+            || error.to_string() == "connection closed before message completed"
+    })
 }
 
 /// Whether the system refused another file or connection: for this process or for all.

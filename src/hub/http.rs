@@ -15,7 +15,7 @@ use super::failure::innermost;
 use super::limit::Limiter;
 pub use super::options::HubOptions;
 pub use super::request::{Answer, Request};
-use super::retry::{MAX_RETRIES, RateGate};
+use super::retry::{MAX_RETRIES, RateGate, Rounds};
 use super::stall::StallPolicy;
 use crate::config::proxy::Proxy;
 use crate::types::Endpoint;
@@ -32,6 +32,7 @@ pub struct Hub {
     pub(super) is_sharing: Arc<AtomicBool>,
     pub(super) options: Arc<HubOptions>,
     pub(super) gate: Arc<RateGate>,
+    pub(super) rounds: Arc<Rounds>,
     pub(super) observer: Arc<dyn Progress>,
     pub(super) token: Option<Token>,
     pub(super) is_for_download: bool,
@@ -70,6 +71,7 @@ impl Hub {
             limiter: None,
             options: Arc::new(options),
             gate: Arc::default(),
+            rounds: Arc::default(),
             observer,
             token: None,
             is_for_download: false,
@@ -115,6 +117,8 @@ impl Hub {
     pub fn with_observer(&self, observer: Arc<dyn Progress>) -> Self {
         Hub {
             observer,
+            // What was told to another observer was not told to this one.
+            rounds: Arc::default(),
             ..self.clone()
         }
     }

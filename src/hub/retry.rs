@@ -1,5 +1,6 @@
 //! When to try again, and how long to wait: backoff, and one rate-limit gate for all workers.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -83,6 +84,46 @@ impl RateGate {
     }
 }
 
+/// How long the first of several requests that fail together waits for the others before it tells the user.
+pub const GATHER: Duration = Duration::from_millis(200);
+
+/// Failures that are told together: one line for each cause, until the request that told of it tries again.
+/// When a server disappears, every connection fails, each at its own pace.
+#[derive(Debug, Default)]
+pub struct Rounds(Mutex<HashMap<String, Round>>);
+
+#[derive(Debug)]
+struct Round {
+    ends: Instant,
+    requests: usize,
+}
+
+impl Rounds {
+    /// Counts a failed request that waits for this long. Returns whether it is the first one with this cause, which
+    /// names the server: then the caller tells the user.
+    pub fn begin(&self, cause: &str, wait: Duration) -> bool {
+        let now = Instant::now();
+        let mut rounds = self.0.lock().unwrap();
+        rounds.retain(|_, round| round.ends > now);
+        if let Some(round) = rounds.get_mut(cause) {
+            round.requests += 1;
+            return false;
+        }
+        let round = Round {
+            ends: now + wait,
+            requests: 1,
+        };
+        rounds.insert(cause.to_owned(), round);
+        true
+    }
+
+    /// How many requests have failed in the round of this cause so far.
+    pub fn requests(&self, cause: &str) -> usize {
+        let rounds = self.0.lock().unwrap();
+        rounds.get(cause).map_or(1, |round| round.requests)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -147,6 +188,21 @@ mod tests {
         });
         assert_eq!(start.elapsed().as_secs(), 34);
         assert!(gate.close_for(Duration::from_secs(1)), "open again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_fail_together_are_one_round() {
+        let rounds = Rounds::default();
+        let seconds = Duration::from_secs;
+        assert!(rounds.begin("a", seconds(2)));
+        assert!(!rounds.begin("a", seconds(4)), "the same round");
+        assert!(rounds.begin("b", seconds(1)), "another cause");
+        tokio::time::sleep(seconds(1)).await;
+        assert!(!rounds.begin("a", seconds(1)));
+        assert_eq!((rounds.requests("a"), rounds.requests("b")), (3, 1));
+        tokio::time::sleep(seconds(1)).await;
+        assert!(rounds.begin("a", seconds(1)), "the first one tries again");
+        assert_eq!(rounds.requests("a"), 1);
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::http::Hub;
 use super::redirect::{Hop, MAX_REDIRECTS, is_hub, next_hop};
 use super::request::{Answer, Request};
-use super::retry::{self, LONGEST_SERVER_WAIT};
+use super::retry::{self, GATHER, LONGEST_SERVER_WAIT};
 use crate::types::host;
 use crate::types::progress::Notice;
 use crate::types::token::Token;
@@ -220,7 +220,7 @@ impl Hub {
         }
     }
 
-    /// Waits as long as the server or the backoff says, telling the user once.
+    /// Waits as long as the server or the backoff says, telling the user once for all requests that fail together.
     ///
     /// # Errors
     /// The failure itself, when the server asks for more than [`LONGEST_SERVER_WAIT`].
@@ -240,12 +240,22 @@ impl Hub {
             }
             None => {
                 let wait = retry::backoff(retries, fastrand::f64());
+                let cause = failure.error.to_string();
+                if !self.rounds.begin(&cause, wait) {
+                    tokio::time::sleep(wait).await;
+                    return Ok(());
+                }
+                let gather = GATHER.min(wait);
+                tokio::time::sleep(gather).await;
+                let requests = match self.rounds.requests(&cause) {
+                    1 => String::new(),
+                    several => format!(" ({several} connections)"),
+                };
+                let seconds = wait.as_secs_f64().max(1.0);
                 self.tell(Notice::Retrying(format!(
-                    "{}; trying again in {:.0} s",
-                    failure.error,
-                    wait.as_secs_f64().max(1.0)
+                    "{cause}; trying again in {seconds:.0} s{requests}"
                 )));
-                tokio::time::sleep(wait).await;
+                tokio::time::sleep(wait - gather).await;
                 Ok(())
             }
         }

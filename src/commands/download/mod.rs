@@ -200,6 +200,13 @@ impl One<'_> {
         let done = context.block_on_then(session.execute(&plan), explain);
         let (path, _) = done.map_err(|error| match error.kind {
             Kind::Interrupted => error.hint(stopped(session.kept(&plan))),
+            Kind::Engine(ErrorKind::Unreachable | ErrorKind::Server) => {
+                match (kept(session.kept(&plan)), error.hint.clone()) {
+                    (Some(kept), Some(hint)) => error.hint(format!("{kept}; {hint}")),
+                    (Some(kept), None) => error.hint(kept),
+                    (None, _) => error,
+                }
+            }
             _ => error,
         })?;
         Ok(path)
@@ -331,17 +338,22 @@ fn own_path(path: PathBuf) -> Result<PathBuf, FsError> {
 }
 
 /// What an interrupted download leaves: bytes kept, of how many.
-fn stopped((kept, total): (u64, u64)) -> String {
-    match kept {
-        0 => "Stopped. Nothing is kept: the same command starts again.".to_owned(),
-        kept if kept >= total => format!(
-            "Stopped. {} are kept; the same command continues from here.",
-            text::size(kept)
-        ),
-        kept => format!(
-            "Stopped. {} of {} are kept; the same command continues from here.",
-            text::size(kept),
-            text::size(total)
-        ),
+fn stopped(left: (u64, u64)) -> String {
+    match kept(left) {
+        None => "Stopped. Nothing is kept: the same command starts again.".to_owned(),
+        Some(kept) => format!("Stopped. {kept}."),
     }
+}
+
+/// What a download that ended too early leaves, if anything: bytes kept, of how many.
+fn kept((kept, total): (u64, u64)) -> Option<String> {
+    let of = match kept {
+        0 => return None,
+        kept if kept >= total => String::new(),
+        _ => format!(" of {}", text::size(total)),
+    };
+    let kept = text::size(kept);
+    Some(format!(
+        "{kept}{of} are kept; the same command continues from here"
+    ))
 }

@@ -101,7 +101,7 @@ impl From<HubError> for CliError {
                 Reason::ProxyLogin => {
                     "write them into the proxy's address: http://user:password@host:port"
                 }
-                Reason::NoAnswer | Reason::Other(_) => NETWORK,
+                Reason::NoAnswer | Reason::Broken | Reason::Other(_) => NETWORK,
             },
             HubError::Stalled { .. } => NETWORK,
             HubError::Page { .. } => {

@@ -27,5 +27,6 @@ pub mod shared;
 mod shared_faults;
 mod torture;
 mod transfer;
+mod vanished;
 mod xet;
 mod xet_faults;

@@ -48,8 +48,7 @@ impl Console {
         }
         self.prompt(&text);
         loop {
-            self.prompt(&format!("Number [{}]: ", default + 1));
-            let Some(answer) = self.read_answer()? else {
+            let Some(answer) = self.answer(&format!("Number [{}]: ", default + 1))? else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
             match chosen(answer.trim(), choices.len(), default) {
@@ -78,8 +77,7 @@ impl Console {
     pub fn ask_yes_no_or_end(&self, question: &str, default: bool) -> io::Result<Option<bool>> {
         let choices = if default { "(Y/n)" } else { "(y/N)" };
         loop {
-            self.prompt(&format!("{question} {choices} "));
-            let Some(answer) = self.read_answer()? else {
+            let Some(answer) = self.answer(&format!("{question} {choices} "))? else {
                 return Ok(None);
             };
             match answer.trim().to_ascii_lowercase().as_str() {
@@ -96,15 +94,17 @@ impl Console {
     /// # Errors
     /// Stdin cannot be read.
     pub fn ask_line(&self, question: &str) -> io::Result<Option<String>> {
-        self.prompt(question);
-        self.read_answer()
+        self.answer(question)
     }
 
-    /// Reads a line; `None` at the end of the input. A signal ends the process, below the line of the question:
+    /// Asks, and reads a line; `None` at the end of the input. A signal ends the process, below the line of the question:
     /// the shell's prompt would stand behind `^C` otherwise.
-    fn read_answer(&self) -> io::Result<Option<String>> {
-        if io::stdin().is_terminal() {
-            let _held = interrupt::hold();
+    fn answer(&self, question: &str) -> io::Result<Option<String>> {
+        let is_terminal = io::stdin().is_terminal();
+        // Before the question appears: the user may press Ctrl-C as soon as it does.
+        let held = is_terminal.then(interrupt::hold);
+        self.prompt(question);
+        if is_terminal {
             while !terminal::has_input() {
                 if interrupt::has_come() {
                     self.prompt("\n");
@@ -112,6 +112,7 @@ impl Console {
                 }
             }
         }
+        drop(held);
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer)?;
         if read == 0 {

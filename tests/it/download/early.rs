@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::download::errors::in_namespace;
 use crate::harness::TestEnv;
 use crate::harness::http::get;
-use crate::harness::hub::{Content, Fault, Hub, Repo, Request, Settings};
+use crate::harness::hub::{Content, Fault, Hub, Repo, Request, Settings, Strikes};
 use crate::harness::oracle::mounts;
 use crate::harness::partial::is_any_left;
 use crate::harness::tree::listing;
@@ -41,14 +41,19 @@ fn with_small_files(repo: Repo, size: u64) -> Repo {
 /// The second page of the listing comes when this many bytes of the first page's files have come.
 fn hub_that_waits(repo: Repo, bytes: u64) -> Hub {
     let hub = hub_of(repo);
+    wait_at(&hub, bytes);
+    hub
+}
+
+/// Answers whether the second page was asked for.
+fn wait_at(hub: &Hub, bytes: u64) -> Strikes {
     hub.fault(
         Fault::Waits {
             part: "page-0/",
             bytes,
         }
         .on("cursor=10"),
-    );
-    hub
+    )
 }
 
 fn hub_of(repo: Repo) -> Hub {
@@ -310,12 +315,14 @@ fn wrong_bytes_are_no_content() {
 #[test]
 fn what_came_before_an_interruption_counts() {
     for signal in [Signal::INT, Signal::KILL] {
-        let hub = hub_that_waits(repo(), 1 << 40);
+        let hub = hub_of(repo());
+        let asked = wait_at(&hub, 1 << 40);
         let env = TestEnv::for_hub(&hub);
         let mut running = env.hf(["download", "org/name"]).spawn();
-        running.wait_until("the first page's files are there", |_| {
-            complete(&env) == EARLY
-        });
+        running.wait_until(
+            "the first page's files are there, the next is awaited",
+            |_| complete(&env) == EARLY && asked.count() == 1,
+        );
         running.signal(signal);
         let code = running.wait().code;
         assert!(matches!(code, None | Some(130)), "{code:?}");

@@ -4,10 +4,12 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::layout::{
     CACHEDIR_TAG_CONTENT, CacheLayout, RepoLayout, is_staging_name, pointer_target, staging_path,
 };
+use crate::sys::lockfile;
 use crate::sys::{
     FsError, Mode, Opening, copy_file, create_dir_all, read_text, refuse_foreign_link, replace,
     symlink, symlink_in_folder, sync_file, write_atomic_staged,
@@ -65,9 +67,12 @@ fn appear(folder: &Path, inner: &Path, staging: &Path) -> io::Result<()> {
         let _ = fs::remove_dir(staged.join(name));
         let _ = fs::remove_dir(staged);
     };
-    // Those of processes that were killed. One that lives makes its folder in the other way.
+    // Those of processes that were killed, after a day. A folder of one that lives has to keep what is in it: without
+    // that the next process would put its own one in the place of the first, while that is being used.
+    let now = SystemTime::now();
     for entry in fs::read_dir(staging)?.flatten() {
-        if is_staging_name(&entry.file_name()) && entry.path().is_dir() {
+        let is_old = |meta: fs::Metadata| meta.is_dir() && !lockfile::is_young(&meta, now);
+        if is_staging_name(&entry.file_name()) && entry.metadata().is_ok_and(is_old) {
             remove(&entry.path());
         }
     }
@@ -264,9 +269,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = CacheLayout::new(folder.path().join("hub"));
         prepare_root(&layout).unwrap();
-        // What a killed process left goes, and nothing else does.
+        // What a killed process left goes after a day, and nothing else does.
+        let killed = layout.locks().join(".hf-0123456789abcdef.tmp");
+        fs::create_dir_all(killed.join("snapshots")).unwrap();
+        let old = fs::FileTimes::new().set_modified(SystemTime::now() - 2 * lockfile::YOUNG);
+        File::open(&killed).unwrap().set_times(old).unwrap();
         for name in [
-            ".hf-0123456789abcdef.tmp/snapshots",
+            ".hf-aaaaaaaaaaaaaaaa.tmp/snapshots",
             ".hf-other.tmp",
             "models--a--b",
         ] {
@@ -281,7 +290,9 @@ mod tests {
         let left = fs::read_dir(layout.locks()).unwrap();
         let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".hf-other.tmp", "models--a--b"]);
+        let kept = [".hf-aaaaaaaaaaaaaaaa.tmp", ".hf-other.tmp", "models--a--b"];
+        assert_eq!(left, kept);
+        assert!(layout.locks().join(kept[0]).join("snapshots").is_dir());
         // One that is there stays as it is; one without the folder gets it.
         let blob = repo.blobs().join("x");
         create_dir_all(&repo.blobs()).unwrap();
@@ -290,6 +301,31 @@ mod tests {
             prepare_repo(&layout, &repo).unwrap();
             assert!(repo.snapshots().is_dir() && fs::symlink_metadata(&blob).is_ok());
             let _ = fs::remove_dir(repo.snapshots());
+        }
+    }
+
+    /// The one that all of them use is the one that the first of them made.
+    #[test]
+    fn processes_that_begin_together_get_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = CacheLayout::new(folder.path().join("hub"));
+        prepare_root(&layout).unwrap();
+        for round in 0..200 {
+            let repo = layout.repo(&Repo {
+                repo_type: RepoType::Model,
+                id: format!("o/n{round}").parse().unwrap(),
+            });
+            let mark = |number: usize| {
+                prepare_repo(&layout, &repo).unwrap();
+                fs::write(repo.snapshots().join(number.to_string()), "").unwrap();
+            };
+            std::thread::scope(|scope| {
+                for number in 0..4 {
+                    scope.spawn(move || mark(number));
+                }
+            });
+            assert_eq!(fs::read_dir(repo.snapshots()).unwrap().count(), 4);
+            assert_eq!(fs::read_dir(layout.locks()).unwrap().count(), 0);
         }
     }
 

@@ -228,13 +228,13 @@ fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
                         }
                         every_blob(verdict, made, repo);
                     } else {
-                        revisions(verdict, made, repo, |r| r.refs.is_empty(), true);
+                        detached(verdict, made, repo);
                     }
                 }
-                _ => revisions(verdict, made, repo, |r| r.refs.is_empty(), true),
+                _ => detached(verdict, made, repo),
             }
             if *command == Command::Evict {
-                revisions(verdict, made, repo, |r| r.refs.is_empty(), true);
+                detached(verdict, made, repo);
             }
         }
         for file in &repo.loose {
@@ -256,10 +256,46 @@ fn prune(verdict: &mut Verdict, made: &Made, command: &Command) {
     }
 }
 
+/// The revisions without a ref, but for those that were interrupted lately.
+fn detached(verdict: &mut Verdict, made: &Made, repo: &Repo) {
+    let goes = |r: &Revision| r.refs.is_empty() && !was_interrupted(repo, r);
+    revisions(verdict, made, repo, goes, true);
+    // Whether one that is listed was interrupted depends on its listing. Where it stays, the others go without it.
+    if repo.loose.iter().any(is_unfinished_lately) {
+        for revision in repo.revisions.iter().filter(|&r| goes(r)) {
+            let is_it = |r: &Revision| r.commit == revision.commit;
+            revisions(verdict, made, repo, is_it, false);
+        }
+        if !repo.is_pinned && !is_held(repo, made) {
+            loose_blobs(verdict, made, repo, |revision, _| goes(revision));
+        }
+    }
+}
+
+/// Something of it may be unfinished, for it has no listing that would say otherwise.
+fn was_interrupted(repo: &Repo, revision: &Revision) -> bool {
+    let mut unfinished = repo.loose.iter().filter(|&file| is_unfinished_lately(file));
+    !revision.is_listed && unfinished.any(|file| !has_content(repo, file))
+}
+
+/// The blob that an unfinished download was to become is there.
+fn has_content(repo: &Repo, file: &LooseFile) -> bool {
+    let loose = repo.loose.iter();
+    let loose = loose.filter(|other| matches!(other.what, Loose::Blob(_)));
+    let blobs = repo.blobs.iter().map(|blob| &blob.name);
+    let mut names = blobs.chain(loose.map(|blob| &blob.name));
+    names.any(|name| file.name.starts_with(name.as_str()))
+}
+
+/// An unfinished download of ours.
+fn is_unfinished_lately(file: &LooseFile) -> bool {
+    file.is_young && file.name.contains(".hf-")
+}
+
 /// A revision without a ref may have been interrupted lately, and need what is unfinished to go on.
 fn may_be_needed(repo: &Repo, file: &LooseFile) -> bool {
     let is_detached = |revision: &Revision| revision.refs.is_empty();
-    file.is_young && file.name.contains(".hf-") && repo.revisions.iter().any(is_detached)
+    is_unfinished_lately(file) && repo.revisions.iter().any(is_detached)
 }
 
 /// Any linked blob may go, as one of several revisions does.

@@ -8,6 +8,7 @@ pub mod last_used;
 pub mod layout;
 pub mod pins;
 pub mod pointers;
+pub mod prepare;
 pub mod remove;
 pub mod scan;
 pub mod shared;

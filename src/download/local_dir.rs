@@ -18,8 +18,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest;
 
-use crate::cache::commit::write_tag;
 use crate::cache::layout::{CACHEDIR_TAG, PartialName, tree_file};
+use crate::cache::prepare::write_tag;
 use crate::sys::{
     FsError, Mode, create_dir_all, read_text, refuse_foreign_link, remove_abandoned, write_atomic,
 };
